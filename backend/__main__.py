@@ -1,0 +1,5 @@
+"""`python -m backend` is `affidavit`."""
+
+from backend.cli import app
+
+app()

@@ -1,0 +1,118 @@
+"""What a generator of answers is given, what it returns, and how it fails."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+NOT_SUPPORTED = "not_supported"
+"""Refusal: the retrieved passages hold no answer."""
+
+UNSUPPORTED = "unsupported"
+"""Refusal: a model answered, and no sentence of its answer was supported by the passages it cited."""
+
+
+class GeneratorError(Exception):
+    """No answer can be had from the generator; nothing it sent may be shown."""
+
+
+class GeneratorUnavailable(GeneratorError):
+    """The generator is unreachable, refuses the request or speaks another protocol."""
+
+
+class GeneratorTimeout(GeneratorError):
+    """The generator did not finish within its time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One retrieved chunk under the number, counted from 1, by which an answer cites it."""
+
+    number: int
+    chunk_id: UUID
+    doc_id: str
+    document_version: int
+    title: str | None
+    text: str
+    score: float
+    cosine: float | None
+    bm25: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question with its passages, and the exact text in which a model reads them."""
+
+    version: str
+    nonce: str
+    system: str
+    user: str
+    question: str
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Characters of one passage, verbatim: `text` is a substring of `passage.text`."""
+
+    passage: Passage
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of an answer, without citation markers, and the quotes that support it."""
+
+    sentence: str
+    quotes: tuple[Quote, ...]
+
+    @property
+    def text(self) -> str:
+        """The sentence followed by its citation markers, such as `Fees are 5 USD. [1][3]`."""
+        numbers = dict.fromkeys(quote.passage.number for quote in self.quotes)
+        return f"{self.sentence} {''.join(f'[{number}]' for number in numbers)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A finished answer; with a `refusal` reason it has no text and no claims.
+
+    `completion` is what the model wrote before the check and `dropped` the sentences that failed it: both
+    belong in the audit record and never in a response.
+    """
+
+    text: str
+    claims: tuple[Claim, ...]
+    refusal: str | None
+    completion: str
+    dropped: tuple[str, ...]
+    model_requested: str
+    model_served: str
+    finish_reason: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class Generator(Protocol):
+    """Answers a prompt from its passages alone.
+
+    Both methods raise `GeneratorUnavailable` or `GeneratorTimeout`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The model asked for, as the audit record names it."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, str | int]:
+        """What else decides the answer; decimals are text, since the audit record has no floats."""
+        ...
+
+    async def generate(self, prompt: Prompt) -> Generation:
+        """Return the whole answer."""
+        ...
+
+    def stream(self, prompt: Prompt) -> AsyncIterator[str | Generation]:
+        """Yield supported sentences one by one, then the `Generation` whose text is their concatenation."""
+        ...

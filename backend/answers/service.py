@@ -1,0 +1,132 @@
+"""The rules of answering: retrieve and record the prompt, generate, record the answer, and only then show it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from backend.answers import prompt as prompts
+from backend.answers.generator import Generation, Generator, GeneratorError, Passage, Prompt
+from backend.answers.models import AnswerRequest, AnswerResponse, Citation
+from backend.audit.events import Action, Event, Outcome, without_nulls
+from backend.audit.recorder import Recorder
+from backend.errors import Unavailable
+from backend.identity.caller import Caller
+from backend.retrieval import service as retrieval
+from backend.retrieval.embedding import Embedder
+from backend.retrieval.models import RetrievalRequest
+from backend.retrieval.service import Hit
+from backend.tenancy import Tenancy
+
+PASSAGES = 8  # in one prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Answers questions; two transactions, with the generator between them."""
+
+    tenancy: Tenancy
+    recorder: Recorder
+    embedder: Embedder
+    generator: Generator
+
+    async def answer(self, caller: Caller, request: AnswerRequest) -> AnswerResponse:
+        """Returns an answer whose record is committed; raises Unavailable when there is no generator or no record."""
+        prompt, turn = await self._ask(caller, request)
+        try:
+            generation = await self.generator.generate(prompt)
+        except GeneratorError as error:
+            await self._record_abortion(caller, turn, f"generator:{type(error).__name__}")
+            raise Unavailable("The model server is unavailable; nothing was answered.", reason="generator") from error
+        except asyncio.CancelledError:
+            # The client is gone; its question still has an end on record.
+            await asyncio.shield(self._record_abortion(caller, turn, "client:disconnected"))
+            raise
+        return await self._record_answer(caller, request, prompt, turn, generation)
+
+    async def _ask(self, caller: Caller, request: AnswerRequest) -> tuple[Prompt, UUID]:
+        """Retrieves, and records retrieval and prompt; returns the prompt and its event's id, which names the turn."""
+        wanted = RetrievalRequest(
+            query=request.question, k=PASSAGES, source_type=request.source_type, collection=request.collection,
+            filters=request.filters, as_of=request.as_of,
+        )  # fmt: skip
+        question = await retrieval.prepare(wanted, self.embedder)
+        async with self.tenancy.transaction(caller.claims(moment=question.moment)) as connection:
+            hits = await retrieval.search(connection, caller, question)
+            prompt = prompts.render(request.question, _passages(hits))
+            retrieved = await self.recorder.record(connection, caller, retrieval.retrieval_event(question, hits))
+            turn = await self.recorder.record(connection, caller, self._prompt_event(prompt, retrieved))
+        return prompt, turn
+
+    def _prompt_event(self, prompt: Prompt, retrieved: UUID) -> Event:
+        details = {
+            "template": prompt.version,
+            "template_sha256": prompts.TEMPLATE_SHA256,
+            "model": self.generator.name,
+            "retrieval": str(retrieved),
+            "chunks": [str(passage.chunk_id) for passage in prompt.passages],
+        }
+        payloads = {"question": prompt.question, "system_prompt": prompt.system, "user_prompt": prompt.user}
+        doc_ids = [passage.doc_id for passage in prompt.passages]
+        return Event(Action.PROMPT_SUBMITTED, details={"prompt": details}, payloads=payloads, doc_ids=doc_ids)
+
+    async def _record_answer(
+        self, caller: Caller, request: AnswerRequest, prompt: Prompt, turn: UUID, generation: Generation
+    ) -> AnswerResponse:
+        citations = _citations(generation)
+        refused = generation.refusal is not None
+        event = Event(
+            Action.ANSWER_REFUSED if refused else Action.ANSWER_RETURNED,
+            Outcome.REFUSED if refused else Outcome.SUCCEEDED,
+            generation.refusal,
+            details={"turn": str(turn), "answer": _describe(prompt, generation)},
+            payloads={"question": request.question, "answer": generation.text, "completion": generation.completion},
+            doc_ids=[citation.doc_id for citation in citations],
+        )
+        async with self.tenancy.transaction(caller.claims()) as connection:
+            event_id = await self.recorder.record(connection, caller, event)
+        return AnswerResponse(
+            question=request.question, answer=generation.text, refused=refused, reason=generation.refusal,
+            citations=citations, model=generation.model_served, audit_event_id=event_id,
+        )  # fmt: skip
+
+    async def _record_abortion(self, caller: Caller, turn: UUID, reason: str) -> None:
+        event = Event(Action.ANSWER_ABORTED, Outcome.ABORTED, reason, details={"turn": str(turn)})
+        async with self.tenancy.transaction(caller.claims()) as connection:
+            await self.recorder.record(connection, caller, event)
+
+
+def _passages(hits: Sequence[Hit]) -> list[Passage]:
+    return [
+        Passage(
+            number=number, chunk_id=hit.chunk_id, doc_id=hit.doc_id, document_version=hit.version, title=hit.title,
+            text=hit.text, score=hit.score, cosine=hit.cosine, bm25=hit.bm25,
+        )
+        for number, hit in enumerate(hits, start=1)
+    ]  # fmt: skip
+
+
+def _citations(generation: Generation) -> list[Citation]:
+    quotes = dict.fromkeys(quote for claim in generation.claims for quote in claim.quotes)
+    return [
+        Citation(
+            doc_id=quote.passage.doc_id, chunk_id=quote.passage.chunk_id,
+            document_version=quote.passage.document_version, quote=quote.text,
+        )
+        for quote in quotes
+    ]  # fmt: skip
+
+
+def _describe(prompt: Prompt, generation: Generation) -> dict[str, object]:
+    cited = dict.fromkeys(str(quote.passage.chunk_id) for claim in generation.claims for quote in claim.quotes)
+    described = {
+        "template": prompt.version,
+        "model_requested": generation.model_requested,
+        "model_served": generation.model_served,
+        "finish_reason": generation.finish_reason,
+        "prompt_tokens": generation.prompt_tokens,
+        "completion_tokens": generation.completion_tokens,
+        "citations": list(cited),
+        "dropped_sentences": len(generation.dropped),
+    }
+    return without_nulls(described)

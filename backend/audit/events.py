@@ -1,0 +1,118 @@
+"""What an audit event says: who did what, how it ended, and to which documents; as one canonical-JSON envelope."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+ENVELOPE_VERSION = 1
+
+
+class Action(StrEnum):
+    """What was done. The values are sealed in envelopes for years: never rename one."""
+
+    AUTH_SUCCEEDED = "auth:succeeded"
+    AUTH_FAILED = "auth:failed"
+    RETRIEVAL_EXECUTED = "retrieval:executed"
+    PROMPT_SUBMITTED = "prompt:submitted"
+    ANSWER_RETURNED = "answer:returned"
+    ANSWER_REFUSED = "answer:refused"
+    ANSWER_ABORTED = "answer:aborted"
+    DOCUMENT_INGESTED = "document:ingested"
+    KEY_CREATED = "key:created"
+    KEY_REVOKED = "key:revoked"
+    GRANT_CHANGED = "grant:changed"
+    USER_CHANGED = "user:changed"
+    COLLECTION_CHANGED = "collection:changed"
+    TENANT_CHANGED = "tenant:changed"
+    ACCESS_DENIED = "access:denied"
+    AUDIT_READ = "audit:read"
+    AUDIT_REVEALED = "audit:revealed"
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    SUCCEEDED = "succeeded"
+    DENIED = "denied"
+    FAILED = "failed"
+    REFUSED = "refused"
+    ABORTED = "aborted"
+
+
+class Actor(Protocol):
+    """Who acts: a caller, or nobody yet."""
+
+    @property
+    def tenant_id(self) -> UUID: ...
+    @property
+    def principal_id(self) -> UUID | None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def roles(self) -> Collection[str]: ...
+    @property
+    def permissions(self) -> Collection[str]: ...
+    @property
+    def readable(self) -> Collection[UUID]: ...
+    @property
+    def session_id(self) -> UUID | None: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def source_address(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `details` goes into the envelope; `payloads` are encrypted beside it."""
+
+    action: Action
+    outcome: Outcome = Outcome.SUCCEEDED
+    reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    payloads: Mapping[str, str] = field(default_factory=dict)
+    doc_ids: Sequence[str] = ()
+
+
+def timestamp(moment: datetime) -> str:
+    """Returns RFC 3339 in UTC with microseconds, the only spelling of a time in an envelope."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def envelope(event_id: UUID, moment: datetime, actor: Actor, event: Event, commitments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the members of an event's envelope; what is unknown is left out."""
+    principal = {
+        "id": _text(actor.principal_id),
+        "kind": actor.kind,
+        "roles": sorted(actor.roles),
+        "permissions": sorted(actor.permissions),
+        "collections": sorted(map(str, actor.readable)),
+        "session": _text(actor.session_id),
+    }
+    members: dict[str, Any] = {
+        "v": ENVELOPE_VERSION,
+        "id": str(event_id),
+        "time": timestamp(moment),
+        "tenant": str(actor.tenant_id),
+        "principal": without_nulls(principal),
+        "request_id": actor.request_id,
+        "source": actor.source_address,
+        "action": event.action,
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "payloads": dict(commitments) or None,
+        **event.details,
+    }
+    return without_nulls(members)
+
+
+def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the members whose value is known."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _text(identifier: UUID | None) -> str | None:
+    return None if identifier is None else str(identifier)

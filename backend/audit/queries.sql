@@ -1,0 +1,69 @@
+-- name: data_key
+-- The wrapped data key of a subject and month.
+select id, wrapped from audit.data_key where tenant_id = $1 and subject_id = $2 and month = $3
+
+-- name: add_data_key
+-- A new data key, unless another transaction was first.
+insert into audit.data_key (tenant_id, id, subject_id, month, wrapped) values ($1, $2, $3, $4, $5)
+on conflict (tenant_id, subject_id, month) do nothing
+
+-- name: add_event
+-- One event with its payloads and the documents it is about, in one round trip.
+with documents as (
+  insert into audit.event_document (tenant_id, doc_id, event_id)
+  select $3, doc_id, $1 from unnest($4::text[]) as doc_id
+), payloads as (
+  insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext)
+  select $3, $1, name, $5, ciphertext from unnest($6::text[], $7::bytea[]) as p (name, ciphertext)
+)
+insert into audit.event (id, envelope) values ($1, $2)
+
+-- name: list_events
+-- A page of the tenant's log, newest first. Ids carry their time, so a range of time is a range of ids and of partitions.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from audit.event e
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where e.tenant_id = $1 and e.id >= $2 and e.id < $3
+  and ($4::uuid is null or e.principal_id = $4)
+  and ($5::text is null or e.action = $5)
+  and ($6::text is null or e.outcome = $6)
+  and ($7::text is null or e.request_id = $7)
+  and ($8::text is null or e.id in (select d.event_id from audit.event_document d where d.tenant_id = $1 and d.doc_id = $8))
+order by e.id desc
+limit $9
+
+-- name: principal_by_name
+-- The principals that a reviewer means by a name.
+select id from identity."user" where tenant_id = $1 and username = $2
+union all
+select id from identity.api_key where tenant_id = $1 and name = $2
+limit 1
+
+-- name: get_event
+-- One event of the tenant.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from audit.event e
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where e.tenant_id = $1 and e.id = $2
+
+-- name: payloads
+-- The encrypted payloads of one event with their keys.
+select p.name, p.ciphertext, p.key_id, k.wrapped
+from audit.payload p
+join audit.data_key k on k.tenant_id = p.tenant_id and k.id = p.key_id
+where p.tenant_id = $1 and p.event_id = $2
+order by p.name
+
+-- name: readers
+-- Who was shown a document, newest first.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from audit.event_document d
+join audit.event e on e.tenant_id = $1 and e.id = d.event_id
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where d.tenant_id = $1 and d.doc_id = $2 and d.event_id < $3
+  and e.action in ('retrieval:executed', 'prompt:submitted', 'answer:returned')
+order by d.event_id desc
+limit $4

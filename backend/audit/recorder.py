@@ -1,0 +1,48 @@
+"""Writes audit events into the transaction that does what they record: no record, no answer."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+from uuid_utils.compat import uuid7
+
+from backend.audit.canonical import CanonicalJSONError, canonical_json
+from backend.audit.events import Actor, Event, envelope
+from backend.audit.payloads import PayloadVault, SealedPayload, queries
+from backend.database import Connection
+from backend.errors import AuditUnavailable
+
+
+class Recorder:
+    """Records events; shared by all requests."""
+
+    def __init__(self, vault: PayloadVault) -> None:
+        self._vault = vault
+
+    async def record(self, connection: Connection, actor: Actor, event: Event, *, event_id: UUID | None = None) -> UUID:
+        """Inserts one event and returns its id; raises AuditUnavailable, and the transaction must then not commit."""
+        event_id = event_id or uuid7()
+        moment = datetime.now(UTC)
+        try:
+            sealed = await self._seal(connection, actor, event, event_id, moment)
+            commitments = {p.name: {"commitment": p.commitment, "bytes": p.size} for p in sealed}
+            text = canonical_json(envelope(event_id, moment, actor, event, commitments))
+            await connection.execute(
+                queries.add_event, event_id, text, actor.tenant_id, list(dict.fromkeys(event.doc_ids)),
+                sealed[0].key_id if sealed else None, [p.name for p in sealed], [p.ciphertext for p in sealed],
+            )  # fmt: skip
+        except asyncpg.PostgresError as error:
+            raise AuditUnavailable(reason=f"audit:{type(error).__name__}") from error
+        except CanonicalJSONError as error:
+            raise AuditUnavailable(reason=f"audit:{type(error).__name__}") from error
+        return event_id
+
+    async def _seal(
+        self, connection: Connection, actor: Actor, event: Event, event_id: UUID, moment: datetime
+    ) -> list[SealedPayload]:
+        if not event.payloads:
+            return []
+        subject = actor.principal_id or actor.tenant_id
+        month = moment.date().replace(day=1)
+        key = await self._vault.data_key(connection, actor.tenant_id, subject, month)
+        return [self._vault.encrypt(key, event_id, name, text) for name, text in event.payloads.items()]

@@ -1,0 +1,141 @@
+"""The rules of reading the log: what reviewers see, and that their reading is recorded."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from backend.audit.events import Action, Actor, Event, without_nulls
+from backend.audit.models import EventPage, EventView, Reader, ReaderPage
+from backend.audit.payloads import PayloadVault
+from backend.audit.recorder import Recorder
+from backend.database import Connection, Queries
+from backend.errors import InvalidInput, NotFound
+
+queries = Queries.beside(__file__)
+
+_BEFORE_ALL = UUID(int=0)
+_AFTER_ALL = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events a reviewer asks for; None asks for all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: str | None = None
+    action: str | None = None
+    outcome: str | None = None
+    document: str | None = None
+    request_id: str | None = None
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Returns the smallest UUIDv7 of a moment's millisecond; ids carry their time in the first 48 bits (RFC 9562)."""
+    milliseconds = max(0, int(moment.timestamp() * 1000))
+    return UUID(int=milliseconds << 80)
+
+
+def encode_cursor(event_id: UUID) -> str:
+    """Returns an opaque cursor that points behind an event."""
+    return base64.urlsafe_b64encode(event_id.bytes).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str | None) -> UUID:
+    """Returns the id that a cursor points behind; raises InvalidInput."""
+    if cursor is None:
+        return _AFTER_ALL
+    try:
+        identifier = UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error):
+        raise InvalidInput("cursor: is not one that this service gave out") from None
+    if encode_cursor(identifier) != cursor:
+        raise InvalidInput("cursor: is not one that this service gave out")
+    return identifier
+
+
+async def list_events(
+    connection: Connection, actor: Actor, recorder: Recorder, wanted: EventFilter, *, limit: int, cursor: str | None
+) -> EventPage:
+    """Returns a page of events, newest first, and records that it was read."""
+    before = decode_cursor(cursor)
+    if wanted.until is not None:
+        before = min(before, first_id_at(wanted.until))
+    principal = await _principal(connection, actor, wanted.actor)
+    rows = await connection.fetch(
+        queries.list_events, actor.tenant_id, first_id_at(wanted.since) if wanted.since else _BEFORE_ALL, before,
+        principal, wanted.action, wanted.outcome, wanted.request_id, wanted.document, limit + 1,
+    )  # fmt: skip
+    filters = without_nulls(
+        {
+            "from": wanted.since.isoformat() if wanted.since else None,
+            "to": wanted.until.isoformat() if wanted.until else None,
+            "actor": wanted.actor, "action": wanted.action, "outcome": wanted.outcome,
+            "document": wanted.document, "request_id": wanted.request_id,
+        }
+    )  # fmt: skip
+    read = {"filters": filters, "returned": min(len(rows), limit)}
+    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": read}))
+    return EventPage(events=[_view(row) for row in rows[:limit]], next_cursor=_next_cursor(rows, limit))
+
+
+async def get_event(
+    connection: Connection, actor: Actor, recorder: Recorder, vault: PayloadVault, event_id: UUID, reveal_reason: str | None
+) -> EventView:
+    """Returns one event and records that it was read; with a reason, also its decrypted payloads."""
+    row = await connection.fetchrow(queries.get_event, actor.tenant_id, event_id)
+    if row is None:
+        raise NotFound(reason="event:unknown")
+    payloads = None
+    if reveal_reason is not None:
+        sealed = await connection.fetch(queries.payloads, actor.tenant_id, event_id)
+        payloads = {
+            p["name"]: vault.decrypt(p["key_id"], p["wrapped"], event_id, p["name"], p["ciphertext"])[1] for p in sealed
+        }
+    action = Action.AUDIT_READ if payloads is None else Action.AUDIT_REVEALED
+    texts = {} if reveal_reason is None else {"reason": reveal_reason}
+    await recorder.record(connection, actor, Event(action, details={"read": {"event": str(event_id)}}, payloads=texts))
+    return _view(row, payloads)
+
+
+async def list_readers(
+    connection: Connection, actor: Actor, recorder: Recorder, doc_id: str, *, limit: int, cursor: str | None
+) -> ReaderPage:
+    """Returns who was shown a document, newest first, and records that this was asked."""
+    rows = await connection.fetch(queries.readers, actor.tenant_id, doc_id, decode_cursor(cursor), limit + 1)
+    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": {"readers_of": doc_id}}))
+    views = [_view(row) for row in rows[:limit]]
+    readers = [
+        Reader(principal_id=v.principal_id, principal_name=v.principal_name, time=v.time, action=v.action, event_id=v.id)
+        for v in views
+    ]
+    return ReaderPage(doc_id=doc_id, readers=readers, next_cursor=_next_cursor(rows, limit))
+
+
+async def _principal(connection: Connection, actor: Actor, named: str | None) -> UUID | None:
+    """Returns the principal that a reviewer names by id or by name; one that matches nobody finds no event."""
+    if named is None:
+        return None
+    try:
+        return UUID(named)
+    except ValueError:
+        found: UUID | None = await connection.fetchval(queries.principal_by_name, actor.tenant_id, named)
+        return found or _AFTER_ALL
+
+
+def _next_cursor(rows: list[asyncpg.Record], limit: int) -> str | None:
+    return encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
+
+
+def _view(row: asyncpg.Record, payloads: dict[str, str] | None = None) -> EventView:
+    recorded = orjson.loads(row["envelope"])
+    return EventView(
+        id=row["id"], time=recorded["time"], action=recorded["action"], outcome=recorded["outcome"],
+        reason=recorded.get("reason"), principal_id=recorded["principal"].get("id"), principal_name=row["principal_name"],
+        request_id=recorded["request_id"], event=recorded, payloads=payloads,
+    )  # fmt: skip

@@ -1,0 +1,1183 @@
+"""Verifies an exported audit log offline: `python verifier.py BUNDLE --key PUBKEY`.
+
+This file stands alone: it needs Python 3.11 and the `cryptography` package, and nothing of the service that
+made the export. It trusts only the public key, and the checkpoints that a reviewer kept (`--checkpoints`).
+
+A bundle is a zip archive of these members, each stored or deflated. JSON is UTF-8 without floats; every line
+ends in a newline; hashes are lowercase hexadecimal; times are RFC 3339, UTC, with six decimals and `Z`.
+
+manifest.json     what the export says of itself, one object with exactly these members:
+  schema          "affidavit-bundle/1"
+  tenant          the tenant's id
+  complete        true: every leaf from first_leaf to end_leaf is here; false: only events that match `filters`
+  revealed        true: every payload is here or marked as erased; false: payloads may be left out
+  from, to        the period that was asked for
+  filters         an object, empty when complete
+  first_leaf      index of the first leaf; when complete and not 0, the size of the first checkpoint
+  end_leaf        index after the last leaf; when complete, the size of a checkpoint
+  frontier        when complete: the roots of the perfect subtrees before first_leaf, largest first; else []
+  events          number of lines of events.ndjson
+
+checkpoints.ndjson, oldest first, one line each
+  {"checkpoint": C}                        C: the signed note (C2SP tlog-checkpoint with a line `time <Unix ms>`)
+  {"checkpoint": C, "consistency": [h…]}   with the RFC 6962 proof from the checkpoint of the line before; needed
+                                           unless both sizes lie within the leaves of a complete export
+  The first is the newest signed no later than `from` (unless first_leaf is 0); the last cover all events.
+
+events.ndjson, in the order of the log, one line each, members in this order and no spaces between them
+  {"leaf":N,"envelope":E}                  E: the sealed text itself, whose UTF-8 bytes are the leaf
+    ,"payloads":[P…]                       P: {"name","salt","text"} with salt in base64, or {"name","erased":true}
+    ,"proof":[h…]                          inclusion in the first checkpoint here that covers N; unless complete
+    ,"hash":h                              the hash that was sealed, if E no longer has it
+  {"leaf":N,"hash":h}                      a sealed leaf whose event is gone
+
+erasures.ndjson (may be absent): lines as above, of `erasure:executed` events outside the exported ones that
+  account for payloads erased; their proofs lead to the last checkpoint.
+
+Members of an envelope that are read: id (UUID version 7), tenant, action, time; turn, which ties a
+`prompt:submitted` to its `answer:*`; payloads, {name: {"commitment": hex HMAC-SHA-256(salt, text), "bytes": n}};
+erased, [{"event": id, "payloads": [name…]}], in an `erasure:executed`.
+"""
+
+import argparse
+import base64
+import hmac
+import io
+import json
+import re
+import sys
+import time
+import zipfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+SCHEMA = "affidavit-bundle/1"
+MANIFEST, CHECKPOINTS, EVENTS, ERASURES = (
+    "manifest.json",
+    "checkpoints.ndjson",
+    "events.ndjson",
+    "erasures.ndjson",
+)
+
+CLOCK_TOLERANCE = 120
+"""Seconds by which a time may contradict the order of the log: open transactions and unequal clocks."""
+TURN_LIMIT = 300
+"""Seconds that an answer may take; a prompt this old when the export ends ought to have one."""
+
+MAX_LINE_BYTES = 8 * 2**20
+MAX_MANIFEST_BYTES = 2**20
+
+MAX_RATIO, RATIO_APPLIES_FROM = 200, 2**30  # A bomb costs time, not memory: members are streams.
+MAX_SHOWN = 1000  # Findings of one kind; more are counted, not listed.
+MAX_TRACKED = 5_000_000  # Ids, open turns or erased payloads held in memory at once.
+_CHUNK = 2**22
+
+
+class BadBundle(Exception):
+    """The bundle cannot be read any further."""
+
+
+# --- Findings ------------------------------------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """What a finding says. NOTE explains; INVALID, MISSING and GAP convict."""
+
+    OK = "OK"
+    NOTE = "NOTE"
+    ERASED = "ERASED"
+    MISSING = "MISSING"
+    GAP = "GAP"
+    INVALID = "INVALID"
+
+
+CONVICTING = (Kind.INVALID, Kind.MISSING, Kind.GAP)
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    kind: Kind
+    subject: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind:<8}{self.subject}: {self.detail}"
+
+
+@dataclass
+class Report:
+    """What the verification found; `counts` also counts what was too much to list."""
+
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[Kind] = field(default_factory=Counter)
+    events: int = 0
+
+    def add(self, kind: Kind, subject: str, detail: str) -> None:
+        """Adds a finding; beyond MAX_SHOWN of a kind it is only counted."""
+        self.counts[kind] += 1
+        if self.counts[kind] <= MAX_SHOWN:
+            self.findings.append(Finding(kind, subject, detail))
+
+    def invalid(self, subject: str, detail: str) -> None:
+        """Adds an INVALID finding."""
+        self.add(Kind.INVALID, subject, detail)
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing convicts and something was proved."""
+        return not any(self.counts[kind] for kind in CONVICTING) and self.counts[Kind.OK] > 0
+
+    def lines(self) -> Iterator[str]:
+        """Yields one line per finding, as they were found."""
+        yield from map(str, self.findings)
+        for kind, count in self.counts.items():
+            if count > MAX_SHOWN:
+                yield str(Finding(kind, "report", f"{count - MAX_SHOWN} more that are not listed"))
+
+
+def _shown(value: object) -> str:
+    """Returns a value of the bundle fit for a terminal: ASCII, quoted, no control characters, short."""
+    text = ascii(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+# --- Merkle tree (RFC 6962, RFC 9162) ------------------------------------------------------------------------
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """Returns the hash of a leaf."""
+    return sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Returns the hash of an inner node."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """A tree that leaves are appended to, as the roots of its perfect subtrees, largest first."""
+
+    def __init__(self, size: int = 0, subtrees: Iterable[bytes] = ()) -> None:
+        self.size = size
+        self._subtrees = list(subtrees)
+        if len(self._subtrees) != size.bit_count():
+            raise BadBundle("the frontier does not fit the first leaf")
+
+    def append(self, leaf: bytes) -> None:
+        """Appends a leaf hash."""
+        position = self.size
+        while position & 1:
+            leaf = sha256(b"\x01" + self._subtrees.pop() + leaf).digest()
+            position >>= 1
+        self._subtrees.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Returns the root hash."""
+        if not self._subtrees:
+            return sha256().digest()
+        root = self._subtrees[-1]
+        for subtree in reversed(self._subtrees[:-1]):
+            root = node_hash(subtree, root)
+        return root
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Tells whether `path` leads from leaf hash `index` to the root of `size` leaves (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size:
+        return False
+    position, last = index, size - 1
+    for sibling in path:
+        if not last:
+            return False
+        if position & 1 or position == last:
+            leaf = node_hash(sibling, leaf)
+            while position and not position & 1:
+                position, last = position >> 1, last >> 1
+        else:
+            leaf = node_hash(leaf, sibling)
+        position, last = position >> 1, last >> 1
+    return last == 0 and leaf == root
+
+
+def verify_consistency(
+    first: int, second: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
+) -> bool:
+    """Tells whether `path` proves the first tree a prefix of the second (RFC 9162, 2.1.4.2)."""
+    if not 0 < first <= second:
+        return False
+    if first == second:
+        return not path and old_root == new_root
+    nodes = [*path] if first & (first - 1) else [old_root, *path]
+    if not nodes:
+        return False
+    position, last = first - 1, second - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    old = new = nodes[0]
+    for sibling in nodes[1:]:
+        if not last:
+            return False
+        if position & 1 or position == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while position and not position & 1:
+                position, last = position >> 1, last >> 1
+        else:
+            new = node_hash(new, sibling)
+        position, last = position >> 1, last >> 1
+    return last == 0 and old == old_root and new == new_root
+
+
+# --- JSON, hashes and times, each in one spelling only ---------------------------------------------------------
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+
+
+def _refuse_number(text: str) -> None:
+    raise ValueError(f"the number {_shown(text)} is not an integer")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object names a member twice")
+    return members
+
+
+# Checking each object of each envelope for repeated names would halve the speed, and could reveal only what the
+# log itself had sealed; of a repeated name the last counts, as in PostgreSQL's jsonb.
+_ENVELOPES = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number)
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_refuse_number, parse_constant=_refuse_number
+)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = _STRICT.decode(text)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004
+    return value
+
+
+def _hash(text: object) -> bytes:
+    if not isinstance(text, str) or not _HASH.fullmatch(text):
+        raise ValueError(f"{_shown(text)} is not a hash")
+    return bytes.fromhex(text)
+
+
+def _hashes(value: object) -> list[bytes]:
+    if not isinstance(value, list) or len(value) > 128:
+        raise ValueError("a list of hashes is expected")
+    return [_hash(item) for item in value]
+
+
+def _base64(text: object) -> bytes:
+    if not isinstance(text, str) or not text.isascii():
+        raise ValueError("base64 is expected")
+    decoded = base64.b64decode(text, validate=True)
+    if base64.b64encode(decoded).decode() != text:
+        raise ValueError("base64 is not in its canonical form")
+    return decoded
+
+
+def _milliseconds(text: object) -> int:
+    if not isinstance(text, str) or not _TIME.fullmatch(text):
+        raise ValueError(f"{_shown(text)} is not a time")
+    return _second(text[:19]) + int(text[20:23])
+
+
+@lru_cache(maxsize=16)
+def _second(text: str) -> int:
+    return (datetime.fromisoformat(text + "Z") - _EPOCH) // _MILLISECOND
+
+
+def _moment(milliseconds: int) -> str:
+    try:
+        return (
+            (_EPOCH + milliseconds * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
+    except OverflowError:
+        return f"{milliseconds} ms"
+
+
+# --- Signed checkpoints (C2SP signed-note, tlog-checkpoint) ------------------------------------------------------
+
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+_STAMP = re.compile(r"time (0|[1-9][0-9]{0,18})")
+_SIGNATURE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
+_ED25519 = b"\x01"
+
+
+class Checkpoint(NamedTuple):
+    """A signed tree head; `signer` is None when none of the given keys vouches for it. Time in Unix ms."""
+
+    origin: str
+    size: int
+    root: bytes
+    time: int
+    signer: str | None
+
+
+class Keys:
+    """The public keys that may have signed, from lines `name+keyid+base64`."""
+
+    def __init__(self, lines: str) -> None:
+        self._keys: dict[tuple[str, bytes], Ed25519PublicKey] = {}
+        for line in filter(None, map(str.strip, lines.splitlines())):
+            name, _, rest = line.partition("+")
+            identifier, _, encoded = rest.partition("+")
+            public = _base64(encoded)
+            expected = sha256(name.encode() + b"\n" + public).digest()[:4]
+            if not name or public[:1] != _ED25519 or identifier != expected.hex():
+                raise ValueError("not an Ed25519 verifier key (name+keyid+base64)")
+            self._keys[name, expected] = Ed25519PublicKey.from_public_bytes(public[1:])
+        if not self._keys:
+            raise ValueError("no key is given")
+
+    def signer(self, text: str, signature_lines: Iterable[str]) -> str | None:
+        """Returns the name of a key that signed `text`; None if none did, or one that is named did not."""
+        signer = None
+        for line in signature_lines:
+            match = _SIGNATURE.fullmatch(line)
+            if match is None:
+                raise ValueError("malformed signature line")
+            name, signature = match[1], _base64(match[2])
+            key = self._keys.get((name, signature[:4]))
+            if key is not None:
+                try:
+                    key.verify(signature[4:], text.encode())
+                except InvalidSignature:
+                    return None
+                signer = name
+        return signer
+
+
+def open_checkpoint(note: object, keys: Keys) -> Checkpoint:
+    """Reads a note; raises ValueError when malformed. The caller judges the signer."""
+    if not isinstance(note, str) or any(character < " " and character != "\n" for character in note):
+        raise ValueError("a signed note is expected")
+    head, separator, tail = note.rpartition("\n\n")
+    signatures, lines = tail.split("\n"), head.split("\n")
+    if not separator or signatures.pop() or not signatures or len(lines) < 4 or not all(lines):
+        raise ValueError("a checkpoint is origin, size, root, time, an empty line and signatures")
+    origin, size, root, stamp = lines[:4]
+    moment, decoded = _STAMP.fullmatch(stamp), _base64(root)
+    if not _SIZE.fullmatch(size) or moment is None or len(decoded) != 32:
+        raise ValueError("size, root or time of the checkpoint is malformed")
+    signer = keys.signer(head + "\n", signatures)
+    return Checkpoint(origin, int(size), decoded, int(moment[1]), signer)
+
+
+# --- The archive, which may be hostile -----------------------------------------------------------------------
+
+
+class _BoundedFile(io.FileIO):
+    """A file that refuses to be read in one piece, as zipfile would do with an archive's huge directory."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        limit = 2 * _CHUNK
+        content = super().read(limit + 1 if size is None or size < 0 else min(size, limit + 1))
+        if len(content) > limit:
+            raise BadBundle("the archive has an oversized directory")
+        return content
+
+
+class Archive:
+    """The members of a bundle, read as streams; nothing is ever extracted."""
+
+    def __init__(self, path: str | Path, progress: Callable[[int], None]) -> None:
+        self._progress = progress
+        self._file = _BoundedFile(path)
+        try:
+            self._zip = zipfile.ZipFile(self._file)
+            self._members = {info.filename: info for info in self._zip.infolist()}
+            self._refuse_unexpected()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+        self._file.close()
+
+    def _refuse_unexpected(self) -> None:
+        if len(self._members) != len(self._zip.infolist()):
+            raise BadBundle("the archive names a member twice")
+        allowed = {MANIFEST, CHECKPOINTS, EVENTS, ERASURES}
+        for name, info in self._members.items():
+            if name not in allowed:
+                raise BadBundle(f"the archive has an unexpected member {_shown(name)}")
+            if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise BadBundle(f"{name} is encrypted or compressed in an unknown way")
+            if info.file_size > max(RATIO_APPLIES_FROM, MAX_RATIO * info.compress_size):
+                raise BadBundle(f"{name} would expand more than {MAX_RATIO} times")
+        for name in allowed - {ERASURES} - self._members.keys():
+            raise BadBundle(f"{name} is missing")
+
+    def size(self, name: str) -> int:
+        """Returns the length of a member in bytes, uncompressed; 0 if it is absent."""
+        return self._members[name].file_size if name in self._members else 0
+
+    def text(self, name: str, limit: int) -> str:
+        """Returns a whole member."""
+        with self._zip.open(name) as stream:
+            content = stream.read(limit + 1)
+            # Reading to the end is what checks the member's CRC.
+            if len(content) > limit or stream.read(1):
+                raise BadBundle(f"{name} is larger than {limit} bytes")
+        return content.decode()
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Yields the lines of a member without their newlines; an absent one has none."""
+        if name not in self._members:
+            return
+        rest = b""
+        # While the lines of one chunk are checked, a thread inflates the next.
+        with self._zip.open(name) as stream, ThreadPoolExecutor(1) as reader:
+            upcoming = reader.submit(stream.read, _CHUNK)
+            while chunk := upcoming.result():
+                upcoming = reader.submit(stream.read, _CHUNK)
+                lines = (rest + chunk).split(b"\n")
+                rest = lines.pop()
+                if len(rest) > MAX_LINE_BYTES:
+                    raise BadBundle(f"{name} has a line longer than {MAX_LINE_BYTES} bytes")
+                yield from lines
+                if name == EVENTS:
+                    self._progress(len(chunk))
+        if rest:
+            raise BadBundle(f"{name} ends within a line")
+
+
+class Manifest(NamedTuple):
+    """What the export says of itself; none of it is signed, all that can be is held against the log."""
+
+    tenant: str
+    complete: bool
+    revealed: bool
+    begin: int
+    end: int
+    filters: dict[str, Any]
+    first_leaf: int
+    end_leaf: int
+    frontier: list[bytes]
+    events: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Manifest":
+        """Reads manifest.json; raises ValueError."""
+        members = _object(text)
+        types = {
+            "schema": str, "tenant": str, "complete": bool, "revealed": bool, "from": str, "to": str, "filters": dict,
+            "first_leaf": int, "end_leaf": int, "frontier": list, "events": int,
+        }  # fmt: skip
+        if members.keys() != types.keys() or any(type(members[name]) is not types[name] for name in types):
+            raise ValueError(f"exactly these members are expected: {', '.join(types)}")
+        if members.pop("schema") != SCHEMA:
+            raise ValueError(f"the schema is not {SCHEMA}")
+        begin, end = _milliseconds(members.pop("from")), _milliseconds(members.pop("to"))
+        manifest = cls(begin=begin, end=end, **members)._replace(frontier=_hashes(members["frontier"]))
+        if not 0 <= manifest.first_leaf <= manifest.end_leaf < 2**63 or begin > end:
+            raise ValueError("the range is malformed")
+        if manifest.complete and manifest.filters:
+            raise ValueError("a complete export has no filters")
+        if not manifest.complete and manifest.frontier:
+            raise ValueError("a filtered export has no frontier")
+        return manifest
+
+
+class Entry(NamedTuple):
+    """One line of events.ndjson or erasures.ndjson; `computed` is the hash of the envelope that is there."""
+
+    leaf: int
+    envelope: dict[str, Any] | None
+    computed: bytes | None
+    others: dict[str, Any]
+
+
+_HEAD = re.compile(r'\{"leaf":(0|[1-9][0-9]{0,18}),("envelope":)?')
+_NO_OTHERS: dict[str, Any] = {}
+
+
+def parse_entry(line: bytes) -> Entry:
+    """Reads a line and hashes its envelope; raises ValueError."""
+    text = line.decode()
+    head = _HEAD.match(text)
+    if head is None:
+        raise ValueError("the line does not begin with a leaf index")
+    leaf, start = int(head[1]), head.end()
+    if not head[2]:
+        return Entry(leaf, None, None, _others("{" + text[start:], {"hash", "proof"}, "hash"))
+    try:
+        envelope, end = _ENVELOPES.scan_once(text, start)
+    except (RecursionError, StopIteration):
+        raise ValueError("the envelope is not JSON, or nested too deeply") from None
+    if type(envelope) is not dict:
+        raise ValueError("the envelope is not an object")
+    # The exact bytes that were sealed, whatever their JSON means.
+    sealed = line[start:end] if len(text) == len(line) else text[start:end].encode()
+    computed = sha256(b"\x00" + sealed).digest()
+    if text[end:] == "}":
+        return Entry(leaf, envelope, computed, _NO_OTHERS)
+    if text[end : end + 1] != ",":
+        raise ValueError("the line goes on after the envelope")
+    return Entry(leaf, envelope, computed, _others("{" + text[end + 1 :], {"payloads", "proof", "hash"}))
+
+
+def _others(text: str, allowed: set[str], *required: str) -> dict[str, Any]:
+    others = _object(text)
+    if not others or not others.keys() <= allowed or not others.keys() >= set(required):
+        raise ValueError("the line has missing or unexpected members")
+    return others
+
+
+# --- The log: leaves under signed checkpoints --------------------------------------------------------------------
+
+
+class Log:
+    """Holds each leaf against the checkpoints, reading both in the order of the log.
+
+    Of a complete export the tree is computed again, leaf by leaf, and its root compared at every checkpoint. In
+    a filtered one each leaf brings its inclusion proof, and each checkpoint its consistency with the one before.
+    `until` is the time of the last checkpoint within the export.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        lines: Iterator[bytes],
+        keys: Keys,
+        known: Iterable[Checkpoint],
+        report: Report,
+    ) -> None:
+        self._manifest, self._lines, self._keys, self._report = manifest, lines, keys, report
+        self._known = deque(sorted(known, key=lambda checkpoint: (checkpoint.size, checkpoint.time)))
+        self._known_compared = self._known_incomparable = 0
+        self._tree = Tree(manifest.first_leaf, manifest.frontier)
+        self._intact = manifest.complete
+        self._next_leaf = self._proved = manifest.first_leaf
+        self._checkpoints, self._faults, self._signers = 0, 0, set[str]()
+        self.until = 0
+        self.before: Checkpoint | None = None
+        self.after: Checkpoint | None = None
+        self.after = self.first = self._read()
+
+    def place(self, leaf: int, hashed: bytes, proof: list[bytes] | None) -> None:
+        """Takes the next leaf; `before` and `after` are then the checkpoints on either side of it."""
+        if leaf != self._next_leaf:
+            self._jump(leaf)
+        self._next_leaf = leaf + 1
+        while self.after is not None and self.after.size <= leaf:
+            self._pass()
+        if self.after is None or not self._manifest.first_leaf <= leaf < self._manifest.end_leaf:
+            self._fault(f"leaf {leaf}", "is outside the exported range or beyond the last checkpoint")
+        elif self._manifest.complete:
+            self._tree.append(hashed)
+            if self._known and self._known[0].size <= self._tree.size and self._intact:
+                self._compare_known(self._tree.size, self._tree.root())
+        elif not verify_inclusion(hashed, leaf, self.after.size, proof or [], self.after.root):
+            self._fault(f"leaf {leaf}", f"is not in the tree that was signed at size {self.after.size}")
+
+    def finish(self) -> Checkpoint:
+        """Reads the checkpoints that are left, reports on all, and returns the last one."""
+        last = self.after or self.before
+        if self._manifest.complete and self._next_leaf < self._manifest.end_leaf:
+            self._intact = False
+            self._report.add(
+                Kind.MISSING,
+                "events",
+                f"leaves {self._next_leaf} to {self._manifest.end_leaf - 1} are not in the bundle",
+            )
+        while self.after is not None:
+            last = self.after
+            self._pass()
+        if last is None:
+            raise BadBundle(f"{CHECKPOINTS} is empty")
+        self._report_known(last)
+        self._report_checkpoints(last)
+        if self._manifest.complete:
+            self._report_completeness()
+        else:
+            self._report.add(
+                Kind.NOTE,
+                "completeness",
+                f"is NOT proved: events were chosen by {_shown(self._manifest.filters)}",
+            )
+        return last
+
+    def _jump(self, leaf: int) -> None:
+        if leaf < self._next_leaf:
+            self._fault(f"leaf {leaf}", "is repeated or out of order")
+        elif self._manifest.complete:
+            self._report.add(
+                Kind.GAP, "events", f"leaves {self._next_leaf} to {leaf - 1} are not in the bundle"
+            )
+        if self._manifest.complete:
+            self._intact = False
+
+    def _pass(self) -> None:
+        """Moves over the checkpoint `after`, holding the tree against it if their sizes are equal."""
+        passed = self.after
+        if passed is None:
+            return
+        if self._intact and passed.size == self._tree.size:
+            if self._tree.root() == passed.root:
+                self._proved = passed.size
+            else:
+                self._intact = False
+                self._fault(
+                    "events",
+                    f"leaves {self._proved} to {passed.size - 1} do not hash to the root that was signed at size "
+                    f"{passed.size}; from there on none is proved",
+                )
+        if passed.size <= self._manifest.end_leaf:
+            self.until = passed.time
+        self._compare_known(passed.size, passed.root, passed.time)
+        self.before, self.after = passed, self._read()
+
+    def _read(self) -> Checkpoint | None:
+        line = next(self._lines, None)
+        if line is None:
+            return None
+        self._checkpoints += 1
+        subject = f"checkpoint {self._checkpoints}"
+        try:
+            members = _object(line.decode())
+            if not {"checkpoint"} <= members.keys() <= {"checkpoint", "consistency"}:
+                raise ValueError("the line has missing or unexpected members")
+            checkpoint = open_checkpoint(members["checkpoint"], self._keys)
+            proof = _hashes(members["consistency"]) if "consistency" in members else None
+        except ValueError as error:
+            raise BadBundle(f"{subject} cannot be read: {error}") from error
+        self._judge(subject, checkpoint)
+        if self.after is not None:
+            self._judge_step(subject, self.after, checkpoint, proof)
+        return checkpoint
+
+    def _judge(self, subject: str, checkpoint: Checkpoint) -> None:
+        if checkpoint.signer is None:
+            self._fault(subject, f"of size {checkpoint.size} is not signed by the given key")
+        elif checkpoint.origin != f"{checkpoint.signer}/{self._manifest.tenant}":
+            self._fault(subject, f"is of the log {_shown(checkpoint.origin)}, not of this tenant's")
+        else:
+            self._signers.add(checkpoint.signer)
+        if not checkpoint.size and checkpoint.root != Tree().root():
+            self._fault(subject, "is of size 0, but its root is not that of the empty tree")
+
+    def _judge_step(self, subject: str, old: Checkpoint, new: Checkpoint, proof: list[bytes] | None) -> None:
+        recomputed = (
+            self._manifest.complete
+            and self._manifest.first_leaf <= old.size
+            and new.size <= self._manifest.end_leaf
+        )
+        if new.size < old.size:
+            self._fault(subject, f"shrinks the log from {old.size} to {new.size} leaves")
+        elif new.size == old.size and new.root != old.root:
+            self._fault(subject, f"contradicts the one before: two roots were signed at size {new.size}")
+        elif new.size == old.size or not old.size:
+            if proof:
+                self._fault(subject, "has a consistency proof where none can be")
+        elif proof is None:
+            if not recomputed:
+                self._fault(subject, "has no consistency proof")
+        elif not verify_consistency(old.size, new.size, old.root, new.root, proof):
+            self._fault(
+                subject, f"of size {new.size} is not consistent with the one before, of size {old.size}"
+            )
+        if new.time < old.time - CLOCK_TOLERANCE * 1000:
+            self._fault(
+                subject, f"is dated {_moment(new.time)}, before its predecessor of {_moment(old.time)}"
+            )
+
+    def _compare_known(self, size: int, root: bytes, when: int | None = None) -> None:
+        """Compares the checkpoints that the reviewer kept, up to `size`, with this history."""
+        while self._known and self._known[0].size <= size:
+            kept = self._known.popleft()
+            if kept.size == size:
+                self._known_compared += 1
+                if kept.root != root:
+                    self._fault("history", f"forks: a kept checkpoint has another root at size {size}")
+            elif when is not None and kept.time > when + CLOCK_TOLERANCE * 1000:
+                self._fault("history", f"forks: at {_moment(kept.time)} the log had only {kept.size} leaves")
+            else:
+                self._known_incomparable += 1
+
+    def _report_known(self, last: Checkpoint) -> None:
+        for kept in self._known:
+            if kept.time < last.time - CLOCK_TOLERANCE * 1000:
+                self._fault(
+                    "history",
+                    f"was rolled back: at {_moment(kept.time)} the log had {kept.size} leaves, later only {last.size}",
+                )
+            else:
+                self._known_incomparable += 1
+        if self._known_compared:
+            self._report.add(Kind.OK, "history", f"agrees with {self._known_compared} kept checkpoints")
+        if self._known_incomparable:
+            self._report.add(
+                Kind.NOTE, "history", f"cannot be compared with {self._known_incomparable} kept checkpoints"
+            )
+
+    def _report_checkpoints(self, last: Checkpoint) -> None:
+        if self._faults:
+            return
+        signers = ", ".join(map(_shown, sorted(self._signers)))
+        sizes = f"sizes {self.first.size if self.first else 0} to {last.size}"
+        self._report.add(
+            Kind.OK,
+            "checkpoints",
+            f"{self._checkpoints} signed by {signers}, {sizes}, consistent with each other",
+        )
+        if not self._manifest.complete:
+            self._report.add(Kind.OK, "events", f"{self._report.events} are in the signed log")
+
+    def _report_completeness(self) -> None:
+        first_leaf, end_leaf, first = self._manifest.first_leaf, self._manifest.end_leaf, self.first
+        if not self._intact:
+            return
+        if self._proved != end_leaf or first is None:
+            self._report.add(
+                Kind.GAP,
+                "completeness",
+                f"no checkpoint of size {end_leaf} covers the leaves from {self._proved}",
+            )
+        elif first_leaf and (first.size != first_leaf or first.time > self._manifest.begin):
+            self._report.add(
+                Kind.GAP, "completeness", "no checkpoint shows what was sealed before the period began"
+            )
+        elif self.until < self._manifest.end:
+            self._report.add(
+                Kind.GAP,
+                "completeness",
+                f"is proved until {_moment(self.until)} only, before the period ends",
+            )
+        elif not self._faults:
+            self._report.add(Kind.OK, "events", f"{self._report.events} hash to the signed roots")
+            since = f"from {_moment(first.time)}" if first_leaf else "from the beginning"
+            self._report.add(
+                Kind.OK,
+                "completeness",
+                f"every event sealed {since} until {_moment(self.until)} is here, leaves {first_leaf} to {end_leaf - 1}",
+            )
+
+    def _fault(self, subject: str, detail: str) -> None:
+        self._faults += 1
+        self._report.invalid(subject, detail)
+
+
+# --- What events say of each other -------------------------------------------------------------------------------
+
+
+class Clock:
+    """Refuses times that contradict the order of the log by more than CLOCK_TOLERANCE."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.latest = 0
+
+    def check(self, leaf: int, identifier: str, when: int, log: Log) -> None:
+        """Compares an event's time with its id, with earlier events, and with the checkpoints on either side."""
+        made, tolerance = int(identifier[:8] + identifier[9:13], 16), CLOCK_TOLERANCE * 1000
+        contradiction = None
+        if abs(made - when) > tolerance:
+            contradiction = f"its id, which was made at {_moment(made)}"
+        elif log.after is not None and when > log.after.time + tolerance:
+            contradiction = f"the checkpoint that sealed it at {_moment(log.after.time)}"
+        elif when < self.latest - tolerance:
+            contradiction = f"an earlier event of {_moment(self.latest)}"
+        elif log.before is not None and when < log.before.time - tolerance:
+            contradiction = f"the checkpoint of {_moment(log.before.time)}, which does not have it yet"
+        elif when > self.latest:
+            self.latest = when
+        if contradiction is not None:
+            self._report.invalid(f"leaf {leaf}", f"clock: {_moment(when)} contradicts {contradiction}")
+
+
+class Identifiers:
+    """Refuses repeated ids, in memory that grows with the rate of events and not with their number.
+
+    An id that is used again either follows closely, and is still remembered, or is caught by the clock: it tells
+    when it was made, and may differ from an event's time by CLOCK_TOLERANCE, as that may from the latest time.
+    """
+
+    _SPAN = CLOCK_TOLERANCE * 1000
+    _SPANS = (
+        4  # Three tolerances lie between two uses of one id at most, and the fourth span is being filled.
+    )
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._spans: deque[set[str]] = deque([set()], maxlen=self._SPANS)
+        self._began = 0
+
+    def check(self, leaf: int, identifier: str, latest: int) -> None:
+        """Compares an id with those of the recent past."""
+        if latest - self._began >= self._SPAN:
+            self._spans.append(set())
+            self._began = latest
+        for seen in self._spans:
+            if identifier in seen:
+                self._report.invalid(f"leaf {leaf}", f"has the id {identifier} of an earlier event")
+        current = self._spans[-1]
+        current.add(identifier)
+        if len(current) > MAX_TRACKED:
+            raise BadBundle(f"more than {MAX_TRACKED} events within {CLOCK_TOLERANCE} seconds")
+
+
+class Turns:
+    """Ties each prompt to its answer; `began` is when the export began, None if with the log itself."""
+
+    _ANSWERS = frozenset({"answer:returned", "answer:refused", "answer:aborted"})
+
+    def __init__(self, report: Report, began: int | None) -> None:
+        self._report, self._began = report, began
+        self._open: dict[str, tuple[int, int]] = {}
+        self._answered = 0
+
+    def check(self, leaf: int, action: str, envelope: dict[str, Any], when: int) -> None:
+        """Opens a turn at a prompt and closes it at its answer."""
+        if action != "prompt:submitted" and action not in self._ANSWERS:
+            return
+        turn = envelope.get("turn")
+        if not isinstance(turn, str):
+            raise ValueError("a prompt or answer names no turn")  # noqa: TRY004
+        if action == "prompt:submitted":
+            if turn in self._open:
+                self._report.invalid(f"leaf {leaf}", "is a second prompt of the same turn")
+            self._open[turn] = (leaf, when)
+            if len(self._open) > MAX_TRACKED:
+                raise BadBundle(f"more than {MAX_TRACKED} prompts without an answer")
+        elif self._open.pop(turn, None) is not None:
+            self._answered += 1
+        elif self._began is None or when > self._began + TURN_LIMIT * 1000:
+            self._report.add(Kind.MISSING, f"leaf {leaf}", f"is an answer ({action}) without a prompt")
+
+    def finish(self, end: int) -> None:
+        """Reports the turns that are still open at `end`, when the export ends."""
+        running = 0
+        for leaf, when in self._open.values():
+            if when > end - TURN_LIMIT * 1000:
+                running += 1
+            else:
+                self._report.add(
+                    Kind.MISSING, f"leaf {leaf}", f"is a prompt of {_moment(when)} without an answer"
+                )
+        if running:
+            self._report.add(Kind.NOTE, "turns", f"{running} had begun shortly before the export ends")
+        if self._answered:
+            self._report.add(Kind.OK, "turns", f"{self._answered} prompts have their answer")
+
+
+# --- Payloads and their erasure ----------------------------------------------------------------------------------
+
+
+class Erasures:
+    """Ties each payload that is marked as erased to the event that erased it."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._marked: dict[tuple[str, str], int] = {}
+
+    def mark(self, leaf: int, identifier: str, name: str) -> None:
+        """Remembers a payload that the export says was erased."""
+        self._marked[identifier, name] = leaf
+        if len(self._marked) > MAX_TRACKED:
+            raise BadBundle(f"more than {MAX_TRACKED} erased payloads")
+
+    def execute(self, leaf: int, envelope: dict[str, Any]) -> None:
+        """Accounts for the payloads that an `erasure:executed` event lists; raises ValueError if malformed."""
+        erased = envelope.get("erased", [])
+        if not isinstance(erased, list):
+            raise ValueError("the list of erased payloads is malformed")  # noqa: TRY004
+        for item in erased:
+            if not isinstance(item, dict) or not isinstance(item.get("payloads"), list):
+                raise ValueError("the list of erased payloads is malformed")
+            for name in item["payloads"]:
+                self._account(leaf, str(envelope["id"]), str(item.get("event")), str(name))
+
+    def finish(self) -> None:
+        """Reports the marks that no erasure accounts for."""
+        for (identifier, name), leaf in self._marked.items():
+            self._report.add(
+                Kind.MISSING,
+                f"leaf {leaf}",
+                f"payload {_shown(name)} of {identifier} is marked as erased, but no erasure lists it",
+            )
+
+    def _account(self, leaf: int, erasure: str, identifier: str, name: str) -> None:
+        marked = self._marked.get((identifier, name))
+        if marked is not None and marked < leaf:
+            del self._marked[identifier, name]
+            self._report.add(
+                Kind.ERASED,
+                f"leaf {marked}",
+                f"payload {_shown(name)} of {identifier} was erased by {_shown(erasure)} (leaf {leaf})",
+            )
+
+
+class Payloads:
+    """Holds the texts that were revealed against the commitments in their envelopes."""
+
+    def __init__(self, report: Report, erasures: Erasures, *, all_revealed: bool) -> None:
+        self._report, self._erasures, self._all_revealed = report, erasures, all_revealed
+        self._matching = self._withheld = 0
+
+    def check(self, leaf: int, identifier: str, envelope: dict[str, Any], revealed: object) -> None:
+        """Compares an event's payloads with its commitments; raises ValueError if either is malformed."""
+        commitments = envelope.get("payloads", {})
+        if not isinstance(commitments, dict) or not isinstance(revealed, list):
+            raise ValueError("payloads are malformed")  # noqa: TRY004
+        seen = set()
+        for payload in revealed:
+            name = payload.get("name") if isinstance(payload, dict) else None
+            if not isinstance(name, str) or name in seen or name not in commitments:
+                raise ValueError(f"payload {_shown(name)} is repeated, or not one of the event's")
+            seen.add(name)
+            if payload.keys() == {"name", "erased"} and payload["erased"] is True:
+                self._erasures.mark(leaf, identifier, name)
+            elif payload.keys() == {"name", "salt", "text"}:
+                self._compare(leaf, name, payload, commitments[name])
+            else:
+                raise ValueError(f"payload {_shown(name)} is malformed")
+        for name in commitments.keys() - seen:
+            self._withheld += 1
+            if self._all_revealed:
+                self._report.add(
+                    Kind.MISSING, f"leaf {leaf}", f"payload {_shown(name)} of {identifier} is absent"
+                )
+
+    def finish(self) -> None:
+        """Reports how many texts match, and how many the export leaves out."""
+        if self._matching:
+            self._report.add(Kind.OK, "payloads", f"{self._matching} match their commitments")
+        if self._withheld and not self._all_revealed:
+            self._report.add(Kind.NOTE, "payloads", f"{self._withheld} are not part of the export")
+
+    def _compare(self, leaf: int, name: str, payload: dict[str, Any], commitment: object) -> None:
+        salt, text = _base64(payload["salt"]), payload["text"]
+        if not isinstance(commitment, dict) or not isinstance(text, str) or not 16 <= len(salt) <= 64:
+            raise ValueError(f"payload {_shown(name)} is malformed")
+        encoded = text.encode()
+        computed = hmac.digest(salt, encoded, "sha256").hex()
+        if computed == commitment.get("commitment") and len(encoded) == commitment.get("bytes"):
+            self._matching += 1
+        else:
+            self._report.invalid(
+                f"leaf {leaf}", f"payload {_shown(name)} is not the text that was committed to"
+            )
+
+
+# --- The whole verification --------------------------------------------------------------------------------------
+
+
+class Verification:
+    """One pass over a bundle, in memory that does not grow with its length."""
+
+    def __init__(self, archive: Archive, keys: Keys, notes: Iterable[str], report: Report) -> None:
+        self._archive, self._keys, self._report = archive, keys, report
+        try:
+            self._manifest = Manifest.parse(archive.text(MANIFEST, MAX_MANIFEST_BYTES))
+        except ValueError as error:
+            raise BadBundle(f"{MANIFEST}: {error}") from error
+        self._log = Log(self._manifest, archive.lines(CHECKPOINTS), keys, self._kept(notes), report)
+        began = self._log.first.time if self._manifest.first_leaf and self._log.first else None
+        self._clock, self._identifiers, self._turns = Clock(report), Identifiers(report), Turns(report, began)
+        self._erasures = Erasures(report)
+        self._payloads = Payloads(report, self._erasures, all_revealed=self._manifest.revealed)
+
+    def _kept(self, notes: Iterable[str]) -> Iterator[Checkpoint]:
+        """Yields the checkpoints of this log among the notes that the reviewer kept."""
+        for note in notes:
+            try:
+                checkpoint = open_checkpoint(note, self._keys)
+            except ValueError as error:
+                self._report.invalid("history", f"a kept checkpoint cannot be read: {error}")
+                continue
+            if checkpoint.signer is None:
+                self._report.invalid("history", "a kept checkpoint is not signed by the given key")
+            elif checkpoint.origin == f"{checkpoint.signer}/{self._manifest.tenant}":
+                yield checkpoint
+
+    def run(self) -> None:
+        """Checks everything and reports it."""
+        for entry in self._entries(EVENTS):
+            self._report.events += 1
+            self._check(entry)
+        if self._report.events != self._manifest.events:
+            self._report.invalid(
+                EVENTS,
+                f"has {self._report.events} events, the manifest says {self._manifest.events}",
+            )
+        last = self._log.finish()
+        for entry in self._entries(ERASURES):
+            self._check_erasure(entry, last)
+        self._erasures.finish()
+        self._payloads.finish()
+        if self._manifest.complete:
+            self._turns.finish(self._log.until)
+
+    def _entries(self, name: str) -> Iterator[Entry]:
+        for number, line in enumerate(self._archive.lines(name), 1):
+            try:
+                yield parse_entry(line)
+            except ValueError as error:
+                self._report.invalid(f"{name} line {number}", str(error))
+
+    def _check(self, entry: Entry) -> None:
+        leaf, envelope, computed, others = entry
+        try:
+            sealed = _hash(others["hash"]) if "hash" in others else computed
+            proof = _hashes(others["proof"]) if "proof" in others else None
+            self._log.place(leaf, sealed or b"", proof)
+            if envelope is None:
+                self._report.add(Kind.MISSING, f"leaf {leaf}", "was sealed, but its event is gone")
+            elif sealed != computed:
+                self._report.invalid(f"leaf {leaf}", "was changed after it was sealed")
+            else:
+                self._check_envelope(leaf, envelope, others.get("payloads", []))
+        except ValueError as error:
+            self._report.invalid(f"leaf {leaf}", str(error))
+
+    def _check_envelope(self, leaf: int, envelope: dict[str, Any], revealed: object) -> None:
+        identifier, action, when = self._identity(envelope)
+        self._clock.check(leaf, identifier, when, self._log)
+        self._identifiers.check(leaf, identifier, self._clock.latest)
+        if revealed or "payloads" in envelope:
+            self._payloads.check(leaf, identifier, envelope, revealed)
+        if self._manifest.complete:
+            self._turns.check(leaf, action, envelope, when)
+        if action == "erasure:executed":
+            self._erasures.execute(leaf, envelope)
+
+    def _check_erasure(self, entry: Entry, last: Checkpoint) -> None:
+        leaf, envelope, computed, others = entry
+        try:
+            proof = _hashes(others.get("proof"))
+            if envelope is None or computed is None or others.keys() != {"proof"}:
+                raise ValueError("an erasure has an envelope and a proof only")
+            if not verify_inclusion(computed, leaf, last.size, proof, last.root):
+                raise ValueError(f"the erasure is not in the tree that was signed at size {last.size}")
+            _, action, _ = self._identity(envelope)
+            if action != "erasure:executed":
+                raise ValueError("is not an erasure")
+            self._erasures.execute(leaf, envelope)
+        except ValueError as error:
+            self._report.invalid(f"{ERASURES} leaf {leaf}", str(error))
+
+    def _identity(self, envelope: dict[str, Any]) -> tuple[str, str, int]:
+        identifier, action = envelope.get("id"), envelope.get("action")
+        if not isinstance(identifier, str) or not _UUID7.fullmatch(identifier) or not isinstance(action, str):
+            raise ValueError("the event has no valid id or action")
+        if envelope.get("tenant") != self._manifest.tenant:
+            raise ValueError(f"the event is of another tenant, {_shown(envelope.get('tenant'))}")
+        return identifier, action, _milliseconds(envelope.get("time"))
+
+
+def verify(
+    bundle: str | Path,
+    keys: str,
+    *,
+    known: Iterable[str] = (),
+    progress: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Verifies a bundle and returns what was found; never raises for anything that a bundle contains.
+
+    `keys` are verifier-key lines (ValueError if malformed), `known` the notes of checkpoints that a reviewer kept
+    (those of other logs are passed over), and `progress` is told of bytes read.
+    """
+    report, trusted = Report(), Keys(keys)
+    try:
+        with Archive(bundle, progress) as archive:
+            Verification(archive, trusted, known, report).run()
+    except BadBundle as error:
+        report.invalid("bundle", str(error))
+    except Exception as error:  # noqa: BLE001 - hostile archives make zipfile and zlib raise almost anything.
+        report.invalid("bundle", f"cannot be read: {type(error).__name__}: {_shown(str(error))}")
+    return report
+
+
+# --- Command line ------------------------------------------------------------------------------------------------
+
+
+class Progress:
+    """Draws a bar on stderr while a terminal watches."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._drawn = max(total, 1), 0, 0.0
+        self._watched = sys.stderr.isatty()
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        if self._watched and time.monotonic() - self._drawn > 0.1:
+            self._drawn, share = time.monotonic(), min(self._done / self._total, 1.0)
+            sys.stderr.write(f"\r[{'#' * int(share * 40):40}] {share:4.0%} ")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Takes the bar away."""
+        if self._watched:
+            sys.stderr.write("\r\x1b[K")
+
+
+def notes_in(path: Path) -> Iterator[str]:
+    """Yields the signed notes in a file (an empty line between two), in each file of a directory, or in a bundle."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                yield from notes_in(file)
+    elif zipfile.is_zipfile(path):
+        with Archive(path, lambda _: None) as archive:
+            yield from (str(_object(line.decode()).get("checkpoint")) for line in archive.lines(CHECKPOINTS))
+    else:
+        parts = path.read_text(encoding="utf-8").split("\n\n")
+        yield from (
+            f"{text}\n\n{signatures.rstrip()}\n"
+            for text, signatures in zip(parts[::2], parts[1::2], strict=True)
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints one line per finding; returns 0 if nothing convicts the bundle, else 1."""
+    parser = argparse.ArgumentParser(description="Verifies an exported audit log offline.")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--key", required=True, help="file with the public key, or the key itself")
+    parser.add_argument(
+        "--checkpoints", type=Path, help="kept checkpoints: a file, a directory, another bundle"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        key = options.key if "+" in options.key else Path(options.key).read_text(encoding="utf-8")
+        known = list(notes_in(options.checkpoints)) if options.checkpoints else []
+        progress = Progress(options.bundle.stat().st_size)
+        report = verify(options.bundle, key, known=known, progress=progress)
+    except (OSError, ValueError, BadBundle, zipfile.BadZipFile) as error:
+        print(f"verifier: {error}", file=sys.stderr)
+        return 1
+    progress.clear()
+    for line in report.lines():
+        print(line)
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""The command line: `affidavit --help`."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import asyncpg
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from backend.identity.permissions import Permission, Role
+from backend.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
+    help="Answers from approved documents, each with a record that proves it.\n\nStart with [bold]affidavit demo[/bold].",
+)  # fmt: skip
+tenant_app = typer.Typer(no_args_is_help=True, help="Create and list tenants.")
+user_app = typer.Typer(no_args_is_help=True, help="Create users.")
+key_app = typer.Typer(no_args_is_help=True, help="Create API keys.")
+app.add_typer(tenant_app, name="tenant")
+app.add_typer(user_app, name="user")
+app.add_typer(key_app, name="key")
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _fail(message: str) -> typer.Exit:
+    errors.print(f"[red]error:[/red] {message}")
+    return typer.Exit(1)
+
+
+def _database_urls(settings: Settings) -> dict[str, str]:
+    """Returns the configured URLs, or those of the embedded database in the home folder."""
+    if settings.database_url and settings.runtime_database_url:
+        return {
+            "owner_url": settings.database_url.get_secret_value(),
+            "runtime_url": settings.runtime_database_url.get_secret_value(),
+        }
+    written = settings.home_folder / "database.json"
+    if not written.exists():
+        raise _fail(
+            "no database: set AFFIDAVIT_DATABASE_URL and AFFIDAVIT_RUNTIME_DATABASE_URL, or start `affidavit demo` once"
+        )
+    known: dict[str, str] = json.loads(written.read_text())
+    return known
+
+
+@app.command()
+def demo(port: Annotated[int, typer.Option(help="Port of the service.", min=1, max=65535)] = 8000) -> None:
+    """Serve two demo tenants from an embedded PostgreSQL; needs nothing else.
+
+    Example: affidavit demo --port 8000
+    """
+    from backend.demo.run import run  # noqa: PLC0415 - loads the model runtime
+
+    run(Settings(), port)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1, max=64)] = 1,
+) -> None:
+    """Serve against the configured database; refuses to start when the self-check fails.
+
+    Example: affidavit serve --host 0.0.0.0 --workers 4
+    """
+    settings = Settings()
+    if settings.runtime_database_url is None:
+        raise _fail("AFFIDAVIT_RUNTIME_DATABASE_URL is not set; to try the service, run `affidavit demo`")
+    if not _report(settings.runtime_database_url.get_secret_value(), as_json=False, only_problems=True):
+        raise typer.Exit(1)
+    uvicorn.run(
+        "backend.app:create_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
+    )
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema and policies, as its owner.
+
+    Example: AFFIDAVIT_DATABASE_URL=postgresql://affidavit_owner:…@db/affidavit affidavit migrate
+    """
+    from backend.migration import migrate as apply  # noqa: PLC0415 - loads alembic
+    from backend.migration import store_context_key  # noqa: PLC0415
+    from backend.tenancy import ContextSigner  # noqa: PLC0415
+
+    settings = Settings()
+    if settings.database_url is None:
+        raise _fail("AFFIDAVIT_DATABASE_URL is not set: the owner's connection URL")
+    if settings.context_key is None:
+        raise _fail("AFFIDAVIT_CONTEXT_KEY is not set: the secret that signs contexts, the same as the service's")
+    owner_url = settings.database_url.get_secret_value()
+    try:
+        apply(owner_url)
+        asyncio.run(store_context_key(owner_url, ContextSigner(settings.context_key.get_secret_value())))
+    except (OSError, asyncpg.PostgresError) as error:
+        raise _fail(f"the database refused: {error}") from None
+    console.print("The schema and its policies are up to date.")
+
+
+@app.command()
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check role, row-level security, policies, versions and keys; exit 1 if anything is wrong.
+
+    Example: affidavit doctor --json
+    """
+    if not _report(_database_urls(Settings())["runtime_url"], as_json=as_json, only_problems=False):
+        raise typer.Exit(1)
+
+
+def _report(runtime_url: str, *, as_json: bool, only_problems: bool) -> bool:
+    from backend.self_check import check  # noqa: PLC0415
+
+    async def run() -> list[tuple[str, str | None]]:
+        try:
+            connection = await asyncpg.connect(runtime_url, timeout=5)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            return [("database", f"cannot connect: {type(error).__name__}")]
+        try:
+            return [(finding.check, finding.problem) for finding in await check(connection)]
+        finally:
+            await connection.close()
+
+    findings = asyncio.run(run())
+    sound = all(problem is None for _, problem in findings)
+    if as_json:
+        console.print_json(
+            data={"ok": sound, "checks": [{"check": name, "ok": problem is None, "problem": problem} for name, problem in findings]}
+        )
+    elif not (only_problems and sound):
+        table = Table("check", "result")
+        for name, problem in findings:
+            table.add_row(name, f"[red]{problem}[/red]" if problem else "[green]ok[/green]")
+        console.print(table)
+    return sound
+
+
+@tenant_app.command("create")
+def tenant_create(
+    slug: Annotated[str, typer.Argument(help="Lower-case letters, digits and hyphens.")],
+    name: Annotated[str | None, typer.Option(help="Full name.")] = None,
+) -> None:
+    """Create a tenant with the collection `default`.
+
+    Example: affidavit tenant create meridian-bank --name "Meridian Bank"
+    """
+
+    async def run() -> None:
+        async with operator(_database_urls(Settings())["owner_url"]) as acting:
+            await acting.create_tenant(slug, name or slug)
+
+    from backend.operation.service import operator  # noqa: PLC0415
+
+    _run_operator(run())
+    console.print(f"Created the tenant {slug}.")
+
+
+@user_app.command("create")
+def user_create(
+    tenant: Annotated[str, typer.Argument(help="The tenant's slug.")],
+    username: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    role: Annotated[list[Role], typer.Option(help="A role; repeat for more.")],
+) -> None:
+    """Create a user; the password is asked for, or read from standard input.
+
+    Example: affidavit user create meridian-bank jane --role editor
+    """
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+    async def run() -> None:
+        async with operator(_database_urls(Settings())["owner_url"]) as acting:
+            await acting.create_user(await acting.tenant(tenant), username, password, role)
+
+    from backend.operation.service import operator  # noqa: PLC0415
+
+    _run_operator(run())
+    console.print(f"Created the user {username} of {tenant}.")
+
+
+@key_app.command("create")
+def key_create(
+    tenant: Annotated[str, typer.Argument(help="The tenant's slug.")],
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    permission: Annotated[list[Permission], typer.Option(help="A permission; repeat for more.")],
+    collection: Annotated[list[str] | None, typer.Option(help="A collection it may read; repeat for more.")] = None,
+) -> None:
+    """Create an API key and print it, the only time that it is shown.
+
+    Example: affidavit key create meridian-bank portal --permission retrieval:query
+    """
+
+    async def run() -> str:
+        async with operator(_database_urls(Settings())["owner_url"]) as acting:
+            return await acting.create_key(await acting.tenant(tenant), name, permission, collection or ["default"])
+
+    from backend.operation.service import operator  # noqa: PLC0415
+
+    console.print(_run_operator(run()))
+
+
+def _run_operator(coroutine):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    from backend.operation.service import OperatorError  # noqa: PLC0415
+
+    try:
+        return asyncio.run(coroutine)
+    except OperatorError as error:
+        raise _fail(str(error)) from None
+    except (OSError, asyncpg.PostgresError) as error:
+        raise _fail(f"the database refused: {error}") from None
+
+

@@ -1,0 +1,87 @@
+"""Connections to PostgreSQL and the named queries that run on them."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import asyncpg
+import orjson
+import pgvector.asyncpg
+
+from backend.errors import Unavailable
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_NAMED_QUERY = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+# What a database that is away, starting, stopping or full looks like to its client.
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncio.IncompleteReadError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidPasswordError,
+    asyncpg.InternalClientError,
+)
+
+
+class Queries:
+    """The statements of a `queries.sql`, as attributes; each starts with `-- name: x` and a sentence."""
+
+    def __init__(self, path: Path) -> None:
+        parts = _NAMED_QUERY.split(path.read_text())
+        self._statements = dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._statements[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @classmethod
+    def beside(cls, module_file: str) -> "Queries":
+        """Loads the `queries.sql` in the folder of a module, given its `__file__`."""
+        return cls(Path(module_file).with_name("queries.sql"))
+
+
+def _dump_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def _prepare_connection(connection: Connection) -> None:
+    await pgvector.asyncpg.register_vector(connection)
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, encoder=_dump_json, decoder=orjson.loads, schema="pg_catalog")
+
+
+async def open_pool(url: str, *, size: int, timeout: float) -> Pool:  # noqa: ASYNC109 - of a connection, not of this call
+    """Opens a pool of at most `size` connections that connects on demand, so that a database may come later."""
+    return await asyncpg.create_pool(
+        url, min_size=0, max_size=size, timeout=timeout, command_timeout=30, init=_prepare_connection,
+        max_inactive_connection_lifetime=300, statement_cache_size=200,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def transaction(pool: Pool, *, timeout: float) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - of the wait for a connection
+    """Runs one transaction: committed when the block ends, rolled back when it raises.
+
+    Raises Unavailable when the database cannot be reached within `timeout` seconds, goes away, or cannot commit.
+    """
+    try:
+        async with pool.acquire(timeout=timeout) as connection, connection.transaction():
+            yield connection
+    except UNREACHABLE as error:
+        raise Unavailable(reason=f"database:{type(error).__name__}") from error
+

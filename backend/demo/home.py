@@ -1,0 +1,51 @@
+"""What `affidavit demo` keeps in its home folder: secrets made at first start, addresses, credentials."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from backend.embedded_postgres import EmbeddedPostgres, Passwords
+from backend.identity.tokens import generate_private_key_pem
+
+
+class DemoHome:
+    """The folder of one demo."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+
+    def secrets(self) -> dict[str, str]:
+        """Returns the demo's secrets, made at first use."""
+        path = self.folder / "secrets.json"
+        if not path.exists():
+            passwords = Passwords.generate()
+            made = {name: secrets.token_urlsafe(48) for name in ("context_key", "payload_key")}
+            made["jwt_private_key"] = generate_private_key_pem()
+            made |= {f"{role}_password": getattr(passwords, role) for role in ("superuser", "owner", "runtime", "sealer")}
+            write_private(path, made)
+        known: dict[str, str] = json.loads(path.read_text())
+        return known
+
+    def postgres(self) -> EmbeddedPostgres:
+        """Returns the demo's PostgreSQL, not started yet."""
+        known = self.secrets()
+        passwords = Passwords(*(known[f"{role}_password"] for role in ("superuser", "owner", "runtime", "sealer")))
+        return EmbeddedPostgres(self.folder / "postgres", passwords)
+
+    @property
+    def credentials_path(self) -> Path:
+        """Where the demo's users and keys are written."""
+        return self.folder / "demo-credentials.json"
+
+
+def write_private(path: Path, content: Any) -> None:  # noqa: ANN401 - any JSON
+    """Writes JSON that only the owner of the file may read, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+    partial.replace(path)

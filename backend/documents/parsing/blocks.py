@@ -1,0 +1,139 @@
+"""The units of a parsed file: fragments as parsers find them, blocks once each has its place in the text."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from backend.documents.parsing.errors import TooManyPages
+
+LONGEST_FRAGMENT = 32_768
+LONGEST_HEADING = 300
+_MOST_WARNINGS = 20
+
+
+class BlockKind(StrEnum):
+    """What a block is in the structure of its document."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST_ITEM = "list_item"
+    TABLE_HEADER = "table_header"
+    TABLE_ROW = "table_row"
+
+
+class Fragment(NamedTuple):
+    """A piece of text as a parser found it; pages and heading levels count from 1, level 0 is no heading."""
+
+    kind: BlockKind
+    text: str
+    level: int = 0
+    page: int | None = None
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fragment with its place: `start` and `end` count characters of the document's text.
+
+    That text is every block's text followed by a line feed, so that the text of a page, too, is the join of
+    its blocks by line feeds. `page` is the PDF page or the slide, counted from 1; formats without pages have
+    None.
+    """
+
+    kind: BlockKind
+    text: str
+    start: int
+    level: int = 0
+    page: int | None = None
+    sheet: str | None = None
+
+    @property
+    def end(self) -> int:
+        """The character after the block's last."""
+        return self.start + len(self.text)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a parser learns about the whole file on its way."""
+
+    max_pages: int
+    title: str | None = None
+    page_count: int | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def count_pages(self, count: int) -> None:
+        """Record the number of pages or slides; raises TooManyPages before any of them is read."""
+        if count > self.max_pages:
+            raise TooManyPages(f"The file has {count} pages; {self.max_pages} are allowed.")
+        self.page_count = count
+
+    def warn(self, warning: str) -> None:
+        """Keep a sentence for the uploader; the first twenty are kept."""
+        if len(self.warnings) < _MOST_WARNINGS:
+            self.warnings.append(warning)
+
+
+_REPLACED = dict.fromkeys(
+    [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0), 0xA0, 0x2007, 0x202F], " "
+)
+# Invisible characters hide text from a reviewer's eyes or reorder it: soft hyphen, zero-width space,
+# bidirectional controls, byte-order mark, tag characters. The joiners U+200C and U+200D stay: scripts need
+# them.
+_REMOVED = dict.fromkeys(
+    [
+        0xAD,
+        0x200B,
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x206A),
+        0xFEFF,
+        0xFFFE,
+        0xFFFF,
+        *range(0xE0000, 0xE0080),
+    ]
+)
+_LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
+_HYGIENE = {**_REPLACED, **_REMOVED, **_LIGATURES, **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
+
+
+def clean(text: str) -> str:
+    """Return the text in NFC, without control and invisible characters; lines end in a line feed."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    unified = re.sub(r"\r\n?", "\n", text).translate(_HYGIENE)
+    return unicodedata.normalize("NFC", unified).strip()
+
+
+def collapse(text: str) -> str:
+    """Return the text with every run of white space as one space."""
+    return " ".join(text.split())
+
+
+def row_text(cells: Iterable[str]) -> str:
+    """Return one line for a table row; empty cells keep their place, an empty row is the empty string."""
+    columns = [collapse(cell) for cell in cells]
+    return " | ".join(columns).rstrip(" |") if any(columns) else ""
+
+
+def within_length(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
+    """Cut fragments longer than LONGEST_FRAGMENT at white space; a heading that long is a paragraph."""
+    for fragment in fragments:
+        whole = fragment
+        if whole.kind is BlockKind.HEADING and len(whole.text) > LONGEST_HEADING:
+            whole = whole._replace(kind=BlockKind.PARAGRAPH, level=0)
+        start = 0
+        while start < len(whole.text):
+            end = _cut(whole.text, start)
+            yield whole._replace(text=whole.text[start:end])
+            start = end
+
+
+def _cut(text: str, start: int) -> int:
+    end = start + LONGEST_FRAGMENT
+    if end >= len(text):
+        return len(text)
+    space = text.rfind(" ", start + LONGEST_FRAGMENT // 2, end)
+    return end if space < 0 else space

@@ -1,0 +1,160 @@
+"""Which format a file is in: by what it declares, by what it contains, and whether the two agree."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from backend.documents.parsing import archives
+from backend.documents.parsing.errors import (
+    EmptyFile,
+    EncryptedFile,
+    MacroEnabled,
+    ParseError,
+    UnsupportedType,
+    WrongFormat,
+)
+from backend.documents.parsing.limits import ParseLimits
+
+
+class Format(StrEnum):
+    """The formats that can be parsed."""
+
+    PDF = "pdf"
+    DOCX = "docx"
+    PPTX = "pptx"
+    XLSX = "xlsx"
+    CSV = "csv"
+    HTML = "html"
+    MARKDOWN = "markdown"
+    TEXT = "text"
+    EMAIL = "email"
+
+
+_EXTENSIONS = {
+    ".pdf": Format.PDF,
+    ".docx": Format.DOCX,
+    ".pptx": Format.PPTX,
+    ".xlsx": Format.XLSX,
+    ".csv": Format.CSV,
+    ".html": Format.HTML,
+    ".htm": Format.HTML,
+    ".md": Format.MARKDOWN,
+    ".markdown": Format.MARKDOWN,
+    ".txt": Format.TEXT,
+    ".text": Format.TEXT,
+    ".eml": Format.EMAIL,
+}
+_MACRO_EXTENSIONS = {".docm", ".dotm", ".xlsm", ".xltm", ".xlam", ".pptm", ".potm", ".ppsm", ".ppam"}
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_MEDIA_TYPES = {
+    "application/pdf": {Format.PDF},
+    f"{_OFFICE}.wordprocessingml.document": {Format.DOCX},
+    f"{_OFFICE}.presentationml.presentation": {Format.PPTX},
+    f"{_OFFICE}.spreadsheetml.sheet": {Format.XLSX},
+    # Browsers on machines with a spreadsheet program send this one for .csv.
+    "application/vnd.ms-excel": {Format.CSV},
+    "text/csv": {Format.CSV},
+    "text/html": {Format.HTML},
+    "application/xhtml+xml": {Format.HTML},
+    "text/markdown": {Format.MARKDOWN},
+    # And this one for whatever they take for text.
+    "text/plain": {Format.TEXT, Format.MARKDOWN, Format.CSV},
+    "message/rfc822": {Format.EMAIL},
+}
+_UNDECLARED = {"", "application/octet-stream", "binary/octet-stream", "application/zip"}
+
+_HEAD_BYTES = 65_536
+_COMPOUND_FILE = bytes.fromhex("D0CF11E0A1B11AE1")
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_BINARY = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+_HTML_START = re.compile(
+    rb"(?is)(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b"
+)
+_HEADER_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:From [^\n]+\n)?[!-9;-~]+:[^\n]*\n")
+
+
+def declared_format(filename: str, media_type: str | None) -> Format | None:
+    """Return the format that an upload claims to be in, None if it claims nothing.
+
+    Raises UnsupportedType for another type, MacroEnabled for a macro-enabled one, and WrongFormat when the
+    extension and the media type contradict each other.
+    """
+    extension = Path(filename).suffix.lower()
+    named = _by_extension(extension)
+    essence = (media_type or "").partition(";")[0].strip().lower()
+    if essence in _UNDECLARED:
+        return named
+    if "macroenabled" in essence:
+        raise MacroEnabled
+    possible = _MEDIA_TYPES.get(essence)
+    if possible is None:
+        raise UnsupportedType(f"Files of the media type {essence[:100]!r} are not accepted.")
+    if named is None:
+        return Format.TEXT if Format.TEXT in possible else next(iter(possible))
+    if named not in possible:
+        raise WrongFormat(
+            f"The extension {extension!r} and the media type {essence!r} contradict each other."
+        )
+    return named
+
+
+def _by_extension(extension: str) -> Format | None:
+    if extension in _MACRO_EXTENSIONS:
+        raise MacroEnabled
+    if extension and extension not in _EXTENSIONS:
+        raise UnsupportedType(f"Files with the extension {extension[:20]!r} are not accepted.")
+    return _EXTENSIONS.get(extension)
+
+
+def recognise(path: Path, declared: Format | None, limits: ParseLimits) -> Format:
+    """Return the format of the file's content; raises WrongFormat if another one is declared.
+
+    An office archive is checked for bombs and macros on the way, since its format is written inside it.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        raise EmptyFile
+    if b"%PDF-" in head[:1024]:
+        found = Format.PDF
+    elif head.startswith(b"PK\x03\x04"):
+        found = Format(archives.office_format(path, limits))
+    elif head.startswith(_COMPOUND_FILE):
+        raise _compound_file(path)
+    elif _BINARY.search(head) and not head.startswith(_UTF16_MARKS):
+        raise UnsupportedType if declared is None else WrongFormat
+    else:
+        return _text_format(head, declared)
+    if declared not in {found, None}:
+        raise WrongFormat(f"The file is declared as {declared} but contains {found}.")
+    return found
+
+
+def _compound_file(path: Path) -> ParseError:
+    """Tell an encrypted office file from one in the old format by the names in its directory sector."""
+    with path.open("rb") as file:
+        header = file.read(512)
+        sector_size = 1 << min(int.from_bytes(header[30:32], "little"), 12)
+        file.seek((int.from_bytes(header[48:52], "little") + 1) * sector_size)
+        directory = file.read(4 * sector_size)
+    if _ENCRYPTED_PACKAGE in directory:
+        return EncryptedFile()
+    return UnsupportedType("Office files in the format from before 2007 are not accepted.")
+
+
+def _text_format(head: bytes, declared: Format | None) -> Format:
+    """Return the declared kind of text if the content can be one; plain text and Markdown can be anything."""
+    looks_like_html = bool(_HTML_START.match(head))
+    if declared is None:
+        return Format.HTML if looks_like_html else Format.TEXT
+    contradicts = {
+        Format.CSV: looks_like_html,
+        Format.HTML: b"<" not in head,
+        Format.EMAIL: not _HEADER_FIELD.match(head),
+        Format.MARKDOWN: False,
+        Format.TEXT: False,
+    }.get(declared, True)
+    if contradicts:
+        raise WrongFormat(f"The file is declared as {declared} but does not contain it.")
+    return declared

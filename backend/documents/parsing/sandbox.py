@@ -1,0 +1,144 @@
+"""Runs the parser in a process of its own and turns its lines into blocks."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import orjson
+
+from backend.documents.parsing import wire
+from backend.documents.parsing.blocks import Block, Fragment
+from backend.documents.parsing.errors import (
+    CorruptFile,
+    EmptyFile,
+    NoText,
+    ParseError,
+    ParseMemory,
+    ParseTimeout,
+    TooLarge,
+)
+from backend.documents.parsing.formats import declared_format
+from backend.documents.parsing.limits import ParseLimits
+from backend.documents.parsing.wire import DocumentInfo
+
+_PACKAGE_ROOT = Path(__file__).parents[3]
+
+
+class ParsedFile:
+    """The blocks of one file in order, to be iterated over once; `info` is there afterwards."""
+
+    def __init__(self, process: Process, limits: ParseLimits) -> None:
+        """Read from a parser that was just started."""
+        self._process = process
+        self._limits = limits
+        self._seconds_left = limits.wall_seconds
+        self._characters = 0
+        self._info: DocumentInfo | None = None
+
+    @property
+    def info(self) -> DocumentInfo:
+        """What is known of the whole file; raises RuntimeError before the last block was read."""
+        if self._info is None:
+            raise RuntimeError("The file is not parsed to its end yet.")
+        return self._info
+
+    async def __aiter__(self) -> AsyncIterator[Block]:
+        """Yield the blocks as the parser finds them; raises a ParseError where it fails."""
+        while True:
+            message = wire.decode(await self._next_line())
+            if isinstance(message, DocumentInfo):
+                if not self._characters:
+                    raise NoText
+                self._info = replace(message, characters=self._characters)
+                return
+            if message.text:
+                yield self._placed(message)
+
+    def _placed(self, fragment: Fragment) -> Block:
+        block = Block(
+            fragment.kind, fragment.text, self._characters, fragment.level, fragment.page, fragment.sheet
+        )
+        self._characters = block.end + 1
+        if self._characters > self._limits.max_characters:
+            raise TooLarge(f"The file has more than {self._limits.max_characters} characters of text.")
+        return block
+
+    async def _next_line(self) -> bytes:
+        assert self._process.stdout is not None  # noqa: S101 — it was started with a pipe
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            async with asyncio.timeout(self._seconds_left):
+                line = await self._process.stdout.readline()
+                if not line.endswith(b"\n"):
+                    raise _cause_of_death(await self._process.wait())
+        except TimeoutError as error:
+            raise ParseTimeout from error
+        except ValueError as error:
+            raise CorruptFile("The parser's answer makes no sense.") from error
+        self._seconds_left -= clock() - started
+        return line
+
+
+@asynccontextmanager
+async def parse_file(
+    path: Path, *, filename: str, media_type: str | None = None, limits: ParseLimits | None = None
+) -> AsyncIterator[ParsedFile]:
+    """Parse the file at `path`, which was uploaded under that name and type, while the context is open.
+
+    Raises a ParseError on entering for what name, type and size rule out, and while iterating for the rest.
+    Leaving the context ends the parser, whether or not its blocks were read to the end.
+    """
+    bounds = limits or ParseLimits()
+    declared = declared_format(filename, media_type)
+    _refuse_by_size(path, bounds)
+    process = await _started(_command(path, declared or "", bounds))
+    try:
+        yield ParsedFile(process, bounds)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _refuse_by_size(path: Path, limits: ParseLimits) -> None:
+    size = path.stat().st_size
+    if size == 0:
+        raise EmptyFile
+    if size > limits.max_bytes:
+        raise TooLarge(f"The file has {size} bytes; {limits.max_bytes} are allowed.")
+
+
+def _command(path: Path, declared: str, limits: ParseLimits) -> list[str]:
+    interpreter = [sys.executable, "-s", "-B", "-X", "utf8", "-m", "backend.documents.parsing"]
+    return [*interpreter, str(path.resolve()), declared, orjson.dumps(asdict(limits)).decode()]
+
+
+async def _started(command: list[str]) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        limit=wire.LONGEST_LINE,
+        # `-m` looks for the package in the working directory. The environment may hold secrets and stays here.
+        cwd=_PACKAGE_ROOT,
+        env={},
+        start_new_session=True,
+    )
+
+
+def _cause_of_death(status: int) -> ParseError:
+    """Return the error for a parser that ended without its last line."""
+    if status == -signal.SIGXCPU:
+        return ParseTimeout()
+    if status == -signal.SIGKILL:
+        # The service kills it only when nobody reads any more: this was the kernel, out of memory.
+        return ParseMemory()
+    return CorruptFile("The file made its parser crash.")

@@ -1,0 +1,61 @@
+"""Presentations, through python-pptx."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pptx import Presentation
+from pptx.enum.shapes import MSO_SHAPE_TYPE
+
+from backend.documents.parsing.blocks import BlockKind, Findings, Fragment, collapse, row_text
+
+
+def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
+    """Yield each visible slide's title, shapes from top to bottom, and notes; slides are pages, from 1."""
+    presentation = Presentation(str(path))
+    findings.title = presentation.core_properties.title.strip() or None
+    findings.count_pages(len(presentation.slides))
+    for number, slide in enumerate(presentation.slides, start=1):
+        if slide.element.get("show") == "0":
+            findings.warn(f"The hidden slide {number} is not read.")
+            continue
+        for fragment in _slide(slide):
+            yield fragment._replace(page=number)
+
+
+def _slide(slide: Any) -> Iterator[Fragment]:
+    title = slide.shapes.title
+    if title is not None and (text := collapse(title.text_frame.text)):
+        yield Fragment(BlockKind.HEADING, text, level=1)
+    for shape in _from_top(slide.shapes):
+        if title is None or shape.shape_id != title.shape_id:
+            yield from _shape(shape)
+    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+        yield from _paragraphs(slide.notes_slide.notes_text_frame)
+
+
+def _from_top(shapes: Iterable[Any]) -> list[Any]:
+    """Order shapes as they are read: in the file they stand in the order they were drawn."""
+    return sorted(shapes, key=lambda shape: (shape.top or 0, shape.left or 0))
+
+
+def _shape(shape: Any) -> Iterator[Fragment]:
+    if shape.shape_type == MSO_SHAPE_TYPE.GROUP:
+        for member in _from_top(shape.shapes):
+            yield from _shape(member)
+    elif shape.has_table:
+        kind = BlockKind.TABLE_HEADER
+        for row in shape.table.rows:
+            if text := row_text(cell.text for cell in row.cells if not cell.is_spanned):
+                yield Fragment(kind, text)
+                kind = BlockKind.TABLE_ROW
+    elif shape.has_text_frame:
+        yield from _paragraphs(shape.text_frame)
+
+
+def _paragraphs(frame: Any) -> Iterator[Fragment]:
+    texts = [(collapse(paragraph.text), paragraph.level) for paragraph in frame.paragraphs]
+    filled = [(text, level) for text, level in texts if text]
+    kind = BlockKind.LIST_ITEM if len(filled) > 1 else BlockKind.PARAGRAPH
+    for text, _ in filled:
+        yield Fragment(kind, text)

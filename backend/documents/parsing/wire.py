@@ -1,0 +1,81 @@
+"""The lines between the parser's process and the service: one JSON object each, of bounded length.
+
+The parser has read a file that nobody vouches for, so the service checks every line as it checks an upload.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from backend.documents.parsing import errors
+from backend.documents.parsing.blocks import BlockKind, Findings, Fragment, clean
+from backend.documents.parsing.errors import CorruptFile, ParseError
+from backend.documents.parsing.formats import Format
+
+LONGEST_LINE = 262_144
+_LONGEST_SENTENCE = 300
+_HIGHEST_LEVEL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """What is known of a file once all of it is parsed; `characters` is the length of its text.
+
+    `page_count` counts the pages of a PDF or the slides of a presentation, and is None for other formats.
+    """
+
+    format: Format
+    title: str | None
+    page_count: int | None
+    warnings: tuple[str, ...]
+    characters: int = 0
+
+
+def encode_fragment(fragment: Fragment) -> bytes:
+    """Return the line for a fragment no longer than LONGEST_FRAGMENT."""
+    text = fragment.text.encode("utf-8", "replace").decode()
+    return _line({"fragment": [fragment.kind, text, fragment.level, fragment.page, fragment.sheet]})
+
+
+def encode_findings(found: Format, findings: Findings) -> bytes:
+    """Return the last line for a file that was parsed to its end."""
+    title = clean(findings.title or "")[:_LONGEST_SENTENCE] or None
+    warnings = [clean(warning)[:_LONGEST_SENTENCE] for warning in findings.warnings]
+    return _line({"done": [found, title, findings.page_count, warnings]})
+
+
+def encode_error(error: ParseError) -> bytes:
+    """Return the last line for a file that cannot be parsed."""
+    return _line({"error": [error.code, clean(error.detail)[:_LONGEST_SENTENCE]]})
+
+
+def decode(line: bytes) -> Fragment | DocumentInfo:
+    """Return what the line says; raises the ParseError that it carries, or CorruptFile for any other line."""
+    try:
+        message = orjson.loads(line)
+        if "fragment" in message:
+            return _fragment(*message["fragment"])
+        if "done" in message:
+            return _info(*message["done"])
+        reported = errors.from_code(*message["error"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CorruptFile("The parser's answer makes no sense.") from error
+    raise reported
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _fragment(kind: str, text: str, level: int, page: int | None, sheet: str | None) -> Fragment:
+    if not 0 <= level <= _HIGHEST_LEVEL or (page is not None and page < 1):
+        raise ValueError(level, page)
+    return Fragment(BlockKind(kind), clean(text), level, page, None if sheet is None else clean(sheet))
+
+
+def _info(found: str, title: str | None, page_count: int | None, warnings: list[str]) -> DocumentInfo:
+    if page_count is not None and page_count < 0:
+        raise ValueError(page_count)
+    cleaned = None if title is None else clean(title)
+    return DocumentInfo(Format(found), cleaned, page_count, tuple(map(clean, warnings)))

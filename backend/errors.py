@@ -1,0 +1,110 @@
+"""Every error a client can see: one tree, one shape `{"error", "detail", "request_id"}`."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+
+class ServiceError(Exception):
+    """An error with a stable code and a sentence for the client, and a reason that only the log sees."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    code = "internal"
+    detail = "Something went wrong on our side."
+    recorded = False  # whether the audit log has it already
+
+    def __init__(
+        self, detail: str | None = None, *, reason: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail or self.detail)
+        self.detail = detail or self.detail
+        self.reason = reason or self.code
+        self.headers = dict(headers or {})
+
+
+class Unauthenticated(ServiceError):
+    """No credentials, or none that hold; the client never learns which."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "unauthenticated"
+    detail = "Valid credentials are needed."
+
+    def __init__(self, *, reason: str, recorded: bool = False) -> None:
+        super().__init__(reason=reason, headers={"WWW-Authenticate": "Bearer"})
+        self.recorded = recorded
+
+
+class Forbidden(ServiceError):
+    """The caller sees the thing but may not do this to it."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "forbidden"
+    detail = "You may not do this."
+
+
+class NotFound(ServiceError):
+    """It does not exist, or it is not the caller's to see: indistinguishable."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "not_found"
+    detail = "There is nothing here that you may see."
+
+
+class Conflict(ServiceError):
+    """The request contradicts what is stored."""
+
+    status = HTTPStatus.CONFLICT
+    code = "conflict"
+    detail = "This contradicts what is already stored."
+
+
+class TooLarge(ServiceError):
+    """The request body exceeds the limit."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "too_large"
+    detail = "The request body is too large."
+
+
+class UnsupportedType(ServiceError):
+    """The request body is of a type that the route does not take."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_type"
+    detail = "The request body must be JSON."
+
+
+class InvalidInput(ServiceError):
+    """The request is understood and wrong; `detail` names the field."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "invalid_input"
+    detail = "The request is not valid."
+
+
+class TooManyRequests(ServiceError):
+    """The caller exceeds a limit; Retry-After says when to come back."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too_many_requests"
+    detail = "Too many requests; try again later."
+
+    def __init__(self, *, retry_after: int, reason: str | None = None) -> None:
+        super().__init__(reason=reason, headers={"Retry-After": str(max(1, retry_after))})
+
+
+class Unavailable(ServiceError):
+    """The database, the model or another server is away; nothing was returned or changed."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "unavailable"
+    detail = "The service is temporarily unavailable; nothing was changed."
+
+    def __init__(self, detail: str | None = None, *, reason: str | None = None) -> None:
+        super().__init__(detail, reason=reason, headers={"Retry-After": "5"})
+
+
+class AuditUnavailable(Unavailable):
+    """The audit record cannot be written, so nothing may be answered."""
+
+    code = "audit_unavailable"
+    detail = "The audit record cannot be written; nothing was returned or changed."

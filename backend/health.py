@@ -1,0 +1,39 @@
+"""Whether the process lives, and whether it can do its job."""
+
+from typing import Literal, cast
+
+import asyncpg
+from fastapi import APIRouter, Request
+
+from backend.database import Pool, transaction
+from backend.errors import Unavailable
+from backend.schema import ApiModel
+from backend.self_check import check
+
+router = APIRouter(tags=["operation"])
+
+
+class Health(ApiModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/health", summary="Is the process alive")
+async def health() -> Health:
+    """Answers without touching anything."""
+    return Health()
+
+
+@router.get("/ready", summary="Can it serve")
+async def ready(request: Request) -> Health:
+    """Answers 200 only when the database is there and passes the self-check; otherwise 503."""
+    pool = cast("Pool", request.app.state.pool)
+    try:
+        async with transaction(pool, timeout=request.app.state.settings.database_timeout) as connection:
+            problems = [finding for finding in await check(connection) if finding.problem]
+    except asyncpg.PostgresError as error:
+        raise Unavailable("The database does not answer the self-check.", reason="self_check") from error
+    if problems:
+        raise Unavailable("The self-check failed; run `affidavit doctor`.", reason=f"self_check:{problems[0].check}")
+    return Health()

@@ -1,0 +1,124 @@
+"""Who is calling: a bearer token becomes one frozen Caller, resolved against the database at every request.
+
+Nothing is cached, so disabling a user, key or grant works on the very next request.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from backend.database import Queries
+from backend.errors import Forbidden, Unauthenticated
+from backend.identity import api_keys
+from backend.identity.permissions import Permission, Role, permissions_of
+from backend.identity.tokens import AccessClaims, AccessTokens, InvalidToken
+from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
+
+queries = Queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from, before it is known from whom."""
+
+    request_id: str
+    source_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal of one tenant and what it may do now. `readable` and `writable` are collection ids."""
+
+    tenant_id: UUID
+    tenant_slug: str
+    principal_id: UUID | None
+    kind: str
+    name: str
+    request_id: str
+    roles: tuple[str, ...] = ()
+    permissions: frozenset[Permission] = frozenset()
+    readable: frozenset[UUID] = frozenset()
+    writable: frozenset[UUID] = frozenset()
+    session_id: UUID | None = None
+    source_address: str | None = None
+
+    @classmethod
+    def nobody(cls, origin: Origin, *, tenant_id: UUID = PLATFORM_TENANT) -> "Caller":
+        """Returns the actor of an event that happens before anyone is known to be calling."""
+        return cls(
+            tenant_id=tenant_id, tenant_slug="", principal_id=None, kind="anonymous", name="",
+            request_id=origin.request_id, source_address=origin.source_address,
+        )  # fmt: skip
+
+    def claims(self, *, moment: datetime | None = None, presented: dict[str, str] | None = None) -> Claims:
+        """Returns what a transaction of this caller is bound to; `moment` is the time it asks about."""
+        return Claims(
+            request_id=self.request_id, tenant_id=self.tenant_id, principal_id=self.principal_id, kind=self.kind,
+            permissions=self.permissions, readable=self.readable, writable=self.writable,
+            moment=moment, presented=presented or {},
+        )  # fmt: skip
+
+    def require(self, permission: Permission) -> None:
+        """Raises Forbidden unless the caller has the permission."""
+        if permission not in self.permissions:
+            raise Forbidden(f"This needs the permission {permission}.", reason=f"permission:{permission}")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Turns bearer credentials into callers."""
+
+    tenancy: Tenancy
+    tokens: AccessTokens
+
+    async def resolve(self, credential: str, origin: Origin) -> Caller:
+        """Returns the caller of a JWT or API key; raises Unauthenticated with a reason for the log."""
+        if api_keys.looks_like_api_key(credential):
+            return await self._resolve_key(credential, origin)
+        try:
+            claims = self.tokens.verify(credential)
+        except InvalidToken as error:
+            raise Unauthenticated(reason=error.reason) from error
+        return await self._resolve_user(claims, origin)
+
+    async def _resolve_user(self, token: AccessClaims, origin: Origin) -> Caller:
+        own = Claims(request_id=origin.request_id, tenant_id=token.tenant_id, principal_id=token.subject)
+        async with self.tenancy.transaction(own) as connection:
+            row = await connection.fetchrow(queries.user_caller, token.tenant_id, token.subject, token.session_id)
+        if row is None:
+            raise Unauthenticated(reason="user:unknown")
+        if row["tenant_status"] != "active" or not row["live"]:
+            raise Unauthenticated(reason="tenant:suspended" if row["tenant_status"] != "active" else "user:disabled")
+        if not row["session_live"]:
+            raise Unauthenticated(reason="session:ended")
+        roles = tuple(row["roles"])
+        return Caller(
+            tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
+            name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
+            permissions=permissions_of(Role(role) for role in roles) & token.scope,
+            readable=frozenset(row["readable"]), writable=frozenset(row["writable"]), session_id=token.session_id,
+        )  # fmt: skip
+
+    async def _resolve_key(self, credential: str, origin: Origin) -> Caller:
+        try:
+            parsed = api_keys.parse(credential)
+        except api_keys.MalformedKey as error:
+            raise Unauthenticated(reason="key:malformed") from error
+        presented = Claims(request_id=origin.request_id, presented={"digest": parsed.digest.hex()})
+        async with self.tenancy.transaction(presented) as connection:
+            found = await connection.fetchrow(queries.presented_key, parsed.lookup_id)
+            if found is None or not parsed.matches(found["digest"]):
+                raise Unauthenticated(reason="key:unknown")
+            tenant_id, key_id = found["tenant_id"], found["id"]
+            await self.tenancy.bind(connection, replace(presented, tenant_id=tenant_id, principal_id=key_id, presented={}))
+            row = await connection.fetchrow(queries.key_caller, tenant_id, key_id)
+        if row is None or not row["live"]:
+            raise Unauthenticated(reason="key:ended")
+        if row["tenant_status"] != "active":
+            raise Unauthenticated(reason="tenant:suspended")
+        return Caller(
+            tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=key_id, kind="key", name=row["name"],
+            request_id=origin.request_id, source_address=origin.source_address,
+            permissions=frozenset(Permission(p) for p in row["permissions"]),
+            readable=frozenset(row["readable"]), writable=frozenset(row["writable"]),
+        )  # fmt: skip

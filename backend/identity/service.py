@@ -1,0 +1,209 @@
+"""The rules of signing in, refreshing, and API keys."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from uuid_utils.compat import uuid7
+
+from backend.audit.events import Action, Event, Outcome
+from backend.audit.recorder import Recorder
+from backend.database import Connection, Queries
+from backend.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from backend.identity import api_keys, passwords, refresh_tokens
+from backend.identity.caller import Caller, Origin
+from backend.identity.models import CreatedKey, KeyList, KeySummary, Me, NewKeyRequest, TenantSummary, TokenPair
+from backend.identity.permissions import ROLE_PERMISSIONS, Permission, Role, permissions_of
+from backend.identity.tokens import LIFETIME_SECONDS, AccessTokens
+from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
+
+queries = Queries.beside(__file__)
+
+# A key may do what its creator may, and `keys:manage` includes handing out what partners get.
+DELEGABLE = ROLE_PERMISSIONS[Role.PARTNER]
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Signs users in with a password or a refresh token."""
+
+    tenancy: Tenancy
+    tokens: AccessTokens
+    recorder: Recorder
+    refresh_days: int
+
+    async def with_password(self, tenant_slug: str, username: str, password: str, origin: Origin) -> TokenPair:
+        """Opens a session; raises Unauthenticated, after the same time whatever was wrong."""
+        tenant_id, user_id, stored_hash, reason = await self._candidate(tenant_slug, username, origin)
+        if stored_hash is None:
+            correct = await passwords.verify_against_nothing_async(password)
+        else:
+            correct = await passwords.verify_password_async(password, stored_hash)
+        if not correct or user_id is None or reason is not None:
+            reason = reason or "password:wrong"
+            await self._record_failure(tenant_id, username, reason, origin)
+            raise Unauthenticated(reason=reason, recorded=True)
+        return await self._open_session(tenant_id, user_id, origin)
+
+    async def with_refresh_token(self, presented: str, origin: Origin) -> TokenPair:
+        """Exchanges a refresh token for the next pair; a token that comes twice ends its session for everyone."""
+        try:
+            parsed = refresh_tokens.parse(presented)
+        except refresh_tokens.MalformedRefreshToken as error:
+            raise Unauthenticated(reason="refresh:malformed") from error
+        claims = Claims(request_id=origin.request_id, presented={"digest": parsed.digest.hex()})
+        async with self.tenancy.transaction(claims) as connection:
+            token = await connection.fetchrow(queries.presented_refresh_token, parsed.lookup_id)
+            if token is None:
+                raise Unauthenticated(reason="refresh:unknown")
+            tenant_id, session_id = token["tenant_id"], token["session_id"]
+            claims = replace(claims, tenant_id=tenant_id, presented={"session": str(session_id)})
+            await self.tenancy.bind(connection, claims)
+            user_id = await connection.fetchval(queries.session_of_refresh_token, tenant_id, session_id)
+            claims = replace(claims, principal_id=user_id, presented={})
+            await self.tenancy.bind(connection, claims)
+            pair = None
+            if await connection.fetchval(queries.use_refresh_token, tenant_id, token["id"]) is None:
+                await self._end_family(connection, tenant_id, user_id, session_id, origin)
+            else:
+                pair = await self._continue_session(connection, tenant_id, user_id, session_id, origin)
+        if pair is None:  # only now, so that the end of the session is committed
+            raise Unauthenticated(reason="refresh:refused", recorded=True)
+        return pair
+
+    async def _candidate(
+        self, tenant_slug: str, username: str, origin: Origin
+    ) -> tuple[UUID, UUID | None, str | None, str | None]:
+        """Returns tenant, user, password hash and why signing in must fail; always with the same three queries."""
+        claims = Claims(request_id=origin.request_id, presented={"tenant": tenant_slug})
+        async with self.tenancy.transaction(claims) as connection:
+            tenant = await connection.fetchrow(queries.presented_tenant, tenant_slug)
+            tenant_id = tenant["id"] if tenant else PLATFORM_TENANT
+            claims = replace(claims, tenant_id=tenant_id, presented={"username": username})
+            await self.tenancy.bind(connection, claims)
+            user = await connection.fetchrow(queries.presented_user, tenant_id, username)
+            user_id = user["id"] if user else None
+            await self.tenancy.bind(connection, replace(claims, presented={"password_of": str(user_id or uuid4())}))
+            stored_hash = await connection.fetchval(queries.password_hash, tenant_id, user_id)
+        reason = None
+        if tenant is None or tenant["status"] != "active":
+            reason = "tenant:unknown" if tenant is None else "tenant:suspended"
+        elif user is None or user["status"] != "active":
+            reason = "user:unknown" if user is None else "user:disabled"
+        return tenant_id, user_id, stored_hash, reason
+
+    async def _open_session(self, tenant_id: UUID, user_id: UUID, origin: Origin) -> TokenPair:
+        session_id = uuid7()
+        claims = Claims(request_id=origin.request_id, tenant_id=tenant_id, principal_id=user_id, kind="user")
+        async with self.tenancy.transaction(claims) as connection:
+            await connection.execute(queries.open_session, tenant_id, session_id, user_id, self.refresh_days)
+            return await self._issue(connection, tenant_id, user_id, session_id, origin, method="password")
+
+    async def _continue_session(
+        self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin
+    ) -> TokenPair | None:
+        caller = await connection.fetchrow(queries.user_caller, tenant_id, user_id, session_id)
+        if caller is None or not (caller["live"] and caller["session_live"] and caller["tenant_status"] == "active"):
+            await self._record(connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "session:ended", "refresh")
+            return None
+        return await self._issue(connection, tenant_id, user_id, session_id, origin, method="refresh")
+
+    async def _issue(
+        self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin, *, method: str
+    ) -> TokenPair:
+        row = await connection.fetchrow(queries.user_caller, tenant_id, user_id, session_id)
+        assert row is not None
+        refresh = refresh_tokens.mint()
+        await connection.execute(
+            queries.add_refresh_token, tenant_id, uuid7(), session_id, refresh.lookup_id, refresh.digest
+        )
+        await self._record(connection, tenant_id, user_id, session_id, origin, Outcome.SUCCEEDED, None, method)
+        access = self.tokens.issue(
+            subject=user_id, tenant_id=tenant_id, session_id=session_id,
+            scope=permissions_of(Role(role) for role in row["roles"]),
+        )  # fmt: skip
+        return TokenPair(access_token=access, expires_in=LIFETIME_SECONDS, refresh_token=refresh.plaintext)
+
+    async def _end_family(
+        self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin
+    ) -> None:
+        await connection.execute(queries.revoke_session, tenant_id, session_id, "refresh token reused")
+        await self._record(connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "refresh:reused", "refresh")
+
+    async def _record(  # noqa: PLR0913 - the parts of one event
+        self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin,
+        outcome: Outcome, reason: str | None, method: str,
+    ) -> None:  # fmt: skip
+        actor = replace(
+            Caller.nobody(origin, tenant_id=tenant_id), principal_id=user_id, kind="user", session_id=session_id
+        )
+        action = Action.AUTH_SUCCEEDED if outcome is Outcome.SUCCEEDED else Action.AUTH_FAILED
+        await self.recorder.record(connection, actor, Event(action, outcome, reason, details={"method": method}))
+
+    async def _record_failure(self, tenant_id: UUID, username: str, reason: str, origin: Origin) -> None:
+        nobody = Caller.nobody(origin, tenant_id=tenant_id)
+        event = Event(
+            Action.AUTH_FAILED, Outcome.FAILED, reason, details={"method": "password"}, payloads={"username": username}
+        )
+        async with self.tenancy.transaction(nobody.claims()) as connection:
+            await self.recorder.record(connection, nobody, event)
+
+
+async def describe(connection: Connection, caller: Caller) -> Me:
+    """Returns what the caller may know about itself."""
+    rows = await connection.fetch(
+        queries.collections_by_id, caller.tenant_id, list(caller.readable | caller.writable)
+    )
+    assert caller.principal_id is not None
+    return Me(
+        id=caller.principal_id, kind="user" if caller.kind == "user" else "key", name=caller.name,
+        tenant=TenantSummary(id=caller.tenant_id, slug=caller.tenant_slug),
+        roles=sorted(caller.roles), permissions=sorted(caller.permissions),
+        readable_collections=[row["slug"] for row in rows if row["id"] in caller.readable],
+        writable_collections=[row["slug"] for row in rows if row["id"] in caller.writable],
+    )  # fmt: skip
+
+
+async def create_key(
+    connection: Connection, caller: Caller, recorder: Recorder, request: NewKeyRequest
+) -> CreatedKey:
+    """Creates an API key; raises Forbidden for a permission that the creator cannot hand out."""
+    asked = frozenset(request.permissions)
+    if excess := asked - caller.permissions - DELEGABLE:
+        raise Forbidden(
+            f"You cannot give a key what you may not do yourself: {', '.join(sorted(excess))}.", reason="key:excess_permission"
+        )
+    if request.expires_at is not None and request.expires_at <= datetime.now(UTC):
+        raise InvalidInput("expires_at: must be in the future")
+    slugs = sorted(set(request.collections if request.collections is not None else ["default"]))
+    found = await connection.fetch(queries.collections_by_slug, caller.tenant_id, slugs)
+    readable = {row["slug"]: row["id"] for row in found if row["id"] in caller.readable}
+    if missing := [slug for slug in slugs if slug not in readable]:
+        raise NotFound(f"There is no collection {missing[0]!r} that you may read.", reason="collection:unknown")
+    key, key_id = api_keys.mint(), uuid7()
+    permissions = sorted(Permission(p) for p in asked)
+    await connection.execute(
+        queries.add_key, caller.tenant_id, key_id, request.name, key.lookup_id, key.digest,
+        permissions, caller.principal_id, request.expires_at,
+    )  # fmt: skip
+    for slug in slugs:
+        await connection.execute(queries.grant_read, caller.tenant_id, uuid7(), readable[slug], key_id)
+    details = {"key": {"id": str(key_id), "permissions": permissions, "collections": slugs}}
+    await recorder.record(connection, caller, Event(Action.KEY_CREATED, details=details))
+    return CreatedKey(
+        id=key_id, name=request.name, key=key.plaintext, permissions=permissions, collections=slugs,
+        expires_at=request.expires_at,
+    )  # fmt: skip
+
+
+async def list_keys(connection: Connection, caller: Caller) -> KeyList:
+    """Returns the tenant's API keys, newest first."""
+    rows = await connection.fetch(queries.list_keys, caller.tenant_id)
+    return KeyList(keys=[KeySummary(**dict(row)) for row in rows])
+
+
+async def revoke_key(connection: Connection, caller: Caller, recorder: Recorder, key_id: UUID) -> None:
+    """Ends an API key; raises NotFound when the tenant has no such live key."""
+    if await connection.fetchval(queries.revoke_key, caller.tenant_id, key_id) is None:
+        raise NotFound(reason="key:unknown")
+    await recorder.record(connection, caller, Event(Action.KEY_REVOKED, details={"key": {"id": str(key_id)}}))

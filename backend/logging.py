@@ -1,0 +1,57 @@
+"""Structured JSON logs with request id and tenant; never a token, password, question or document text."""
+
+import logging
+import sys
+
+import orjson
+import structlog
+
+
+def _dump(event: structlog.typing.EventDict, **_: object) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+_transform_exception = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
+
+def _frames_only(error: structlog.typing.ExcInfo) -> list[dict[str, object]]:
+    """Returns types and places of an exception and its causes; messages and locals can hold what was asked."""
+    return [
+        {"type": stack["exc_type"], "frames": [f"{f['filename']}:{f['lineno']}:{f['name']}" for f in stack["frames"]]}
+        for stack in _transform_exception(error)
+    ]
+
+
+def configure(level: str = "INFO") -> None:
+    """Sends the logs of the service and its libraries to standard error, one JSON object a line."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.ExceptionRenderer(_frames_only),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=_dump),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # uvicorn's access log holds query strings, and httpx logs addresses; the service logs its own line a request.
+    for name in ("uvicorn.access", "httpx", "httpcore", "openai"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True

@@ -1,0 +1,53 @@
+-- name: add_tenant
+-- A new tenant.
+insert into tenancy.tenant (id, slug, name) values ($1, $2, $3)
+
+-- name: tenant
+-- A tenant by slug.
+select id, slug, name, status from tenancy.tenant where slug = $1
+
+-- name: tenants
+-- All tenants.
+select id, slug, name, status, created_at from tenancy.tenant order by slug
+
+-- name: add_collection
+-- A new collection of a tenant.
+insert into documents.collection (tenant_id, id, slug, name, approval_required, language) values ($1, $2, $3, $4, $5, $6)
+
+-- name: collection
+-- A collection by slug.
+select id from documents.collection where tenant_id = $1 and slug = $2
+
+-- name: grant_role
+-- Lets everyone of a role read or write a collection.
+insert into identity.collection_grant (tenant_id, id, collection_id, role, access) values ($1, $2, $3, $4, $5)
+on conflict do nothing
+
+-- name: grant_principal
+-- Lets one principal read or write a collection.
+insert into identity.collection_grant (tenant_id, id, collection_id, principal_id, access) values ($1, $2, $3, $4, $5)
+on conflict do nothing
+
+-- name: add_user
+-- A new user.
+insert into identity."user" (tenant_id, id, username, display_name) values ($1, $2, $3, $4)
+
+-- name: user
+-- A user by name.
+select id from identity."user" where tenant_id = $1 and username = $2
+
+-- name: add_password
+-- The password hash of a user.
+insert into identity.password (tenant_id, user_id, hash) values ($1, $2, $3)
+
+-- name: add_role
+-- A role of a user.
+insert into identity.user_role (tenant_id, user_id, role) values ($1, $2, $3)
+
+-- name: add_key
+-- A new API key that no user created.
+insert into identity.api_key (tenant_id, id, name, lookup_id, digest, permissions, expires_at) values ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: add_event
+-- An event of the operator. It has no payloads: the operator encrypts nothing with a tenant's keys.
+insert into audit.event (id, envelope) values ($1, $2)

@@ -1,0 +1,146 @@
+"""What the operator does to tenants, as the database's owner: reads none of their content, and leaves events."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from uuid_utils.compat import uuid7
+
+from backend.audit.canonical import canonical_json
+from backend.audit.events import Action, Event, envelope
+from backend.database import Connection, Queries
+from backend.identity import api_keys, passwords
+from backend.identity.caller import Caller, Origin
+from backend.identity.permissions import Permission, Role
+
+queries = Queries.beside(__file__)
+
+DEFAULT_COLLECTION = "default"
+_DEFAULT_READERS = tuple(role for role in Role if role is not Role.PARTNER)
+
+
+class OperatorError(Exception):
+    """The command cannot be carried out; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Acts on one tenant in one transaction of the owner."""
+
+    connection: Connection
+
+    async def create_tenant(self, slug: str, name: str) -> UUID:
+        """Creates a tenant with the collection `default`, which its roles may read and editors may write."""
+        tenant_id = uuid7()
+        try:
+            await self.connection.execute(queries.add_tenant, tenant_id, slug, name)
+        except asyncpg.UniqueViolationError:
+            message = f"there is a tenant {slug!r} already"
+            raise OperatorError(message) from None
+        except asyncpg.CheckViolationError:
+            message = f"{slug!r} is no slug: use 2 to 63 lower-case letters, digits and hyphens"
+            raise OperatorError(message) from None
+        await self._record(tenant_id, Action.TENANT_CHANGED, {"tenant_status": "active", "slug": slug})
+        await self.create_collection(tenant_id, DEFAULT_COLLECTION, "Default")
+        for role in _DEFAULT_READERS:
+            await self.grant(tenant_id, DEFAULT_COLLECTION, "read", role=role)
+        await self.grant(tenant_id, DEFAULT_COLLECTION, "write", role=Role.EDITOR)
+        return tenant_id
+
+    async def tenant(self, slug: str) -> UUID:
+        """Returns the id of a tenant; raises OperatorError when there is none of this name."""
+        row = await self.connection.fetchrow(queries.tenant, slug)
+        if row is None:
+            message = f"there is no tenant {slug!r}"
+            raise OperatorError(message)
+        tenant_id: UUID = row["id"]
+        return tenant_id
+
+    async def create_collection(
+        self, tenant_id: UUID, slug: str, name: str, *, approval_required: bool = False, language: str = "english"
+    ) -> UUID:
+        """Creates a collection that nobody may read yet."""
+        collection_id = uuid7()
+        try:
+            await self.connection.execute(
+                queries.add_collection, tenant_id, collection_id, slug, name, approval_required, language
+            )
+        except asyncpg.UniqueViolationError:
+            message = f"there is a collection {slug!r} already"
+            raise OperatorError(message) from None
+        await self._record(tenant_id, Action.COLLECTION_CHANGED, {"collection": slug, "approval_required": approval_required})
+        return collection_id
+
+    async def grant(
+        self, tenant_id: UUID, collection: str, access: str, *, role: Role | None = None, principal_id: UUID | None = None
+    ) -> None:
+        """Lets a role or a principal read or write a collection."""
+        collection_id = await self.connection.fetchval(queries.collection, tenant_id, collection)
+        if collection_id is None:
+            message = f"there is no collection {collection!r}"
+            raise OperatorError(message)
+        if role is not None:
+            await self.connection.execute(queries.grant_role, tenant_id, uuid7(), collection_id, role, access)
+        else:
+            await self.connection.execute(queries.grant_principal, tenant_id, uuid7(), collection_id, principal_id, access)
+        grantee = {"role": role} if role is not None else {"principal": str(principal_id)}
+        await self._record(tenant_id, Action.GRANT_CHANGED, {"grant": {"collection": collection, "access": access, **grantee}})
+
+    async def create_user(self, tenant_id: UUID, username: str, password: str, roles: Iterable[Role]) -> UUID:
+        """Creates a user; raises OperatorError for a name that is taken or a password that cannot be used."""
+        user_id = uuid7()
+        try:
+            stored_hash = await passwords.hash_password_async(password)
+            await self.connection.execute(queries.add_user, tenant_id, user_id, username, username)
+        except passwords.UnacceptablePassword as error:
+            raise OperatorError(str(error)) from None
+        except asyncpg.UniqueViolationError:
+            message = f"there is a user {username!r} already"
+            raise OperatorError(message) from None
+        except asyncpg.CheckViolationError:
+            message = f"{username!r} is no user name: use lower-case letters, digits and . _ @ + -"
+            raise OperatorError(message) from None
+        await self.connection.execute(queries.add_password, tenant_id, user_id, stored_hash)
+        given = sorted(set(roles))
+        for role in given:
+            await self.connection.execute(queries.add_role, tenant_id, user_id, role)
+        await self._record(tenant_id, Action.USER_CHANGED, {"user": {"id": str(user_id), "roles": given}})
+        return user_id
+
+    async def create_key(
+        self, tenant_id: UUID, name: str, permissions: Iterable[Permission], collections: Iterable[str],
+        expires_at: datetime | None = None,
+    ) -> str:  # fmt: skip
+        """Creates an API key and returns it, the only time that it is shown."""
+        key, key_id = api_keys.mint(), uuid7()
+        given = sorted(set(permissions))
+        await self.connection.execute(
+            queries.add_key, tenant_id, key_id, name, key.lookup_id, key.digest, given, expires_at
+        )
+        for collection in collections:
+            await self.grant(tenant_id, collection, "read", principal_id=key_id)
+        await self._record(tenant_id, Action.KEY_CREATED, {"key": {"id": str(key_id), "permissions": given}})
+        return key.plaintext
+
+    async def _record(self, tenant_id: UUID, action: Action, details: dict[str, Any]) -> None:
+        actor = Caller(
+            tenant_id=tenant_id, tenant_slug="", principal_id=None, kind="operator", name="operator", request_id=str(uuid7())
+        )
+        event_id = uuid7()
+        text = canonical_json(envelope(event_id, datetime.now(UTC), actor, Event(action, details=details), {}))
+        await self.connection.execute(queries.add_event, event_id, text)
+
+
+@asynccontextmanager
+async def operator(owner_url: str) -> AsyncIterator[Operator]:
+    """Opens one transaction of the owner."""
+    connection = await asyncpg.connect(owner_url)
+    try:
+        async with connection.transaction():
+            yield Operator(connection)
+    finally:
+        await connection.close()

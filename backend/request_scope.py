@@ -1,0 +1,80 @@
+"""What surrounds every request: its id, a bound on its body, one log line, and an answer whatever happens."""
+
+import time
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from backend.errors import ServiceError, TooLarge
+
+log = structlog.get_logger()
+
+
+class RequestScope:
+    """Outermost layer of the service. Plain ASGI: Starlette's function middleware costs a task and a queue a request."""
+
+    def __init__(self, app: ASGIApp, *, body_limit: int) -> None:
+        """Refuses bodies of more than `body_limit` bytes."""
+        self._app = app
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(uuid7())
+        scope.setdefault("state", {}).update(request_id=request_id, caller=None)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status, received = time.perf_counter(), 0, 0
+
+        async def bounded_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._body_limit:
+                raise TooLarge(self._too_large)
+            return message
+
+        async def identified_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
+            await send(message)
+
+        try:
+            # Content-Length is only a hint: it spares reading what would be refused.
+            declared = dict(scope["headers"]).get(b"content-length", b"0")
+            if not declared.isdigit() or int(declared) > self._body_limit:
+                await _answer(identified_send, TooLarge(self._too_large), request_id)
+            else:
+                await self._app(scope, bounded_receive, identified_send)
+        except TooLarge as error:
+            if not status:
+                await _answer(identified_send, error, request_id)
+        except Exception:
+            log.exception("request failed", route=route_of(scope))
+            if not status:
+                await _answer(identified_send, ServiceError(), request_id)
+        elapsed = round((time.perf_counter() - started) * 1000, 1)
+        log.info("request", method=scope["method"], route=route_of(scope), status=status, milliseconds=elapsed)
+
+    @property
+    def _too_large(self) -> str:
+        return f"The request body is larger than {self._body_limit} bytes."
+
+
+def route_of(scope: Scope) -> str:
+    """Returns the route's template; the path itself can hold what somebody typed."""
+    return getattr(scope.get("route"), "path", "unknown")
+
+
+async def _answer(send: Send, error: ServiceError, request_id: str) -> None:
+    body = orjson.dumps({"error": error.code, "detail": error.detail, "request_id": request_id})
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": int(error.status), "headers": headers})
+    await send({"type": "http.response.body", "body": body})

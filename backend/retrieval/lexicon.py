@@ -1,0 +1,115 @@
+"""Turns text into BM25: terms, and the sparse vectors whose inner product is the score.
+
+A passage's vector holds the weight of each of its terms, a question's vector the IDF of each of its terms:
+their inner product is the BM25 score. A term's dimension is a hash, so there is no vocabulary to keep.
+Formulas: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009).
+"""
+
+import math
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import Stemmer
+
+DIMENSIONS = 1_000_000_000  # the most that pgvector's sparsevec can have
+MAX_TERMS = 1_000  # the most non-zero elements that pgvector's HNSW index accepts
+
+K1 = 1.2  # how fast repeating a term stops to count
+B = 0.75  # how much a longer passage is discounted
+AVERAGE_LENGTH = 200  # terms; fixed, so that an ingestion never changes the weights of other passages
+
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # soft hyphens, zero-width characters
+_TOKEN = re.compile(
+    r"""
+      (?P<reference> \d+[a-z]? (?:\.\d+[a-z]?)* (?:\.?\([a-z0-9]{1,5}\))+   # 4.2.1(a), 1005.11(b)(1), 401(k)
+                   | \d+ (?:\.\d+){2,} )                                      # 4.2.1
+    | (?P<number>    \d{1,3} (?:,\d{3})+ (?:\.\d+)? (?![\d,])                 # 1,500.00
+                   | \d+ \.\d+ )                                              # 4.5, 1005.11
+    | (?P<acronym>   (?<![^\W_]) [^\W\d_] (?:\.[^\W\d_])+ \.? (?![^\W_]) )    # u.s.c.
+    | (?P<word>      [^\W_]+ (?:'[^\W_]+)* (?:-[^\W_]+)* )                    # fee, bank's, e-mail
+    | (?P<percent>   % )
+    """,
+    re.VERBOSE,
+)
+
+
+def dimension(term: str) -> int:
+    """Return the term's dimension, counted from 0: its CRC-32 modulo 10⁹.
+
+    pgvector's text form counts from 1, its Python class from 0. Two terms of a vocabulary of 100,000 share a
+    dimension about five times.
+    """
+    return zlib.crc32(term.encode()) % DIMENSIONS
+
+
+def terms(text: str, language: str = "english") -> list[str]:
+    """Return the text's terms in order, words as Snowball stems of `language`.
+
+    A section number is followed by its parents and a hyphenated word by its parts, so that either finds the
+    other: "4.2.1(a)" gives 4.2.1(a), 4.2.1, 4.2, 4; "e-mail" gives email, e, mail.
+    """
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("\u2019", "'")
+    stem = Stemmer.Stemmer(language).stemWord
+    return [stem(token) for match in _TOKEN.finditer(text) for token in _tokens(match)]
+
+
+def passage_vector(text: str, language: str = "english") -> dict[int, float]:
+    """Return the BM25 weight of each term by dimension; of more than MAX_TERMS, the heaviest."""
+    counts = Counter(map(dimension, terms(text, language)))
+    penalty = K1 * (1 - B + B * counts.total() / AVERAGE_LENGTH)
+    heaviest = counts.most_common(MAX_TERMS)  # the weight grows with the count
+    return {term: count * (K1 + 1) / (count + penalty) for term, count in heaviest}
+
+
+def query_terms(text: str, language: str = "english") -> Counter[int]:
+    """Return how often each dimension occurs in a question: those whose document frequencies are needed."""
+    return Counter(map(dimension, terms(text, language)))
+
+
+def query_vector(
+    text: str, document_frequencies: Mapping[int, int], documents: int, language: str = "english"
+) -> dict[int, float]:
+    """Return the IDF of each term of a question by dimension, among `documents` passages.
+
+    Terms that no passage has are left out.
+    """
+    return {
+        term: count * _idf(document_frequencies[term], documents)
+        for term, count in query_terms(text, language).items()
+        if document_frequencies.get(term)
+    }
+
+
+def _idf(document_frequency: int, documents: int) -> float:
+    # max: statistics read a moment apart may disagree, and a logarithm must not fail for it
+    return math.log1p((max(documents - document_frequency, 0) + 0.5) / (document_frequency + 0.5))
+
+
+def _tokens(match: re.Match[str]) -> Iterator[str]:
+    token = match[0]
+    match match.lastgroup:
+        case "reference":
+            yield from _with_parents(token.replace(".(", "("))
+        case "number" if "," in token:
+            yield token.replace(",", "").removesuffix(".00")
+        case "number":
+            yield from _with_parents(token.removesuffix(".00"))
+        case "acronym":
+            yield token.replace(".", "")
+        case "percent":
+            yield "percent"
+        case _ if "-" in token:
+            yield token.replace("-", "")
+            yield from token.split("-")
+        case _:
+            yield token
+
+
+def _with_parents(reference: str) -> Iterator[str]:
+    """Yield 1005.11(b)(1), 1005.11(b), 1005.11, 1005."""
+    while reference:
+        yield reference
+        reference = reference[: max(reference.rfind("("), reference.rfind("."), 0)]

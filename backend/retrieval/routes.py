@@ -1,0 +1,27 @@
+"""Retrieval over HTTP."""
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Request
+
+from backend.audit.recorder import Recorder
+from backend.identity.caller import Caller
+from backend.identity.guard import Requires
+from backend.identity.permissions import Permission
+from backend.retrieval import service
+from backend.retrieval.embedding import Embedder
+from backend.retrieval.models import RetrievalRequest, RetrievalResponse
+from backend.tenancy import Tenancy
+
+router = APIRouter(tags=["retrieval"])
+
+
+@router.post("/retrieve", summary="Find the chunks that bear on a question")
+async def retrieve(
+    request: Request, body: RetrievalRequest, caller: Annotated[Caller, Requires(Permission.RETRIEVAL_QUERY)]
+) -> RetrievalResponse:
+    """Returns the best chunks that the caller may read and that are approved and in force, and records that it did."""
+    question = await service.prepare(body, cast("Embedder", request.app.state.embedder))
+    tenancy, recorder = cast("Tenancy", request.app.state.tenancy), cast("Recorder", request.app.state.recorder)
+    async with tenancy.transaction(caller.claims(moment=question.moment)) as connection:
+        return await service.retrieve(connection, caller, recorder, question)

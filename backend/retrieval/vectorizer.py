@@ -1,0 +1,29 @@
+"""Computes both vectors of a chunk: dense by the embedder, sparse by the lexicon."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anyio import to_thread
+from pgvector import HalfVector
+
+from backend.documents.service import ChunkVectors
+from backend.retrieval import lexicon
+from backend.retrieval.embedding import Embedder
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkVectorizer:
+    """Implements what documents need of retrieval."""
+
+    embedder: Embedder
+
+    @property
+    def model(self) -> str:
+        """The embedding model's name, recorded with each chunk."""
+        return self.embedder.model
+
+    async def vectors(self, texts: Sequence[str], languages: Sequence[str]) -> list[ChunkVectors]:
+        """Returns the vectors of texts, each in its language."""
+        dense = await self.embedder.embed_passages(texts)
+        sparse = await to_thread.run_sync(lambda: list(map(lexicon.passage_vector, texts, languages)))
+        return [ChunkVectors(HalfVector(vector), weights) for vector, weights in zip(dense, sparse, strict=True)]

@@ -1,0 +1,101 @@
+"""Every setting of the service: environment variables with the prefix AFFIDAVIT_, each with a sentence."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < 32:
+        message = "must have at least 32 characters"
+        raise ValueError(message)
+    return secret
+
+
+Key = Annotated[SecretStr, AfterValidator(_long_enough)]
+
+
+class Settings(BaseSettings):
+    """Configuration of one process; secrets have no defaults and are read from the environment or a secrets directory."""
+
+    model_config = SettingsConfigDict(env_prefix="AFFIDAVIT_", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default=Path("~/.local/share/affidavit"),
+        description="Folder for the embedded database, the model cache and the demo's secrets.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="Owner's connection URL, for `affidavit migrate` only; unset means the embedded database."
+    )
+    runtime_database_url: SecretStr | None = Field(
+        default=None, description="The runtime role's connection URL; serves every request."
+    )
+    sealer_database_url: SecretStr | None = Field(
+        default=None, description="The sealer role's connection URL; seals audit events."
+    )
+    database_pool_size: int = Field(default=10, ge=1, le=200, description="Connections per process.")
+    database_timeout: float = Field(
+        default=3.0, gt=0, le=30, description="Seconds to wait for a connection before answering 503."
+    )
+
+    context_key: Key | None = Field(
+        default=None, description="Signs the tenant context that row-level security verifies; at least 32 characters."
+    )
+    payload_key: Key | None = Field(
+        default=None, description="Wraps the data keys that encrypt audit payloads; at least 32 characters."
+    )
+    jwt_private_key: SecretStr | None = Field(
+        default=None, description="PEM of the P-256 private key that signs access tokens (ES256)."
+    )
+    jwt_previous_public_keys: list[str] = Field(
+        default_factory=list, description="PEMs of public keys whose tokens stay valid while they expire."
+    )
+    jwt_issuer: str = Field(default="affidavit", description="The `iss` of access tokens.")
+    jwt_audience: str = Field(default="affidavit", description="The `aud` of access tokens.")
+    refresh_token_days: int = Field(default=14, ge=1, le=90, description="Lifetime of a refresh token family.")
+
+    embeddings_url: str | None = Field(
+        default=None, description="An OpenAI-compatible /v1 base URL; unset means the built-in MiniLM."
+    )
+    embeddings_model: str | None = Field(default=None, description="Model name sent to the embeddings server.")
+    embeddings_api_key: SecretStr | None = Field(default=None, description="Bearer key of the embeddings server.")
+    embeddings_dimensions: int | None = Field(
+        default=None, ge=1, le=4000, description="Length of the embeddings server's vectors."
+    )
+    embedding_threads: int | None = Field(
+        default=None, ge=1, le=256, description="Threads of the built-in embedder; unset means one per core."
+    )
+
+    model_url: str | None = Field(
+        default=None, description="An OpenAI-compatible /v1 base URL; unset means the built-in extractive generator."
+    )
+    model_name: str | None = Field(default=None, description="Model name sent to the model server.")
+    model_api_key: SecretStr | None = Field(default=None, description="Bearer key of the model server.")
+    model_timeout: float = Field(default=60.0, gt=0, le=600, description="Seconds to wait for the model server.")
+
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, description="Largest request body accepted.")
+    max_chunk_chars: int = Field(default=20_000, ge=100, description="Longest chunk_text accepted.")
+    max_batch_chunks: int = Field(default=1_000, ge=1, le=10_000, description="Most chunks in one /ingest/batch.")
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="Networks (CIDR) of proxies whose X-Forwarded-For is believed for the source address.",
+    )
+
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @model_validator(mode="after")
+    def _servers_come_with_model_names(self) -> Self:
+        if self.embeddings_url and not (self.embeddings_model and self.embeddings_dimensions):
+            message = "AFFIDAVIT_EMBEDDINGS_URL needs AFFIDAVIT_EMBEDDINGS_MODEL and AFFIDAVIT_EMBEDDINGS_DIMENSIONS"
+            raise ValueError(message)
+        if self.model_url and not self.model_name:
+            message = "AFFIDAVIT_MODEL_URL needs AFFIDAVIT_MODEL_NAME"
+            raise ValueError(message)
+        return self
+
+    @property
+    def home_folder(self) -> Path:
+        """The home folder as an absolute path."""
+        return self.home.expanduser().resolve()

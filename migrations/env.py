@@ -1,0 +1,64 @@
+"""Applies the revisions and then policies/, in one transaction, as the owner role."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import await_only
+
+POLICIES = Path(__file__).resolve().parent.parent / "policies"
+SCHEMAS = ("migration", "tenancy", "identity", "documents", "retrieval", "audit")
+
+# Whatever policies/ does not say is not allowed: start from nothing, so that a removed file leaves nothing behind.
+REVOKE_EVERYTHING = """
+do $$
+declare
+  item record;
+begin
+  for item in select schemaname, tablename, policyname from pg_policies where schemaname = any ('{schemas}') loop
+    execute format('drop policy %I on %I.%I', item.policyname, item.schemaname, item.tablename);
+  end loop;
+  for item in select nspname from pg_namespace where nspname = any ('{schemas}') loop
+    execute format('revoke all on schema %I from public, affidavit_runtime, affidavit_sealer', item.nspname);
+    execute format('revoke all on all tables in schema %I from public, affidavit_runtime, affidavit_sealer', item.nspname);
+    execute format('revoke all on all sequences in schema %I from public, affidavit_runtime, affidavit_sealer', item.nspname);
+    execute format('revoke all on all routines in schema %I from public, affidavit_runtime, affidavit_sealer', item.nspname);
+  end loop;
+end
+$$;
+"""
+
+
+def run_script(connection: Connection, script: str) -> None:
+    """Runs several statements at once in the open transaction; asyncpg's prepared statements take only one."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    await_only(driver.execute(script))
+
+
+def migrate(connection: Connection) -> None:
+    connection.execute(text("create schema if not exists migration"))
+    context.configure(connection=connection, transactional_ddl=True, version_table_schema="migration")
+    with context.begin_transaction():
+        connection.execute(text("set local lock_timeout = '5s'"))
+        connection.execute(text("set local statement_timeout = '15min'"))
+        connection.execute(text("select pg_advisory_xact_lock(hashtext('affidavit migrate'))"))
+        context.run_migrations()
+        run_script(connection, REVOKE_EVERYTHING.replace("{schemas}", "{" + ",".join(SCHEMAS) + "}"))
+        for path in sorted(POLICIES.glob("*.sql")):
+            run_script(connection, path.read_text())
+
+
+async def main() -> None:
+    url = context.config.attributes.get("owner_url") or os.environ["AFFIDAVIT_DATABASE_URL"]
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(main())

@@ -1,0 +1,112 @@
+"""The append-only audit log: events by month, their encrypted payloads and the keys of those."""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+STATEMENTS = (
+    "create schema audit",
+    # The only reading of an envelope's time; to_char-exact text ending in Z does not depend on the session's time zone.
+    """
+    create function audit.event_time(envelope jsonb) returns timestamptz
+    language sql immutable strict set search_path = pg_catalog, pg_temp
+    as $$ select (envelope ->> 'time')::timestamptz $$
+    """,
+    """
+    create function audit.refuse_change() returns trigger
+    language plpgsql set search_path = pg_catalog, pg_temp
+    as $$ begin raise exception 'the audit log is append-only' using errcode = 'insufficient_privilege'; end $$
+    """,
+    # UUIDv7 ids carry their time, so ranges of ids are ranges of months. The id cannot be generated (it is the partition
+    # key), so a check ties it to the envelope; xid is the watermark by which the sealer finds committed events.
+    """
+    create table audit.event (
+      id uuid not null,
+      envelope text not null check (octet_length(envelope) <= 16384),
+      xid xid8 not null default pg_current_xact_id(),
+      tenant_id uuid not null generated always as ((envelope::jsonb ->> 'tenant')::uuid) stored,
+      occurred_at timestamptz not null generated always as (audit.event_time(envelope::jsonb)) stored,
+      action text not null generated always as (envelope::jsonb ->> 'action') stored,
+      outcome text not null generated always as (envelope::jsonb ->> 'outcome') stored,
+      principal_id uuid generated always as ((envelope::jsonb #>> '{principal,id}')::uuid) stored,
+      request_id text not null generated always as (envelope::jsonb ->> 'request_id') stored,
+      primary key (tenant_id, id),
+      check ((envelope::jsonb ->> 'id')::uuid = id)
+    ) partition by range (id)
+    """,
+    # Which documents an event is about, for "who was shown this document"; an index, not evidence: that is the envelope.
+    """
+    create table audit.event_document (
+      tenant_id uuid not null,
+      doc_id text not null,
+      event_id uuid not null,
+      primary key (tenant_id, doc_id, event_id)
+    )
+    """,
+    """
+    create table audit.data_key (
+      tenant_id uuid not null,
+      id uuid not null,
+      subject_id uuid not null,
+      month date not null,
+      wrapped bytea not null,
+      created_at timestamptz not null default now(),
+      primary key (tenant_id, id),
+      unique (tenant_id, subject_id, month)
+    )
+    """,
+    """
+    create table audit.payload (
+      tenant_id uuid not null,
+      event_id uuid not null,
+      name text not null check (name ~ '^[a-z_]{1,40}$'),
+      key_id uuid not null,
+      ciphertext bytea not null,
+      primary key (tenant_id, event_id, name),
+      foreign key (tenant_id, key_id) references audit.data_key (tenant_id, id)
+    )
+    """,
+    # A partition of its own for each month, walled like the parent. Triggers on TRUNCATE are not inherited.
+    """
+    create function audit.create_partition(month date) returns void
+    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    as $$
+    declare
+      first date := date_trunc('month', month)::date;
+      name text := 'event_' || to_char(first, 'YYYY_MM');
+      low uuid := (lpad(to_hex((extract(epoch from first::timestamp) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
+      high uuid := (lpad(to_hex((extract(epoch from (first + interval '1 month')::timestamp) * 1000)::bigint), 12, '0')
+                    || repeat('0', 20))::uuid;
+    begin
+      if to_regclass('audit.' || name) is not null then
+        return;
+      end if;
+      execute format('create table audit.%I partition of audit.event for values from (%L) to (%L)', name, low, high);
+      execute format('alter table audit.%I enable row level security, force row level security', name);
+      execute format('create trigger no_truncate before truncate on audit.%I execute function audit.refuse_change()', name);
+      execute format('alter table audit.%I enable always trigger no_truncate', name);
+      execute format('alter table audit.%I enable always trigger no_change', name);
+    end
+    $$
+    """,
+    """
+    create trigger no_change before update or delete on audit.event
+      for each row execute function audit.refuse_change()
+    """,
+    "create trigger no_truncate before truncate on audit.event execute function audit.refuse_change()",
+    "alter table audit.event enable always trigger no_change",
+    "alter table audit.event enable always trigger no_truncate",
+    "create index event_by_actor on audit.event (tenant_id, principal_id, id)",
+    "create index event_by_action on audit.event (tenant_id, action, id)",
+    "create index event_by_request on audit.event (tenant_id, request_id)",
+    """
+    select audit.create_partition((date_trunc('month', now()) + make_interval(months => n))::date)
+    from generate_series(-1, 24) as n
+    """,
+)
+
+
+def upgrade() -> None:
+    for statement in STATEMENTS:
+        op.execute(statement)

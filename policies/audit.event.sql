@@ -1,0 +1,22 @@
+-- The audit log. Append-only: nobody may update, delete or truncate, and triggers that always fire refuse it as well.
+grant usage on schema audit to affidavit_runtime, affidavit_sealer;
+alter table audit.event enable row level security, force row level security;
+
+-- An event is written only in the name of the verified caller and for the request at hand.
+create policy own_name on audit.event for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id())
+    and principal_id is not distinct from (select tenancy.principal_id())
+    and request_id = (select tenancy.request_id()));
+-- Reviewers read their tenant's log.
+create policy reviewed on audit.event for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
+-- The sealer reads the envelopes of all tenants: it hashes them, and they hold no text of anyone.
+create policy sealed on audit.event for select to affidavit_sealer using (true);
+-- The operator's own acts are events too.
+create policy operator on audit.event for insert to affidavit_owner with check (principal_id is null);
+
+grant execute on function audit.event_time(jsonb) to affidavit_runtime, affidavit_owner;
+grant insert (id, envelope), select on audit.event to affidavit_runtime;
+grant select on audit.event to affidavit_sealer;
+revoke update, delete, truncate, references, trigger on audit.event from affidavit_owner;
+-- Not granted: anything on the partitions; update, delete, truncate to anyone.

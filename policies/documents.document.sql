@@ -1,0 +1,15 @@
+-- Documents: what a tenant calls by one doc_id in one collection.
+alter table documents.document enable row level security, force row level security;
+
+-- A document is seen by who may read its collection.
+create policy readable on documents.document for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[]));
+-- It is created by who may write there, in its own name.
+create policy writable on documents.document for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
+    and collection_id = any ((select tenancy.writable_collections())::uuid[])
+    and created_by = (select tenancy.principal_id()));
+
+grant select on documents.document to affidavit_runtime;
+grant insert (tenant_id, id, collection_id, doc_id, source_type, title, created_by) on documents.document to affidavit_runtime;
+-- Not granted: update, delete.

@@ -1,0 +1,24 @@
+-- The people of a tenant.
+grant usage on schema identity to affidavit_runtime;
+alter table identity."user" enable row level security, force row level security;
+
+-- A caller sees itself; who manages users or reviews the log sees all of the tenant; signing in finds the presented name.
+create policy visible on identity."user" for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id())
+    and (id = (select tenancy.principal_id())
+      or (select tenancy.has_permission('users:manage'))
+      or (select tenancy.has_permission('audit:read'))
+      or username = (select tenancy.presented('username'))));
+-- Only who manages users adds or changes them.
+create policy managed_insert on identity."user" for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage')));
+create policy managed_update on identity."user" for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage')))
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage')));
+-- The operator sets tenants up.
+create policy operator on identity."user" to affidavit_owner using (true) with check (true);
+
+grant select on identity."user" to affidavit_runtime;
+grant insert (tenant_id, id, username, display_name) on identity."user" to affidavit_runtime;
+grant update (display_name, status) on identity."user" to affidavit_runtime;
+-- Not granted: delete. A user who left is disabled, so that the log keeps a name.

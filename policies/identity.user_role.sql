@@ -1,0 +1,19 @@
+-- Which roles a user has.
+alter table identity.user_role enable row level security, force row level security;
+
+-- A caller sees its own roles; who manages users sees all of the tenant.
+create policy visible on identity.user_role for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id())
+    and (user_id = (select tenancy.principal_id()) or (select tenancy.has_permission('users:manage'))));
+-- Only who manages users gives and takes roles, and never its own: nobody raises itself.
+create policy managed_insert on identity.user_role for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage'))
+    and user_id <> (select tenancy.principal_id()));
+create policy managed_delete on identity.user_role for delete to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage'))
+    and user_id <> (select tenancy.principal_id()));
+-- The operator sets tenants up.
+create policy operator on identity.user_role to affidavit_owner using (true) with check (true);
+
+grant select, insert, delete on identity.user_role to affidavit_runtime;
+-- Not granted: update.

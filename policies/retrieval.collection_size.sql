@@ -1,0 +1,19 @@
+-- How many chunks a collection holds.
+
+alter table retrieval.collection_size enable row level security, force row level security;
+
+-- Counted for who may read the collection.
+create policy readable on retrieval.collection_size for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[]));
+-- Kept by who writes there.
+create policy writable_insert on retrieval.collection_size for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
+    and collection_id = any ((select tenancy.writable_collections())::uuid[]));
+create policy writable_update on retrieval.collection_size for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
+    and collection_id = any ((select tenancy.writable_collections())::uuid[]))
+  with check (tenant_id = (select tenancy.tenant_id()));
+
+grant select, insert on retrieval.collection_size to affidavit_runtime;
+grant update (chunks) on retrieval.collection_size to affidavit_runtime;
+-- Not granted: delete.

@@ -1,0 +1,219 @@
+"""Everything tests share: a real PostgreSQL, the service on a clone of a migrated template, and its callers."""
+
+import asyncio
+import itertools
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import settings as hypothesis_settings
+
+from backend.app import create_app
+from backend.embedded_postgres import EmbeddedPostgres, Passwords
+from backend.identity.permissions import Permission, Role
+from backend.identity.tokens import generate_private_key_pem
+from backend.migration import migrate, store_context_key
+from backend.operation.service import Operator, operator
+from backend.settings import Settings
+from backend.tenancy import ContextSigner
+
+# Timings on a busy machine say nothing about correctness.
+hypothesis_settings.register_profile("affidavit", deadline=None)
+hypothesis_settings.load_profile("affidavit")
+
+SHARED_DATA = Path(__file__).resolve().parent.parent / "../shared/data"
+PASSWORD = "correct horse battery staple"  # of every test user
+TEMPLATE = "affidavit"
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The secrets of one test run."""
+
+    context_key: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    payload_key: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    jwt_private_key: str = field(default_factory=generate_private_key_pem)
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of the test server, under the URLs of every role."""
+
+    owner_url: str
+    runtime_url: str
+    sealer_url: str
+    superuser_url: str
+
+
+@pytest.fixture(scope="session")
+def run_secrets() -> Secrets:
+    return Secrets()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory, run_secrets: Secrets) -> Iterator[EmbeddedPostgres]:
+    """A server of this test process, with a migrated database to clone from."""
+    folder = tmp_path_factory.mktemp("postgres") / "data"
+    fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
+    server = EmbeddedPostgres(folder, Passwords.generate(), settings=fast)
+    server.start()
+    try:
+        server.prepare_roles()
+        migrate(server.urls["owner_url"])
+        asyncio.run(store_context_key(server.urls["owner_url"], ContextSigner(run_secrets.context_key)))
+        yield server
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def cloned_database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    """A fresh copy of the migrated database; dropped afterwards."""
+    name = f"test_{next(_numbers)}"
+    admin_url = postgres.url("postgres", postgres.passwords.superuser, "postgres")
+    admin = await asyncpg.connect(admin_url)
+    try:
+        await admin.execute(f"create database {name} template {TEMPLATE} owner affidavit_owner")
+        await admin.execute(f"revoke all on database {name} from public")
+        await admin.execute(f"grant connect on database {name} to affidavit_runtime, affidavit_sealer")
+        yield Database(**{role: url.replace(f"/{TEMPLATE}", f"/{name}") for role, url in postgres.urls.items()})
+    finally:
+        await admin.execute(f"drop database if exists {name} with (force)")
+        await admin.close()
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    async with cloned_database(postgres) as cloned:
+        yield cloned
+
+
+@pytest.fixture(scope="session")
+def model_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder shared by all processes of a run, so that the model is built once."""
+    home = tmp_path_factory.getbasetemp().parent / "affidavit-test-home"
+    home.mkdir(exist_ok=True)
+    return home
+
+
+def settings_for(database: Database, run_secrets: Secrets, home: Path, **changed: Any) -> Settings:
+    """Settings of a service on this database, as a deployment would give them."""
+    return Settings(
+        home=home, runtime_database_url=database.runtime_url, sealer_database_url=database.sealer_url,
+        context_key=run_secrets.context_key, payload_key=run_secrets.payload_key,
+        jwt_private_key=run_secrets.jwt_private_key, log_level="WARNING", **changed,
+    )  # fmt: skip
+
+
+@dataclass
+class Tenant:
+    """A tenant of the test service with a user of every role, all with PASSWORD."""
+
+    id: UUID
+    slug: str
+    partner_key: str
+    users: dict[str, UUID]
+
+
+@dataclass
+class Service:
+    """The running service and what tests do with it from outside."""
+
+    app: FastAPI
+    client: httpx.AsyncClient
+    database: Database
+    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def operator(self) -> AsyncIterator[Operator]:
+        async with operator(self.database.owner_url) as acting:
+            yield acting
+
+    async def create_tenant(self, slug: str | None = None) -> Tenant:
+        """A tenant with users named after their roles, a partner key, and a collection `restricted` that the analyst
+        and the partner may not read."""
+        slug = slug or f"tenant-{secrets.token_hex(4)}"
+        async with self.operator() as acting:
+            tenant_id = await acting.create_tenant(slug, slug)
+            users = {
+                role.value: await acting.create_user(tenant_id, role.value, PASSWORD, [role])
+                for role in Role
+                if role is not Role.PARTNER
+            }
+            await acting.create_collection(tenant_id, "restricted", "Restricted")
+            for role in (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE):
+                await acting.grant(tenant_id, "restricted", "read", role=role)
+            await acting.grant(tenant_id, "restricted", "write", role=Role.EDITOR)
+            key = await acting.create_key(tenant_id, "partner", [Permission.RETRIEVAL_QUERY], ["default"])
+        return Tenant(tenant_id, slug, key, users)
+
+    async def token(self, tenant: Tenant, username: str) -> str:
+        """An access token, from signing in once per user."""
+        known = self._tokens.get((tenant.slug, username))
+        if known is None:
+            form = {"username": username, "password": PASSWORD, "client_id": tenant.slug}
+            answer = await self.client.post("/auth/token", data=form)
+            assert answer.status_code == 200, answer.text
+            known = self._tokens[tenant.slug, username] = answer.json()["access_token"]
+        return known
+
+    async def as_user(self, tenant: Tenant, username: str) -> dict[str, str]:
+        """Headers of a user; `partner` is the API key."""
+        credential = tenant.partner_key if username == "partner" else await self.token(tenant, username)
+        return {"Authorization": f"Bearer {credential}"}
+
+    async def post(self, path: str, tenant: Tenant, username: str, body: Any) -> httpx.Response:
+        return await self.client.post(path, json=body, headers=await self.as_user(tenant, username))
+
+    async def get(self, path: str, tenant: Tenant, username: str, **params: Any) -> httpx.Response:
+        return await self.client.get(path, params=params, headers=await self.as_user(tenant, username))
+
+    async def events(self, tenant: Tenant, **params: Any) -> list[dict[str, Any]]:
+        """The tenant's events as its compliance officer reads them, newest first."""
+        answer = await self.get("/audit/events", tenant, "compliance", **params)
+        assert answer.status_code == 200, answer.text
+        events: list[dict[str, Any]] = answer.json()["events"]
+        return events
+
+
+@asynccontextmanager
+async def running(settings: Settings, database: Database) -> AsyncIterator[Service]:
+    """The service in this process, spoken to through its ASGI interface."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
+            yield Service(app, client, database)
+
+
+@pytest.fixture(scope="module")
+async def service(database: Database, run_secrets: Secrets, model_home: Path) -> AsyncIterator[Service]:
+    async with running(settings_for(database, run_secrets, model_home), database) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def tenant(service: Service) -> Tenant:
+    return await service.create_tenant()
+
+
+@pytest.fixture(scope="module")
+async def other_tenant(service: Service) -> Tenant:
+    return await service.create_tenant()

@@ -1,0 +1,186 @@
+"""Passwords: what is accepted, how it is kept, and what the time of a refusal gives away."""
+
+import time
+from collections.abc import Callable
+
+import anyio
+import pytest
+from passlib.context import CryptContext
+
+from backend.identity import passwords
+from backend.identity.passwords import (
+    DUMMY_HASH,
+    MAX_BYTES,
+    UnacceptablePassword,
+    hash_password,
+    hash_password_async,
+    needs_rehash,
+    verify_against_nothing,
+    verify_against_nothing_async,
+    verify_password,
+    verify_password_async,
+)
+
+PASSWORD = "correct horse battery staple"
+UNACCEPTABLE = {
+    "too short": "eleven char",
+    "too many characters": "x" * (MAX_BYTES + 1),
+    "too many bytes": "€" * (MAX_BYTES // 3 + 1),
+    "NUL": "correct horse\0battery",
+    "lone surrogate": "correct horse \ud800 battery",
+}
+
+
+@pytest.fixture(scope="module")
+def stored() -> str:
+    return hash_password(PASSWORD)
+
+
+def test_the_right_password_is_accepted(stored: str) -> None:
+    assert verify_password(PASSWORD, stored)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "Correct horse battery staple", PASSWORD + " ", PASSWORD[:-1], "another password"]
+)
+def test_a_wrong_password_is_refused(wrong: str, stored: str) -> None:
+    assert not verify_password(wrong, stored)
+
+
+def test_equal_passwords_have_different_hashes(stored: str) -> None:
+    assert hash_password(PASSWORD) != stored
+
+
+def test_a_hash_is_argon2id_with_the_stated_cost(stored: str) -> None:
+    assert stored.startswith("$argon2id$v=19$m=47104,t=1,p=1$")
+    assert PASSWORD not in stored
+
+
+def test_the_longest_acceptable_password_counts_to_its_last_byte() -> None:
+    longest = "x" * MAX_BYTES
+    stored = hash_password(longest)
+    assert verify_password(longest, stored)
+    assert not verify_password(longest[:-1] + "y", stored)
+
+
+@pytest.mark.parametrize("password", UNACCEPTABLE.values(), ids=UNACCEPTABLE)
+def test_an_unacceptable_password_is_not_hashed(password: str) -> None:
+    with pytest.raises(UnacceptablePassword) as refusal:
+        hash_password(password)
+    assert password not in str(refusal.value)
+
+
+@pytest.mark.parametrize("password", UNACCEPTABLE.values(), ids=UNACCEPTABLE)
+def test_an_unacceptable_password_is_a_wrong_one_at_login(password: str, stored: str) -> None:
+    assert not verify_password(password, stored)
+    assert not verify_against_nothing(password)
+
+
+def test_a_password_is_the_same_from_keyboards_that_compose_letters_differently() -> None:
+    stored = hash_password("cr\u00e8me br\u00fbl\u00e9e")
+    assert verify_password("cre\u0300me bru\u0302le\u0301e", stored)
+
+
+def test_a_password_is_hashed_in_its_composed_form() -> None:
+    stored = hash_password("cre\u0300me bru\u0302le\u0301e")
+    assert CryptContext(["argon2"]).verify("cr\u00e8me br\u00fbl\u00e9e", stored)
+
+
+def test_letters_that_only_look_alike_are_different_passwords(stored: str) -> None:
+    assert not verify_password(PASSWORD.replace("o", "\u043e"), stored)
+
+
+def test_no_password_matches_the_hash_of_nobody() -> None:
+    assert not verify_against_nothing("")
+    assert not verify_against_nothing(PASSWORD)
+
+
+def test_the_hash_of_nobody_costs_what_a_real_hash_costs(stored: str) -> None:
+    assert DUMMY_HASH.rsplit("$", 2)[0] == stored.rsplit("$", 2)[0]
+    assert list(map(len, DUMMY_HASH.split("$"))) == list(map(len, stored.split("$")))
+    assert not needs_rehash(DUMMY_HASH)
+
+
+def test_every_refusal_takes_about_the_same_time(stored: str) -> None:
+    refusals = [
+        lambda: verify_password("a wrong password", stored),
+        lambda: verify_password(UNACCEPTABLE["NUL"], stored),
+        lambda: verify_against_nothing(PASSWORD),
+        lambda: verify_against_nothing(UNACCEPTABLE["too many bytes"]),
+    ]
+    fastest = [min(_cpu_seconds(refuse) for _ in range(5)) for refuse in refusals]
+    assert max(fastest) < 1.5 * min(fastest)
+
+
+def test_a_hash_of_today_needs_no_rehash(stored: str) -> None:
+    assert not needs_rehash(stored)
+
+
+def test_a_hash_with_a_lower_cost_still_verifies_and_needs_a_rehash() -> None:
+    weak = CryptContext(["argon2"], argon2__memory_cost=8192).hash(PASSWORD)
+    assert verify_password(PASSWORD, weak)
+    assert needs_rehash(weak)
+
+
+@pytest.mark.parametrize("damaged", ["", "!", PASSWORD, "$argon2id$v=19$m=47104,t=1,p=1$"])
+def test_a_damaged_hash_is_a_fault_and_not_a_wrong_password(damaged: str) -> None:
+    with pytest.raises(ValueError, match="hash"):
+        verify_password(PASSWORD, damaged)
+
+
+@pytest.mark.anyio
+async def test_hashing_leaves_the_event_loop_free() -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await anyio.sleep(0.001)
+            turns += 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count_turns)
+        for _ in range(5):
+            await verify_against_nothing_async(PASSWORD)
+        tasks.cancel_scope.cancel()
+    assert turns > 20  # a blocked loop turns about once per hash
+
+
+@pytest.mark.anyio
+async def test_a_burst_of_logins_hashes_only_a_few_at_a_time() -> None:
+    limiter = passwords._CONCURRENT_HASHES  # noqa: SLF001 -- the bound itself is under test
+    most = 0
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, limiter.statistics().borrowed_tokens)
+            await anyio.sleep(0.001)
+
+    async with anyio.create_task_group() as watcher:
+        watcher.start_soon(watch)
+        async with anyio.create_task_group() as logins:
+            for _ in range(12):
+                logins.start_soon(verify_against_nothing_async, PASSWORD)
+        watcher.cancel_scope.cancel()
+    assert 1 <= most <= limiter.total_tokens <= 4
+    assert limiter.borrowed_tokens == 0
+
+
+@pytest.mark.anyio
+async def test_the_asynchronous_functions_agree_with_the_others() -> None:
+    stored = await hash_password_async(PASSWORD)
+    assert await verify_password_async(PASSWORD, stored)
+    assert not await verify_password_async("a wrong password", stored)
+    assert not await verify_against_nothing_async(PASSWORD)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def _cpu_seconds(run: Callable[[], object]) -> float:
+    start = time.thread_time()  # unlike the clock on the wall, blind to what else the machine does
+    run()
+    return time.thread_time() - start

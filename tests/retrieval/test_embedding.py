@@ -1,0 +1,251 @@
+import asyncio
+import logging
+import multiprocessing
+import shutil
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import SecretStr
+
+from backend.retrieval import minilm
+from backend.retrieval.embedding import EmbedderUnavailable, LocalEmbedder, RemoteEmbedder
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def local(cache: Path) -> LocalEmbedder:
+    return LocalEmbedder.load(cache)
+
+
+def test_similarities_are_those_published_for_the_model(local: LocalEmbedder) -> None:
+    vectors = local.encode(
+        ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
+    )
+
+    published = [[1.0, 0.6660, 0.1046], [0.6660, 1.0, 0.1411], [0.1046, 0.1411, 1.0]]
+    assert vectors @ vectors.T == pytest.approx(np.array(published), abs=0.03)
+
+
+async def test_a_question_is_nearest_to_the_passage_that_answers_it(local: LocalEmbedder) -> None:
+    passages = ["Report a lost card within two business days.", "A mortgage is a loan secured by a home."]
+    question = await local.embed_query("How soon must I tell the bank that my debit card is gone?")
+
+    assert np.argmax(await local.embed_passages(passages) @ question) == 0
+
+
+async def test_vectors_have_unit_length_and_keep_the_order_of_the_texts(local: LocalEmbedder) -> None:
+    texts = ["fee", "a rather longer passage about overdraft fees and limits", "", "loan"]
+    vectors = await local.embed_passages(texts)
+
+    assert vectors.shape == (4, local.dimensions)
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+    assert [vector.tobytes() for vector in vectors] == [(await local.embed_query(t)).tobytes() for t in texts]
+
+
+async def test_a_vector_does_not_depend_on_the_texts_embedded_with_it(local: LocalEmbedder) -> None:
+    alone = await local.embed_passages(["overdraft fee"])
+    together = await local.embed_passages(["an outlier! " * 90, "overdraft fee", "x"])
+
+    assert alone[0].tobytes() == together[1].tobytes()
+
+
+async def test_no_texts_give_no_vectors(local: LocalEmbedder) -> None:
+    assert (await local.embed_passages([])).shape == (0, local.dimensions)
+
+
+def test_a_text_beyond_the_limit_is_embedded_up_to_it(local: LocalEmbedder) -> None:
+    whole, longer, shorter = "fee " * 254, "fee " * 254 + "mortgage " * 300, "fee " * 253
+
+    assert local.count_tokens(whole) == local.max_tokens
+    assert local.count_tokens(longer) == local.max_tokens + 300
+    vectors = local.encode([whole, longer, shorter])
+    assert vectors[0].tobytes() == vectors[1].tobytes() != vectors[2].tobytes()
+
+
+async def test_a_question_overtakes_an_ingestion_and_the_event_loop_stays_free(local: LocalEmbedder) -> None:
+    ingestion = asyncio.create_task(local.embed_passages(["a passage of many words " * 50] * 100))
+    await asyncio.sleep(0.05)
+
+    started = time.perf_counter()
+    await local.embed_query("what is a fee?")
+    waited = time.perf_counter() - started
+
+    assert not ingestion.done()
+    assert waited < 0.5
+    await ingestion
+
+
+def test_the_model_is_built_once_and_leaves_nothing_else_behind(local: LocalEmbedder, cache: Path) -> None:
+    (model,) = cache.iterdir()
+    built = model.stat().st_mtime_ns
+
+    assert minilm.onnx_model(cache) == model
+    assert model.stat().st_mtime_ns == built
+
+
+def test_building_the_model_logs_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        minilm.onnx_model(tmp_path)
+
+    assert caplog.records == []
+
+
+def test_two_processes_may_build_the_model_at_once(tmp_path: Path, local: LocalEmbedder) -> None:
+    processes = multiprocessing.get_context("spawn")
+    builders = [processes.Process(target=minilm.onnx_model, args=(tmp_path,)) for _ in range(2)]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join(timeout=60)
+
+    assert [builder.exitcode for builder in builders] == [0, 0]
+    assert len(list(tmp_path.iterdir())) == 1
+    vector = LocalEmbedder.load(tmp_path).encode(["fee"])
+    assert vector.tobytes() == local.encode(["fee"]).tobytes()
+
+
+def test_other_weights_than_the_pinned_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tampered = tmp_path / "model.safetensors"
+    shutil.copyfile(minilm.wheel_file("model.safetensors"), tampered)
+    with tampered.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x00")
+    monkeypatch.setattr(minilm, "wheel_file", lambda _name: tampered)
+
+    with pytest.raises(minilm.ModelWeightsError, match="not the pinned"):
+        minilm.onnx_model(tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+@dataclass
+class EmbeddingServer:
+    """A server of OpenAI's embeddings protocol whose vectors count letters; `fault` makes it misbehave."""
+
+    url: str = ""
+    fault: str = ""
+    batches: list[int] = field(default_factory=list)
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/v1/embeddings")
+        async def embeddings(request: Request) -> JSONResponse:
+            if request.headers.get("authorization") != "Bearer right":
+                return JSONResponse({"error": {"message": "no such key"}}, 401)
+            if self.fault == "silent":
+                await asyncio.sleep(5)
+            if self.fault == "broken":
+                return JSONResponse({"error": {"message": "out of memory"}}, 500)
+            body = await request.json()
+            self.batches.append(len(body["input"]))
+            items = [
+                {"object": "embedding", "index": index, "embedding": self.vector(text)}
+                for index, text in enumerate(body["input"])
+            ]
+            if self.fault == "short":
+                items.pop()
+            answer = {"object": "list", "model": body["model"], "data": items[::-1]}
+            return JSONResponse(answer | {"usage": {"prompt_tokens": 1, "total_tokens": 1}})
+
+        return app
+
+    def vector(self, text: str) -> list[float]:
+        if self.fault == "narrow":
+            return [1.0, 2.0]
+        if self.fault == "zero":
+            return [0.0, 0.0, 0.0]
+        return [float(text.count(letter)) + 1.0 for letter in "abc"]
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddingServer]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    embedding_server = EmbeddingServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+    config = uvicorn.Config(embedding_server.app(), log_level="critical", lifespan="off")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, args=([listener],))
+    thread.start()
+    yield embedding_server
+    running.should_exit = running.force_exit = True
+    thread.join()
+    listener.close()
+
+
+@asynccontextmanager
+async def remote(url: str, key: str | None = "right", timeout: float = 5.0) -> AsyncIterator[RemoteEmbedder]:
+    secret = SecretStr(key) if key else None
+    embedder = RemoteEmbedder(url, "letters", secret, dimensions=3, timeout=timeout)
+    try:
+        yield embedder
+    finally:
+        await embedder.aclose()
+
+
+async def test_a_server_embeds_passages_in_their_order_in_bounded_batches(server: EmbeddingServer) -> None:
+    texts = ["a" * (number % 7) + "b" * (number % 3) for number in range(150)]
+
+    async with remote(server.url) as embedder:
+        vectors = await embedder.embed_passages(texts)
+
+    expected = np.array([server.vector(text) for text in texts])
+    assert vectors == pytest.approx(expected / np.linalg.norm(expected, axis=1, keepdims=True))
+    assert server.batches == [64, 64, 22]
+
+
+async def test_a_server_embeds_a_question_as_a_unit_vector(server: EmbeddingServer) -> None:
+    async with remote(server.url) as embedder:
+        vector = await embedder.embed_query("abba")
+
+    assert vector == pytest.approx(np.array([3, 3, 1]) / 19**0.5)
+
+
+@pytest.mark.parametrize("fault", ["broken", "silent", "short", "narrow", "zero"])
+async def test_a_misbehaving_server_is_reported_as_unavailable(server: EmbeddingServer, fault: str) -> None:
+    server.fault = fault
+
+    async with remote(server.url, timeout=0.3) as embedder:
+        with pytest.raises(EmbedderUnavailable):
+            await embedder.embed_passages(["a", "b"])
+
+
+@pytest.mark.parametrize("key", ["wrong", None])
+async def test_a_server_that_refuses_the_key_is_reported_as_unavailable(
+    server: EmbeddingServer, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A key in the environment was not meant for this server and must not reach it.
+    monkeypatch.setenv("OPENAI_API_KEY", "right")
+
+    async with remote(server.url, key) as embedder:
+        with pytest.raises(EmbedderUnavailable, match="AuthenticationError"):
+            await embedder.embed_query("a")
+
+
+async def test_an_absent_server_is_reported_as_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}/v1"
+
+    async with remote(url) as embedder:
+        with pytest.raises(EmbedderUnavailable):
+            await embedder.embed_query("a")
