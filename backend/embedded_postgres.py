@@ -82,15 +82,14 @@ class EmbeddedPostgres:
         """Returns a connection URL for a role of this server."""
         return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}"
 
-    @property
-    def urls(self) -> dict[str, str]:
-        """The URLs of every role, under the names of `database.json`."""
+    def urls(self, database: str = "affidavit") -> dict[str, str]:
+        """Returns the URLs of every role, under the names of `database.json`."""
         known = self.passwords
         return {
-            "owner_url": self.url("affidavit_owner", known.owner),
-            "runtime_url": self.url("affidavit_runtime", known.runtime),
-            "sealer_url": self.url("affidavit_sealer", known.sealer),
-            "superuser_url": self.url("postgres", known.superuser),
+            "owner_url": self.url("affidavit_owner", known.owner, database),
+            "runtime_url": self.url("affidavit_runtime", known.runtime, database),
+            "sealer_url": self.url("affidavit_sealer", known.sealer, database),
+            "superuser_url": self.url("postgres", known.superuser, database),
         }
 
     def start(self) -> None:

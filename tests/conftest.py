@@ -75,8 +75,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, run_secrets: Secrets) -> 
     server.start()
     try:
         server.prepare_roles()
-        migrate(server.urls["owner_url"])
-        asyncio.run(store_context_key(server.urls["owner_url"], ContextSigner(run_secrets.context_key)))
+        migrate(server.urls()["owner_url"])
+        asyncio.run(store_context_key(server.urls()["owner_url"], ContextSigner(run_secrets.context_key)))
         yield server
     finally:
         server.stop("immediate")
@@ -93,7 +93,7 @@ async def cloned_database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]
         await admin.execute(f"create database {name} template {TEMPLATE} owner affidavit_owner")
         await admin.execute(f"revoke all on database {name} from public")
         await admin.execute(f"grant connect on database {name} to affidavit_runtime, affidavit_sealer")
-        yield Database(**{role: url.replace(f"/{TEMPLATE}", f"/{name}") for role, url in postgres.urls.items()})
+        yield Database(**postgres.urls(name))
     finally:
         await admin.execute(f"drop database if exists {name} with (force)")
         await admin.close()

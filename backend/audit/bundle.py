@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, cast
 
 import orjson
 
@@ -102,7 +102,7 @@ class BundleWriter:
         method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
         self._zip = zipfile.ZipFile(stream, "w", method, compresslevel=1)
         self._scope, self._events = scope, 0
-        self._member, self._output = "", io.BufferedWriter(io.BytesIO())
+        self._member, self._output = "", io.BufferedWriter(cast("io.RawIOBase", io.BytesIO()))
 
     def __enter__(self) -> Self:
         return self
@@ -175,7 +175,8 @@ class BundleWriter:
         if member in self._zip.namelist():
             raise ValueError(f"{member} was written before")
         self._member = member
-        self._output = io.BufferedWriter(self._zip.open(member, "w", force_zip64=True), _BUFFER_BYTES)
+        handle = cast("io.RawIOBase", self._zip.open(member, "w", force_zip64=True))
+        self._output = io.BufferedWriter(handle, _BUFFER_BYTES)
 
     def _refuse_what_looks_like_a_bomb(self) -> None:
         for member in self._zip.infolist():

@@ -529,9 +529,9 @@ def parse_entry(line: bytes) -> Entry:
     if not head[2]:
         return Entry(leaf, None, None, _others("{" + text[start:], {"hash", "proof"}, "hash"))
     try:
-        envelope, end = _ENVELOPES.scan_once(text, start)
-    except (RecursionError, StopIteration):
-        raise ValueError("the envelope is not JSON, or nested too deeply") from None
+        envelope, end = _ENVELOPES.raw_decode(text, start)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
     if type(envelope) is not dict:
         raise ValueError("the envelope is not an object")
     # The exact bytes that were sealed, whatever their JSON means.
@@ -947,7 +947,7 @@ class Payloads:
         commitments = envelope.get("payloads", {})
         if not isinstance(commitments, dict) or not isinstance(revealed, list):
             raise ValueError("payloads are malformed")  # noqa: TRY004
-        seen = set()
+        seen = set[str]()
         for payload in revealed:
             name = payload.get("name") if isinstance(payload, dict) else None
             if not isinstance(name, str) or name in seen or name not in commitments:

@@ -26,17 +26,17 @@ def run(settings: Settings, port: int) -> None:
         postgres.start()
     try:
         postgres.prepare_roles()
-        write_private(home.folder / "database.json", postgres.urls)
+        write_private(home.folder / "database.json", postgres.urls())
         with console.status("Migrating"):
-            migrate(postgres.urls["owner_url"])
-        asyncio.run(store_context_key(postgres.urls["owner_url"], ContextSigner(known["context_key"])))
+            migrate(postgres.urls()["owner_url"])
+        asyncio.run(store_context_key(postgres.urls()["owner_url"], ContextSigner(known["context_key"])))
         configured = settings.model_copy(
             update=Settings(
-                runtime_database_url=postgres.urls["runtime_url"], sealer_database_url=postgres.urls["sealer_url"],
+                runtime_database_url=postgres.urls()["runtime_url"], sealer_database_url=postgres.urls()["sealer_url"],
                 context_key=known["context_key"], payload_key=known["payload_key"], jwt_private_key=known["jwt_private_key"],
             ).model_dump(include={"runtime_database_url", "sealer_database_url", "context_key", "payload_key", "jwt_private_key"})
         )  # fmt: skip
-        asyncio.run(_serve(configured, home, postgres.urls["owner_url"], port))
+        asyncio.run(_serve(configured, home, postgres.urls()["owner_url"], port))
     finally:
         postgres.stop()
 

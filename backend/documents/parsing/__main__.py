@@ -33,6 +33,7 @@ _PARSERS = {
     Format.EMAIL: "mail:fragments",
 }
 _OPEN_FILES = 32
+_LIBXML_NO_MEMORY = 2
 
 
 def main(path: str, declared: str, limits: str) -> None:
@@ -44,11 +45,8 @@ def main(path: str, declared: str, limits: str) -> None:
             _parse(Path(path), Format(declared) if declared else None, bounds, output)
         except ParseError as error:
             output.write(wire.encode_error(error))
-        except MemoryError:
-            output.write(wire.encode_error(ParseMemory()))
         except Exception as error:  # noqa: BLE001 — whatever a library raises on a damaged file
-            detail = f"The file is damaged or not readable ({type(error).__name__})."
-            output.write(wire.encode_error(CorruptFile(detail)))
+            output.write(wire.encode_error(_reason(error)))
 
 
 def _parse(path: Path, declared: Format | None, limits: ParseLimits, output: BinaryIO) -> None:
@@ -66,6 +64,13 @@ def _parser(found: Format) -> Callable[[Path, Findings], Iterator[Fragment]]:
     parser: Callable[[Path, Findings], Iterator[Fragment]]
     parser = getattr(import_module(f"backend.documents.parsing.{module}"), function)
     return parser
+
+
+def _reason(error: Exception) -> ParseError:
+    out_of_memory = isinstance(error, MemoryError) or getattr(error, "code", None) == _LIBXML_NO_MEMORY
+    if out_of_memory:
+        return ParseMemory()
+    return CorruptFile(f"The file is damaged or not readable ({type(error).__name__}).")
 
 
 def _private_stdout() -> BinaryIO:

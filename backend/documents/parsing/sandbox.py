@@ -138,7 +138,8 @@ def _cause_of_death(status: int) -> ParseError:
     """Return the error for a parser that ended without its last line."""
     if status == -signal.SIGXCPU:
         return ParseTimeout()
-    if status == -signal.SIGKILL:
-        # The service kills it only when nobody reads any more: this was the kernel, out of memory.
+    if status in {-signal.SIGABRT, -signal.SIGKILL}:
+        # PDFium aborts when it is refused memory. The service kills a parser only when nobody reads from it any
+        # more, so that a kill that is noticed here was the kernel's, for want of memory.
         return ParseMemory()
     return CorruptFile("The file made its parser crash.")

@@ -1,0 +1,141 @@
+"""A server that speaks the chat completions protocol over a real socket, and says what a test tells it to."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+Reply = Callable[[dict[str, Any]], Response]
+
+MODEL_SERVED = "test-model-2026-08-01"
+USAGE = {"prompt_tokens": 321, "completion_tokens": 12, "total_tokens": 333}
+
+
+@dataclass
+class ModelServer:
+    """The server's address, the requests it got, and how it replies."""
+
+    url: str
+    reply: Reply
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def running() -> Iterator[ModelServer]:
+    """Serve on a free port of the loopback interface."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    model_server = ModelServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", saying("Nothing."))
+    server = uvicorn.Server(uvicorn.Config(_app(model_server), log_level="critical"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield model_server
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(timeout=10)
+
+
+def _app(model_server: ModelServer) -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/v1/chat/completions")
+    async def complete(request: Request) -> Response:
+        body = await request.json()
+        model_server.requests.append(body)
+        model_server.authorizations.append(request.headers["authorization"])
+        return model_server.reply(body)
+
+    return app
+
+
+def saying(text: str, finish_reason: str = "stop") -> Reply:
+    """Reply with the text, in pieces of five characters when a stream is asked for."""
+    return lambda body: _stream(text, finish_reason) if body.get("stream") else _whole(text, finish_reason)
+
+
+def failing(status: int) -> Reply:
+    """Reply with an error status whose message repeats the prompt, as some servers do."""
+    return lambda body: JSONResponse({"error": {"message": body["messages"][1]["content"]}}, status)
+
+
+def sending(content: bytes, media_type: str = "application/json") -> Reply:
+    """Reply with bytes that need not be the protocol."""
+    return lambda _: Response(content, media_type=media_type)
+
+
+def hanging(seconds: float) -> Reply:
+    """Send a first piece, then nothing for a while."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield _event(_chunk("Card disputes"))
+        await asyncio.sleep(seconds)
+
+    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
+
+
+def breaking_off_after(text: str) -> Reply:
+    """Stream the text, then close the connection in the middle of the body."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for event in _pieces(text):
+            yield event
+        await asyncio.sleep(0.05)
+        raise ConnectionResetError
+
+    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
+
+
+def ending_without_reason(text: str) -> Reply:
+    """Stream the text, then end the body properly but without a finish reason."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for event in _pieces(text):
+            yield event
+
+    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
+
+
+def _whole(text: str, finish_reason: str) -> Response:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+    return JSONResponse(_envelope("chat.completion") | {"choices": [choice], "usage": USAGE})
+
+
+def _stream(text: str, finish_reason: str) -> Response:
+    async def body() -> AsyncIterator[bytes]:
+        for event in _pieces(text):
+            yield event
+        yield _event(_chunk(None, finish_reason))
+        yield _event(_envelope("chat.completion.chunk") | {"choices": [], "usage": USAGE})
+        yield b"data: [DONE]\n\n"
+
+    return StreamingResponse(body(), media_type="text/event-stream")
+
+
+def _pieces(text: str) -> Iterator[bytes]:
+    return (_event(_chunk(text[start : start + 5])) for start in range(0, len(text), 5))
+
+
+def _chunk(content: str | None, finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}
+    return _envelope("chat.completion.chunk") | {"choices": [choice]}
+
+
+def _envelope(kind: str) -> dict[str, Any]:
+    return {"id": "chatcmpl-1", "object": kind, "created": 1_785_000_000, "model": MODEL_SERVED}
+
+
+def _event(message: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(message)}\n\n".encode()
