@@ -111,7 +111,10 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     """Names every bad field and never repeats its value, which can be anything."""
     assert isinstance(error, RequestValidationError)
     fields = [
-        {"field": ".".join(str(part) for part in problem["loc"]).encode("utf-8", "replace").decode(), "problem": problem["msg"]}
+        {
+            "field": ".".join(str(part) for part in problem["loc"]).encode("utf-8", "replace").decode(),
+            "problem": problem["msg"],
+        }
         for problem in error.errors()[:20]
     ]
     sentence = "; ".join(f"{field['field']}: {field['problem']}" for field in fields) or InvalidInput.detail
@@ -124,8 +127,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return _answer(request, NotFound("There is no such route."))
     if error.status_code == TooLarge.status:
         return _answer(request, TooLarge())
-    known = InvalidInput("The request body is not valid JSON.") if error.status_code == 400 else ServiceError(str(error.detail))
-    return _answer(request, known, status=None if error.status_code == 400 else error.status_code, headers=error.headers)
+    known = (
+        InvalidInput("The request body is not valid JSON.")
+        if error.status_code == 400
+        else ServiceError(str(error.detail))
+    )
+    return _answer(
+        request, known, status=None if error.status_code == 400 else error.status_code, headers=error.headers
+    )
 
 
 def _answer(

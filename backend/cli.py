@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, TypeVar
 
 import asyncpg
 import typer
@@ -25,6 +25,7 @@ app.add_typer(tenant_app, name="tenant")
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 console = Console(highlight=False, soft_wrap=True)
+_Result = TypeVar("_Result")
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -131,7 +132,10 @@ def _report(runtime_url: str, *, as_json: bool, only_problems: bool) -> bool:
     sound = all(problem is None for _, problem in findings)
     if as_json:
         console.print_json(
-            data={"ok": sound, "checks": [{"check": name, "ok": problem is None, "problem": problem} for name, problem in findings]}
+            data={
+                "ok": sound,
+                "checks": [{"check": name, "ok": problem is None, "problem": problem} for name, problem in findings],
+            }
         )
     elif not (only_problems and sound):
         table = Table("check", "result")
@@ -204,7 +208,7 @@ def key_create(
     console.print(_run_operator(run()))
 
 
-def _run_operator(coroutine):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _run_operator(coroutine: Coroutine[None, None, _Result]) -> _Result:
     from backend.operation.service import OperatorError  # noqa: PLC0415
 
     try:
@@ -213,5 +217,3 @@ def _run_operator(coroutine):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
         raise _fail(str(error)) from None
     except (OSError, asyncpg.PostgresError) as error:
         raise _fail(f"the database refused: {error}") from None
-
-

@@ -41,7 +41,7 @@ class Queries:
 
     def __init__(self, path: Path) -> None:
         parts = _NAMED_QUERY.split(path.read_text())
-        self._statements = dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+        self._statements: dict[str, str] = dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
 
     def __getattr__(self, name: str) -> str:
         try:
@@ -56,10 +56,11 @@ class Queries:
 
 
 def _dump_json(value: object) -> str:
-    return orjson.dumps(value).decode()
+    text: str = orjson.dumps(value).decode()
+    return text
 
 
-async def _prepare_connection(connection: Connection) -> None:
+async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await pgvector.asyncpg.register_vector(connection)
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, encoder=_dump_json, decoder=orjson.loads, schema="pg_catalog")
@@ -84,4 +85,3 @@ async def transaction(pool: Pool, *, timeout: float) -> AsyncIterator[Connection
             yield connection
     except UNREACHABLE as error:
         raise Unavailable(reason=f"database:{type(error).__name__}") from error
-

@@ -102,7 +102,9 @@ class EmbeddedPostgres:
             self._create_cluster()
         self._choose_port()
         self._write_configuration()
-        self._run("pg_ctl", "--wait", "--timeout=60", "-D", str(self.folder), "-l", str(self.folder / "server.log"), "start")
+        self._run(
+            "pg_ctl", "--wait", "--timeout=60", "-D", str(self.folder), "-l", str(self.folder / "server.log"), "start"
+        )
         self._started_here = True
 
     def prepare_roles(self) -> None:
@@ -202,7 +204,7 @@ class EmbeddedPostgres:
             pwd.getpwnam(SERVER_ACCOUNT)
         except KeyError:
             command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_ACCOUNT]
-            subprocess.run(command, check=True, capture_output=True)
+            subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own arguments
         self._give(self.folder)
         for reached in (self.folder, binaries()):
             for parent in reached.parents:

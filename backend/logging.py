@@ -14,12 +14,17 @@ def _dump(event: structlog.typing.EventDict, **_: object) -> str:
 _transform_exception = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
-def _frames_only(error: structlog.typing.ExcInfo) -> list[dict[str, object]]:
-    """Returns types and places of an exception and its causes; messages and locals can hold what was asked."""
-    return [
-        {"type": stack["exc_type"], "frames": [f"{f['filename']}:{f['lineno']}:{f['name']}" for f in stack["frames"]]}
-        for stack in _transform_exception(error)
-    ]
+class _FramesOnly:
+    """Types and places of an exception and its causes; messages and locals can hold what was asked."""
+
+    def __call__(self, exc_info: structlog.typing.ExcInfo) -> list[dict[str, object]]:
+        return [
+            {
+                "type": stack["exc_type"],
+                "frames": [f"{f['filename']}:{f['lineno']}:{f['name']}" for f in stack["frames"]],
+            }
+            for stack in _transform_exception(exc_info)
+        ]
 
 
 def configure(level: str = "INFO") -> None:
@@ -28,7 +33,7 @@ def configure(level: str = "INFO") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.ExceptionRenderer(_frames_only),
+        structlog.processors.ExceptionRenderer(_FramesOnly()),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

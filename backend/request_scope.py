@@ -29,15 +29,7 @@ class RequestScope:
         scope.setdefault("state", {}).update(request_id=request_id, caller=None)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        started, status, received = time.perf_counter(), 0, 0
-
-        async def bounded_receive() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._body_limit:
-                raise TooLarge(self._too_large)
-            return message
+        started, status = time.perf_counter(), 0
 
         async def identified_send(message: Message) -> None:
             nonlocal status
@@ -52,7 +44,7 @@ class RequestScope:
             if not declared.isdigit() or int(declared) > self._body_limit:
                 await _answer(identified_send, TooLarge(self._too_large), request_id)
             else:
-                await self._app(scope, bounded_receive, identified_send)
+                await self._app(scope, self._bounded(receive), identified_send)
         except TooLarge as error:
             if not status:
                 await _answer(identified_send, error, request_id)
@@ -62,6 +54,20 @@ class RequestScope:
                 await _answer(identified_send, ServiceError(), request_id)
         elapsed = round((time.perf_counter() - started) * 1000, 1)
         log.info("request", method=scope["method"], route=route_of(scope), status=status, milliseconds=elapsed)
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Returns a reader of the body that raises TooLarge as soon as it has read too much."""
+        received = 0
+
+        async def bounded_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._body_limit:
+                raise TooLarge(self._too_large)
+            return message
+
+        return bounded_receive
 
     @property
     def _too_large(self) -> str:

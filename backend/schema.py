@@ -1,5 +1,6 @@
 """What every request and response body has in common."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -44,8 +45,8 @@ def _measure(value: object, depth: int) -> int:
         if isinstance(value, dict):
             return 2 + sum(_measure(name, depth) + _measure(item, depth - 1) + 2 for name, item in value.items())
         return 2 + sum(_measure(item, depth - 1) + 1 for item in value)
-    if isinstance(value, float) and value not in (value + 0.0,):  # NaN
-        message = "must not hold NaN"
+    if isinstance(value, float) and not math.isfinite(value):
+        message = "must hold finite numbers"
         raise ValueError(message)
     return len(str(value))
 
@@ -66,7 +67,11 @@ class ErrorBody(ApiModel):
     model_config = ConfigDict(
         extra="allow",
         json_schema_extra={
-            "example": {"error": "not_found", "detail": "There is nothing here that you may see.", "request_id": "01a2…"}
+            "example": {
+                "error": "not_found",
+                "detail": "There is nothing here that you may see.",
+                "request_id": "01a2…",
+            }
         },
     )
     error: str

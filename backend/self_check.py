@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from backend.database import Connection, Queries
 
 queries = Queries(Path(__file__).with_name("self_check.sql"))
@@ -10,7 +12,8 @@ queries = Queries(Path(__file__).with_name("self_check.sql"))
 MIN_POSTGRES = 160_000
 MIN_PGVECTOR = (0, 8, 2)
 SCHEMA_REVISION = max(
-    path.name.split("_", 1)[0] for path in (Path(__file__).resolve().parent.parent / "migrations" / "versions").glob("[0-9]*.py")
+    path.name.split("_", 1)[0]
+    for path in (Path(__file__).resolve().parent.parent / "migrations" / "versions").glob("[0-9]*.py")
 )
 
 
@@ -29,7 +32,9 @@ async def check(connection: Connection) -> list[Finding]:
     assert role is not None
     assert versions is not None
     findings = [
-        Finding("PostgreSQL version", None if versions["server"] >= MIN_POSTGRES else "PostgreSQL 16 or later is needed"),
+        Finding(
+            "PostgreSQL version", None if versions["server"] >= MIN_POSTGRES else "PostgreSQL 16 or later is needed"
+        ),
         Finding("pgvector version", _pgvector_problem(versions["vector"])),
         Finding("role", _role_problem(role)),
     ]
@@ -37,16 +42,24 @@ async def check(connection: Connection) -> list[Finding]:
         return [*findings, Finding("schema", "not migrated: run `affidavit migrate`")]
     revision = await connection.fetchval(queries.revision)
     findings.append(
-        Finding("schema", None if revision == SCHEMA_REVISION else f"is {revision}, not {SCHEMA_REVISION}: run `affidavit migrate`")
+        Finding(
+            "schema",
+            None if revision == SCHEMA_REVISION else f"is {revision}, not {SCHEMA_REVISION}: run `affidavit migrate`",
+        )
     )
     unprotected = [
-        f"{row['table']}: {problem}" for row in await connection.fetch(queries.tables) if (problem := _table_problem(row))
+        f"{row['table']}: {problem}"
+        for row in await connection.fetch(queries.tables)
+        if (problem := _table_problem(row))
     ]
     findings.append(Finding("row-level security", "; ".join(unprotected) or None))
     excess = [row["grant"] for row in await connection.fetch(queries.forbidden_grants)]
     findings.append(Finding("append-only grants", ", ".join(excess) or None))
     findings.append(
-        Finding("audit partitions", None if await connection.fetchval(queries.partition_ahead) else "no audit partition for next month")
+        Finding(
+            "audit partitions",
+            None if await connection.fetchval(queries.partition_ahead) else "no audit partition for next month",
+        )
     )
     return findings
 
@@ -58,20 +71,20 @@ def _pgvector_problem(version: str | None) -> str | None:
     return None if known >= MIN_PGVECTOR else f"is {version}, 0.8.2 or later is needed"
 
 
-def _role_problem(role: dict[str, object]) -> str | None:
+def _role_problem(role: asyncpg.Record) -> str | None:
     powers = [name for name in ("superuser", "bypassrls", "createrole", "createdb", "replication") if role[name]]
     if powers:
         return f"{role['name']} must not have {', '.join(powers)}"
     if role["owned"]:
         return f"{role['name']} must own nothing, and owns {role['owned']} relations"
     if role["memberships"]:
-        return f"{role['name']} must not be able to become {', '.join(role['memberships'])}"  # type: ignore[arg-type]
+        return f"{role['name']} must not be able to become {', '.join(role['memberships'])}"
     if role["creates"]:
         return f"{role['name']} must not have CREATE or TEMPORARY on the database or a schema"
     return None
 
 
-def _table_problem(row: dict[str, object]) -> str | None:
+def _table_problem(row: asyncpg.Record) -> str | None:
     if not row["enabled"]:
         return "row-level security is not enabled"
     if not row["forced"]:

@@ -27,7 +27,8 @@ class Settings(BaseSettings):
         description="Folder for the embedded database, the model cache and the demo's secrets.",
     )
     database_url: SecretStr | None = Field(
-        default=None, description="Owner's connection URL, for `affidavit migrate` only; unset means the embedded database."
+        default=None,
+        description="Owner's connection URL, for `affidavit migrate` only; unset means the embedded database.",
     )
     runtime_database_url: SecretStr | None = Field(
         default=None, description="The runtime role's connection URL; serves every request."

@@ -15,7 +15,9 @@ CHUNK = {
 QUESTION = "How long do customers have to file card disputes?"
 
 
-async def test_an_ingested_chunk_is_retrieved_first_answered_from_and_on_record(service: Service, tenant: Tenant) -> None:
+async def test_an_ingested_chunk_is_retrieved_first_answered_from_and_on_record(
+    service: Service, tenant: Tenant
+) -> None:
     for text in ("Wire transfers leave before 5 pm.", "An account needs a passport."):
         other = {**CHUNK, "doc_id": f"pol-{len(text)}", "chunk_text": text}
         assert (await service.post("/ingest", tenant, "editor", other)).status_code == 201
@@ -25,7 +27,11 @@ async def test_an_ingested_chunk_is_retrieved_first_answered_from_and_on_record(
 
     retrieved = await service.post("/retrieve", tenant, "analyst", {"query": QUESTION, "source_type": "policy"})
     first = retrieved.json()["contexts"][0]
-    assert (first["doc_id"], first["chunk_text"], first["metadata"]) == ("pol-001", CHUNK["chunk_text"], CHUNK["metadata"])
+    assert (first["doc_id"], first["chunk_text"], first["metadata"]) == (
+        "pol-001",
+        CHUNK["chunk_text"],
+        CHUNK["metadata"],
+    )
     assert first["chunk_id"] == ingested.json()["id"]
 
     answered = (await service.post("/answer", tenant, "analyst", {"question": QUESTION})).json()

@@ -20,6 +20,7 @@ from backend.answers.terms import Figure
 MINIMUM_COVERAGE = 0.7
 """Share of a sentence's content stems that its evidence must contain."""
 
+_MAY_END = re.compile(r"[.!?\n]")  # without any of them the rest is not split again at every token
 _LONGEST_RUN = 3  # sentences
 _MARKER = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 
@@ -65,6 +66,8 @@ class SentenceGate:
     def feed(self, text: str) -> list[Claim]:
         """Return the claims that the text completes."""
         self._unchecked += text
+        if not _MAY_END.search(self._unchecked):
+            return []
         *complete, last = sentences.spans(self._unchecked) or [(0, 0)]
         if complete and self._unchecked.startswith("[", last[0]):
             complete.pop()  # the bracket may become its citation

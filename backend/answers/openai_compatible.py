@@ -138,14 +138,15 @@ class _Answer:
         self, content: str | None, finish_reason: str | None, model: str | None, usage: CompletionUsage | None
     ) -> list[str]:
         """Return the sentences that the content completes."""
-        self._completion += content or ""
+        text = "" if content is None else content
+        self._completion += text
         self._finish_reason = finish_reason or self._finish_reason
         self._served = model or self._served
         self._usage = usage or self._usage
         if len(self._completion) > LONGEST_COMPLETION:
             message = "The model server sent more than it was asked for."
             raise GeneratorUnavailable(message)
-        return self._released(self._gate.feed(content or ""))
+        return self._released(self._gate.feed(text))
 
     def finish(self) -> list[str]:
         """Return the last sentences; raise GeneratorUnavailable when the server gave no reason to stop."""

@@ -46,23 +46,49 @@ class Actor(Protocol):
     """Who acts: a caller, or nobody yet."""
 
     @property
-    def tenant_id(self) -> UUID: ...
+    def tenant_id(self) -> UUID:
+        """The tenant in whose log the event stands."""
+        ...
+
     @property
-    def principal_id(self) -> UUID | None: ...
+    def principal_id(self) -> UUID | None:
+        """The user or key; None for nobody yet, and for the operator."""
+        ...
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """`user`, `key`, `operator`, or `anonymous`."""
+        ...
+
     @property
-    def roles(self) -> Collection[str]: ...
+    def roles(self) -> Collection[str]:
+        """The roles at this moment."""
+        ...
+
     @property
-    def permissions(self) -> Collection[str]: ...
+    def permissions(self) -> Collection[str]:
+        """The permissions at this moment."""
+        ...
+
     @property
-    def readable(self) -> Collection[UUID]: ...
+    def readable(self) -> Collection[UUID]:
+        """Ids of the collections that could be read at this moment."""
+        ...
+
     @property
-    def session_id(self) -> UUID | None: ...
+    def session_id(self) -> UUID | None:
+        """The sign-in that the access token belongs to."""
+        ...
+
     @property
-    def request_id(self) -> str: ...
+    def request_id(self) -> str:
+        """The request, also named in its response and in the service's log."""
+        ...
+
     @property
-    def source_address(self) -> str | None: ...
+    def source_address(self) -> str | None:
+        """Where the request came from."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +108,9 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def envelope(event_id: UUID, moment: datetime, actor: Actor, event: Event, commitments: Mapping[str, Any]) -> dict[str, Any]:
+def envelope(
+    event_id: UUID, moment: datetime, actor: Actor, event: Event, commitments: Mapping[str, Any]
+) -> dict[str, Any]:
     """Returns the members of an event's envelope; what is unknown is left out."""
     principal = {
         "id": _text(actor.principal_id),

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives import hashes
 from uuid_utils.compat import uuid7
 
 from backend.database import Connection, Queries
@@ -54,7 +54,9 @@ class PayloadVault:
     """Encrypts and decrypts payloads; holds the key-encryption key and recently used data keys."""
 
     def __init__(self, secret: str) -> None:
-        material = HKDF(hashes.SHA256(), 32, salt=None, info=b"affidavit payload key encryption").derive(secret.encode())
+        material = HKDF(hashes.SHA256(), 32, salt=None, info=b"affidavit payload key encryption").derive(
+            secret.encode()
+        )
         self._wrapping = AESGCM(material)
         self._known: OrderedDict[tuple[UUID, UUID, date], DataKey] = OrderedDict()
 
@@ -68,7 +70,9 @@ class PayloadVault:
         if row is None:
             # Not remembered yet: if this transaction is rolled back, the key never existed.
             key_id, key = uuid7(), AESGCM.generate_key(256)
-            await connection.execute(queries.add_data_key, tenant_id, key_id, subject_id, month, self._wrap(key_id, key))
+            await connection.execute(
+                queries.add_data_key, tenant_id, key_id, subject_id, month, self._wrap(key_id, key)
+            )
             row = await connection.fetchrow(queries.data_key, *scope)
             if row is not None and row["id"] == key_id:
                 return DataKey(key_id, key)

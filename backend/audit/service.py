@@ -85,7 +85,12 @@ async def list_events(
 
 
 async def get_event(
-    connection: Connection, actor: Actor, recorder: Recorder, vault: PayloadVault, event_id: UUID, reveal_reason: str | None
+    connection: Connection,
+    actor: Actor,
+    recorder: Recorder,
+    vault: PayloadVault,
+    event_id: UUID,
+    reveal_reason: str | None,
 ) -> EventView:
     """Returns one event and records that it was read; with a reason, also its decrypted payloads."""
     row = await connection.fetchrow(queries.get_event, actor.tenant_id, event_id)
@@ -111,7 +116,9 @@ async def list_readers(
     await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": {"readers_of": doc_id}}))
     views = [_view(row) for row in rows[:limit]]
     readers = [
-        Reader(principal_id=v.principal_id, principal_name=v.principal_name, time=v.time, action=v.action, event_id=v.id)
+        Reader(
+            principal_id=v.principal_id, principal_name=v.principal_name, time=v.time, action=v.action, event_id=v.id
+        )
         for v in views
     ]
     return ReaderPage(doc_id=doc_id, readers=readers, next_cursor=_next_cursor(rows, limit))

@@ -24,7 +24,9 @@ class DemoHome:
             passwords = Passwords.generate()
             made = {name: secrets.token_urlsafe(48) for name in ("context_key", "payload_key")}
             made["jwt_private_key"] = generate_private_key_pem()
-            made |= {f"{role}_password": getattr(passwords, role) for role in ("superuser", "owner", "runtime", "sealer")}
+            made |= {
+                f"{role}_password": getattr(passwords, role) for role in ("superuser", "owner", "runtime", "sealer")
+            }
             write_private(path, made)
         known: dict[str, str] = json.loads(path.read_text())
         return known

@@ -64,7 +64,9 @@ async def ingest_documents(app: FastAPI, credentials: dict[str, Any], report: Ca
             chunks = _chunks(tenant["slug"])
             report(f"  {tenant['slug']}: {len(chunks)} chunks")
             answer = await client.post(
-                "/ingest/batch", json={"chunks": chunks}, headers={"Authorization": f"Bearer {signed_in['access_token']}"}
+                "/ingest/batch",
+                json={"chunks": chunks},
+                headers={"Authorization": f"Bearer {signed_in['access_token']}"},
             )
             answer.raise_for_status()
 

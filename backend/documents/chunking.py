@@ -106,9 +106,7 @@ class _Draft:
     def heading_path(self) -> tuple[str, ...]:
         body = [unit.path for unit in self.units if unit.block.kind is not BlockKind.HEADING]
         paths = body or [self.units[-1].path]
-        return tuple(
-            names[0] for names in takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
-        )
+        return tuple(names[0] for names in takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False)))
 
 
 def _gap(before: _Unit, after: _Unit) -> str:
@@ -264,9 +262,7 @@ class Chunker:
     def _fitted(self, drafts: Sequence[_Draft]) -> Iterator[tuple[_Draft, str, int]]:
         """Count each whole text, since tokens of parts need not add up, and split what is above the limit."""
         texts = [draft.text() for draft in drafts]
-        for draft, text, tokens in zip(
-            drafts, texts, self._count_tokens(texts) if texts else [], strict=True
-        ):
+        for draft, text, tokens in zip(drafts, texts, self._count_tokens(texts) if texts else [], strict=True):
             if tokens <= self._size.limit:
                 yield draft, text, tokens
             elif len(draft.units) > 1:

@@ -47,9 +47,7 @@ async def _ingest(request: Request, chunks: list[NewChunk], caller: Caller) -> l
         if len(chunk.chunk_text) > longest:
             raise TooLarge(f"chunk_text of item {index} is longer than {longest} characters")
     async with tenancy.transaction(caller.claims()) as connection:
-        collections = await service.collections_for(
-            connection, caller, [chunk.collection for chunk in chunks]
-        )
+        collections = await service.collections_for(connection, caller, [chunk.collection for chunk in chunks])
     # Embedding takes long: no connection is held meanwhile.
     vectors = await vectorizer.vectors(
         [chunk.chunk_text for chunk in chunks], [collections[chunk.collection].language for chunk in chunks]

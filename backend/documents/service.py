@@ -61,9 +61,7 @@ class _Version:
     status: str
 
 
-async def collections_for(
-    connection: Connection, caller: Caller, slugs: Sequence[str]
-) -> dict[str, Collection]:
+async def collections_for(connection: Connection, caller: Caller, slugs: Sequence[str]) -> dict[str, Collection]:
     """Returns the collections that the caller may write; raises NotFound or Forbidden by the first that it may not."""
     rows = await connection.fetch(queries.collections, caller.tenant_id, sorted(set(slugs)))
     found = {row["slug"]: Collection(**dict(row)) for row in rows}
@@ -71,13 +69,11 @@ async def collections_for(
         if slug not in found:
             raise NotFound(f"There is no collection {slug!r} that you may use.", reason="collection:unknown")
         if found[slug].id not in caller.writable:
-            raise Forbidden(
-                f"You may not write to the collection {slug!r}.", reason="collection:not_writable"
-            )
+            raise Forbidden(f"You may not write to the collection {slug!r}.", reason="collection:not_writable")
     return found
 
 
-async def ingest(  # noqa: PLR0913 - the parts of one act
+async def ingest(
     connection: Connection,
     caller: Caller,
     recorder: Recorder,
@@ -96,9 +92,7 @@ async def ingest(  # noqa: PLR0913 - the parts of one act
     await _count(connection, caller, chunks, vectors, collections, added)
     event_details = _describe(chunks, versions, collections, len(added))
     doc_ids = [chunk.doc_id for chunk in chunks]
-    await recorder.record(
-        connection, caller, Event(Action.DOCUMENT_INGESTED, details=event_details, doc_ids=doc_ids)
-    )
+    await recorder.record(connection, caller, Event(Action.DOCUMENT_INGESTED, details=event_details, doc_ids=doc_ids))
     return [
         IngestedChunk(
             id=chunk_id, doc_id=chunk.doc_id, collection=chunk.collection,
@@ -139,13 +133,8 @@ async def _open_versions(
         [row["collection_id"] for row in documents], [row["id"] for row in documents],
         ["draft" if approval[row["collection_id"]] else "approved" for row in documents], caller.principal_id,
     )  # fmt: skip
-    rows = await connection.fetch(
-        queries.lock_latest_versions, caller.tenant_id, [row["id"] for row in documents]
-    )
-    latest = {
-        row["document_id"]: _Version(row["id"], row["document_id"], row["number"], row["status"])
-        for row in rows
-    }
+    rows = await connection.fetch(queries.lock_latest_versions, caller.tenant_id, [row["id"] for row in documents])
+    latest = {row["document_id"]: _Version(row["id"], row["document_id"], row["number"], row["status"]) for row in rows}
     versions = {(row["collection_id"], row["doc_id"]): latest[row["id"]] for row in documents}
     for (collection_id, doc_id), version in versions.items():
         if version.status != ("draft" if approval[collection_id] else "approved"):
@@ -153,7 +142,7 @@ async def _open_versions(
     return versions
 
 
-async def _add_chunks(  # noqa: PLR0913 - the parts of one act
+async def _add_chunks(
     connection: Connection,
     caller: Caller,
     chunks: Sequence[NewChunk],
@@ -196,7 +185,7 @@ async def _add_chunks(  # noqa: PLR0913 - the parts of one act
     return ids, added
 
 
-async def _count(  # noqa: PLR0913 - the parts of one act
+async def _count(
     connection: Connection,
     caller: Caller,
     chunks: Sequence[NewChunk],

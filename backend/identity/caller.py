@@ -110,7 +110,9 @@ class Resolver:
             if found is None or not parsed.matches(found["digest"]):
                 raise Unauthenticated(reason="key:unknown")
             tenant_id, key_id = found["tenant_id"], found["id"]
-            await self.tenancy.bind(connection, replace(presented, tenant_id=tenant_id, principal_id=key_id, presented={}))
+            await self.tenancy.bind(
+                connection, replace(presented, tenant_id=tenant_id, principal_id=key_id, presented={})
+            )
             row = await connection.fetchrow(queries.key_caller, tenant_id, key_id)
         if row is None or not row["live"]:
             raise Unauthenticated(reason="key:ended")

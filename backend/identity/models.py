@@ -45,7 +45,9 @@ class NewKeyRequest(ApiModel):
     name: Annotated[Text, Field(min_length=1, max_length=100, examples=["partner-portal"])]
     permissions: Annotated[list[Permission], Field(min_length=1, max_length=20, examples=[["retrieval:query"]])]
     collections: Annotated[list[Text], Field(max_length=100)] | None = Field(
-        default=None, description="Slugs of collections that the key may read; unset means `default`.", examples=[["default"]]
+        default=None,
+        description="Slugs of collections that the key may read; unset means `default`.",
+        examples=[["default"]],
     )
     expires_at: AwareDatetime | None = Field(default=None, description="When the key ends; unset means never.")
 

@@ -36,7 +36,9 @@ async def issue_token(
     grant_type: Annotated[Literal["password", "refresh_token"], Form()] = "password",
     username: Annotated[Text | None, Form(max_length=128, examples=["analyst"])] = None,
     password: Annotated[str | None, Form(max_length=1024)] = None,
-    client_id: Annotated[Text | None, Form(max_length=64, description="The tenant's slug.", examples=["meridian-bank"])] = None,
+    client_id: Annotated[
+        Text | None, Form(max_length=64, description="The tenant's slug.", examples=["meridian-bank"])
+    ] = None,
     refresh_token: Annotated[str | None, Form(max_length=256)] = None,
 ) -> TokenPair:
     """Exchanges a password, or a refresh token, for an access token of 15 minutes and the next refresh token.

@@ -104,7 +104,9 @@ class SignIn:
     ) -> TokenPair | None:
         caller = await connection.fetchrow(queries.user_caller, tenant_id, user_id, session_id)
         if caller is None or not (caller["live"] and caller["session_live"] and caller["tenant_status"] == "active"):
-            await self._record(connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "session:ended", "refresh")
+            await self._record(
+                connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "session:ended", "refresh"
+            )
             return None
         return await self._issue(connection, tenant_id, user_id, session_id, origin, method="refresh")
 
@@ -128,9 +130,11 @@ class SignIn:
         self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin
     ) -> None:
         await connection.execute(queries.revoke_session, tenant_id, session_id, "refresh token reused")
-        await self._record(connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "refresh:reused", "refresh")
+        await self._record(
+            connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "refresh:reused", "refresh"
+        )
 
-    async def _record(  # noqa: PLR0913 - the parts of one event
+    async def _record(
         self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin,
         outcome: Outcome, reason: str | None, method: str,
     ) -> None:  # fmt: skip
@@ -151,9 +155,7 @@ class SignIn:
 
 async def describe(connection: Connection, caller: Caller) -> Me:
     """Returns what the caller may know about itself."""
-    rows = await connection.fetch(
-        queries.collections_by_id, caller.tenant_id, list(caller.readable | caller.writable)
-    )
+    rows = await connection.fetch(queries.collections_by_id, caller.tenant_id, list(caller.readable | caller.writable))
     assert caller.principal_id is not None
     return Me(
         id=caller.principal_id, kind="user" if caller.kind == "user" else "key", name=caller.name,
@@ -164,14 +166,13 @@ async def describe(connection: Connection, caller: Caller) -> Me:
     )  # fmt: skip
 
 
-async def create_key(
-    connection: Connection, caller: Caller, recorder: Recorder, request: NewKeyRequest
-) -> CreatedKey:
+async def create_key(connection: Connection, caller: Caller, recorder: Recorder, request: NewKeyRequest) -> CreatedKey:
     """Creates an API key; raises Forbidden for a permission that the creator cannot hand out."""
     asked = frozenset(request.permissions)
     if excess := asked - caller.permissions - DELEGABLE:
         raise Forbidden(
-            f"You cannot give a key what you may not do yourself: {', '.join(sorted(excess))}.", reason="key:excess_permission"
+            f"You cannot give a key what you may not do yourself: {', '.join(sorted(excess))}.",
+            reason="key:excess_permission",
         )
     if request.expires_at is not None and request.expires_at <= datetime.now(UTC):
         raise InvalidInput("expires_at: must be in the future")

@@ -168,9 +168,7 @@ class AccessTokens:
 def generate_private_key_pem() -> str:
     """Makes a new P-256 private key, as unencrypted PKCS #8 PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return pem.decode("ascii")
 
 

@@ -14,7 +14,7 @@ from backend.audit.canonical import canonical_json
 from backend.audit.events import Action, Event, envelope
 from backend.database import Connection, Queries
 from backend.identity import api_keys, passwords
-from backend.identity.caller import Caller, Origin
+from backend.identity.caller import Caller
 from backend.identity.permissions import Permission, Role
 
 queries = Queries.beside(__file__)
@@ -72,11 +72,19 @@ class Operator:
         except asyncpg.UniqueViolationError:
             message = f"there is a collection {slug!r} already"
             raise OperatorError(message) from None
-        await self._record(tenant_id, Action.COLLECTION_CHANGED, {"collection": slug, "approval_required": approval_required})
+        await self._record(
+            tenant_id, Action.COLLECTION_CHANGED, {"collection": slug, "approval_required": approval_required}
+        )
         return collection_id
 
     async def grant(
-        self, tenant_id: UUID, collection: str, access: str, *, role: Role | None = None, principal_id: UUID | None = None
+        self,
+        tenant_id: UUID,
+        collection: str,
+        access: str,
+        *,
+        role: Role | None = None,
+        principal_id: UUID | None = None,
     ) -> None:
         """Lets a role or a principal read or write a collection."""
         collection_id = await self.connection.fetchval(queries.collection, tenant_id, collection)
@@ -86,9 +94,13 @@ class Operator:
         if role is not None:
             await self.connection.execute(queries.grant_role, tenant_id, uuid7(), collection_id, role, access)
         else:
-            await self.connection.execute(queries.grant_principal, tenant_id, uuid7(), collection_id, principal_id, access)
+            await self.connection.execute(
+                queries.grant_principal, tenant_id, uuid7(), collection_id, principal_id, access
+            )
         grantee = {"role": role} if role is not None else {"principal": str(principal_id)}
-        await self._record(tenant_id, Action.GRANT_CHANGED, {"grant": {"collection": collection, "access": access, **grantee}})
+        await self._record(
+            tenant_id, Action.GRANT_CHANGED, {"grant": {"collection": collection, "access": access, **grantee}}
+        )
 
     async def create_user(self, tenant_id: UUID, username: str, password: str, roles: Iterable[Role]) -> UUID:
         """Creates a user; raises OperatorError for a name that is taken or a password that cannot be used."""
@@ -128,7 +140,12 @@ class Operator:
 
     async def _record(self, tenant_id: UUID, action: Action, details: dict[str, Any]) -> None:
         actor = Caller(
-            tenant_id=tenant_id, tenant_slug="", principal_id=None, kind="operator", name="operator", request_id=str(uuid7())
+            tenant_id=tenant_id,
+            tenant_slug="",
+            principal_id=None,
+            kind="operator",
+            name="operator",
+            request_id=str(uuid7()),
         )
         event_id = uuid7()
         text = canonical_json(envelope(event_id, datetime.now(UTC), actor, Event(action, details=details), {}))

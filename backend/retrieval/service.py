@@ -126,7 +126,10 @@ def retrieval_event(question: Question, hits: Sequence[Hit]) -> Event:
         "embedding_model": question.embedding_model, "index": INDEX_VERSION,
         "chunk_count": len(chunks), "chunks": chunks[:_LISTED_IN_EVENT],
     }  # fmt: skip
-    payloads = {"query": request.query, "contexts": _dump([{"id": c["id"], "text": h.text} for c, h in zip(chunks, hits, strict=True)])}
+    payloads = {
+        "query": request.query,
+        "contexts": _dump([{"id": c["id"], "text": h.text} for c, h in zip(chunks, hits, strict=True)]),
+    }
     if request.filters:
         payloads["filters"] = _dump(request.filters)
     if len(chunks) > _LISTED_IN_EVENT:

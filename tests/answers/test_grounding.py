@@ -126,7 +126,9 @@ ANSWER = (
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 def test_an_answer_in_pieces_is_judged_as_the_whole_one(size: int) -> None:
     gate = SentenceGate(PASSAGES)
-    released = [claim for start in range(0, len(ANSWER), size) for claim in gate.feed(ANSWER[start : start + size])]
+    released = [
+        claim for start in range(0, len(ANSWER), size) for claim in gate.feed(ANSWER[start : start + size])
+    ]
     released += gate.close()
     assert released == gate.claims
     assert [claim.sentence for claim in released] == [

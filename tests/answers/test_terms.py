@@ -30,7 +30,9 @@ def test_a_figure_is_its_value_and_units_however_it_is_written(text: str, expect
     assert read(text) == expected
 
 
-@pytest.mark.parametrize("text", ["It is not free.", "It isn't free", "It isn\u2019t", "without a fee", "He fails to pay"])
+@pytest.mark.parametrize(
+    "text", ["It is not free.", "It isn't free", "It isn\u2019t", "without a fee", "He fails to pay"]
+)
 def test_negation_is_seen(text: str) -> None:
     assert is_negated(text)
 

@@ -4,6 +4,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from backend.documents.parsing.blocks import LONGEST_FRAGMENT, BlockKind, Findings, Fragment
 
@@ -44,15 +45,28 @@ def _paragraphs(path: Path, encoding: str) -> Iterator[str]:
     lines: list[str] = []
     length = 0
     with path.open(encoding=encoding, errors="replace") as file:
-        # A line can be as long as the file: read in pieces.
-        for line in iter(lambda: file.readline(LONGEST_FRAGMENT), ""):
+        for line in _lines(file):
             starts_item = bool(lines) and _BULLET.match(line)
-            if starts_item or "\f" in line or not line.strip() or length + len(line) > LONGEST_FRAGMENT:
+            if starts_item or not line.strip() or length + len(line) > LONGEST_FRAGMENT:
                 yield from _joined(lines)
                 lines, length = [], 0
             lines.append(line)
             length += len(line)
     yield from _joined(lines)
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Yield lines, of which one can be as long as the file, in pieces that end between words."""
+    begun = ""
+    for piece in iter(lambda: file.readline(LONGEST_FRAGMENT // 2), ""):
+        text, begun = begun + piece, ""
+        if not text.endswith("\n"):
+            words, space, begun = text.rpartition(" ")
+            text = words + space
+        if len(begun) > LONGEST_FRAGMENT // 2:
+            text, begun = text + begun, ""
+        yield from text.replace("\f", "\n\n").splitlines(keepends=True)
+    yield begun
 
 
 def _joined(lines: list[str]) -> Iterator[str]:

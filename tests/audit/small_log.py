@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -52,7 +53,7 @@ class SmallLog:
         noise = f"{self.random.getrandbits(60):015x}"
         return f"{stamp[:8]}-{stamp[8:]}-7{noise[:3]}-8{noise[3:6]}-{noise[6:].zfill(12)}"
 
-    def append(self, action: str, payloads: Mapping[str, str] | None = None, **members: Any) -> str:
+    def append(self, action: str, texts: Mapping[str, str] | None = None, /, **members: Any) -> str:
         """Appends an event and returns its id."""
         self.clock += 1
         leaf, identifier = len(self.envelopes), self.identifier(self.clock)
@@ -63,7 +64,7 @@ class SmallLog:
             "time": at(self.clock).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "request_id": f"r{leaf}",
         }
-        for name, text in (payloads or {}).items():
+        for name, text in (texts or {}).items():
             salt = self.random.randbytes(32)
             self.texts[leaf, name] = (salt, text)
             envelope.setdefault("payloads", {})[name] = commitment(salt, text)  # type: ignore[attr-defined]
@@ -83,7 +84,9 @@ class SmallLog:
 
     def seal(self) -> None:
         self.clock += 1
-        self.notes.append((len(self.envelopes), self.note(len(self.envelopes), self.frontier.root(), self.clock)))
+        self.notes.append(
+            (len(self.envelopes), self.note(len(self.envelopes), self.frontier.root(), self.clock))
+        )
 
     def note(self, size: int, root: bytes, seconds: float, key: SigningKey | None = None) -> str:
         checkpoint = Checkpoint(log_origin(self.key.name, self.tenant), size, root, milliseconds(at(seconds)))
@@ -104,7 +107,9 @@ class SmallLog:
             frontier.append(leaf_hash(text.encode()))
         return frontier
 
-    def payloads(self, leaf: int, erased: Iterable[tuple[int, str]] = ()) -> list[RevealedPayload | ErasedPayload]:
+    def payloads(
+        self, leaf: int, erased: Iterable[tuple[int, str]] = ()
+    ) -> list[RevealedPayload | ErasedPayload]:
         return [
             ErasedPayload(name) if (at_leaf, name) in set(erased) else RevealedPayload(name, salt, text)
             for (at_leaf, name), (salt, text) in self.texts.items()
@@ -113,12 +118,19 @@ class SmallLog:
 
     def scope(self, leaves: range, *, complete: bool = True, revealed: bool = True, **changes: Any) -> Scope:
         frontier = self.frontier_at(leaves.start) if complete else None
-        members = {"begin": START, "end": at(self.clock), "filters": {} if complete else {"action": "x"}, **changes}
+        members = {
+            "begin": START,
+            "end": at(self.clock),
+            "filters": {} if complete else {"action": "x"},
+            **changes,
+        }
         return Scope(self.tenant, leaves=leaves, frontier=frontier, revealed=revealed, **members)
 
-    def complete(self, leaves: range | None = None, erased: Sequence[tuple[int, str]] = (), **scope: Any) -> bytes:
+    def complete(
+        self, leaves: range | None = None, erased: Sequence[tuple[int, str]] = (), **scope: Any
+    ) -> bytes:
         """Returns the bundle of all events in `leaves`, with every checkpoint."""
-        leaves = leaves or range(len(self.envelopes))
+        leaves = range(len(self.envelopes)) if leaves is None else leaves
         stream = BytesIO()
         with BundleWriter(stream, self.scope(leaves, **scope)) as bundle:
             for leaf in leaves:
@@ -126,7 +138,9 @@ class SmallLog:
             before = 0
             for size, note in self.notes:
                 if size >= leaves.start:
-                    bundle.add_checkpoint(note, self.consistency(before, size) if size > leaves.stop else None)
+                    bundle.add_checkpoint(
+                        note, self.consistency(before, size) if size > leaves.stop else None
+                    )
                     before = size
         return stream.getvalue()
 
@@ -159,8 +173,6 @@ def example_log(turns: int = 8) -> SmallLog:
 
 def rewritten(bundle: bytes, changes: Mapping[str, Callable[[bytes], bytes | None]]) -> bytes:
     """Returns the bundle with some members changed (or left out where the change returns None)."""
-    import zipfile
-
     source, target = zipfile.ZipFile(BytesIO(bundle)), BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in source.namelist():
