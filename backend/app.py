@@ -1,11 +1,12 @@
 """The service: routes, the life of what they share, and the one error shape."""
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import SecretStr
@@ -21,13 +22,13 @@ from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.database import open_pool
 from backend.documents import routes as documents
-from backend.errors import InvalidInput, NotFound, ServiceError, TooLarge, Unavailable
+from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
 from backend.identity import routes as identity
 from backend.identity.caller import Resolver
 from backend.identity.guard import origin_of
 from backend.identity.service import SignIn
 from backend.identity.tokens import AccessTokens, SigningKeys
-from backend.request_scope import RequestScope, route_of
+from backend.request_scope import RequestScope, route_of, supported_body
 from backend.retrieval import embedders
 from backend.retrieval import routes as retrieval
 from backend.retrieval.vectorizer import ChunkVectorizer
@@ -35,6 +36,8 @@ from backend.settings import Settings
 from backend.tenancy import ContextSigner, Tenancy
 
 log = structlog.get_logger()
+
+_NAMED_FIELDS, _LONGEST_NAME = 20, 100
 
 
 class MissingSettingError(RuntimeError):
@@ -47,7 +50,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     logging.configure(settings.log_level)
     app = FastAPI(
         title="Affidavit", version=openapi.VERSION, description=openapi.DESCRIPTION, lifespan=_lifespan,
-        docs_url=None, redoc_url=None, responses=openapi.ERROR_RESPONSES,
+        docs_url=None, redoc_url=None, redirect_slashes=False, responses=openapi.ERROR_RESPONSES,
+        dependencies=[Depends(supported_body)],
     )  # fmt: skip
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
@@ -110,37 +114,33 @@ async def _service_error(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     """Names every bad field and never repeats its value, which can be anything."""
     assert isinstance(error, RequestValidationError)
-    fields = [
-        {
-            "field": ".".join(str(part) for part in problem["loc"]).encode("utf-8", "replace").decode(),
-            "problem": problem["msg"],
-        }
-        for problem in error.errors()[:20]
-    ]
-    sentence = "; ".join(f"{field['field']}: {field['problem']}" for field in fields) or InvalidInput.detail
-    return _answer(request, InvalidInput(sentence.encode("utf-8", "replace").decode()[:2000]), fields=fields)
+    problems = error.errors()[:_NAMED_FIELDS]
+    fields = [{"field": _field(problem["loc"]), "problem": _printable(problem["msg"])} for problem in problems]
+    sentence = "; ".join(f"{field['field']}: {field['problem']}" for field in fields)
+    return _answer(request, InvalidInput(sentence or None), fields=fields)
+
+
+def _field(location: Sequence[object]) -> str:
+    """Returns the dotted name of a field; parts of it can be names that a client made up."""
+    return _printable(".".join(str(part)[:_LONGEST_NAME] for part in location))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == NotFound.status:
-        return _answer(request, NotFound("There is no such route."))
-    if error.status_code == TooLarge.status:
-        return _answer(request, TooLarge())
-    known = (
-        InvalidInput("The request body is not valid JSON.")
-        if error.status_code == 400
-        else ServiceError(str(error.detail))
-    )
-    return _answer(
-        request, known, status=None if error.status_code == 400 else error.status_code, headers=error.headers
-    )
+    if isinstance(error.__cause__, ServiceError):  # raised while the framework read the body
+        return _answer(request, error.__cause__)
+    known = {
+        HTTPStatus.BAD_REQUEST: InvalidInput("The request body is malformed."),
+        HTTPStatus.NOT_FOUND: NotFound("There is no such route."),
+        HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed(headers=error.headers),
+    }
+    return _answer(request, known.get(HTTPStatus(error.status_code), ServiceError()))
 
 
-def _answer(
-    request: Request, error: ServiceError, *, status: int | None = None, headers: object = None, **more: object
-) -> Response:
+def _answer(request: Request, error: ServiceError, **more: object) -> Response:
     body = {"error": error.code, "detail": error.detail, "request_id": request.state.request_id, **more}
-    if status is not None:
-        body["error"] = {405: "method_not_allowed"}.get(status, "http_error")
-    return JSONResponse(body, status_code=status or error.status, headers={**error.headers, **dict(headers or {})})  # type: ignore[call-overload]
+    return JSONResponse(body, status_code=error.status, headers=error.headers)

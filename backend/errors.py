@@ -49,6 +49,14 @@ class NotFound(ServiceError):
     detail = "There is nothing here that you may see."
 
 
+class MethodNotAllowed(ServiceError):
+    """The route exists and does not take this method."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    code = "method_not_allowed"
+    detail = "This route does not take this method."
+
+
 class Conflict(ServiceError):
     """The request contradicts what is stored."""
 
@@ -70,7 +78,7 @@ class UnsupportedType(ServiceError):
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "unsupported_type"
-    detail = "The request body must be JSON."
+    detail = "The request body must be JSON, or a form where the route takes one."
 
 
 class InvalidInput(ServiceError):

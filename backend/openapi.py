@@ -34,6 +34,7 @@ _ERRORS = {
     404: "It does not exist, or is not yours to see.",
     409: "It contradicts what is stored.",
     413: "The body is too large.",
+    415: "The body is of a type that the route does not take.",
     422: "The input is bad; `detail` names the field.",
     429: "Too many requests; see Retry-After.",
     503: "The database is away or the audit record cannot be written; nothing was returned or changed.",

@@ -1,13 +1,16 @@
 """What surrounds every request: its id, a bound on its body, one log line, and an answer whatever happens."""
 
 import time
+from email.message import Message as Headers
 
 import orjson
 import structlog
+from fastapi import Request, params
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from backend.errors import ServiceError, TooLarge
+from backend.errors import ServiceError, TooLarge, UnsupportedType
 
 log = structlog.get_logger()
 
@@ -72,6 +75,26 @@ class RequestScope:
     @property
     def _too_large(self) -> str:
         return f"The request body is larger than {self._body_limit} bytes."
+
+
+async def supported_body(request: Request) -> None:
+    """Refuses a body of a type that the route does not take; raises UnsupportedType."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute) or route.body_field is None or not _has_body(request):
+        return
+    declared = Headers()
+    declared["content-type"] = request.headers.get("content-type", "")
+    if isinstance(route.body_field.field_info, params.Form):
+        supported = declared.get_content_type() in {"application/x-www-form-urlencoded", "multipart/form-data"}
+    else:
+        subtype = declared.get_content_subtype()
+        supported = declared.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
+    if not supported:
+        raise UnsupportedType
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def route_of(scope: Scope) -> str:

@@ -1,9 +1,11 @@
 """What every request and response body has in common."""
 
 import math
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+import orjson
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 
 def _storable(text: str) -> str:
@@ -24,35 +26,52 @@ Text = Annotated[str, AfterValidator(_storable)]
 
 MAX_JSON_DEPTH = 8
 MAX_JSON_BYTES = 16 * 1024
+_INTEGERS = range(-(2**63), 2**63)
 
 
 def _bounded_object(value: dict[str, Any]) -> dict[str, Any]:
-    size = _measure(value, MAX_JSON_DEPTH)
-    if size > MAX_JSON_BYTES:
+    _refuse_unstorable(value, MAX_JSON_DEPTH)
+    if len(orjson.dumps(value)) > MAX_JSON_BYTES:
         message = f"must be at most {MAX_JSON_BYTES} bytes"
         raise ValueError(message)
     return value
 
 
-def _measure(value: object, depth: int) -> int:
-    """Returns roughly the size of a JSON value in bytes; raises ValueError when it is nested too deeply."""
+def _refuse_unstorable(value: object, depth: int) -> None:
+    """Raises ValueError for what a JSON document cannot hold, or PostgreSQL's jsonb would not return unchanged."""
     if isinstance(value, str):
-        return len(_storable(value).encode()) + 2
-    if isinstance(value, dict | list):
+        _storable(value)
+    elif isinstance(value, dict | list):
         if depth == 0:
             message = f"must not be nested deeper than {MAX_JSON_DEPTH}"
             raise ValueError(message)
-        if isinstance(value, dict):
-            return 2 + sum(_measure(name, depth) + _measure(item, depth - 1) + 2 for name, item in value.items())
-        return 2 + sum(_measure(item, depth - 1) + 1 for item in value)
-    if isinstance(value, float) and not math.isfinite(value):
-        message = "must hold finite numbers"
+        for item in value:
+            _refuse_unstorable(item, depth - 1)
+        for item in value.values() if isinstance(value, dict) else ():
+            _refuse_unstorable(item, depth - 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        message = "must hold only finite numbers"  # Python's reader takes NaN, Infinity and 1e999
         raise ValueError(message)
-    return len(str(value))
+    elif isinstance(value, int) and value not in _INTEGERS:
+        message = "must hold only integers of 64 bits"
+        raise ValueError(message)
 
 
 # A JSON object of the client's own: at most 8 levels and 16 KiB.
 JsonObject = Annotated[dict[str, Any], AfterValidator(_bounded_object)]
+
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def _representable(moment: datetime) -> datetime:
+    if not _EARLIEST <= moment < _LATEST:
+        message = f"must lie between the years {_EARLIEST.year} and {_LATEST.year}"
+        raise ValueError(message)
+    return moment
+
+
+# A time with its zone, in a range that no conversion between zones, and no database, leaves.
+Moment = Annotated[AwareDatetime, AfterValidator(_representable)]
 
 
 class ApiModel(BaseModel):

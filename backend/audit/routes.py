@@ -4,7 +4,7 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from backend.audit import service
 from backend.audit.events import Action, Outcome
@@ -15,7 +15,7 @@ from backend.errors import InvalidInput
 from backend.identity.caller import Caller
 from backend.identity.guard import Requires
 from backend.identity.permissions import Permission
-from backend.schema import ApiModel, Text
+from backend.schema import ApiModel, Moment, Text
 from backend.tenancy import Tenancy
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -28,8 +28,8 @@ Cursor = Annotated[Text | None, Query(max_length=64, description="`next_cursor` 
 class EventQuery(ApiModel):
     """Filters and page of the log."""
 
-    since: AwareDatetime | None = Field(default=None, alias="from", description="Events at or after this moment.")
-    until: AwareDatetime | None = Field(default=None, alias="to", description="Events before this moment.")
+    since: Moment | None = Field(default=None, alias="from", description="Events at or after this moment.")
+    until: Moment | None = Field(default=None, alias="to", description="Events before this moment.")
     actor: Annotated[Text, Field(max_length=128)] | None = Field(
         default=None, description="Id of a principal, user name, or name of a key."
     )
@@ -85,7 +85,7 @@ async def get_event(
         )
 
 
-@router.get("/documents/{doc_id}/readers", summary="Who was shown a document")
+@router.get("/documents/{doc_id:path}/readers", summary="Who was shown a document")
 async def list_readers(
     request: Request,
     doc_id: Annotated[Text, Field(max_length=256)],

@@ -35,8 +35,8 @@ class RequiredPermission:
     def __init__(self, permission: Permission | None) -> None:
         self.permission = permission
 
-    def __call__(self, caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
-        """Returns the caller; raises Forbidden."""
+    async def __call__(self, caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
+        """Returns the caller; raises Forbidden. A plain function would be run in a thread."""
         if self.permission is not None:
             caller.require(self.permission)
         return caller

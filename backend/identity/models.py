@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from backend.identity.permissions import Permission
-from backend.schema import ApiModel, Text
+from backend.schema import ApiModel, Moment, Text
 
 
 class TokenPair(ApiModel):
@@ -49,7 +49,7 @@ class NewKeyRequest(ApiModel):
         description="Slugs of collections that the key may read; unset means `default`.",
         examples=[["default"]],
     )
-    expires_at: AwareDatetime | None = Field(default=None, description="When the key ends; unset means never.")
+    expires_at: Moment | None = Field(default=None, description="When the key ends; unset means never.")
 
 
 class KeySummary(ApiModel):

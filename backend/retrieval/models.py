@@ -4,9 +4,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from backend.schema import ApiModel, JsonObject, Text
+from backend.schema import ApiModel, JsonObject, Moment, Text
 
 MAX_RESULTS = 100
 
@@ -32,7 +32,7 @@ class Scope(ApiModel):
         description="Metadata that a chunk must have: a value, or a list of which one must match.",
         examples=[{"jurisdiction": ["US", "CA"]}],
     )
-    as_of: AwareDatetime | None = Field(
+    as_of: Moment | None = Field(
         default=None, description="The moment for which content must be in force; unset means now."
     )
 
