@@ -88,7 +88,9 @@ async def supported_body(request: Request) -> None:
         supported = declared.get_content_type() in {"application/x-www-form-urlencoded", "multipart/form-data"}
     else:
         subtype = declared.get_content_subtype()
-        supported = declared.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
+        supported = declared.get_content_maintype() == "application" and (
+            subtype == "json" or subtype.endswith("+json")
+        )
     if not supported:
         raise UnsupportedType
 

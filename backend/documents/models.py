@@ -31,7 +31,8 @@ class NewChunk(ApiModel):
 class NewChunks(ApiModel):
     """Chunks that are ingested together or not at all."""
 
-    chunks: Annotated[list[NewChunk], Field(min_length=1)]
+    # The setting max_batch_chunks is checked later; this bound keeps a body of mistakes from filling the memory.
+    chunks: Annotated[list[NewChunk], Field(min_length=1, max_length=10_000)]
 
 
 class IngestedChunk(ApiModel):
