@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import secrets
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -67,9 +68,10 @@ def run_secrets() -> Secrets:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory, run_secrets: Secrets) -> Iterator[EmbeddedPostgres]:
+def postgres(run_secrets: Secrets) -> Iterator[EmbeddedPostgres]:
     """A server of this test process, with a migrated database to clone from."""
-    folder = tmp_path_factory.mktemp("postgres") / "data"
+    # Not below pytest's own folder: run as root, every starting pytest closes that to the server's account.
+    folder = Path(tempfile.mkdtemp(prefix="affidavit-test-")) / "data"
     fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
     server = EmbeddedPostgres(folder, Passwords.generate(), settings=fast)
     server.start()
@@ -80,7 +82,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, run_secrets: Secrets) -> 
         yield server
     finally:
         server.stop("immediate")
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 @asynccontextmanager
