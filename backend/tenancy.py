@@ -35,6 +35,7 @@ class Claims:
     readable: Collection[UUID] = ()
     writable: Collection[UUID] = ()
     moment: datetime | None = None
+    known_at: datetime | None = None
     presented: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -55,6 +56,7 @@ class ContextSigner:
             "writable": sorted(map(str, claims.writable)),
             "request": claims.request_id,
             "moment": claims.moment,
+            "known_at": claims.known_at,
             "presented": dict(claims.presented),
             "expires": int(time.time()) + LIFETIME_SECONDS,
         }

@@ -6,18 +6,50 @@ create policy in_force on documents.chunk for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[])
     and ((effective_from <= (select tenancy.moment()) and effective_to > (select tenancy.moment()))
       or (select tenancy.has_permission('documents:review'))));
+-- Who asks for a past moment's knowledge sees what was then known to be in force.
+create policy known_in_force on documents.chunk for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[])
+    and created_at <= (select tenancy.known_at())
+    and version_id = any ((select documents.versions_known_in_force())::uuid[]));
+-- Who looks for what used to apply sees what was in force before the moment asked about, as it would by naming that time.
+create policy lapsed on documents.chunk for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[])
+    and (select tenancy.presented('reading')) = 'lapsed'
+    and effective_to <= (select tenancy.moment()) and effective_from < effective_to);
 -- Who writes sees what it wrote before it is in force, so that the same text is not stored twice.
 create policy being_written on documents.chunk for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and (select tenancy.presented('writing')) = 'chunks'
     and collection_id = any ((select tenancy.writable_collections())::uuid[]));
--- A chunk is added by who may write the collection, with the validity and collection of its version and no other.
+-- A chunk is added by who may write the collection to a version that takes chunks, with the validity and collection of that
+-- version and no other. Others add to it only where no approval is required, and nobody adds to what a reviewer decided on.
 create policy writable on documents.chunk for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and collection_id = any ((select tenancy.writable_collections())::uuid[])
+    and exists (select from documents.version v
+      join documents.collection c on c.tenant_id = v.tenant_id and c.id = v.collection_id
+      where v.tenant_id = chunk.tenant_id and v.id = chunk.version_id
+        and v.collection_id = chunk.collection_id and v.document_id = chunk.document_id
+        and v.effective_from = chunk.effective_from and v.effective_to = chunk.effective_to
+        and v.takes_chunks
+        and (v.effective_from = 'infinity' and v.created_by = (select tenancy.principal_id()) or not c.approval_required))
+    and not exists (select from documents.approval a where a.tenant_id = chunk.tenant_id and a.version_id = chunk.version_id));
+-- The validity follows that of the version: by reviewers, and by writers where no approval is required.
+create policy follows_version on documents.chunk for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id())
+    and ((select tenancy.has_permission('documents:review')) and collection_id = any ((select tenancy.readable_collections())::uuid[])
+      or (select tenancy.has_permission('documents:write')) and collection_id = any ((select tenancy.writable_collections())::uuid[])
+        and collection_id in (select id from documents.collection where not approval_required)))
+  with check (tenant_id = (select tenancy.tenant_id())
     and exists (select from documents.version v where v.tenant_id = chunk.tenant_id and v.id = chunk.version_id
-      and v.collection_id = chunk.collection_id and v.document_id = chunk.document_id
       and v.effective_from = chunk.effective_from and v.effective_to = chunk.effective_to));
+-- Who erases sees and deletes what it erases, in every collection.
+create policy erasing on documents.chunk for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
+    and (select tenancy.presented('erasing')) = 'documents');
+create policy erased on documents.chunk for delete to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
 
-grant select, insert on documents.chunk to affidavit_runtime;
--- Not granted: update, delete.
+grant select, insert, delete on documents.chunk to affidavit_runtime;
+grant update (effective_from, effective_to) on documents.chunk to affidavit_runtime;
+-- Not granted: update of anything else. Text, once stored, does not change.

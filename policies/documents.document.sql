@@ -10,6 +10,13 @@ create policy writable on documents.document for insert to affidavit_runtime
     and collection_id = any ((select tenancy.writable_collections())::uuid[])
     and created_by = (select tenancy.principal_id()));
 
-grant select on documents.document to affidavit_runtime;
+-- Who erases sees and deletes what it erases, in every collection.
+create policy erasing on documents.document for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
+    and (select tenancy.presented('erasing')) = 'documents');
+create policy erased on documents.document for delete to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
+
+grant select, delete on documents.document to affidavit_runtime;
 grant insert (tenant_id, id, collection_id, doc_id, source_type, title, created_by) on documents.document to affidavit_runtime;
--- Not granted: update, delete.
+-- Not granted: update.

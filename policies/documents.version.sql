@@ -7,21 +7,45 @@ create policy readable on documents.version for select to affidavit_runtime
     and (effective_from < 'infinity'
       or (select tenancy.has_permission('documents:review'))
       or (select tenancy.has_permission('documents:write'))));
--- A version is created by who may write the collection, in its own name; where approval is required, not in force.
+-- A version is created by who may write the collection, in its own name; the author is a person, behind a key its creator.
+-- It needs the approvals that its collection asks for, and is in force at once only where that is none.
 create policy writable on documents.version for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and collection_id = any ((select tenancy.writable_collections())::uuid[])
     and created_by = (select tenancy.principal_id())
-    and (effective_from = 'infinity' or exists (select from documents.collection c
-      where c.tenant_id = version.tenant_id and c.id = version.collection_id and not c.approval_required)));
--- Its content hash grows with the chunks that its author adds.
-create policy growing on documents.version for update to affidavit_runtime
+    and author_id = coalesce((select k.created_by from identity.api_key k
+      where k.tenant_id = (select tenancy.tenant_id()) and k.id = (select tenancy.principal_id())), created_by)
+    and (effective_from = 'infinity' or approvals_needed = 0)
+    and approvals_needed = (select case when c.approval_required then c.approvers else 0 end from documents.collection c
+      where c.tenant_id = version.tenant_id and c.id = version.collection_id));
+-- Its author completes it and submits it for review; where no approval is required, writers also decide what is in force.
+create policy authored on documents.version for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
-    and collection_id = any ((select tenancy.writable_collections())::uuid[]))
-  with check (tenant_id = (select tenancy.tenant_id()));
+    and collection_id = any ((select tenancy.writable_collections())::uuid[])
+    and (created_by = (select tenancy.principal_id()) or approvals_needed = 0))
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
+    and collection_id = any ((select tenancy.writable_collections())::uuid[])
+    and (status in ('draft', 'in_review')
+      or approvals_needed = 0 and exists (select from documents.collection c
+        where c.tenant_id = version.tenant_id and c.id = version.collection_id and not c.approval_required)));
+-- Reviewers decide; a version gets a validity only with the approvals that it needs, none of them by its author.
+create policy reviewed on documents.version for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
+    and collection_id = any ((select tenancy.readable_collections())::uuid[]))
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
+    and collection_id = any ((select tenancy.readable_collections())::uuid[])
+    and (effective_from = 'infinity' or approvals_needed <= (select count(*) from documents.approval a
+      where a.tenant_id = version.tenant_id and a.version_id = version.id and a.decision = 'approved')));
+-- Who erases sees and deletes what it erases, in every collection.
+create policy erasing on documents.version for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
+    and (select tenancy.presented('erasing')) = 'documents');
+create policy erased on documents.version for delete to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
 
-grant select on documents.version to affidavit_runtime;
-grant insert (tenant_id, id, collection_id, document_id, number, status, effective_from, content_sha256, metadata, created_by)
+grant select, delete on documents.version to affidavit_runtime;
+grant insert (tenant_id, id, collection_id, document_id, number, status, takes_chunks, approvals_needed, planned_from, planned_to,
+  effective_from, effective_to, content_sha256, metadata, author_id, created_by) on documents.version to affidavit_runtime;
+grant update (status, takes_chunks, planned_from, planned_to, effective_from, effective_to, content_sha256, reason)
   on documents.version to affidavit_runtime;
-grant update (content_sha256) on documents.version to affidavit_runtime;
--- Not granted: delete.
+-- Not granted: update of collection, document, number, metadata, author and the approvals needed.

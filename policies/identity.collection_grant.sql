@@ -6,9 +6,13 @@ create policy visible on identity.collection_grant for select to affidavit_runti
   using (tenant_id = (select tenancy.tenant_id())
     and (principal_id = (select tenancy.principal_id()) or role is not null
       or (select tenancy.has_permission('collections:manage'))));
--- Only who manages collections grants and withdraws.
+-- Only who manages collections grants and withdraws, and grants nothing to itself: not by name, by role, or through its key.
 create policy managed_insert on identity.collection_grant for insert to affidavit_runtime
-  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage')));
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage'))
+    and (principal_id is null or principal_id <> (select tenancy.principal_id())
+      and principal_id not in (select k.created_by from identity.api_key k
+        where k.id = (select tenancy.principal_id()) and k.created_by is not null))
+    and (role is null or role not in (select r.role from identity.user_role r where r.user_id = (select tenancy.principal_id()))));
 create policy managed_delete on identity.collection_grant for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage')));
 -- Who manages keys gives a new key the collections that it can read itself.

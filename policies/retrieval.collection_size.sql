@@ -13,7 +13,24 @@ create policy writable_update on retrieval.collection_size for update to affidav
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and collection_id = any ((select tenancy.writable_collections())::uuid[]))
   with check (tenant_id = (select tenancy.tenant_id()));
+-- Counted by who approves, where that puts chunks in force.
+create policy reviewed_insert on retrieval.collection_size for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
+    and collection_id = any ((select tenancy.readable_collections())::uuid[]));
+create policy reviewed_update on retrieval.collection_size for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
+    and collection_id = any ((select tenancy.readable_collections())::uuid[]))
+  with check (tenant_id = (select tenancy.tenant_id()));
+-- Counted down by who erases, in every collection; what nothing contains any more is forgotten.
+create policy erasing on retrieval.collection_size for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
+    and (select tenancy.presented('erasing')) = 'documents');
+create policy erased_update on retrieval.collection_size for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')))
+  with check (tenant_id = (select tenancy.tenant_id()));
+create policy erased on retrieval.collection_size for delete to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')) and chunks = 0);
 
-grant select, insert on retrieval.collection_size to affidavit_runtime;
+grant select, insert, delete on retrieval.collection_size to affidavit_runtime;
 grant update (chunks) on retrieval.collection_size to affidavit_runtime;
--- Not granted: delete.
+-- Not granted: update of anything but the count.

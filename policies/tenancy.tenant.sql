@@ -1,7 +1,7 @@
 -- The tenants of this deployment. Created and changed only by the operator, as the owner.
 grant usage on schema tenancy to affidavit_runtime, affidavit_sealer;
 grant execute on function tenancy.context(), tenancy.tenant_id(), tenancy.principal_id(), tenancy.request_id(),
-  tenancy.has_permission(text), tenancy.readable_collections(), tenancy.writable_collections(), tenancy.moment(),
+  tenancy.has_permission(text), tenancy.readable_collections(), tenancy.writable_collections(), tenancy.moment(), tenancy.known_at(),
   tenancy.presented(text) to affidavit_runtime;
 alter table tenancy.tenant enable row level security, force row level security;
 

@@ -1,6 +1,6 @@
 -- name: collections
 -- Collections by slug, as far as the caller sees them.
-select id, slug, language, approval_required from documents.collection where tenant_id = $1 and slug = any ($2::text[])
+select id, slug, language, approval_required, approvers, metadata_schema from documents.collection where tenant_id = $1 and slug = any ($2::text[])
 
 -- name: add_documents
 -- Documents that are not there yet.
@@ -17,19 +17,34 @@ from documents.document d
 join unnest($2::uuid[], $3::text[]) as n (collection_id, doc_id) on n.collection_id = d.collection_id and n.doc_id = d.doc_id
 where d.tenant_id = $1
 
--- name: add_first_versions
--- Version 1 of documents that have none; open for chunks from the start where no approval is required.
-insert into documents.version (tenant_id, id, collection_id, document_id, number, status, effective_from, content_sha256, created_by)
-select $1, n.id, n.collection_id, n.document_id, 1, n.status, case when n.status = 'approved' then now() else 'infinity' end,
-  sha256(''), $6
-from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[]) as n (id, collection_id, document_id, status)
-where not exists (select from documents.version v where v.tenant_id = $1 and v.document_id = n.document_id)
+-- name: add_open_versions
+-- A version that takes chunks for documents whose latest one is no more; in force from now where no approval is required.
+-- The author is a person: behind a key, its creator.
+insert into documents.version (tenant_id, id, collection_id, document_id, number, status, approvals_needed, effective_from,
+  content_sha256, author_id, created_by)
+select $1, n.id, n.collection_id, n.document_id, coalesce(latest.number, 0) + 1,
+  case when c.approval_required then 'draft' else 'approved' end,
+  case when c.approval_required then c.approvers else 0 end,
+  case when c.approval_required then 'infinity' else now() end,
+  sha256(''), coalesce((select k.created_by from identity.api_key k where k.tenant_id = $1 and k.id = $5), $5), $5
+from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as n (id, collection_id, document_id)
+join documents.collection c on c.tenant_id = $1 and c.id = n.collection_id
+left join lateral (select v.number, v.status, v.effective_to from documents.version v
+  where v.tenant_id = $1 and v.document_id = n.document_id order by v.number desc limit 1) latest on true
+where latest.number is null or latest.status = 'rejected' or latest.status = 'retired' and latest.effective_to <= now()
 order by n.document_id
 on conflict (tenant_id, document_id, number) do nothing
 
+-- name: add_history
+-- Puts on record what versions now are.
+insert into documents.version_history (tenant_id, id, collection_id, document_id, version_id, status, effective_from, effective_to)
+select $1, n.id, v.collection_id, v.document_id, v.id, v.status, v.effective_from, v.effective_to
+from unnest($2::uuid[], $3::uuid[]) as n (id, version_id)
+join documents.version v on v.tenant_id = $1 and v.id = n.version_id
+
 -- name: lock_latest_versions
 -- The latest version of each document, locked in one order, so that concurrent writers queue and never deadlock.
-select id, document_id, collection_id, number, status, effective_from, effective_to
+select id, document_id, number, status, takes_chunks, created_by, content_sha256
 from documents.version v
 where tenant_id = $1 and document_id = any ($2::uuid[])
   and number = (select max(number) from documents.version l where l.tenant_id = $1 and l.document_id = v.document_id)
@@ -44,16 +59,23 @@ order by version_id, ordinal
 -- name: add_chunks
 -- Chunks with both vectors.
 insert into documents.chunk (tenant_id, id, collection_id, document_id, version_id, ordinal, effective_from, effective_to,
-  source_type, text, sha256, metadata, embedding_model, dense, sparse)
+  source_type, text, sha256, metadata, embedding_model, dense, sparse, page_start, page_end, char_start, char_end, heading_path)
 select $1, n.id, v.collection_id, v.document_id, v.id, n.ordinal, v.effective_from, v.effective_to,
-  n.source_type, n.text, n.sha256, n.metadata, $9, n.dense, n.sparse
-from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[], $10::halfvec[], $11::sparsevec[])
-  as n (id, version_id, ordinal, source_type, text, sha256, metadata, dense, sparse)
+  n.source_type, n.text, n.sha256, n.metadata, $9, n.dense, n.sparse, n.page_start, n.page_end, n.char_start, n.char_end,
+  case when n.heading_path is not null then array(select jsonb_array_elements_text(n.heading_path)) end
+from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[], $10::halfvec[], $11::sparsevec[],
+    $12::int[], $13::int[], $14::int[], $15::int[], $16::jsonb[])
+  as n (id, version_id, ordinal, source_type, text, sha256, metadata, dense, sparse, page_start, page_end, char_start, char_end,
+    heading_path)
 join documents.version v on v.tenant_id = $1 and v.id = n.version_id
 
 -- name: set_content_hash
 -- The hash of everything that a version holds.
 update documents.version set content_sha256 = $3 where tenant_id = $1 and id = $2
+
+-- name: sparse_vectors
+-- The terms of a version's chunks.
+select collection_id, sparse from documents.chunk where tenant_id = $1 and version_id = $2
 
 -- name: count_terms
 -- Adds to the numbers of chunks that contain each term; in one order, so that concurrent writers never deadlock.

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, status
 
 from backend.audit.recorder import Recorder
 from backend.documents import service
+from backend.documents.chunks import Vectorizer
 from backend.documents.models import IngestedBatch, IngestedChunk, NewChunk, NewChunks
-from backend.documents.service import Vectorizer
 from backend.errors import InvalidInput, TooLarge
 from backend.identity.caller import Caller
 from backend.identity.guard import Requires

@@ -4,16 +4,17 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 from uuid import UUID
 
 import orjson
-from pgvector import HalfVector, SparseVector
 from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action, Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
+from backend.documents import chunks as chunk_store
+from backend.documents.chunks import ChunkRow, ChunkVectors, content_hash, fingerprint
 from backend.documents.models import IngestedChunk, NewChunk
 from backend.errors import Conflict, Forbidden, NotFound
 from backend.identity.caller import Caller
@@ -32,25 +33,8 @@ class Collection:
     slug: str
     language: str
     approval_required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkVectors:
-    """Both vectors of a chunk: `dense` of unit length, `sparse` the BM25 weight of each term's dimension."""
-
-    dense: HalfVector
-    sparse: Mapping[int, float]
-
-
-class Vectorizer(Protocol):
-    """Computes the vectors of chunks; implemented by retrieval, which documents do not know."""
-
-    @property
-    def model(self) -> str:
-        """The embedding model's name, recorded with each chunk."""
-
-    async def vectors(self, texts: Sequence[str], languages: Sequence[str]) -> list[ChunkVectors]:
-        """Returns the vectors of texts, each in its language."""
+    approvers: int
+    metadata_schema: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +73,12 @@ async def ingest(
     caller.require(Permission.DOCUMENTS_WRITE)
     versions = await _open_versions(connection, caller, chunks, collections)
     stored, added = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
-    await _count(connection, caller, chunks, vectors, collections, added)
+    in_force = [index for index in added if not collections[chunks[index].collection].approval_required]
+    await chunk_store.count(
+        connection,
+        caller.tenant_id,
+        ((collections[chunks[index].collection].id, vectors[index].sparse) for index in in_force),
+    )
     event_details = _describe(chunks, versions, collections, len(added))
     doc_ids = [chunk.doc_id for chunk in chunks]
     await recorder.record(connection, caller, Event(Action.DOCUMENT_INGESTED, details=event_details, doc_ids=doc_ids))
@@ -104,10 +93,6 @@ async def ingest(
 
 def _key(chunk: NewChunk, collections: Mapping[str, Collection]) -> tuple[UUID, str]:
     return collections[chunk.collection].id, chunk.doc_id
-
-
-def _fingerprint(chunk: NewChunk) -> bytes:
-    return hashlib.sha256(chunk.chunk_text.encode()).digest()
 
 
 def _title(chunk: NewChunk) -> str | None:
@@ -128,18 +113,26 @@ async def _open_versions(
     documents = await connection.fetch(
         queries.documents, caller.tenant_id, [c for c, _ in firsts], [d for _, d in firsts]
     )
+    proposed = [uuid7() for _ in documents]
     await connection.execute(
-        queries.add_first_versions, caller.tenant_id, [uuid7() for _ in documents],
-        [row["collection_id"] for row in documents], [row["id"] for row in documents],
-        ["draft" if approval[row["collection_id"]] else "approved" for row in documents], caller.principal_id,
+        queries.add_open_versions, caller.tenant_id, proposed,
+        [row["collection_id"] for row in documents], [row["id"] for row in documents], caller.principal_id,
     )  # fmt: skip
     rows = await connection.fetch(queries.lock_latest_versions, caller.tenant_id, [row["id"] for row in documents])
-    latest = {row["document_id"]: _Version(row["id"], row["document_id"], row["number"], row["status"]) for row in rows}
-    versions = {(row["collection_id"], row["doc_id"]): latest[row["id"]] for row in documents}
+    created = [row["id"] for row in rows if row["id"] in set(proposed)]
+    if created:
+        await connection.execute(queries.add_history, caller.tenant_id, [uuid7() for _ in created], created)
+    latest = {
+        row["document_id"]: _Version(row["id"], row["document_id"], row["number"], row["status"])
+        for row in rows
+        if row["takes_chunks"]
+    }
+    versions = {(row["collection_id"], row["doc_id"]): latest.get(row["id"]) for row in documents}
     for (collection_id, doc_id), version in versions.items():
-        if version.status != ("draft" if approval[collection_id] else "approved"):
-            raise Conflict(f"The latest version of {doc_id!r} takes no more chunks.", reason="version:closed")
-    return versions
+        # A draft takes the chunks of its author alone, since nobody may approve what they wrote themselves.
+        if version is None or version.status != ("draft" if approval[collection_id] else "approved"):
+            raise Conflict(f"The latest version of {doc_id!r} takes no more chunks from you.", reason="version:closed")
+    return {key: version for key, version in versions.items() if version is not None}
 
 
 async def _add_chunks(
@@ -164,49 +157,25 @@ async def _add_chunks(
     rows = []
     for index, chunk in enumerate(chunks):
         version = versions[_key(chunk, collections)]
-        digest = _fingerprint(chunk)
+        digest = fingerprint(chunk.chunk_text)
         chunk_id = known.get((version.id, digest))
         if chunk_id is None:
             chunk_id = known[version.id, digest] = uuid7()
-            rows.append((chunk_id, version.id, len(contents[version.id]), chunk, digest, vectors[index]))
+            rows.append(
+                ChunkRow(
+                    id=chunk_id, version_id=version.id, ordinal=len(contents[version.id]), source_type=chunk.source_type,
+                    text=chunk.chunk_text, metadata=chunk.metadata, vectors=vectors[index],
+                )
+            )  # fmt: skip
             contents[version.id].append(digest)
             added.append(index)
         ids.append(chunk_id)
-    if rows:
+    await chunk_store.add(connection, caller.tenant_id, rows, model)
+    for version_id in {row.version_id for row in rows}:
         await connection.execute(
-            queries.add_chunks, caller.tenant_id, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows],
-            [r[3].source_type for r in rows], [r[3].chunk_text for r in rows], [r[4] for r in rows],
-            [r[3].metadata for r in rows], model, [r[5].dense for r in rows],
-            [SparseVector(dict(r[5].sparse), 1_000_000_000) for r in rows],
-        )  # fmt: skip
-        for version_id in {r[1] for r in rows}:
-            content = hashlib.sha256(b"".join(contents[version_id])).digest()
-            await connection.execute(queries.set_content_hash, caller.tenant_id, version_id, content)
+            queries.set_content_hash, caller.tenant_id, version_id, content_hash(contents[version_id])
+        )
     return ids, added
-
-
-async def _count(
-    connection: Connection,
-    caller: Caller,
-    chunks: Sequence[NewChunk],
-    vectors: Sequence[ChunkVectors],
-    collections: Mapping[str, Collection],
-    added: Sequence[int],
-) -> None:
-    terms: Counter[tuple[UUID, int]] = Counter()
-    sizes: Counter[UUID] = Counter()
-    for index in added:
-        collection_id = collections[chunks[index].collection].id
-        sizes[collection_id] += 1
-        terms.update((collection_id, dimension) for dimension in vectors[index].sparse)
-    await connection.execute(
-        queries.count_terms,
-        caller.tenant_id,
-        [c for c, _ in terms],
-        [d for _, d in terms],
-        list(terms.values()),
-    )
-    await connection.execute(queries.count_chunks, caller.tenant_id, list(sizes), list(sizes.values()))
 
 
 def _describe(
@@ -225,7 +194,7 @@ def _describe(
         }
         for (collection_id, doc_id), count in per_document.most_common(_LISTED_IN_EVENT)
     ]
-    content = hashlib.sha256(orjson.dumps([_fingerprint(chunk).hex() for chunk in chunks])).hexdigest()
+    content = hashlib.sha256(orjson.dumps([fingerprint(chunk.chunk_text).hex() for chunk in chunks])).hexdigest()
     return {
         "ingestion": {
             "chunks": len(chunks), "added": added, "documents": listed, "document_count": len(per_document),

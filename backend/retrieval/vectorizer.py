@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from anyio import to_thread
 from pgvector import HalfVector
 
-from backend.documents.service import ChunkVectors
+from backend.documents.chunks import ChunkVectors
 from backend.retrieval import lexicon
 from backend.retrieval.embedding import Embedder
 

@@ -103,6 +103,12 @@ STATEMENTS = (
     language sql stable set search_path = pg_catalog, pg_temp
     as $$ select coalesce((tenancy.context() ->> 'moment')::timestamptz, now()) $$
     """,
+    # The moment whose knowledge a caller asks for; null means all that is known now.
+    """
+    create function tenancy.known_at() returns timestamptz
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$ select (tenancy.context() ->> 'known_at')::timestamptz $$
+    """,
     # What somebody showed before it is known who they are: a tenant's slug, a user name, the digest of a secret.
     """
     create function tenancy.presented(credential text) returns text

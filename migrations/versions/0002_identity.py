@@ -36,7 +36,21 @@ STATEMENTS = (
       tenant_id uuid not null,
       user_id uuid not null,
       role text not null check (role in ('admin', 'editor', 'approver', 'analyst', 'compliance', 'partner')),
+      created_at timestamptz not null default now(),
       primary key (tenant_id, user_id, role),
+      foreign key (tenant_id, user_id) references identity."user" (tenant_id, id) on delete cascade
+    )
+    """,
+    # Roles that were taken away: with those of today they say who had which role at any moment.
+    """
+    create table identity.ended_role (
+      tenant_id uuid not null,
+      id uuid not null,
+      user_id uuid not null,
+      role text not null,
+      created_at timestamptz not null,
+      ended_at timestamptz not null default now(),
+      primary key (tenant_id, id),
       foreign key (tenant_id, user_id) references identity."user" (tenant_id, id) on delete cascade
     )
     """,
@@ -75,6 +89,8 @@ STATEMENTS = (
       name text not null,
       language text not null default 'english',
       approval_required boolean not null default false,
+      approvers integer not null default 1 check (approvers between 1 and 9),
+      metadata_schema jsonb check (jsonb_typeof(metadata_schema) = 'object'),
       created_at timestamptz not null default now(),
       primary key (tenant_id, id),
       unique (tenant_id, slug)
@@ -115,6 +131,21 @@ STATEMENTS = (
     """
     create unique index collection_grant_once
       on identity.collection_grant (tenant_id, collection_id, principal_id, role, access) nulls not distinct
+    """,
+    # Grants that were withdrawn: with those of today they say who could read what at any moment.
+    """
+    create table identity.ended_grant (
+      tenant_id uuid not null,
+      id uuid not null,
+      collection_id uuid not null,
+      principal_id uuid,
+      role text,
+      access text not null,
+      created_at timestamptz not null,
+      ended_at timestamptz not null default now(),
+      primary key (tenant_id, id),
+      foreign key (tenant_id, collection_id) references documents.collection (tenant_id, id) on delete cascade
+    )
     """,
 )
 

@@ -31,17 +31,83 @@ STATEMENTS = (
       document_id uuid not null,
       number integer not null check (number > 0),
       status text not null check (status in ('draft', 'in_review', 'approved', 'superseded', 'retired', 'rejected')),
+      takes_chunks boolean not null default true,
+      approvals_needed integer not null default 0 check (approvals_needed >= 0),
+      planned_from timestamptz,
+      planned_to timestamptz,
       effective_from timestamptz not null default 'infinity',
       effective_to timestamptz not null default 'infinity',
       content_sha256 bytea not null check (octet_length(content_sha256) = 32),
       metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+      reason text,
+      author_id uuid not null,
       created_by uuid not null,
       created_at timestamptz not null default now(),
       primary key (tenant_id, id),
       unique (tenant_id, document_id, number),
+      constraint version_author_and_content unique (tenant_id, id, author_id, content_sha256),
       foreign key (tenant_id, document_id) references documents.document (tenant_id, id),
-      check (status not in ('draft', 'in_review', 'rejected') or effective_from = 'infinity')
+      check (status not in ('draft', 'in_review', 'rejected') or effective_from = 'infinity'),
+      constraint version_ends_after_it_begins check (effective_to >= effective_from),
+      constraint version_plan_ends_after_it_begins check (planned_to >= planned_from)
     )
+    """,
+    # However it comes about, a document never has two versions in force without an end.
+    """
+    create unique index version_in_force_once on documents.version (tenant_id, document_id)
+      where effective_to = 'infinity' and effective_from < 'infinity'
+    """,
+    # One decision of one person on one version. The foreign key ties it to the author and to the exact content: the
+    # author cannot approve, and what was decided on cannot change afterwards.
+    """
+    create table documents.approval (
+      tenant_id uuid not null,
+      version_id uuid not null,
+      approver_id uuid not null,
+      collection_id uuid not null,
+      author_id uuid not null,
+      content_sha256 bytea not null,
+      decision text not null check (decision in ('approved', 'rejected')),
+      comment text,
+      decided_at timestamptz not null default now(),
+      primary key (tenant_id, version_id, approver_id),
+      foreign key (tenant_id, version_id, author_id, content_sha256)
+        references documents.version (tenant_id, id, author_id, content_sha256),
+      foreign key (tenant_id, approver_id) references identity."user" (tenant_id, id),
+      constraint approver_is_not_the_author check (approver_id <> author_id)
+    )
+    """,
+    # What was known about a version's validity, and since when: append-only, for questions about a past moment's knowledge.
+    """
+    create table documents.version_history (
+      tenant_id uuid not null,
+      id uuid not null,
+      collection_id uuid not null,
+      document_id uuid not null,
+      version_id uuid not null,
+      status text not null,
+      effective_from timestamptz not null,
+      effective_to timestamptz not null,
+      recorded_at timestamptz not null default now(),
+      primary key (tenant_id, id),
+      foreign key (tenant_id, version_id) references documents.version (tenant_id, id)
+    )
+    """,
+    "create index version_history_by_version on documents.version_history (tenant_id, version_id, recorded_at)",
+    # The versions that were in force at the moment asked about, as far as was known at the moment whose knowledge is asked for.
+    """
+    create function documents.versions_known_in_force() returns uuid[]
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$
+      select array(
+        select version_id from (
+          select distinct on (version_id) version_id, effective_from, effective_to
+          from documents.version_history
+          where tenant_id = (select tenancy.tenant_id()) and recorded_at <= (select tenancy.known_at())
+          order by version_id, recorded_at desc, id desc
+        ) known
+        where effective_from <= (select tenancy.moment()) and effective_to > (select tenancy.moment()))
+    $$
     """,
     # The validity of its version stands again on each chunk, so that one scan of one table decides what is a candidate.
     """
@@ -52,6 +118,11 @@ STATEMENTS = (
       document_id uuid not null,
       version_id uuid not null,
       ordinal integer not null,
+      page_start integer,
+      page_end integer,
+      char_start integer,
+      char_end integer,
+      heading_path text[],
       effective_from timestamptz not null default 'infinity',
       effective_to timestamptz not null default 'infinity',
       source_type text not null,

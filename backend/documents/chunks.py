@@ -1,0 +1,116 @@
+"""Stores chunks and keeps the term statistics that lexical retrieval weighs words by."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from pgvector import HalfVector, SparseVector
+
+from backend.database import Connection, Queries
+
+queries = Queries.beside(__file__)
+
+TERM_DIMENSIONS = 1_000_000_000
+_STORED_AT_ONCE = 500  # chunks in one statement, so that a long document does not fill memory twice
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkVectors:
+    """Both vectors of a chunk: `dense` of unit length, `sparse` the BM25 weight of each term's dimension."""
+
+    dense: HalfVector
+    sparse: Mapping[int, float]
+
+
+class Vectorizer(Protocol):
+    """Computes the vectors of chunks; implemented by retrieval, which documents do not know."""
+
+    @property
+    def model(self) -> str:
+        """The embedding model's name, recorded with each chunk."""
+
+    async def vectors(self, texts: Sequence[str], languages: Sequence[str]) -> list[ChunkVectors]:
+        """Returns the vectors of texts, each in its language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a chunk stands in its file: pages counted from 1, characters of the extracted text from 0, end exclusive."""
+
+    page_start: int | None = None
+    page_end: int | None = None
+    char_start: int | None = None
+    char_end: int | None = None
+    heading_path: tuple[str, ...] | None = None
+
+
+NOWHERE = Span()
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk about to be stored."""
+
+    id: UUID
+    version_id: UUID
+    ordinal: int
+    source_type: str
+    text: str
+    metadata: Mapping[str, Any]
+    vectors: ChunkVectors
+    span: Span = NOWHERE
+
+    @property
+    def sha256(self) -> bytes:
+        """The hash by which a text is the same text."""
+        return fingerprint(self.text)
+
+
+def fingerprint(text: str) -> bytes:
+    """Returns the SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def content_hash(fingerprints: Iterable[bytes]) -> bytes:
+    """Returns the hash of a version: SHA-256 of its chunks' SHA-256s in their order."""
+    return hashlib.sha256(b"".join(fingerprints)).digest()
+
+
+async def add(connection: Connection, tenant_id: UUID, rows: Sequence[ChunkRow], model: str) -> None:
+    """Stores chunks with the validity of their versions."""
+    for start in range(0, len(rows), _STORED_AT_ONCE):
+        batch = rows[start : start + _STORED_AT_ONCE]
+        await connection.execute(
+            queries.add_chunks, tenant_id, [r.id for r in batch], [r.version_id for r in batch], [r.ordinal for r in batch],
+            [r.source_type for r in batch], [r.text for r in batch], [r.sha256 for r in batch],
+            [dict(r.metadata) for r in batch], model, [r.vectors.dense for r in batch],
+            [SparseVector(dict(r.vectors.sparse), TERM_DIMENSIONS) for r in batch],
+            [r.span.page_start for r in batch], [r.span.page_end for r in batch],
+            [r.span.char_start for r in batch], [r.span.char_end for r in batch],
+            [None if r.span.heading_path is None else list(r.span.heading_path) for r in batch],
+        )  # fmt: skip
+
+
+async def count(connection: Connection, tenant_id: UUID, added: Iterable[tuple[UUID, Iterable[int]]]) -> None:
+    """Adds chunks, each as (collection, dimensions of its terms), to the statistics.
+
+    Only chunks that are or will be in force count: a draft must not show in anybody's ranking.
+    """
+    terms: Counter[tuple[UUID, int]] = Counter()
+    sizes: Counter[UUID] = Counter()
+    for collection_id, dimensions in added:
+        sizes[collection_id] += 1
+        terms.update((collection_id, dimension) for dimension in dimensions)
+    await connection.execute(
+        queries.count_terms, tenant_id, [c for c, _ in terms], [d for _, d in terms], list(terms.values())
+    )
+    await connection.execute(queries.count_chunks, tenant_id, list(sizes), list(sizes.values()))
+
+
+async def count_version(connection: Connection, tenant_id: UUID, version_id: UUID) -> None:
+    """Adds all chunks of a version that comes into force to the statistics."""
+    rows = await connection.fetch(queries.sparse_vectors, tenant_id, version_id)
+    await count(connection, tenant_id, ((row["collection_id"], row["sparse"].indices()) for row in rows))
