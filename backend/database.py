@@ -66,10 +66,20 @@ async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") 
         await connection.set_type_codec(name, encoder=_dump_json, decoder=orjson.loads, schema="pg_catalog")
 
 
+async def _reset_connection(connection: Connection) -> None:
+    """Leaves nothing of a request on its connection; the pool throws the connection away when this fails.
+
+    A statement prepared by SQL fails it: under a name of the driver's own it would run in the place of what the next
+    caller means, and see that caller's context.
+    """
+    guard = "select 1 / (count(*) = 0)::int as clean from pg_prepared_statements where from_sql;"
+    await connection.execute(guard + connection.get_reset_query())
+
+
 async def open_pool(url: str, *, size: int, timeout: float) -> Pool:  # noqa: ASYNC109 - of a connection, not of this call
     """Opens a pool of at most `size` connections that connects on demand, so that a database may come later."""
     return await asyncpg.create_pool(
-        url, min_size=0, max_size=size, timeout=timeout, command_timeout=30, init=_prepare_connection,
+        url, min_size=0, max_size=size, timeout=timeout, command_timeout=30, init=_prepare_connection, reset=_reset_connection,
         max_inactive_connection_lifetime=300, statement_cache_size=200,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 
 class ServiceError(Exception):
@@ -11,6 +12,7 @@ class ServiceError(Exception):
     code = "internal"
     detail = "Something went wrong on our side."
     recorded = False  # whether the audit log has it already
+    actor: Any = None  # who it is about, where that is known although the request got no caller
 
     def __init__(
         self, detail: str | None = None, *, reason: str | None = None, headers: Mapping[str, str] | None = None

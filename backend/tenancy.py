@@ -45,8 +45,8 @@ class ContextSigner:
     def __init__(self, key: str) -> None:
         self._key = hashlib.sha256(key.encode()).digest()
 
-    def sign(self, claims: Claims) -> str:
-        """Returns the context string that `tenancy.context()` accepts for the next 60 seconds."""
+    def sign(self, claims: Claims, backend: int) -> str:
+        """Returns the context that `tenancy.context()` accepts for 60 seconds, in the server process `backend` only."""
         document = {
             "tenant": claims.tenant_id and str(claims.tenant_id),
             "principal": claims.principal_id and str(claims.principal_id),
@@ -58,6 +58,7 @@ class ContextSigner:
             "moment": claims.moment,
             "known_at": claims.known_at,
             "presented": dict(claims.presented),
+            "backend": backend,
             "expires": int(time.time()) + LIFETIME_SECONDS,
         }
         known = {name: value for name, value in document.items() if value is not None}
@@ -92,4 +93,5 @@ class Tenancy:
 
         The context travels as a bound parameter: other connections of the same role can read the text of a statement.
         """
-        await connection.execute("select set_config('app.context', $1, true)", self._signer.sign(claims))
+        signed = self._signer.sign(claims, connection.get_server_pid())
+        await connection.execute("select set_config('app.context', $1, true)", signed)

@@ -47,6 +47,36 @@ alter role affidavit_sealer set search_path = pg_catalog, public;
 revoke all on schema public from public;
 grant usage on schema public to affidavit_owner, affidavit_runtime, affidavit_sealer;
 create extension if not exists vector schema public;
--- Large objects and advisory locks would be channels between tenants: no grants, no per-tenant names.
-revoke execute on function lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea), lo_import(text), lo_import(text, oid),
-  lo_open(oid, integer), lo_unlink(oid), lo_put(oid, bigint, bytea), lo_get(oid), lo_get(oid, bigint, integer) from public;
+
+-- What PostgreSQL gives to everyone, and a tenant's injected SQL could use to watch or disturb others:
+-- other sessions, their locks and statistics (pg_stat_*, pg_locks), cancelling them, large objects, writing to the WAL.
+-- A managed server may not let its administrator revoke these; PostgreSQL then warns, and `affidavit doctor` reports it.
+select format('revoke execute on function %s from public', p.oid::regprocedure)
+from pg_proc p
+where p.pronamespace = 'pg_catalog'::regnamespace
+  and (p.proname like 'pg\_stat\_get\_%' or p.proname like 'lo\_%'
+    or p.proname in ('loread', 'lowrite', 'pg_lock_status', 'pg_blocking_pids', 'pg_cancel_backend', 'pg_terminate_backend',
+      'pg_logical_emit_message', 'pg_notification_queue_usage')) \gexec
+select format('grant execute on function %s to pg_monitor', p.oid::regprocedure)
+from pg_proc p
+where p.pronamespace = 'pg_catalog'::regnamespace
+  and (p.proname like 'pg\_stat\_get\_%' or p.proname in ('pg_lock_status', 'pg_blocking_pids')) \gexec
+
+-- No anonymous code: DO would let injected SQL loop and swallow errors.
+revoke usage on language plpgsql from public;
+grant usage on language plpgsql to affidavit_owner;
+
+-- DROP OWNED BY itself would take a role out of every policy; nobody but the owner and superusers changes definitions.
+create schema if not exists guard;
+create or replace function guard.refuse_definitions() returns event_trigger
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_user in ('affidavit_runtime', 'affidavit_sealer') then
+    raise exception 'this role changes no definitions' using errcode = 'insufficient_privilege';
+  end if;
+end
+$$;
+drop event trigger if exists refuse_definitions;
+create event trigger refuse_definitions on ddl_command_start execute function guard.refuse_definitions();
+alter event trigger refuse_definitions enable always;

@@ -1,10 +1,11 @@
 -- Who may read or write a collection: a principal, or everyone of a role.
 alter table identity.collection_grant enable row level security, force row level security;
 
--- A caller sees the grants to itself and to the tenant's roles, which its own access is computed from.
+-- A caller sees the grants to itself and to its roles, which its own access is computed from.
 create policy visible on identity.collection_grant for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id())
-    and (principal_id = (select tenancy.principal_id()) or role is not null
+    and (principal_id = (select tenancy.principal_id())
+      or role in (select r.role from identity.user_role r where r.user_id = (select tenancy.principal_id()))
       or (select tenancy.has_permission('collections:manage'))));
 -- Only who manages collections grants and withdraws, and grants nothing to itself: not by name, by role, or through its key.
 create policy managed_insert on identity.collection_grant for insert to affidavit_runtime
@@ -19,6 +20,7 @@ create policy managed_delete on identity.collection_grant for delete to affidavi
 create policy key_scope on identity.collection_grant for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('keys:manage'))
     and access = 'read' and collection_id = any ((select tenancy.readable_collections())::uuid[])
+    and principal_id <> (select tenancy.principal_id())
     and principal_id in (select id from identity.api_key where created_by = (select tenancy.principal_id())));
 -- The operator sets tenants up.
 create policy operator on identity.collection_grant to affidavit_owner using (true) with check (true);

@@ -22,6 +22,6 @@ async def record_denial(
         event = Event(Action.AUTH_FAILED, Outcome.FAILED, error.reason, details={"method": "bearer", "route": route})
     else:
         event = Event(Action.ACCESS_DENIED, Outcome.DENIED, error.reason, details={"route": route})
-    actor = caller or Caller.nobody(origin)
+    actor = caller or error.actor or Caller.nobody(origin)
     async with tenancy.transaction(actor.claims()) as connection:
         await recorder.record(connection, actor, event)

@@ -22,6 +22,7 @@ class Action(StrEnum):
     ANSWER_ABORTED = "answer:aborted"
     DOCUMENT_INGESTED = "document:ingested"
     KEY_CREATED = "key:created"
+    KEY_ROTATED = "key:rotated"
     KEY_REVOKED = "key:revoked"
     GRANT_CHANGED = "grant:changed"
     USER_CHANGED = "user:changed"
@@ -40,6 +41,20 @@ class Outcome(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     ABORTED = "aborted"
+
+
+class EndUser(Protocol):
+    """For whom an actor acts, and how that is known."""
+
+    @property
+    def subject(self) -> str:
+        """The end user, in the words of who acts for it."""
+        ...
+
+    @property
+    def assurance(self) -> str:
+        """How that is known."""
+        ...
 
 
 class Actor(Protocol):
@@ -90,6 +105,11 @@ class Actor(Protocol):
         """Where the request came from."""
         ...
 
+    @property
+    def on_behalf_of(self) -> EndUser | None:
+        """For whom the principal acts, if it says so."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -112,6 +132,7 @@ def envelope(
     event_id: UUID, moment: datetime, actor: Actor, event: Event, commitments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns the members of an event's envelope; what is unknown is left out."""
+    end_user = actor.on_behalf_of
     principal = {
         "id": _text(actor.principal_id),
         "kind": actor.kind,
@@ -119,6 +140,7 @@ def envelope(
         "permissions": sorted(actor.permissions),
         "collections": sorted(map(str, actor.readable)),
         "session": _text(actor.session_id),
+        "on_behalf_of": end_user and {"subject": end_user.subject, "assurance": end_user.assurance},
     }
     members: dict[str, Any] = {
         "v": ENVELOPE_VERSION,

@@ -3,13 +3,19 @@
 Nothing is cached, so disabling a user, key or grant works on the very next request.
 """
 
+import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from backend.database import Queries
-from backend.errors import Forbidden, Unauthenticated
-from backend.identity import api_keys
+import asyncpg
+
+from backend.database import Connection, Queries
+from backend.errors import Forbidden, InvalidInput, ServiceError, Unauthenticated
+from backend.identity import api_keys, on_behalf_of
+from backend.identity.limits import DAY, MINUTE, Limit, enforce
+from backend.identity.on_behalf_of import EndUser
 from backend.identity.permissions import Permission, Role, permissions_of
 from backend.identity.tokens import AccessClaims, AccessTokens, InvalidToken
 from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
@@ -23,6 +29,7 @@ class Origin:
 
     request_id: str
     source_address: str | None = None
+    on_behalf_of: str | None = None  # as the client wrote it; only an API key may
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class Caller:
     writable: frozenset[UUID] = frozenset()
     session_id: UUID | None = None
     source_address: str | None = None
+    on_behalf_of: EndUser | None = None
 
     @classmethod
     def nobody(cls, origin: Origin, *, tenant_id: UUID = PLATFORM_TENANT) -> "Caller":
@@ -82,6 +90,8 @@ class Resolver:
         return await self._resolve_user(claims, origin)
 
     async def _resolve_user(self, token: AccessClaims, origin: Origin) -> Caller:
+        if origin.on_behalf_of is not None:
+            raise InvalidInput("X-On-Behalf-Of: is for API keys; a user acts for nobody else")
         own = Claims(request_id=origin.request_id, tenant_id=token.tenant_id, principal_id=token.subject)
         async with self.tenancy.transaction(own) as connection:
             row = await connection.fetchrow(queries.user_caller, token.tenant_id, token.subject, token.session_id)
@@ -106,21 +116,55 @@ class Resolver:
             raise Unauthenticated(reason="key:malformed") from error
         presented = Claims(request_id=origin.request_id, presented={"digest": parsed.digest.hex()})
         async with self.tenancy.transaction(presented) as connection:
-            found = await connection.fetchrow(queries.presented_key, parsed.lookup_id)
-            if found is None or not parsed.matches(found["digest"]):
+            found = await connection.fetchrow(queries.presented_key)
+            if found is None:
                 raise Unauthenticated(reason="key:unknown")
-            tenant_id, key_id = found["tenant_id"], found["id"]
+            tenant_id, key_id = found["tenant_id"], found["key_id"]
             await self.tenancy.bind(
                 connection, replace(presented, tenant_id=tenant_id, principal_id=key_id, presented={})
             )
             row = await connection.fetchrow(queries.key_caller, tenant_id, key_id)
-        if row is None or not row["live"]:
-            raise Unauthenticated(reason="key:ended")
-        if row["tenant_status"] != "active":
-            raise Unauthenticated(reason="tenant:suspended")
-        return Caller(
-            tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=key_id, kind="key", name=row["name"],
-            request_id=origin.request_id, source_address=origin.source_address,
-            permissions=frozenset(Permission(p) for p in row["permissions"]),
-            readable=frozenset(row["readable"]), writable=frozenset(row["writable"]),
-        )  # fmt: skip
+            if row is None or not row["live"]:
+                raise Unauthenticated(reason="key:ended")
+            if row["tenant_status"] != "active":
+                raise Unauthenticated(reason="tenant:suspended")
+            caller = Caller(
+                tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=key_id, kind="key", name=row["name"],
+                request_id=origin.request_id, source_address=origin.source_address,
+                permissions=frozenset(Permission(p) for p in row["permissions"]),
+                readable=frozenset(row["readable"]), writable=frozenset(row["writable"]),
+            )  # fmt: skip
+            try:
+                return await self._admit_key(connection, caller, row, origin)
+            except ServiceError as error:
+                error.actor = caller  # so that the tenant finds the misuse of its key in its own log
+                raise
+
+    async def _admit_key(self, connection: Connection, key: Caller, row: asyncpg.Record, origin: Origin) -> Caller:
+        """Returns the key as a caller; raises when it comes from elsewhere, too often, or for nobody it may name."""
+        if row["allowed_networks"] and not _within(origin.source_address, row["allowed_networks"]):
+            raise Unauthenticated(reason="key:network")
+        end_user = self._end_user(origin.on_behalf_of, row["assertion_key"])
+        windows = ((MINUTE, row["requests_per_minute"]), (DAY, row["requests_per_day"]))
+        subject = f"key:{key.principal_id}"
+        await enforce(connection, [Limit(subject, seconds, most) for seconds, most in windows if most is not None])
+        await connection.execute(queries.note_key_use)
+        return replace(key, on_behalf_of=end_user)
+
+    def _end_user(self, named: str | None, assertion_key: str | None) -> EndUser | None:
+        if named is None:
+            return None
+        try:
+            if assertion_key is None:
+                return on_behalf_of.asserted(named)
+            return on_behalf_of.signed(named, assertion_key, audience=self.tokens.audience)
+        except InvalidToken as error:
+            raise Unauthenticated(reason=f"on_behalf_of:{error.reason}") from error
+
+
+def _within(address: str | None, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    if address is None:
+        return False
+    known = ipaddress.ip_address(address)
+    mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
+    return any((mapped or known) in network for network in networks)

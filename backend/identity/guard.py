@@ -1,15 +1,17 @@
 """What a route's signature says about its caller: `Annotated[Caller, Requires(Permission.X)]`."""
 
 import ipaddress
+from dataclasses import replace
 from typing import Annotated, cast
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.params import Depends as DependsMarker
 
 from backend.errors import Unauthenticated
 from backend.identity.caller import Caller, Origin, Resolver
 from backend.identity.permissions import Permission
+from backend.schema import Text
 
 
 def origin_of(request: Request) -> Origin:
@@ -17,13 +19,21 @@ def origin_of(request: Request) -> Origin:
     return Origin(request.state.request_id, _source_address(request))
 
 
-async def current_caller(request: Request) -> Caller:
+async def current_caller(
+    request: Request,
+    on_behalf_of: Annotated[
+        Text | None,
+        Header(
+            alias="X-On-Behalf-Of", max_length=4096, description="For an API key: the end user, or a signed assertion."
+        ),
+    ] = None,
+) -> Caller:
     """Returns who is calling; raises Unauthenticated."""
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
         raise Unauthenticated(reason="credentials:missing")
     resolver = cast("Resolver", request.app.state.resolver)
-    caller = await resolver.resolve(credential, origin_of(request))
+    caller = await resolver.resolve(credential, replace(origin_of(request), on_behalf_of=on_behalf_of))
     request.state.caller = caller
     structlog.contextvars.bind_contextvars(tenant=caller.tenant_slug, principal=str(caller.principal_id))
     return caller

@@ -1,6 +1,6 @@
 -- name: presented_tenant
 -- The tenant whose slug somebody presents who signs in.
-select id, slug, status from tenancy.tenant where slug = $1
+select id, status from tenancy.presented_tenant()
 
 -- name: presented_user
 -- The user whose name somebody presents who signs in to a tenant.
@@ -20,25 +20,33 @@ select t.slug as tenant_slug, t.status as tenant_status, u.username as name, u.s
   array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'write' and (g.principal_id = $2
     or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))) as writable
 from identity."user" u
-join tenancy.tenant t on t.id = u.tenant_id
+cross join tenancy.own_tenant() t
 join identity.session s on s.tenant_id = u.tenant_id and s.user_id = u.id and s.id = $3
 where u.tenant_id = $1 and u.id = $2
 
 -- name: presented_key
--- The API key whose digest is presented.
-select tenant_id, id, digest from identity.api_key where lookup_id = $1
+-- The API key that the presented secret opens.
+select tenant_id, key_id from identity.presented_key()
 
 -- name: key_caller
--- An API key as a caller: whether it is live, its permissions, and the collections granted to it.
-select t.slug as tenant_slug, t.status as tenant_status, k.name, k.permissions,
-  k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) as live,
+-- An API key as a caller: whether it is live, what it may do and from where, and the collections granted to it.
+select t.slug as tenant_slug, t.status as tenant_status, k.name, k.permissions, k.allowed_networks, k.requests_per_minute,
+  k.requests_per_day, k.assertion_key, k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) as live,
   array(select g.collection_id from identity.collection_grant g
     where g.tenant_id = $1 and g.principal_id = $2 and g.access = 'read') as readable,
   array(select g.collection_id from identity.collection_grant g
     where g.tenant_id = $1 and g.principal_id = $2 and g.access = 'write') as writable
 from identity.api_key k
-join tenancy.tenant t on t.id = k.tenant_id
+cross join tenancy.own_tenant() t
 where k.tenant_id = $1 and k.id = $2
+
+-- name: note_key_use
+-- Keeps the time at which the calling key was last used.
+select identity.note_key_use()
+
+-- name: count_request
+-- Counts one request of a subject in the running window of so many seconds, and says when the window ends.
+select requests, retry_after from identity.count_request($1, $2)
 
 -- name: open_session
 -- A new session of the caller.
@@ -46,15 +54,11 @@ insert into identity.session (tenant_id, id, user_id, expires_at) values ($1, $2
 
 -- name: add_refresh_token
 -- The next refresh token of a session.
-insert into identity.refresh_token (tenant_id, id, session_id, lookup_id, digest) values ($1, $2, $3, $4, $5)
+insert into identity.refresh_token (tenant_id, id, session_id, digest) values ($1, $2, $3, $4)
 
 -- name: presented_refresh_token
--- The refresh token whose digest is presented.
-select tenant_id, id, session_id, used_at from identity.refresh_token where lookup_id = $1
-
--- name: session_of_refresh_token
--- The session that a presented refresh token belongs to.
-select user_id from identity.session where tenant_id = $1 and id = $2
+-- The refresh token that is presented, with its session and user.
+select tenant_id, id, session_id, user_id from identity.presented_refresh_token()
 
 -- name: use_refresh_token
 -- Marks a refresh token as used; no row when it was used before, also by somebody at the same moment.
@@ -74,18 +78,39 @@ select id, slug from documents.collection where tenant_id = $1 and slug = any ($
 
 -- name: add_key
 -- A new API key.
-insert into identity.api_key (tenant_id, id, name, lookup_id, digest, permissions, created_by, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+insert into identity.api_key (tenant_id, id, name, permissions, created_by, expires_at, allowed_networks, requests_per_minute,
+  requests_per_day, assertion_key)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: add_key_secret
+-- A secret that opens an API key.
+insert into identity.api_key_secret (tenant_id, id, key_id, lookup_id, digest) values ($1, $2, $3, $4, $5)
+
+-- name: end_key_secrets
+-- Lets the newest secret of a key live on for so many seconds, and ends older ones now.
+update identity.api_key_secret s
+set expires_at = least(s.expires_at, case when s.id = (select max(n.id::text)::uuid from identity.api_key_secret n
+  where n.tenant_id = $1 and n.key_id = $2) then now() + make_interval(secs => $3) else now() end)
+where s.tenant_id = $1 and s.key_id = $2 and s.expires_at > now()
+
+-- name: rotated_key
+-- A live API key that is about to get another secret.
+select name, permissions, created_by, expires_at from identity.api_key
+where tenant_id = $1 and id = $2 and revoked_at is null and (expires_at is null or expires_at > now())
+for update
 
 -- name: grant_read
 -- Lets a principal read a collection.
 insert into identity.collection_grant (tenant_id, id, collection_id, principal_id, access) values ($1, $2, $3, $4, 'read')
 
 -- name: list_keys
--- The tenant's API keys with their collections, newest first.
-select k.id, k.name, k.lookup_id, k.permissions, k.created_by, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
+-- The tenant's API keys with their collections and live secrets, newest first.
+select k.id, k.name, k.permissions, k.created_by, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
+  k.allowed_networks, k.requests_per_minute, k.requests_per_day, k.assertion_key is not null as signs_end_users,
   array(select c.slug from identity.collection_grant g join documents.collection c on c.tenant_id = g.tenant_id and c.id = g.collection_id
-    where g.tenant_id = $1 and g.principal_id = k.id and g.access = 'read' order by c.slug) as collections
+    where g.tenant_id = $1 and g.principal_id = k.id and g.access = 'read' order by c.slug) as collections,
+  array(select s.lookup_id from identity.api_key_secret s
+    where s.tenant_id = $1 and s.key_id = k.id and s.expires_at > now() order by s.id desc) as lookup_ids
 from identity.api_key k
 where k.tenant_id = $1
 order by k.id desc

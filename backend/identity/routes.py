@@ -7,10 +7,10 @@ from fastapi import APIRouter, Form, Request, Response, status
 
 from backend.audit.recorder import Recorder
 from backend.errors import InvalidInput
-from backend.identity import service
+from backend.identity import keys, service
 from backend.identity.caller import Caller
 from backend.identity.guard import Requires, origin_of
-from backend.identity.models import CreatedKey, KeyList, Me, NewKeyRequest, TokenPair
+from backend.identity.models import CreatedKey, KeyList, Me, NewKeyRequest, RotatedKey, RotateKeyRequest, TokenPair
 from backend.identity.permissions import Permission
 from backend.identity.service import SignIn
 from backend.schema import Text
@@ -73,18 +73,25 @@ async def me(request: Request, caller: Annotated[Caller, Requires()]) -> Me:
 async def create_key(request: Request, body: NewKeyRequest, caller: KeyManager) -> CreatedKey:
     """Creates a key and returns it once. It can do no more than its creator, or than partners may."""
     async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await service.create_key(connection, caller, _recorder(request), body)
+        return await keys.create_key(connection, caller, _recorder(request), body)
 
 
 @router.get("/auth/keys", summary="List API keys")
 async def list_keys(request: Request, caller: KeyManager) -> KeyList:
     """Returns the tenant's keys, without their secrets, newest first."""
     async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await service.list_keys(connection, caller)
+        return await keys.list_keys(connection, caller)
 
 
 @router.delete("/auth/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Revoke an API key")
 async def revoke_key(request: Request, key_id: UUID, caller: KeyManager) -> None:
     """Ends a key; its next request is refused."""
     async with _tenancy(request).transaction(caller.claims()) as connection:
-        await service.revoke_key(connection, caller, _recorder(request), key_id)
+        await keys.revoke_key(connection, caller, _recorder(request), key_id)
+
+
+@router.post("/auth/keys/{key_id}/rotate", summary="Give an API key another secret")
+async def rotate_key(request: Request, key_id: UUID, body: RotateKeyRequest, caller: KeyManager) -> RotatedKey:
+    """Returns a new secret once; the present one works on for the overlap. Only the key's creator can do this."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await keys.rotate_key(connection, caller, _recorder(request), key_id, body.overlap_seconds)

@@ -1,7 +1,6 @@
-"""The rules of signing in, refreshing, and API keys."""
+"""The rules of signing in and refreshing."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from uuid_utils.compat import uuid7
@@ -9,18 +8,15 @@ from uuid_utils.compat import uuid7
 from backend.audit.events import Action, Event, Outcome
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
-from backend.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
-from backend.identity import api_keys, passwords, refresh_tokens
+from backend.errors import Unauthenticated
+from backend.identity import passwords, refresh_tokens
 from backend.identity.caller import Caller, Origin
-from backend.identity.models import CreatedKey, KeyList, KeySummary, Me, NewKeyRequest, TenantSummary, TokenPair
-from backend.identity.permissions import ROLE_PERMISSIONS, Permission, Role, permissions_of
+from backend.identity.models import Me, TenantSummary, TokenPair
+from backend.identity.permissions import Role, permissions_of
 from backend.identity.tokens import LIFETIME_SECONDS, AccessTokens
 from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
 
 queries = Queries.beside(__file__)
-
-# A key may do what its creator may, and `keys:manage` includes handing out what partners get.
-DELEGABLE = ROLE_PERMISSIONS[Role.PARTNER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +49,11 @@ class SignIn:
             raise Unauthenticated(reason="refresh:malformed") from error
         claims = Claims(request_id=origin.request_id, presented={"digest": parsed.digest.hex()})
         async with self.tenancy.transaction(claims) as connection:
-            token = await connection.fetchrow(queries.presented_refresh_token, parsed.lookup_id)
+            token = await connection.fetchrow(queries.presented_refresh_token)
             if token is None:
                 raise Unauthenticated(reason="refresh:unknown")
-            tenant_id, session_id = token["tenant_id"], token["session_id"]
-            claims = replace(claims, tenant_id=tenant_id, presented={"session": str(session_id)})
-            await self.tenancy.bind(connection, claims)
-            user_id = await connection.fetchval(queries.session_of_refresh_token, tenant_id, session_id)
-            claims = replace(claims, principal_id=user_id, presented={})
+            tenant_id, session_id, user_id = token["tenant_id"], token["session_id"], token["user_id"]
+            claims = replace(claims, tenant_id=tenant_id, principal_id=user_id, presented={})
             await self.tenancy.bind(connection, claims)
             pair = None
             if await connection.fetchval(queries.use_refresh_token, tenant_id, token["id"]) is None:
@@ -77,7 +70,7 @@ class SignIn:
         """Returns tenant, user, password hash and why signing in must fail; always with the same three queries."""
         claims = Claims(request_id=origin.request_id, presented={"tenant": tenant_slug})
         async with self.tenancy.transaction(claims) as connection:
-            tenant = await connection.fetchrow(queries.presented_tenant, tenant_slug)
+            tenant = await connection.fetchrow(queries.presented_tenant)
             tenant_id = tenant["id"] if tenant else PLATFORM_TENANT
             claims = replace(claims, tenant_id=tenant_id, presented={"username": username})
             await self.tenancy.bind(connection, claims)
@@ -116,9 +109,7 @@ class SignIn:
         row = await connection.fetchrow(queries.user_caller, tenant_id, user_id, session_id)
         assert row is not None
         refresh = refresh_tokens.mint()
-        await connection.execute(
-            queries.add_refresh_token, tenant_id, uuid7(), session_id, refresh.lookup_id, refresh.digest
-        )
+        await connection.execute(queries.add_refresh_token, tenant_id, uuid7(), session_id, refresh.digest)
         await self._record(connection, tenant_id, user_id, session_id, origin, Outcome.SUCCEEDED, None, method)
         access = self.tokens.issue(
             subject=user_id, tenant_id=tenant_id, session_id=session_id,
@@ -164,47 +155,3 @@ async def describe(connection: Connection, caller: Caller) -> Me:
         readable_collections=[row["slug"] for row in rows if row["id"] in caller.readable],
         writable_collections=[row["slug"] for row in rows if row["id"] in caller.writable],
     )  # fmt: skip
-
-
-async def create_key(connection: Connection, caller: Caller, recorder: Recorder, request: NewKeyRequest) -> CreatedKey:
-    """Creates an API key; raises Forbidden for a permission that the creator cannot hand out."""
-    asked = frozenset(request.permissions)
-    if excess := asked - caller.permissions - DELEGABLE:
-        raise Forbidden(
-            f"You cannot give a key what you may not do yourself: {', '.join(sorted(excess))}.",
-            reason="key:excess_permission",
-        )
-    if request.expires_at is not None and request.expires_at <= datetime.now(UTC):
-        raise InvalidInput("expires_at: must be in the future")
-    slugs = sorted(set(request.collections if request.collections is not None else ["default"]))
-    found = await connection.fetch(queries.collections_by_slug, caller.tenant_id, slugs)
-    readable = {row["slug"]: row["id"] for row in found if row["id"] in caller.readable}
-    if missing := [slug for slug in slugs if slug not in readable]:
-        raise NotFound(f"There is no collection {missing[0]!r} that you may read.", reason="collection:unknown")
-    key, key_id = api_keys.mint(), uuid7()
-    permissions = sorted(Permission(p) for p in asked)
-    await connection.execute(
-        queries.add_key, caller.tenant_id, key_id, request.name, key.lookup_id, key.digest,
-        permissions, caller.principal_id, request.expires_at,
-    )  # fmt: skip
-    for slug in slugs:
-        await connection.execute(queries.grant_read, caller.tenant_id, uuid7(), readable[slug], key_id)
-    details = {"key": {"id": str(key_id), "permissions": permissions, "collections": slugs}}
-    await recorder.record(connection, caller, Event(Action.KEY_CREATED, details=details))
-    return CreatedKey(
-        id=key_id, name=request.name, key=key.plaintext, permissions=permissions, collections=slugs,
-        expires_at=request.expires_at,
-    )  # fmt: skip
-
-
-async def list_keys(connection: Connection, caller: Caller) -> KeyList:
-    """Returns the tenant's API keys, newest first."""
-    rows = await connection.fetch(queries.list_keys, caller.tenant_id)
-    return KeyList(keys=[KeySummary(**dict(row)) for row in rows])
-
-
-async def revoke_key(connection: Connection, caller: Caller, recorder: Recorder, key_id: UUID) -> None:
-    """Ends an API key; raises NotFound when the tenant has no such live key."""
-    if await connection.fetchval(queries.revoke_key, caller.tenant_id, key_id) is None:
-        raise NotFound(reason="key:unknown")
-    await recorder.record(connection, caller, Event(Action.KEY_REVOKED, details={"key": {"id": str(key_id)}}))

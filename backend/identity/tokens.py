@@ -112,7 +112,7 @@ class AccessTokens:
         """Takes the time from `clock`, in seconds since the epoch."""
         self.keys = keys
         self._issuer = issuer
-        self._audience = audience
+        self.audience = audience
         self._clock = clock
 
     def issue(
@@ -123,7 +123,7 @@ class AccessTokens:
         return self.keys.sign(
             {
                 "iss": self._issuer,
-                "aud": self._audience,
+                "aud": self.audience,
                 "sub": str(subject),
                 "tenant": str(tenant_id),
                 "sid": str(session_id),
@@ -140,7 +140,7 @@ class AccessTokens:
         claims = self.keys.verify(token)
         if claims.get("iss") != self._issuer:
             raise InvalidToken(Refusal.WRONG_ISSUER)
-        if claims.get("aud") != self._audience:
+        if claims.get("aud") != self.audience:
             raise InvalidToken(Refusal.WRONG_AUDIENCE)
         access = AccessClaims(
             subject=_uuid(claims.get("sub")),

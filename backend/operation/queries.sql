@@ -46,7 +46,11 @@ insert into identity.user_role (tenant_id, user_id, role) values ($1, $2, $3)
 
 -- name: add_key
 -- A new API key that no user created.
-insert into identity.api_key (tenant_id, id, name, lookup_id, digest, permissions, expires_at) values ($1, $2, $3, $4, $5, $6, $7)
+insert into identity.api_key (tenant_id, id, name, permissions, expires_at) values ($1, $2, $3, $4, $5)
+
+-- name: add_key_secret
+-- The secret of a new API key.
+insert into identity.api_key_secret (tenant_id, id, key_id, lookup_id, digest) values ($1, $2, $3, $4, $5)
 
 -- name: add_event
 -- An event of the operator. It has no payloads: the operator encrypts nothing with a tenant's keys.

@@ -130,9 +130,8 @@ class Operator:
         """Creates an API key and returns it, the only time that it is shown."""
         key, key_id = api_keys.mint(), uuid7()
         given = sorted(set(permissions))
-        await self.connection.execute(
-            queries.add_key, tenant_id, key_id, name, key.lookup_id, key.digest, given, expires_at
-        )
+        await self.connection.execute(queries.add_key, tenant_id, key_id, name, given, expires_at)
+        await self.connection.execute(queries.add_key_secret, tenant_id, uuid7(), key_id, key.lookup_id, key.digest)
         for collection in collections:
             await self.grant(tenant_id, collection, "read", principal_id=key_id)
         await self._record(tenant_id, Action.KEY_CREATED, {"key": {"id": str(key_id), "permissions": given}})

@@ -63,6 +63,10 @@ STATEMENTS = (
       if remaining is null or remaining <= 0 or remaining > 65 then
         raise exception 'expired context' using errcode = 'invalid_authorization_specification';
       end if;
+      -- A context that was captured works on the connection that it was made for and on no other.
+      if (claims ->> 'backend')::int is distinct from pg_backend_pid() then
+        raise exception 'context of another connection' using errcode = 'invalid_authorization_specification';
+      end if;
       return claims;
     end
     $$
@@ -114,6 +118,23 @@ STATEMENTS = (
     create function tenancy.presented(credential text) returns text
     language sql stable set search_path = pg_catalog, pg_temp
     as $$ select tenancy.context() -> 'presented' ->> credential $$
+    """,
+    """
+    create function tenancy.permissions() returns text[]
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$ select array(select jsonb_array_elements_text(tenancy.context() -> 'permissions')) $$
+    """,
+    # Through functions, since tenants share an index on their slugs: a role that may select the column could ask the index,
+    # by EXPLAIN ANALYZE, which slugs exist.
+    """
+    create function tenancy.own_tenant() returns table (slug text, status text)
+    language sql stable security definer set search_path = pg_catalog, pg_temp
+    as $$ select t.slug, t.status from tenancy.tenant t where t.id = (select tenancy.tenant_id()) $$
+    """,
+    """
+    create function tenancy.presented_tenant() returns table (id uuid, status text)
+    language sql stable security definer set search_path = pg_catalog, pg_temp
+    as $$ select t.id, t.status from tenancy.tenant t where t.slug = (select tenancy.presented('tenant')) $$
     """,
 )
 
