@@ -29,7 +29,7 @@ FIGURE_BONUS = 0.1  # for choosing among sentences, when the question asks for a
 MARGIN = 0.12  # further sentences may be this much weaker than the best
 
 _MOST_CLAIMS = 3
-_MOST_CANDIDATES = 40  # sentences; about 1 ms each to embed
+_MOST_CANDIDATES = 12  # sentences, 1 to 5 ms each to embed; 40 find no better answers
 _LONGEST_SENTENCE = 600  # characters; beyond it is a table, which is no answer
 _SHORTEST_SENTENCE = 3  # words; below it is a heading
 
@@ -63,7 +63,7 @@ class ExtractiveGenerator:
     """Quotes the sentences that answer; needs no model server."""
 
     def __init__(self, embed: Embed) -> None:
-        """Use `embed` for the question and the sentences alike."""
+        """Uses `embed` for the question and the sentences alike."""
         self._embed = embed
 
     @property
@@ -83,11 +83,11 @@ class ExtractiveGenerator:
         }
 
     async def generate(self, prompt: Prompt) -> Generation:
-        """Return up to three quoted sentences, the best first, or a refusal."""
+        """Returns up to three quoted sentences, the best first, or a refusal."""
         return _generation(await self._claims(prompt))
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[str | Generation]:
-        """Yield each quoted sentence, then the generation."""
+        """Yields each quoted sentence, then the generation."""
         generation = _generation(await self._claims(prompt))
         for position, claim in enumerate(generation.claims):
             yield claim.text if position == 0 else f" {claim.text}"
@@ -99,24 +99,20 @@ class ExtractiveGenerator:
         candidates = _candidates(prompt)
         if not candidates:
             return []
-        question, *vectors = await self._embed(
-            [prompt.question, *(candidate.sentence for candidate in candidates)]
-        )
+        question, *vectors = await self._embed([prompt.question, *(candidate.sentence for candidate in candidates)])
         return _select(prompt.question, candidates, np.stack(vectors) @ question)
 
 
 def unmentioned_names(question: str, passages: Sequence[Passage]) -> list[str]:
-    """Return the names and years of the question that occur in no passage or title."""
+    """Returns the names and years of the question that occur in no passage or title."""
     mentioned = {
-        word.casefold()
-        for passage in passages
-        for word in re.findall(r"\w+", f"{passage.title or ''} {passage.text}")
+        word.casefold() for passage in passages for word in re.findall(r"\w+", f"{passage.title or ''} {passage.text}")
     }
     return [name for name in _names(question) if not set(re.findall(r"\w+", name.casefold())) <= mentioned]
 
 
 def _names(question: str) -> list[str]:
-    """Return years, words in capitals, capitalised words within a sentence, and such as "3M"."""
+    """Returns years, words in capitals, capitalised words within a sentence, and such as "3M"."""
     names = []
     for match in _NAME.finditer(question):
         word = re.sub(r"['\u2019]s?$", "", match[0]).rstrip(".")
@@ -138,7 +134,7 @@ def _is_name(word: str, *, starts_sentence: bool) -> bool:
 
 
 def _candidates(prompt: Prompt) -> list[_Candidate]:
-    """Return the sentences that could answer; of too many, those that share most terms with the question."""
+    """Returns the sentences that could answer; of too many, those that share most terms with the question."""
     found = [candidate for passage in prompt.passages for candidate in _candidates_in(passage)]
     if len(found) > _MOST_CANDIDATES:
         asked = set(terms.stems(prompt.question))
@@ -159,7 +155,7 @@ def _candidates_in(passage: Passage) -> Iterator[_Candidate]:
 
 
 def _readable(text: str, spans: list[tuple[int, int]], position: int) -> str:
-    """Return the sentence with the one before it, when it refers back, and the one after it, when that does.
+    """Returns the sentence with the one before it, when it refers back, and the one after it, when that does.
 
     "It is waived for students." is no answer alone, and "The fee is 10 USD." without it may mislead.
     """
@@ -174,15 +170,12 @@ def _readable(text: str, spans: list[tuple[int, int]], position: int) -> str:
 
 
 def _select(question: str, candidates: list[_Candidate], cosines: NDArray[np.float32]) -> list[Claim]:
-    """Return the claims of the supported candidates, the most fitting first."""
+    """Returns the claims of the supported candidates, the most fitting first."""
     asked = _subject(question)
-    coverage = {candidate.passage.number: _coverage(asked, candidate.passage) for candidate in candidates}
-    support = cosines + COVERAGE_WEIGHT * np.array(
-        [coverage[candidate.passage.number] for candidate in candidates]
-    )
-    fitness = support + PASSAGE_WEIGHT * np.array(
-        [candidate.passage.cosine or 0.0 for candidate in candidates]
-    )
+    passages = {candidate.passage.number: candidate.passage for candidate in candidates}
+    coverage = {number: _coverage(asked, passage) for number, passage in passages.items()}
+    support = cosines + COVERAGE_WEIGHT * np.array([coverage[candidate.passage.number] for candidate in candidates])
+    fitness = support + PASSAGE_WEIGHT * np.array([candidate.passage.cosine or 0.0 for candidate in candidates])
     if _ASKS_FOR_FIGURE.search(question):
         fitness += FIGURE_BONUS * np.array([bool(terms.figures(candidate.quote)) for candidate in candidates])
     supported = [index for index in np.argsort(-fitness, kind="stable") if support[index] >= THRESHOLD]
@@ -191,7 +184,7 @@ def _select(question: str, candidates: list[_Candidate], cosines: NDArray[np.flo
 
 
 def _claims(candidates: list[_Candidate]) -> list[Claim]:
-    """Return the first few candidates as claims, without those whose words another one already quotes."""
+    """Returns the first few candidates as claims, without those whose words another one already quotes."""
     chosen: list[Quote] = []
     for candidate in candidates:
         if not any(_overlap(candidate.quote, quote.text) for quote in chosen):
@@ -204,7 +197,7 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _subject(question: str) -> set[str]:
-    """Return the stems that tell what is asked: a name only tells about whom, and is no evidence of an answer."""
+    """Returns the stems that tell what is asked; a name only tells about whom, which is no evidence."""
     asked = set(terms.stems(question))
     return asked.difference(*map(terms.stems, _names(question))) or asked
 

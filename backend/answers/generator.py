@@ -110,9 +110,9 @@ class Generator(Protocol):
         ...
 
     async def generate(self, prompt: Prompt) -> Generation:
-        """Return the whole answer."""
+        """Returns the whole answer."""
         ...
 
     def stream(self, prompt: Prompt) -> AsyncIterator[str | Generation]:
-        """Yield supported sentences one by one, then the `Generation` whose text is their concatenation."""
+        """Yields supported sentences one by one, then the `Generation` whose text is their concatenation."""
         ...

@@ -1,10 +1,10 @@
 """Whether a sentence of an answer says no more than the passages it cites.
 
-The check is lexical and errs towards dropping. A sentence passes when some run of at most three sentences of a
-cited passage (or one run of each, when only together they suffice)
+The check is lexical and errs towards dropping. A sentence passes when some run of at most three sentences
+of a cited passage (or one run of each, when only together they suffice)
 - contains most of its content words;
 - contains each of its figures with the same units, and each acronym;
-- gives none of those figures to something else ("domestic wires cost 25 USD, international wires cost 45 USD");
+- gives none of those figures to something else ("domestic wires cost 25, international wires cost 45");
 - agrees with its clauses on negation, and with the sentence on words that have an opposite.
 It cannot see a wrong relation between right words ("A owes B" for "B owes A"), nor that a passage is untrue.
 """
@@ -25,23 +25,26 @@ _LONGEST_RUN = 3  # sentences
 _MARKER = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 
 _OPPOSITES = (
-    ("must", "may"), ("required", "optional"), ("mandatory", "optional"), ("always", "sometimes"), ("all", "some"),
+    ("must", "may"), ("required", "optional"), ("mandatory", "optional"), ("always", "sometimes"),
+    ("all", "some"),
     ("before", "after"), ("within", "after"), ("until", "after"), ("earlier", "later"),
     ("least", "most"), ("more", "less"), ("more", "fewer"), ("minimum", "maximum"), ("above", "below"),
     ("over", "under"), ("increase", "decrease"),
-    ("debit", "credit"), ("incoming", "outgoing"), ("domestic", "international"), ("buy", "sell"), ("lend", "borrow"),
-    ("approve", "decline"), ("approve", "deny"), ("accept", "reject"), ("include", "exclude"), ("cover", "exclude"),
+    ("debit", "credit"), ("incoming", "outgoing"), ("domestic", "international"), ("buy", "sell"),
+    ("lend", "borrow"),
+    ("approve", "decline"), ("approve", "deny"), ("accept", "reject"), ("include", "exclude"),
+    ("cover", "exclude"),
     ("allow", "prohibit"), ("permitted", "prohibited"), ("free", "charge"),
 )  # fmt: skip
 
-# A sentence addressed to a language model is no evidence of anything: it is how a document tries to give orders.
+# A sentence addressed to a language model is no evidence: it is how a document tries to give orders.
 _ADDRESSES_A_MODEL = re.compile(
     r"""
       \b(?:ignore|disregard|forget|override)\s+(?:\w+\s+){0,3}
       (?:previous|prior|above|earlier|preceding|your|system)\s+(?:\w+\s+){0,2}(?:instruction|prompt|rule|context)
     | \b(?:system|developer)\s+(?:prompt|message)
     | \b(?:as|you\s+are)\s+(?:now\s+)?an?\s+(?:ai|large\s+language\s+model|language\s+model)\b
-    | \b(?:ai|chat)\s*(?:assistants?|models?|bots?|systems?)\s*[,:]?\s+(?:must|should|shall|please|are\s+instructed)
+    | \b(?:ai|chat)\s*(?:assistants?|models?|bots?|systems?)\s*[,:]?\s+(?:must|should|shall|please)
     | \b(?:respond|reply|answer)\s+(?:only|exactly|just)\s+(?:with|that)\b
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -57,14 +60,14 @@ class SentenceGate:
     """Takes an answer as it arrives, and lets each sentence through once it is complete and supported."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
-        """Check against `passages`."""
+        """Checks against `passages`."""
         self._evidence = Evidence(passages)
         self._unchecked = ""
         self.claims: list[Claim] = []
         self.dropped: list[str] = []
 
     def feed(self, text: str) -> list[Claim]:
-        """Return the claims that the text completes."""
+        """Returns the claims that the text completes."""
         self._unchecked += text
         if not _MAY_END.search(self._unchecked):
             return []
@@ -78,7 +81,7 @@ class SentenceGate:
         return self._check(checked)
 
     def close(self) -> list[Claim]:
-        """Return the claims among what was left."""
+        """Returns the claims among what was left."""
         return self._check(sentences.split(self._unchecked))
 
     def _check(self, complete: list[str]) -> list[Claim]:
@@ -93,12 +96,12 @@ class Evidence:
     """The passages that an answer may cite; each is read once."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
-        """Take the passages by their numbers."""
+        """Takes the passages by their numbers."""
         self._passages = {passage.number: passage for passage in passages}
         self._runs: dict[int, list[Statement]] = {}
 
     def claim(self, sentence: str) -> Claim | None:
-        """Return the sentence as a claim with the quotes that support it; None when it may not be shown.
+        """Returns the sentence as a claim with the quotes that support it; None when it may not be shown.
 
         A citation that supports nothing is left out; one that does not exist condemns the sentence.
         """
@@ -116,9 +119,7 @@ class Evidence:
         alone = {number: run for number, run in supporting.items() if run is not None}
         if alone or len(numbers) == 1:
             return self._quoted(alone)
-        closest = {
-            number: _closest_run(assertion, runs) for number in numbers if (runs := self._runs_of(number))
-        }
+        closest = {number: _closest_run(assertion, runs) for number in numbers if (runs := self._runs_of(number))}
         together = Statement.joined("", list(closest.values()))
         return self._quoted(closest) if _supports(together, assertion) else ()
 
@@ -137,7 +138,7 @@ def _cited_numbers(sentence: str) -> list[int]:
 
 
 def _runs(text: str) -> Iterator[Statement]:
-    """Yield runs of consecutive sentences, shorter ones first, without those that address a model."""
+    """Yields runs of consecutive sentences, shorter ones first, without those that address a model."""
     spans = sentences.spans(text)
     statements = [Statement.read(text[start:end]) for start, end in spans]
     for length in range(1, _LONGEST_RUN + 1):

@@ -1,7 +1,7 @@
 """Answers with any server that speaks OpenAI's chat completions protocol.
 
-A model may be wrong, or may obey an instruction hidden in a document, so only grounded sentences are let through:
-a streamed answer leaves sentence by sentence, each after its check, and not token by token.
+A model may be wrong, or may obey an instruction hidden in a document, so only grounded sentences are let
+through: a streamed answer leaves sentence by sentence, each after its check, and not token by token.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class OpenAICompatibleGenerator:
         max_tokens: int = 1024,
         max_retries: int = 1,
     ) -> None:
-        """Connect to `url` (it ends in /v1); `timeout`, in seconds, covers the whole answer with its retries."""
+        """Connects to `url` (it ends in /v1); `timeout`, in seconds, covers the answer and its retries."""
         self._model = model
         self._timeout = timeout
         self._max_tokens = max_tokens
@@ -66,7 +66,7 @@ class OpenAICompatibleGenerator:
         return {"temperature": _TEMPERATURE, "max_tokens": self._max_tokens}
 
     async def generate(self, prompt: Prompt) -> Generation:
-        """Return the supported sentences of the model's answer, or a refusal."""
+        """Returns the supported sentences of the model's answer, or a refusal."""
         answer = _Answer(self._model, prompt)
         if prompt.passages:
             completion = await _within(
@@ -85,7 +85,7 @@ class OpenAICompatibleGenerator:
         return answer.generation()
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[str | Generation]:
-        """Yield each sentence once it has passed its check, then the generation."""
+        """Yields each sentence once it has passed its check, then the generation."""
         answer = _Answer(self._model, prompt)
         if prompt.passages:
             deadline = self._deadline()
@@ -104,9 +104,7 @@ class OpenAICompatibleGenerator:
                 # Each wait has its own time-out: one around the loop would also cover the `yield`.
                 while (chunk := await _within(deadline, anext(chunks, None))) is not None:
                     with _failures_translated():
-                        choice = (
-                            chunk.choices[0] if chunk.choices else None
-                        )  # the last chunk has only the usage
+                        choice = chunk.choices[0] if chunk.choices else None  # the last chunk has only the usage
                         content = choice.delta.content if choice else None
                         finish_reason = choice.finish_reason if choice else None
                         sentences = answer.read(content, finish_reason, chunk.model, chunk.usage)
@@ -117,7 +115,7 @@ class OpenAICompatibleGenerator:
         yield answer.generation()
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         await self._client.close()
 
     def _deadline(self) -> float:
@@ -125,7 +123,7 @@ class OpenAICompatibleGenerator:
 
 
 class _Answer:
-    """One answer as it arrives; whatever the server sends is suspect, since the client does not validate it."""
+    """One answer as it arrives; the client does not validate what a server sends, so nothing is trusted."""
 
     def __init__(self, model: str, prompt: Prompt) -> None:
         self._gate = SentenceGate(prompt.passages)
@@ -137,7 +135,7 @@ class _Answer:
     def read(
         self, content: str | None, finish_reason: str | None, model: str | None, usage: CompletionUsage | None
     ) -> list[str]:
-        """Return the sentences that the content completes."""
+        """Returns the sentences that the content completes."""
         text = "" if content is None else content
         self._completion += text
         self._finish_reason = finish_reason or self._finish_reason
@@ -149,14 +147,14 @@ class _Answer:
         return self._released(self._gate.feed(text))
 
     def finish(self) -> list[str]:
-        """Return the last sentences; raise GeneratorUnavailable when the server gave no reason to stop."""
+        """Returns the last sentences; raises GeneratorUnavailable when the server gave no reason to stop."""
         if self._finish_reason is None:
             message = "The model server ended its answer early."
             raise GeneratorUnavailable(message)
         return self._released(self._gate.close())
 
     def generation(self) -> Generation:
-        """Return what was let through, and what was not."""
+        """Returns what was let through, and what was not."""
         claims = tuple(self._gate.claims)
         return Generation(
             text=" ".join(claim.text for claim in claims),
@@ -177,9 +175,7 @@ class _Answer:
 
     def _released(self, claims: list[Claim]) -> list[str]:
         earlier = len(self._gate.claims) - len(claims)
-        return [
-            claim.text if earlier + number == 0 else f" {claim.text}" for number, claim in enumerate(claims)
-        ]
+        return [claim.text if earlier + number == 0 else f" {claim.text}" for number, claim in enumerate(claims)]
 
 
 def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
@@ -191,7 +187,7 @@ def _count(tokens: object) -> int | None:
 
 
 async def _within(deadline: float, result: Awaitable[T]) -> T:
-    """Return the result; raise GeneratorTimeout after the deadline, a time of the event loop's clock."""
+    """Returns the result; raises GeneratorTimeout after the deadline, a time of the event loop's clock."""
     with _failures_translated():
         async with asyncio.timeout_at(deadline):
             return await result
@@ -199,7 +195,7 @@ async def _within(deadline: float, result: Awaitable[T]) -> T:
 
 @contextmanager
 def _failures_translated() -> Iterator[None]:
-    """Raise whatever the client or a malformed answer raises as a GeneratorError, without the server's words.
+    """Raises whatever the client or a malformed answer raises as a GeneratorError, without the server's words.
 
     They may quote the prompt, and the error is logged.
     """

@@ -38,7 +38,7 @@ _TEMPLATES = _sections(_SOURCE)
 
 
 def render(question: str, passages: Sequence[Passage], nonce: str | None = None) -> Prompt:
-    """Render the prompt; with the nonce of an earlier one, the same input gives the same text.
+    """Renders the prompt; with the nonce of an earlier one, the same input gives the same text.
 
     The nonce is 128 random bits: the author of a document cannot know the fence that will enclose it.
     """
@@ -71,7 +71,7 @@ def _attribute(text: str) -> str:
 
 
 def neutralise(text: str) -> str:
-    """Return the text without invisible characters, and with every tag-like bracket spelled `&lt;`.
+    """Returns the text without invisible characters, and with every tag-like bracket spelled `&lt;`.
 
     Invisible characters carry instructions that a reviewer of the document cannot see; a look-alike of the
     fence, even with a wrong nonce, could make a model believe that a passage has ended.

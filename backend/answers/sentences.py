@@ -9,7 +9,7 @@ _BULLET = r"(?:[-*\u2022\u2013\u25cf\u25aa]\s|\(?[0-9a-z]{1,3}[.)]\s)"
 
 _BOUNDARY = re.compile(
     rf"""(?P<stop>{_TERMINAL}{_MARKERS})(?=\s|$)     # a full stop, its closing quotes and citation markers
-    | (?<=[a-z)\]])[.!?](?=[A-Z][a-z])               # a full stop that lost its space when markup was stripped
+    | (?<=[a-z)\]])[.!?](?=[A-Z][a-z])               # a full stop whose space was lost with the markup
     | \n\s*\n                                        # a blank line
     | \n(?=\s*{_BULLET})                             # a list item
     | (?<=:)\n                                       # the end of a line that introduces something
@@ -28,12 +28,12 @@ _LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]{0,4}\(?(?:\d{1,3}|[a-z]|[ivx]{2,4})$")
 
 
 def split(text: str, longest: int | None = None) -> list[str]:
-    """Return the sentences in order; those of more than `longest` characters are cut at line ends."""
+    """Returns the sentences in order; those of more than `longest` characters are cut at line ends."""
     return [text[start:end] for start, end in spans(text, longest)]
 
 
 def spans(text: str, longest: int | None = None) -> list[tuple[int, int]]:
-    """Return where each sentence starts and ends, white space and text without a letter or digit left out."""
+    """Returns where each sentence starts and ends, white space and text without a letter or digit left out."""
     ends = [match.end() for match in _BOUNDARY.finditer(text) if not _continues(text, match)]
     found = _pieces(text, 0, [*ends, len(text)])
     if longest is not None:

@@ -47,7 +47,7 @@ class Statement:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read the text."""
+        """Reads the text."""
         return cls(
             text=text,
             words=frozenset(terms.words(text)),
@@ -61,7 +61,7 @@ class Statement:
 
     @classmethod
     def joined(cls, text: str, statements: Sequence[Self]) -> Self:
-        """Return what the statements say together, in the words of `text`, without reading them again."""
+        """Returns what the statements say together, in the words of `text`, without reading them again."""
         return cls(
             text=text,
             words=frozenset().union(*(statement.words for statement in statements)),
@@ -81,6 +81,8 @@ def _clauses(text: str) -> tuple[Clause, ...]:
 
 
 def _parts(text: str) -> tuple[Part, ...]:
+    if not terms.figures(text):
+        return ()
     pieces = _PART_BREAK.split(text)
     parts = (Part(frozenset(terms.stems(piece)), terms.figures(piece)) for piece in pieces)
     return tuple(part for part in parts if part.figures)

@@ -72,9 +72,7 @@ _BETWEEN_FIGURE_AND_UNIT = {
 }
 _UNIT_DISTANCE = 4  # tokens; "5 to 10 business days"
 
-STOP_WORDS = frozenset(
-    files("backend.answers").joinpath("stop_words.txt").read_text(encoding="utf-8").split()
-)
+STOP_WORDS = frozenset(files("backend.answers").joinpath("stop_words.txt").read_text(encoding="utf-8").split())
 
 _NEGATIONS = {
     "no", "nor", "not", "never", "none", "neither", "nobody", "nothing", "cannot", "without", "unable",
@@ -91,34 +89,30 @@ class Figure:
 
 
 def stems(text: str) -> list[str]:
-    """Return the Snowball stems of the content words, in order; numbers and their currencies are left out."""
+    """Returns the Snowball stems of the content words, in order; numbers and their currencies are left out."""
     stem = Stemmer.Stemmer("english").stemWord
     return [stem(word) for word in words(text) if _is_content(word)]
 
 
 def words(text: str) -> list[str]:
-    """Return the words in lower case, possessives without their ending, numbers left out."""
+    """Returns the words in lower case, possessives without their ending, numbers left out."""
     return [_plain(token) for kind, token in _tokens(text) if kind == "word"]
 
 
 def figures(text: str) -> frozenset[Figure]:
-    """Return the numbers, in digits or words, with their units; a date gives its day, month and year."""
+    """Returns the numbers, in digits or words, with their units; a date gives its day, month and year."""
     tokens = _with_compound_numbers(list(_tokens(text)))
     numbers = {
         Figure(_value(token), _units(tokens, position))
         for position, (kind, token) in enumerate(tokens)
         if kind == "number"
     }
-    months = {
-        Figure(token, frozenset())
-        for position, (_, token) in enumerate(tokens)
-        if _is_month(tokens, position)
-    }
+    months = {Figure(token, frozenset()) for position, (_, token) in enumerate(tokens) if _is_month(tokens, position)}
     return frozenset(numbers | months)
 
 
 def units(text: str) -> frozenset[str]:
-    """Return the units that are named anywhere, as in "USD in millions"."""
+    """Returns the units that are named anywhere, as in "USD in millions"."""
     return frozenset(unit for _, token in _tokens(text) if (unit := _unit(token)))
 
 
@@ -165,7 +159,7 @@ def _plain(word: str) -> str:
 
 
 def _with_compound_numbers(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Join "twenty", "five" to "25"."""
+    """Joins "twenty", "five" to "25"."""
     joined: list[tuple[str, str]] = []
     for kind, token in tokens:
         if joined and joined[-1][1] in _TENS and token in _DIGITS:

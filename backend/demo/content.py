@@ -44,7 +44,7 @@ class DemoDocument:
 
 
 def load(tenant_slug: str) -> list[DemoDocument]:
-    """Return the tenant's documents, earlier versions first; FileNotFoundError when the tenant has none."""
+    """Returns the tenant's documents, earlier versions first; FileNotFoundError when the tenant has none."""
     documents = (
         _parse(collection.name, file)
         for collection in _CONTENT.joinpath(tenant_slug).iterdir()

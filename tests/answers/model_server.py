@@ -32,7 +32,7 @@ class ModelServer:
 
 @contextmanager
 def running() -> Iterator[ModelServer]:
-    """Serve on a free port of the loopback interface."""
+    """Serves on a free port of the loopback interface."""
     listener = socket.create_server(("127.0.0.1", 0))
     model_server = ModelServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", saying("Nothing."))
     server = uvicorn.Server(uvicorn.Config(_app(model_server), log_level="critical"))
@@ -61,22 +61,22 @@ def _app(model_server: ModelServer) -> FastAPI:
 
 
 def saying(text: str, finish_reason: str = "stop") -> Reply:
-    """Reply with the text, in pieces of five characters when a stream is asked for."""
+    """Replies with the text, in small pieces when a stream is asked for."""
     return lambda body: _stream(text, finish_reason) if body.get("stream") else _whole(text, finish_reason)
 
 
 def failing(status: int) -> Reply:
-    """Reply with an error status whose message repeats the prompt, as some servers do."""
+    """Replies with an error status whose message repeats the prompt, as some servers do."""
     return lambda body: JSONResponse({"error": {"message": body["messages"][1]["content"]}}, status)
 
 
 def sending(content: bytes, media_type: str = "application/json") -> Reply:
-    """Reply with bytes that need not be the protocol."""
+    """Replies with bytes that need not be the protocol."""
     return lambda _: Response(content, media_type=media_type)
 
 
 def hanging(seconds: float) -> Reply:
-    """Send a first piece, then nothing for a while."""
+    """Sends a first piece, then nothing for a while."""
 
     async def body() -> AsyncIterator[bytes]:
         yield _event(_chunk("Card disputes"))
@@ -85,8 +85,19 @@ def hanging(seconds: float) -> Reply:
     return lambda _: StreamingResponse(body(), media_type="text/event-stream")
 
 
+def dripping(seconds: float) -> Reply:
+    """Sends something every tenth of a second that never becomes an answer."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(int(seconds * 10)):
+            yield b": wait\n\n"
+            await asyncio.sleep(0.1)
+
+    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
+
+
 def breaking_off_after(text: str) -> Reply:
-    """Stream the text, then close the connection in the middle of the body."""
+    """Streams the text, then close the connection in the middle of the body."""
 
     async def body() -> AsyncIterator[bytes]:
         for event in _pieces(text):
@@ -98,7 +109,7 @@ def breaking_off_after(text: str) -> Reply:
 
 
 def ending_without_reason(text: str) -> Reply:
-    """Stream the text, then end the body properly but without a finish reason."""
+    """Streams the text, then end the body properly but without a finish reason."""
 
     async def body() -> AsyncIterator[bytes]:
         for event in _pieces(text):
@@ -125,7 +136,8 @@ def _stream(text: str, finish_reason: str) -> Response:
 
 
 def _pieces(text: str) -> Iterator[bytes]:
-    return (_event(_chunk(text[start : start + 5])) for start in range(0, len(text), 5))
+    size = max(5, len(text) // 200)
+    return (_event(_chunk(text[start : start + size])) for start in range(0, len(text), size))
 
 
 def _chunk(content: str | None, finish_reason: str | None = None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from backend.answers.generator import Passage
 
 
 def passages(*texts: str, title: str | None = None, cosine: float | None = 0.6) -> list[Passage]:
-    """Return the texts as passages 1, 2, … of different documents."""
+    """Returns the texts as passages 1, 2, … of different documents."""
     return [
         Passage(
             number=number,
