@@ -38,7 +38,10 @@ class Settings(BaseSettings):
     )
     database_pool_size: int = Field(default=10, ge=1, le=200, description="Connections per process.")
     database_timeout: float = Field(
-        default=3.0, gt=0, le=30, description="Seconds to wait for a connection before answering 503."
+        default=2.0,
+        gt=0,
+        le=30,
+        description="Seconds to wait for a connection, and for its first answer, before a 503.",
     )
 
     context_key: Key | None = Field(
