@@ -60,6 +60,26 @@ class Settings(BaseSettings):
     jwt_audience: str = Field(default="affidavit", description="The `aud` of access tokens.")
     refresh_token_days: int = Field(default=14, ge=1, le=90, description="Lifetime of a refresh token family.")
 
+    checkpoint_key: SecretStr | None = Field(
+        default=None, description="PEM of the Ed25519 private key that signs audit checkpoints; only the sealer needs it."
+    )
+    checkpoint_public_key: str | None = Field(
+        default=None, description="The verifier-key line of the checkpoint key, shown to reviewers."
+    )
+    checkpoint_key_name: str = Field(
+        default="affidavit", pattern=r"^[^\s+]+$", description="Name of the checkpoint key, usually the service's domain."
+    )
+    checkpoint_folder: Path | None = Field(
+        default=None, description="Folder outside the database to which checkpoints are appended."
+    )
+    checkpoint_bucket: str | None = Field(
+        default=None, description="S3-compatible bucket with object lock to which checkpoints are written."
+    )
+    checkpoint_bucket_url: str | None = Field(default=None, description="Endpoint of the bucket; unset means AWS.")
+    checkpoint_retention_days: int = Field(
+        default=365, ge=1, le=3650, description="Days for which a checkpoint in the bucket cannot be deleted."
+    )
+
     embeddings_url: str | None = Field(
         default=None, description="An OpenAI-compatible /v1 base URL; unset means the built-in MiniLM."
     )
