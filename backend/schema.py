@@ -29,7 +29,8 @@ MAX_JSON_BYTES = 16 * 1024
 _INTEGERS = range(-(2**63), 2**63)
 
 
-def _bounded_object(value: dict[str, Any]) -> dict[str, Any]:
+def bounded_object(value: dict[str, Any]) -> dict[str, Any]:
+    """Returns the value; raises ValueError when it is too large, too deep or not storable."""
     _refuse_unstorable(value, MAX_JSON_DEPTH)
     if len(orjson.dumps(value)) > MAX_JSON_BYTES:
         message = f"must be at most {MAX_JSON_BYTES} bytes"
@@ -58,12 +59,13 @@ def _refuse_unstorable(value: object, depth: int) -> None:
 
 
 # A JSON object of the client's own: at most 8 levels and 16 KiB.
-JsonObject = Annotated[dict[str, Any], AfterValidator(_bounded_object)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(bounded_object)]
 
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def _representable(moment: datetime) -> datetime:
+def representable(moment: datetime) -> datetime:
+    """Returns the moment; raises ValueError when it lies outside the range that everything can represent."""
     if not _EARLIEST <= moment < _LATEST:
         message = f"must lie between the years {_EARLIEST.year} and {_LATEST.year}"
         raise ValueError(message)
@@ -71,7 +73,7 @@ def _representable(moment: datetime) -> datetime:
 
 
 # A time with its zone, in a range that no conversion between zones, and no database, leaves.
-Moment = Annotated[AwareDatetime, AfterValidator(_representable)]
+Moment = Annotated[AwareDatetime, AfterValidator(representable)]
 
 
 class ApiModel(BaseModel):

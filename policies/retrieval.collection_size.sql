@@ -30,6 +30,8 @@ create policy erased_update on retrieval.collection_size for update to affidavit
   with check (tenant_id = (select tenancy.tenant_id()));
 create policy erased on retrieval.collection_size for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')) and chunks = 0);
+-- The operator sees which tenants have outgrown the shared partition.
+create policy operator on retrieval.collection_size for select to affidavit_owner using (true);
 
 grant select, insert, delete on retrieval.collection_size to affidavit_runtime;
 grant update (chunks) on retrieval.collection_size to affidavit_runtime;

@@ -48,13 +48,13 @@ class Answering:
         """Retrieves, and records retrieval and prompt; returns the prompt and its event's id, which names the turn."""
         wanted = RetrievalRequest(
             query=request.question, k=PASSAGES, source_type=request.source_type, collection=request.collection,
-            filters=request.filters, as_of=request.as_of,
+            language=request.language, filters=request.filters, effective_from=request.effective_from, as_of=request.as_of,
         )  # fmt: skip
         question = await retrieval.prepare(wanted, self.embedder)
         async with self.tenancy.transaction(caller.claims(moment=question.moment)) as connection:
-            hits = await retrieval.search(connection, caller, question)
-            prompt = prompts.render(request.question, _passages(hits))
-            retrieved = await self.recorder.record(connection, caller, retrieval.retrieval_event(question, hits))
+            ranking = await retrieval.search(connection, caller, question)
+            prompt = prompts.render(request.question, _passages(ranking.hits))
+            retrieved = await self.recorder.record(connection, caller, retrieval.retrieval_event(question, ranking))
             turn = await self.recorder.record(connection, caller, self._prompt_event(prompt, retrieved))
         return prompt, turn
 

@@ -53,14 +53,17 @@ for update
 
 -- name: chunks_of_versions
 -- What versions hold already.
-select version_id, id, ordinal, sha256 from documents.chunk where tenant_id = $1 and version_id = any ($2::uuid[])
+select version_id, id, ordinal, sha256 from documents.chunk
+where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = any ($2::uuid[])
 order by version_id, ordinal
 
 -- name: add_chunks
--- Chunks with both vectors.
-insert into documents.chunk (tenant_id, id, collection_id, document_id, version_id, ordinal, effective_from, effective_to,
+-- Chunks with both vectors, in the tenant's own partition if it has one.
+insert into documents.chunk (tenant_id, placement, id, collection_id, document_id, version_id, ordinal, effective_from, effective_to,
   source_type, text, sha256, metadata, embedding_model, dense, sparse, page_start, page_end, char_start, char_end, heading_path)
-select $1, n.id, v.collection_id, v.document_id, v.id, n.ordinal, v.effective_from, v.effective_to,
+select $1, coalesce((select p.tenant_id from retrieval.placement p where p.tenant_id = $1 and p.state <> 'demoting'),
+    '00000000-0000-0000-0000-000000000000'),
+  n.id, v.collection_id, v.document_id, v.id, n.ordinal, v.effective_from, v.effective_to,
   n.source_type, n.text, n.sha256, n.metadata, $9, n.dense, n.sparse, n.page_start, n.page_end, n.char_start, n.char_end,
   case when n.heading_path is not null then array(select jsonb_array_elements_text(n.heading_path)) end
 from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[], $10::halfvec[], $11::sparsevec[],
@@ -75,7 +78,8 @@ update documents.version set content_sha256 = $3 where tenant_id = $1 and id = $
 
 -- name: sparse_vectors
 -- The terms of a version's chunks.
-select collection_id, sparse from documents.chunk where tenant_id = $1 and version_id = $2
+select collection_id, sparse from documents.chunk
+where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
 
 -- name: count_terms
 -- Adds to the numbers of chunks that contain each term; in one order, so that concurrent writers never deadlock.

@@ -44,7 +44,7 @@ class Operator:
         except asyncpg.CheckViolationError:
             message = f"{slug!r} is no slug: use 2 to 63 lower-case letters, digits and hyphens"
             raise OperatorError(message) from None
-        await self._record(tenant_id, Action.TENANT_CHANGED, {"tenant_status": "active", "slug": slug})
+        await self.record(tenant_id, Action.TENANT_CHANGED, {"tenant_status": "active", "slug": slug})
         await self.create_collection(tenant_id, DEFAULT_COLLECTION, "Default")
         for role in _DEFAULT_READERS:
             await self.grant(tenant_id, DEFAULT_COLLECTION, "read", role=role)
@@ -72,7 +72,7 @@ class Operator:
         except asyncpg.UniqueViolationError:
             message = f"there is a collection {slug!r} already"
             raise OperatorError(message) from None
-        await self._record(
+        await self.record(
             tenant_id, Action.COLLECTION_CHANGED, {"collection": slug, "approval_required": approval_required}
         )
         return collection_id
@@ -98,7 +98,7 @@ class Operator:
                 queries.grant_principal, tenant_id, uuid7(), collection_id, principal_id, access
             )
         grantee = {"role": role} if role is not None else {"principal": str(principal_id)}
-        await self._record(
+        await self.record(
             tenant_id, Action.GRANT_CHANGED, {"grant": {"collection": collection, "access": access, **grantee}}
         )
 
@@ -120,7 +120,7 @@ class Operator:
         given = sorted(set(roles))
         for role in given:
             await self.connection.execute(queries.add_role, tenant_id, user_id, role)
-        await self._record(tenant_id, Action.USER_CHANGED, {"user": {"id": str(user_id), "roles": given}})
+        await self.record(tenant_id, Action.USER_CHANGED, {"user": {"id": str(user_id), "roles": given}})
         return user_id
 
     async def create_key(
@@ -134,10 +134,11 @@ class Operator:
         await self.connection.execute(queries.add_key_secret, tenant_id, uuid7(), key_id, key.lookup_id, key.digest)
         for collection in collections:
             await self.grant(tenant_id, collection, "read", principal_id=key_id)
-        await self._record(tenant_id, Action.KEY_CREATED, {"key": {"id": str(key_id), "permissions": given}})
+        await self.record(tenant_id, Action.KEY_CREATED, {"key": {"id": str(key_id), "permissions": given}})
         return key.plaintext
 
-    async def _record(self, tenant_id: UUID, action: Action, details: dict[str, Any]) -> None:
+    async def record(self, tenant_id: UUID, action: Action, details: dict[str, Any]) -> None:
+        """Records what the operator did to a tenant, in the open transaction."""
         actor = Caller(
             tenant_id=tenant_id,
             tenant_slug="",

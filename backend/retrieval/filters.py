@@ -1,24 +1,149 @@
-"""Metadata filters as SQL conditions: fixed text, bound values."""
+"""What a search is narrowed to, as SQL conditions on a chunk: fixed text, bound values."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+import orjson
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, model_validator
+
+from backend.schema import ApiModel, Text, bounded_object, representable
+
+MAX_FILTERS = 32
+MAX_VALUES = 100
+_OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-def conditions(filters: Mapping[str, Any], source_type: str | None, first_parameter: int) -> tuple[str, list[Any]]:
-    """Returns `and …` conditions on a chunk and the values of their parameters, numbered from `first_parameter`.
+def _bounded(value: object) -> object:
+    return bounded_object(value) if isinstance(value, dict) else value
 
-    A list matches when one of its items equals the metadata value.
-    """
-    clauses: list[str] = []
-    values: list[Any] = []
 
-    def bind(value: object) -> str:
-        values.append(value)
-        return f"${first_parameter + len(values) - 1}"
+def _bound(bound: object) -> object:
+    if isinstance(bound, str):
+        instant(bound)
+    return bound
 
-    if source_type is not None:
-        clauses.append(f"source_type = {bind(source_type)}")
-    for name, wanted in filters.items():
-        accepted = wanted if isinstance(wanted, list) else [wanted]
-        clauses.append(f"metadata -> {bind(name)}::text = any ({bind(accepted)}::jsonb[])")
-    return "".join(f" and {clause}" for clause in clauses), values
+
+Number = StrictInt | StrictFloat
+Scalar = Text | StrictBool | Number | None
+Values = Annotated[list[Scalar], Field(min_length=1, max_length=MAX_VALUES)]
+Bound = Annotated[Number | Text, AfterValidator(_bound)]
+
+
+class Range(ApiModel):
+    """Bounds that a value lies within: numbers, or ISO 8601 dates and times (UTC where no offset is given)."""
+
+    gt: Bound | None = None
+    gte: Bound | None = None
+    lt: Bound | None = None
+    lte: Bound | None = None
+
+    def bounds(self) -> dict[str, Decimal | datetime]:
+        """Returns the bounds that are given, by SQL operator."""
+        given = {_OPERATORS[name]: getattr(self, name) for name in _OPERATORS}
+        return {
+            operator: instant(bound) if isinstance(bound, str) else Decimal(str(bound))
+            for operator, bound in given.items()
+            if bound is not None
+        }
+
+    @model_validator(mode="after")
+    def _bounds_are_of_one_kind(self) -> Self:
+        if len({type(bound) for bound in self.bounds().values()}) > 1:
+            message = "bounds must be all numbers or all dates"
+            raise ValueError(message)
+        return self
+
+
+class Condition(Range):
+    """What the value of a metadata key must satisfy, all of it. A metadata list satisfies `in` with any of its items."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"gte": "2024-01-01", "lt": "2025-01-01"}, {"exists": True}]})
+
+    in_: Values | None = Field(default=None, alias="in")
+    exists: StrictBool | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            message = "needs at least one of gt, gte, lt, lte, in, exists"
+            raise ValueError(message)
+        return self
+
+
+Key = Annotated[Text, Field(min_length=1, max_length=256)]
+Filters = Annotated[dict[Key, Condition | Values | Scalar], Field(max_length=MAX_FILTERS), BeforeValidator(_bounded)]
+
+
+def instant(text: str) -> datetime:
+    """Returns the moment that an ISO 8601 date or time names; raises ValueError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = "must be a number, or a date or time in ISO 8601 such as 2024-12-31"
+        raise ValueError(message) from None
+    return representable(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+class Conditions:
+    """Collects ` and …` conditions with their parameters, numbered from `first_parameter`."""
+
+    def __init__(self, first_parameter: int) -> None:
+        self.values: list[Any] = []
+        self._first = first_parameter
+        self._clauses: list[str] = []
+
+    def __str__(self) -> str:
+        """Returns the conditions as SQL that follows other conditions."""
+        return "".join(f" and {clause}" for clause in self._clauses)
+
+    def source_types(self, accepted: Sequence[str]) -> None:
+        """Narrows to chunks of one of these source types."""
+        self._clauses.append(f"source_type = any ({self._bind(list(accepted))}::text[])")
+
+    def in_force_since(self, span: Range) -> None:
+        """Narrows to versions that came into force within a range of time."""
+        for operator, bound in span.bounds().items():
+            self._clauses.append(f"effective_from {operator} {self._bind(bound)}::timestamptz")
+
+    def metadata(self, filters: Mapping[str, Condition | Sequence[Scalar] | Scalar]) -> None:
+        """Narrows to chunks whose metadata satisfies every filter."""
+        for key, wanted in filters.items():
+            value = f"(metadata -> {self._bind(key)}::text)"
+            if isinstance(wanted, Condition):
+                self._condition(value, wanted)
+            else:
+                self._any_of(value, wanted if isinstance(wanted, list) else [wanted])  # type: ignore[list-item]
+
+    def _condition(self, value: str, condition: Condition) -> None:
+        if condition.exists is not None:
+            self._clauses.append(f"{value} is {'not ' if condition.exists else ''}null")
+        if condition.in_ is not None:
+            self._any_of(value, condition.in_)
+        for operator, bound in condition.bounds().items():
+            self._clauses.append(self._compared(value, operator, bound))
+
+    def _any_of(self, value: str, accepted: Sequence[Scalar]) -> None:
+        # For a scalar, @> is equality, and with a list on the left it asks whether the list has it.
+        # Bound as text, since the driver would make SQL's null of JSON's.
+        encoded = [orjson.dumps(item).decode() for item in accepted]
+        self._clauses.append(f"{value} @> any ({self._bind(encoded)}::text[]::jsonb[])")
+
+    def _compared(self, value: str, operator: str, bound: Decimal | datetime) -> str:
+        # CASE, since AND promises no order: a value of another kind must never reach the cast.
+        if isinstance(bound, Decimal):
+            return (
+                f"case when jsonb_typeof({value}) = 'number'"
+                f" then {value}::numeric {operator} {self._bind(bound)}::numeric else false end"
+            )
+        text = f"({value} #>> '{{}}')"
+        return (
+            f"case when jsonb_typeof({value}) = 'string' and {text} ~ '^\\d{{4}}-\\d\\d-\\d\\d'"
+            f" and pg_input_is_valid({text}, 'timestamptz')"
+            f" then {text}::timestamptz {operator} {self._bind(bound)}::timestamptz else false end"
+        )
+
+    def _bind(self, value: object) -> str:
+        self.values.append(value)
+        return f"${self._first + len(self.values) - 1}"

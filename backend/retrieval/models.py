@@ -1,12 +1,14 @@
 """Request and response bodies of retrieval."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from backend.schema import ApiModel, JsonObject, Moment, Text
+from backend.retrieval.filters import Filters, Range
+from backend.schema import ApiModel, Moment, Text
 
 MAX_RESULTS = 100
 
@@ -19,22 +21,67 @@ class Mode(StrEnum):
     LEXICAL = "lexical"
 
 
+SourceType = Annotated[Text, Field(min_length=1, max_length=64)]
+Slug = Annotated[Text, Field(min_length=1, max_length=63)]
+Language = Annotated[Text, Field(min_length=1, max_length=32)]
+_MAX_CHOICES = 50
+
+
 class Scope(ApiModel):
     """What is searched: every chunk that the caller may read and that is in force, narrowed by these."""
 
-    source_type: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
-    collection: Annotated[Text, Field(min_length=1, max_length=63)] | None = Field(
-        default=None, description="Slug of one collection; unset means all that the caller may read."
+    source_type: SourceType | Annotated[list[SourceType], Field(min_length=1, max_length=_MAX_CHOICES)] | None = Field(
+        default=None, description="One source type, or several of which a chunk must have one."
     )
-    filters: JsonObject = Field(
+    collection: Slug | Annotated[list[Slug], Field(min_length=1, max_length=_MAX_CHOICES)] | None = Field(
+        default=None, description="Slugs of one or more collections; unset means all that the caller may read."
+    )
+    language: Language | Annotated[list[Language], Field(min_length=1, max_length=_MAX_CHOICES)] | None = Field(
+        default=None, description="Only collections in this language, or one of these.", examples=["english"]
+    )
+    filters: Filters = Field(
         default_factory=dict,
-        max_length=32,
-        description="Metadata that a chunk must have: a value, or a list of which one must match.",
-        examples=[{"jurisdiction": ["US", "CA"]}],
+        description=(
+            "Metadata that a chunk must have: a value, a list of which one must match, or bounds and existence. "
+            "They narrow the search without making it less thorough."
+        ),
+        examples=[{"jurisdiction": ["US", "CA"], "approved": {"gte": "2024-01-01"}, "superseded_by": {"exists": False}}],
+    )
+    effective_from: Range | None = Field(
+        default=None,
+        description="Only versions that came into force within this range.",
+        examples=[{"gte": "2024-01-01"}],
     )
     as_of: Moment | None = Field(
         default=None, description="The moment for which content must be in force; unset means now."
     )
+
+    @property
+    def source_types(self) -> list[str] | None:
+        """The source types asked for."""
+        return _listed(self.source_type)
+
+    @property
+    def collections(self) -> list[str] | None:
+        """The slugs of the collections asked for."""
+        return _listed(self.collection)
+
+    @property
+    def languages(self) -> list[str] | None:
+        """The languages asked for."""
+        return _listed(self.language)
+
+    @field_validator("effective_from")
+    @classmethod
+    def _of_dates(cls, span: Range | None) -> Range | None:
+        if span is not None and not all(isinstance(bound, datetime) for bound in span.bounds().values()):
+            message = "bounds must be dates"
+            raise ValueError(message)
+        return span
+
+
+def _listed(chosen: str | list[str] | None) -> list[str] | None:
+    return [chosen] if isinstance(chosen, str) else chosen
 
 
 class RetrievalRequest(Scope):
@@ -45,6 +92,28 @@ class RetrievalRequest(Scope):
     ]
     k: int = Field(default=5, ge=1, le=MAX_RESULTS, strict=True, description="How many chunks to return.")
     mode: Mode = Mode.HYBRID
+    explain: bool = Field(
+        default=False, strict=True, description="Say for each chunk why it ranks where it does; needs documents:review."
+    )
+
+
+class MatchedTerm(ApiModel):
+    """A term of the question that a chunk has, as it is indexed, and its IDF among the chunks searched."""
+
+    term: str
+    idf: float
+
+
+class Explanation(ApiModel):
+    """Why a chunk ranks where it does; ranks are among all chunks that the caller's search covers."""
+
+    cosine: float
+    bm25: float
+    semantic_rank: int | None
+    lexical_rank: int | None
+    matched_terms: list[MatchedTerm]
+    tier: str = Field(description="`shared` or `private`: the partition that holds the tenant's chunks.")
+    plan: str = Field(description="`exact`, `hnsw`, or `exact-after-hnsw` where filters left the indexes with too little.")
 
 
 class Context(ApiModel):
@@ -59,6 +128,7 @@ class Context(ApiModel):
     document_version: int
     score: float = Field(description="Comparable within one response only.")
     rank: int = Field(description="Counted from 1.")
+    explanation: Explanation | None = Field(default=None, description="When asked for with `explain`.")
 
 
 class RetrievalResponse(ApiModel):

@@ -1,40 +1,98 @@
--- name: readable_collections
--- Slugs of the collections that the caller may read, with their languages.
-select id, slug, language from documents.collection where tenant_id = $1 and id = any ($2::uuid[]) order by slug
+-- name: space
+-- What a search covers: the chosen collections of those the caller may read, with how many of their chunks have each term.
+with searched as (
+  select c.id, c.slug, c.language, coalesce(s.chunks, 0) as chunks
+  from documents.collection c
+  left join retrieval.collection_size s on s.tenant_id = $1 and s.collection_id = c.id
+  where c.tenant_id = $1 and c.id = any ($2::uuid[]) and ($3::text[] is null or c.slug = any ($3))
+    and ($4::text[] is null or c.language = any ($4))
+), frequency as (
+  select dimension, sum(chunks)::bigint as chunks from retrieval.term
+  where tenant_id = $1 and dimension = any ($5::int[]) and collection_id in (select id from searched) group by dimension
+)
+select now() as moment, set_config('hnsw.ef_search', $6, true),
+  array(select id from searched order by id) as ids, array(select slug from searched order by id) as slugs,
+  array(select language from searched order by id) as languages, (select coalesce(sum(chunks), 0)::bigint from searched) as chunks,
+  array(select dimension from frequency order by dimension) as dimensions,
+  array(select chunks from frequency order by dimension) as frequencies,
+  p.state as placement, p.indexed_models
+from (values (1)) one left join retrieval.placement p on p.tenant_id = $1
 
 -- name: term_statistics
--- In how many chunks of these collections each term occurs, and how many chunks they hold.
+-- In how many chunks of these collections each term occurs.
 select dimension, sum(chunks)::bigint as chunks from retrieval.term
 where tenant_id = $1 and collection_id = any ($2::uuid[]) and dimension = any ($3::int[]) group by dimension
-union all
-select -1, coalesce(sum(chunks), 0)::bigint from retrieval.collection_size where tenant_id = $1 and collection_id = any ($2::uuid[])
 
--- name: search
--- The best chunks by the weighted sum of both scores, over the union of each ranking's candidates.
+-- name: exact_search
+-- The best chunks by the weighted sum of both scores, over every chunk that is a candidate. Nothing here can use an index
+-- that only approximates: no ORDER BY is on a distance alone. A chunk embedded with another model is found by its words.
 -- {filters} is replaced by conditions made of fixed text and bound parameters.
-with semantic as (
-  select id from documents.chunk
-  where $5::halfvec is not null and tenant_id = $1 and collection_id = any ($2::uuid[]) and embedding_model = $4
-    and effective_from <= $3 and effective_to > $3 {filters}
-  order by dense <=> $5 limit $8
-), lexical as (
-  select id from documents.chunk
-  where $6::sparsevec is not null and tenant_id = $1 and collection_id = any ($2::uuid[]) and embedding_model = $4
-    and effective_from <= $3 and effective_to > $3 {filters}
-  order by sparse <#> $6 limit $8
-), scored as (
-  select id, coalesce(1 - (dense <=> $5), 0) as cosine, coalesce(-(sparse <#> $6), 0) as bm25
-  from documents.chunk
-  where tenant_id = $1 and id in (select id from semantic union select id from lexical)
-), best as (
-  select id, cosine, bm25, cosine + $7 * bm25 as score from scored
+with best as (
+  select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
+    cosine + $7 * bm25 as score
+  from (
+    select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
+      coalesce(-(sparse <#> $6), 0) as bm25
+    from documents.chunk
+    where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
+      and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3
+      and ($6::sparsevec is not null or embedding_model = $4) {filters}
+  ) scored
   where $5::halfvec is not null or bm25 > 0
-  order by score desc, id limit $9
+  order by cosine + $7 * bm25 desc, id limit $8
 )
-select c.id, c.text, c.metadata, c.source_type, c.collection_id, c.sha256, c.document_id, d.doc_id, d.title, v.number as version,
-  b.cosine, b.bm25, b.score
+select b.*, d.doc_id, d.title, v.number as version
 from best b
-join documents.chunk c on c.tenant_id = $1 and c.id = b.id
-join documents.document d on d.tenant_id = $1 and d.id = c.document_id
-join documents.version v on v.tenant_id = $1 and v.id = c.version_id
+join documents.document d on d.tenant_id = $1 and d.id = b.document_id
+join documents.version v on v.tenant_id = $1 and v.id = b.version_id
 order by b.score desc, b.id
+
+-- name: indexed_search
+-- The same over the nearest $9 chunks of each ranking, from the HNSW indexes of the tenant's own partition, and over what is
+-- still or already in the shared one. `filled` says whether the indexes yielded as many as asked: only then is the list good.
+-- {filters} as above; {dimensions} is replaced by the length of the model's vectors.
+with semantic as materialized (
+  select id, placement from documents.chunk
+  where $5::halfvec is not null and tenant_id = $1 and placement = $1 and embedding_model = $4
+    and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3 {filters}
+  order by dense::halfvec({dimensions}) <=> $5::halfvec({dimensions}) limit $9
+), lexical as materialized (
+  select id, placement from documents.chunk
+  where $6::sparsevec is not null and tenant_id = $1 and placement = $1
+    and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3 {filters}
+  order by sparse <#> $6 limit $9
+), elsewhere as (
+  select id, placement from documents.chunk
+  where tenant_id = $1 and placement = '00000000-0000-0000-0000-000000000000'
+    and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3 {filters}
+), scored as (
+  select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
+    coalesce(-(sparse <#> $6), 0) as bm25
+  from documents.chunk
+  where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
+    and (placement, id) in (select placement, id from semantic union select placement, id from lexical
+      union select placement, id from elsewhere)
+), best as (
+  select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
+    cosine + $7 * bm25 as score
+  from scored
+  where $5::halfvec is not null or bm25 > 0
+  order by cosine + $7 * bm25 desc, id limit $8
+)
+select b.*, d.doc_id, d.title, v.number as version,
+  ($5::halfvec is null or (select count(*) from semantic) = $9) and ($6::sparsevec is null or (select count(*) from lexical) = $9) as filled
+from best b
+join documents.document d on d.tenant_id = $1 and d.id = b.document_id
+join documents.version v on v.tenant_id = $1 and v.id = b.version_id
+order by b.score desc, b.id
+
+-- name: ranks
+-- Where chunks stand in each ranking of all that the caller may see, with their term weights.
+select id, semantic_rank, lexical_rank, sparse from (
+  select id, sparse, rank() over (order by case when embedding_model = $4 then dense <=> $5 end) as semantic_rank,
+    rank() over (order by sparse <#> $6) as lexical_rank
+  from documents.chunk
+  where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
+    and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3 {filters}
+) ranked
+where id = any ($7::uuid[])

@@ -1,4 +1,4 @@
-"""Documents, their versions and chunks, and the term statistics of lexical retrieval."""
+"""Documents, their versions and chunks."""
 
 from alembic import op
 
@@ -6,7 +6,6 @@ revision = "0003"
 down_revision = "0002"
 
 STATEMENTS = (
-    "create schema retrieval",
     """
     create table documents.document (
       tenant_id uuid not null,
@@ -110,55 +109,49 @@ STATEMENTS = (
     $$
     """,
     # The validity of its version stands again on each chunk, so that one scan of one table decides what is a candidate.
+    # Partitioned by placement and not by tenant: a default partition would have to be locked and scanned whenever a tenant
+    # gets one of its own, and could not hold half of a tenant while the other half has moved.
     """
     create table documents.chunk (
       tenant_id uuid not null,
+      placement uuid not null default '00000000-0000-0000-0000-000000000000',
       id uuid not null,
       collection_id uuid not null,
       document_id uuid not null,
       version_id uuid not null,
+      effective_from timestamptz not null default 'infinity',
+      effective_to timestamptz not null default 'infinity',
+      created_at timestamptz not null default now(),
       ordinal integer not null,
+      embedding_model text not null,
+      dense halfvec not null,
+      sparse sparsevec(1000000000) not null,
+      source_type text not null,
+      metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
       page_start integer,
       page_end integer,
       char_start integer,
       char_end integer,
       heading_path text[],
-      effective_from timestamptz not null default 'infinity',
-      effective_to timestamptz not null default 'infinity',
-      source_type text not null,
-      text text not null,
       sha256 bytea not null check (octet_length(sha256) = 32),
-      metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
-      embedding_model text not null,
-      dense halfvec not null,
-      sparse sparsevec(1000000000) not null,
-      created_at timestamptz not null default now(),
-      primary key (tenant_id, id),
-      unique (tenant_id, version_id, ordinal),
-      foreign key (tenant_id, version_id) references documents.version (tenant_id, id)
-    )
+      text text not null,
+      primary key (tenant_id, placement, id),
+      unique (tenant_id, placement, version_id, ordinal),
+      foreign key (tenant_id, version_id) references documents.version (tenant_id, id),
+      constraint placement_shared_or_own check (placement = tenant_id or placement = '00000000-0000-0000-0000-000000000000')
+    ) partition by list (placement)
     """,
-    # Scans read every vector of a tenant: inline they are read in page order, toasted each costs a look-up.
+    # A scan of a tenant reads all its rows: what scans compare stays in the row, and a text that would make it long goes out.
     "alter table documents.chunk alter column dense set storage plain",
     "alter table documents.chunk alter column sparse set storage main",
-    "alter table documents.chunk set (toast_tuple_target = 4080)",
-    # How many chunks of a collection contain a term; per collection, so that nobody's ranking depends on unread text.
+    "alter table documents.chunk alter column metadata set storage main",
+    "alter table documents.chunk alter column sha256 set storage plain",
+    "alter table documents.chunk alter column text set storage external",
+    # All that decides whether a chunk is a candidate is leakproof and in the index, so that no row is read in vain.
+    "create index chunk_in_force on documents.chunk (tenant_id, collection_id, effective_from, effective_to)",
     """
-    create table retrieval.term (
-      tenant_id uuid not null,
-      collection_id uuid not null,
-      dimension integer not null,
-      chunks bigint not null check (chunks >= 0),
-      primary key (tenant_id, collection_id, dimension)
-    )
-    """,
-    """
-    create table retrieval.collection_size (
-      tenant_id uuid not null,
-      collection_id uuid not null,
-      chunks bigint not null check (chunks >= 0),
-      primary key (tenant_id, collection_id)
-    )
+    create table documents.chunk_shared partition of documents.chunk for values in ('00000000-0000-0000-0000-000000000000')
+      with (toast_tuple_target = 2040)
     """,
 )
 

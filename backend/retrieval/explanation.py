@@ -1,0 +1,40 @@
+"""Says why retrieved chunks rank where they do."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from backend.database import Connection
+from backend.identity.caller import Caller
+from backend.retrieval import lexicon
+from backend.retrieval.models import Explanation, MatchedTerm
+from backend.retrieval.search import Question, Ranking, conditions_of, queries, scope_of
+
+
+async def explain(connection: Connection, caller: Caller, question: Question, ranking: Ranking) -> Mapping[UUID, Explanation]:
+    """Returns the explanation of each chunk found; compares all chunks that the search covers, whatever its plan was."""
+    conditions = conditions_of(question.request, first_parameter=8)
+    statement = queries.ranks.replace("{filters}", str(conditions))
+    scope = scope_of(caller, question, ranking.space)
+    ids = [hit.chunk_id for hit in ranking.hits]
+    rows = {row["id"]: row for row in await connection.fetch(statement, *scope, ids, *conditions.values)}
+    names = _names(question.request.query, ranking.space.languages)
+    asked = lexicon.query_terms(question.request.query)
+    explanations = {}
+    for hit in ranking.hits:
+        row = rows[hit.chunk_id]
+        matched = [
+            MatchedTerm(term=names[dimension], idf=weight / max(asked[dimension], 1))
+            for dimension, weight in sorted(ranking.space.idf.items(), key=lambda item: -item[1])
+            if dimension in set(row["sparse"].indices())
+        ]
+        explanations[hit.chunk_id] = Explanation(
+            cosine=hit.cosine, bm25=hit.bm25, matched_terms=matched, tier=ranking.space.tier, plan=ranking.plan,
+            semantic_rank=row["semantic_rank"] if question.dense is not None else None,
+            lexical_rank=row["lexical_rank"] if ranking.space.idf else None,
+        )  # fmt: skip
+    return explanations
+
+
+def _names(query: str, languages: set[str]) -> dict[int, str]:
+    """Returns the question's terms by dimension."""
+    return {lexicon.dimension(term): term for language in languages for term in lexicon.terms(query, language)}

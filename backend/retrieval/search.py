@@ -1,0 +1,203 @@
+"""Searches: what is covered for a caller, which plan finds it, and the chunks that are best.
+
+A small tenant's chunks share a partition and are all compared, which an index on their collections makes cheap. A large
+tenant has a partition of its own with HNSW indexes. Those find what is near but not what is rare: when a filter leaves them
+with less than was asked for, everything is compared after all, since going on in the graph restores rows, not recall.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from pgvector import HalfVector, SparseVector
+
+from backend.database import Connection, Queries
+from backend.errors import NotFound, Unavailable
+from backend.identity.caller import Caller
+from backend.retrieval import lexicon
+from backend.retrieval.embedding import Embedder, EmbedderUnavailable
+from backend.retrieval.filters import Conditions
+from backend.retrieval.fusion import LEXICAL_WEIGHT
+from backend.retrieval.models import Mode, RetrievalRequest
+
+queries = Queries.beside(__file__)
+
+CANDIDATES = 100  # of each index, before fusion
+EF_SEARCH = 400  # nodes that an HNSW search keeps in view; recall@10 of the sparse index needs more than the default 40
+CROSSOVER = 8_000  # chunks from which the indexes are faster than comparing all
+DEFAULT_LANGUAGE = "english"
+
+
+class Tier(StrEnum):
+    """Where a tenant's chunks are."""
+
+    SHARED = "shared"
+    PRIVATE = "private"
+
+
+class Plan(StrEnum):
+    """How a search was carried out; recorded with it."""
+
+    EXACT = "exact"
+    INDEXED = "hnsw"
+    EXACT_AFTER_INDEX = "exact-after-hnsw"  # the indexes ran out of chunks that pass the filters
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A retrieval request with its embedding, ready for the database."""
+
+    request: RetrievalRequest
+    moment: datetime | None
+    dense: HalfVector | None
+    embedding_model: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A retrieved chunk with its scores."""
+
+    chunk_id: UUID
+    document_id: UUID
+    doc_id: str
+    version: int
+    title: str | None
+    text: str
+    sha256: str
+    metadata: Mapping[str, Any]
+    source_type: str
+    collection: str
+    cosine: float
+    bm25: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a search covers for its caller; `idf` is the weight of each term of the question there, by dimension."""
+
+    collections: Mapping[UUID, str]
+    languages: set[str]
+    chunks: int
+    moment: datetime
+    tier: Tier
+    indexed: bool
+    idf: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The chunks found, best first, and how."""
+
+    hits: list[Hit]
+    space: Space
+    plan: Plan
+
+
+async def prepare(request: RetrievalRequest, embedder: Embedder) -> Question:
+    """Embeds the query, before any connection is taken; raises Unavailable when the embedder is away."""
+    dense = None
+    if request.mode is not Mode.LEXICAL:
+        try:
+            dense = HalfVector(await embedder.embed_query(request.query))
+        except EmbedderUnavailable as error:
+            raise Unavailable(reason="embedder") from error
+    return Question(request, request.as_of, dense, embedder.model, embedder.dimensions)
+
+
+async def search(connection: Connection, caller: Caller, question: Question) -> Ranking:
+    """Returns the best chunks for the caller; raises NotFound for a collection that it may not read."""
+    space = await survey(connection, caller, question)
+    if not space.collections or (question.dense is None and not space.idf):
+        return Ranking([], space, Plan.EXACT)
+    plan = Plan.EXACT
+    if space.indexed and space.chunks > CROSSOVER:
+        statement, values = _statement(queries.indexed_search, 10, question)
+        limits = (question.request.k, max(CANDIDATES, question.request.k))
+        rows = await connection.fetch(statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, *limits, *values)
+        if rows and rows[0]["filled"]:
+            return Ranking([_hit(row, space) for row in rows], space, Plan.INDEXED)
+        plan = Plan.EXACT_AFTER_INDEX
+    statement, values = _statement(queries.exact_search, 9, question)
+    rows = await connection.fetch(
+        statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, question.request.k, *values
+    )
+    return Ranking([_hit(row, space) for row in rows], space, plan)
+
+
+async def survey(connection: Connection, caller: Caller, question: Question) -> Space:
+    """Returns what a search covers; raises NotFound for a collection that the caller may not read."""
+    request = question.request
+    lexical = request.mode is not Mode.SEMANTIC
+    wanted = list(lexicon.query_terms(request.query, DEFAULT_LANGUAGE)) if lexical else []
+    row = await connection.fetchrow(
+        queries.space, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted, str(EF_SEARCH)
+    )
+    assert row is not None
+    for slug in request.collections or ():
+        # With a language asked for as well, a collection in another one is left out like a missing one.
+        if slug not in row["slugs"] and request.languages is None:
+            raise NotFound(f"There is no collection {slug!r} that you may read.", reason="collection:unknown")
+    idf: dict[int, float] = {}
+    if lexical:
+        frequencies = dict(zip(row["dimensions"], row["frequencies"], strict=True))
+        idf = await _idf(connection, caller, request.query, row, frequencies)
+    private = row["placement"] == "private"
+    return Space(
+        collections=dict(zip(row["ids"], row["slugs"], strict=True)), languages=set(row["languages"]),
+        chunks=row["chunks"], moment=question.moment or row["moment"], tier=Tier.PRIVATE if row["placement"] else Tier.SHARED,
+        indexed=private and (question.dense is None or question.embedding_model in row["indexed_models"]), idf=idf,
+    )  # fmt: skip
+
+
+async def _idf(
+    connection: Connection, caller: Caller, query: str, space: asyncpg.Record, frequencies: dict[int, int]
+) -> dict[int, float]:
+    """Returns the IDF of the question's terms as each language of the searched collections stems them."""
+    languages = sorted(set(space["languages"]))
+    stems = {language: lexicon.query_terms(query, language) for language in languages}
+    missing = set().union(*stems.values()) - set(lexicon.query_terms(query, DEFAULT_LANGUAGE))
+    if missing:
+        rows = await connection.fetch(queries.term_statistics, caller.tenant_id, space["ids"], list(missing))
+        frequencies |= {row["dimension"]: row["chunks"] for row in rows}
+    weights: dict[int, float] = {}
+    for language in languages:
+        weights |= lexicon.query_vector(query, frequencies, space["chunks"], language)
+    return weights
+
+
+def scope_of(caller: Caller, question: Question, space: Space) -> tuple[object, ...]:
+    """Returns the first six parameters of every search statement: who, where, when, and both vectors."""
+    sparse = SparseVector(dict(space.idf), lexicon.DIMENSIONS) if space.idf else None
+    return (caller.tenant_id, list(space.collections), space.moment, question.embedding_model, question.dense, sparse)
+
+
+def _statement(template: str, first_parameter: int, question: Question) -> tuple[str, list[Any]]:
+    conditions = conditions_of(question.request, first_parameter)
+    statement = template.replace("{filters}", str(conditions)).replace("{dimensions}", str(int(question.dimensions)))
+    return statement, conditions.values
+
+
+def conditions_of(request: RetrievalRequest, first_parameter: int) -> Conditions:
+    """Returns what the request narrows the search to, beyond collections and moment."""
+    conditions = Conditions(first_parameter)
+    if request.source_types is not None:
+        conditions.source_types(request.source_types)
+    if request.effective_from is not None:
+        conditions.in_force_since(request.effective_from)
+    conditions.metadata(request.filters)
+    return conditions
+
+
+def _hit(row: asyncpg.Record, space: Space) -> Hit:
+    return Hit(
+        chunk_id=row["id"], document_id=row["document_id"], doc_id=row["doc_id"], version=row["version"],
+        title=row["title"], text=row["text"], sha256=row["sha256"].hex(), metadata=row["metadata"],
+        source_type=row["source_type"], collection=space.collections[row["collection_id"]],
+        cosine=row["cosine"], bm25=row["bm25"], score=row["score"],
+    )  # fmt: skip

@@ -1,0 +1,226 @@
+"""Chunks by the million that behave like real ones: clustered vectors and Zipf-distributed words, copied in as binary.
+
+A chunk is about two topics. Its dense vector lies near theirs, its words come from theirs and from a common background, so
+that both rankings have neighbourhoods as real text has; independent random vectors would have none, and no index could
+find what does not exist.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+from uuid_utils.compat import uuid7
+
+from backend.retrieval import lexicon
+
+DIMENSIONS = 384
+TERMS = 60  # distinct terms of a chunk
+CHUNKS_PER_DOCUMENT = 50
+TOPICS = 400
+WORDS_PER_TOPIC = 300
+VOCABULARY = 50_000
+TEXT_BYTES = 600
+BLOCK = 20_000  # rows made at once
+SHARED = UUID(int=0)
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+COLUMNS = (
+    "tenant_id", "placement", "id", "collection_id", "document_id", "version_id", "effective_from", "effective_to",
+    "ordinal", "embedding_model", "dense", "sparse", "source_type", "metadata", "sha256", "text",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One collection of one tenant to be filled with `chunks` chunks."""
+
+    tenant_id: UUID
+    collection_id: UUID
+    chunks: int
+    placement: UUID = SHARED
+    documents: list[UUID] = field(default_factory=list)
+
+
+class Topics:
+    """What chunks and questions are made from; the same for the same seed."""
+
+    def __init__(self, model: str, seed: int = 7) -> None:
+        self.model = model
+        self.random = np.random.default_rng(seed)
+        self._words = [f"w{number}" for number in range(VOCABULARY)]
+        self._dimensions = np.array([lexicon.dimension(lexicon.terms(word)[0]) for word in self._words])
+        self._centres = _unit(self.random.standard_normal((TOPICS, DIMENSIONS)).astype(np.float32))
+        self._noise = self.random.standard_normal((64, DIMENSIONS)).astype(np.float32) / np.sqrt(DIMENSIONS)
+        zipf = 1 / (np.arange(VOCABULARY) + 2.7)
+        self._background = np.cumsum(zipf / zipf.sum())
+        self._of_topic = self.random.integers(0, VOCABULARY, (TOPICS, WORDS_PER_TOPIC))
+        within = 1 / (np.arange(WORDS_PER_TOPIC) + 5)
+        self._within = np.cumsum(within / within.sum())
+
+    def dense(self, first: Ints, second: Ints) -> Floats:
+        """Returns unit vectors (n, 384) near two topics each."""
+        noise = self.random.standard_normal((len(first), 64)).astype(np.float32) / 8
+        return _unit(self._centres[first] + 0.5 * self._centres[second] + noise @ self._noise * 1.2)
+
+    def words(self, first: Ints, second: Ints, counts: tuple[int, int, int]) -> Ints:
+        """Returns word numbers (n, sum of counts): from the first topic, the second, and the background."""
+        n = len(first)
+        one, two, common = counts
+        parts = [
+            self._of_topic[first[:, None], self._draw(self._within, (n, one))],
+            self._of_topic[second[:, None], self._draw(self._within, (n, two))],
+            self._draw(self._background, (n, common)),
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def question(self) -> tuple[str, Floats]:
+        """Returns a question's text and its vector."""
+        first, second = (self.random.integers(0, TOPICS, 1) for _ in range(2))
+        words = self.words(first, second, (5, 1, 4))[0]
+        return " ".join(self._words[number] for number in words), self.dense(first, second)[0]
+
+    def topics(self, n: int) -> tuple[Ints, Ints]:
+        """Returns two topics for each of n chunks."""
+        return self.random.integers(0, TOPICS, n), self.random.integers(0, TOPICS, n)
+
+    def term_dimensions(self, words: Ints) -> npt.NDArray[np.int32]:
+        """Returns each row's dimensions in ascending order, all different."""
+        dimensions = np.sort(self._dimensions[words].astype(np.int32), axis=1)
+        while (repeated := dimensions[:, 1:] <= dimensions[:, :-1]).any():
+            dimensions[:, 1:][repeated] += 1
+            dimensions.sort(axis=1)
+        return dimensions
+
+    def _draw(self, cumulated: npt.NDArray[np.float64], shape: tuple[int, int]) -> Ints:
+        return np.searchsorted(cumulated, self.random.random(shape)).clip(max=len(cumulated) - 1)
+
+
+async def load(connection: asyncpg.Connection, topics: Topics, corpora: list[Corpus]) -> None:
+    """Fills the collections, their rows interleaved at random as they are after years; needs a superuser."""
+    await connection.execute("set session_replication_role = replica; set synchronous_commit = off")
+    for corpus in corpora:
+        corpus.documents.extend(uuid7() for _ in range(-(-corpus.chunks // CHUNKS_PER_DOCUMENT)))
+        await _add_documents(connection, corpus)
+    owners = np.repeat(np.arange(len(corpora)), [corpus.chunks for corpus in corpora])
+    ordinals = np.concatenate([np.arange(corpus.chunks) for corpus in corpora])
+    order = topics.random.permutation(len(owners))
+    counts: list[dict[int, int]] = [{} for _ in corpora]
+    await connection.copy_to_table(
+        "chunk", schema_name="documents", columns=COLUMNS, format="binary",
+        source=_blocks(topics, corpora, owners[order], ordinals[order], counts),
+    )  # fmt: skip
+    for corpus, terms in zip(corpora, counts, strict=True):
+        await _count(connection, corpus, terms)
+    await connection.execute("set session_replication_role = origin")
+    await connection.execute("vacuum analyze documents.chunk, documents.version, documents.document, retrieval.term")
+
+
+async def _add_documents(connection: asyncpg.Connection, corpus: Corpus) -> None:
+    documents = [(corpus.tenant_id, d, corpus.collection_id, f"doc-{n}", "policy", SHARED) for n, d in enumerate(corpus.documents)]
+    await connection.copy_records_to_table(
+        "document", schema_name="documents", records=documents,
+        columns=["tenant_id", "id", "collection_id", "doc_id", "source_type", "created_by"],
+    )  # fmt: skip
+    await connection.execute(
+        """
+        insert into documents.version (tenant_id, id, collection_id, document_id, number, status, effective_from, content_sha256, created_by)
+        select tenant_id, id, collection_id, id, 1, 'approved', '2020-01-01', sha256(''), created_by
+        from documents.document where tenant_id = $1 and collection_id = $2
+        """,
+        corpus.tenant_id, corpus.collection_id,
+    )  # fmt: skip
+
+
+async def _blocks(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, counts: list[dict[int, int]]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    for start in range(0, len(owners), BLOCK):
+        block = await asyncio.to_thread(
+            _block, topics, corpora, owners[start : start + BLOCK], ordinals[start : start + BLOCK], counts
+        )
+        yield block
+    yield b"\xff\xff"
+
+
+def _block(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, counts: list[dict[int, int]]) -> bytes:
+    n = len(owners)
+    first, second = topics.topics(n)
+    dense = topics.dense(first, second)
+    dimensions = topics.term_dimensions(topics.words(first, second, (25, 10, TERMS - 35)))
+    for owner in np.unique(owners):
+        known = counts[owner]
+        values, found = np.unique(dimensions[owners == owner], return_counts=True)
+        for value, count in zip(values.tolist(), found.tolist(), strict=True):
+            known[value] = known.get(value, 0) + count
+    repeats = topics.random.choice([1, 2, 3], (n, TERMS), p=[0.7, 0.2, 0.1])
+    length = topics.random.uniform(0.6, 1.4, (n, 1))
+    weights = repeats * 2.2 / (repeats + 1.2 * length)
+    metadata = [json.dumps({"number": int(r), "product": "abcd"[r % 4]}).ljust(40).encode() for r in topics.random.integers(0, 100, n)]
+    documents = [corpora[o].documents[ordinal // CHUNKS_PER_DOCUMENT].bytes for o, ordinal in zip(owners, ordinals, strict=True)]
+    text = (b"Synthetic text of a chunk. " * 40)[:TEXT_BYTES]
+    sparse = np.zeros(n, dtype=[("head", ">i4", 3), ("dimensions", ">i4", TERMS), ("weights", ">f4", TERMS)])
+    sparse["head"] = (lexicon.DIMENSIONS, TERMS, 0)
+    sparse["dimensions"], sparse["weights"] = dimensions, weights
+    halves = np.zeros(n, dtype=[("head", ">i2", 2), ("values", ">f2", DIMENSIONS)])
+    halves["head"], halves["values"] = (DIMENSIONS, 0), dense
+    values: list[tuple[str, int, object]] = [
+        ("S", 16, [corpora[o].tenant_id.bytes for o in owners]),
+        ("S", 16, [corpora[o].placement.bytes for o in owners]),
+        ("S", 16, [uuid7().bytes for _ in range(n)]),
+        ("S", 16, [corpora[o].collection_id.bytes for o in owners]),
+        ("S", 16, documents),
+        ("S", 16, documents),
+        (">i8", 8, np.full(n, 631_152_000_000_000)),  # 2020-01-01, in microseconds since 2000
+        (">i8", 8, np.full(n, 2**63 - 1)),  # infinity
+        (">i4", 4, ordinals % CHUNKS_PER_DOCUMENT),
+        ("S", len(topics.model.encode()), [topics.model.encode()] * n),
+        ("V", halves.dtype.itemsize, halves),
+        ("V", sparse.dtype.itemsize, sparse),
+        ("S", 6, [b"policy"] * n),
+        ("S", 41, [b"\1" + m for m in metadata]),
+        ("S", 32, [bytes(32)] * n),
+        ("S", TEXT_BYTES, [text] * n),
+    ]
+    return _rows(n, values)
+
+
+def _rows(n: int, values: list[tuple[str, int, object]]) -> bytes:
+    """Lays fields of fixed length out as rows of the binary COPY format."""
+    layout: list[tuple[str, str]] = [("fields", ">i2")]
+    for index, (_, size, _) in enumerate(values):
+        layout += [(f"length{index}", ">i4"), (f"value{index}", f"V{size}")]
+    rows = np.zeros(n, dtype=layout)
+    rows["fields"] = len(values)
+    for index, (kind, size, content) in enumerate(values):
+        rows[f"length{index}"] = size
+        typed = content if isinstance(content, np.ndarray) else np.array(content, dtype=f"V{size}")
+        rows[f"value{index}"] = (typed.astype(kind) if kind.startswith(">") else typed).view(f"V{size}").reshape(n)
+    return rows.tobytes()
+
+
+async def _count(connection: asyncpg.Connection, corpus: Corpus, terms: dict[int, int]) -> None:
+    await connection.execute(
+        "insert into retrieval.collection_size values ($1, $2, $3)", corpus.tenant_id, corpus.collection_id, corpus.chunks
+    )
+    await connection.copy_records_to_table(
+        "term", schema_name="retrieval", columns=["tenant_id", "collection_id", "dimension", "chunks"],
+        records=[(corpus.tenant_id, corpus.collection_id, dimension, count) for dimension, count in terms.items()],
+    )  # fmt: skip
+
+
+def _unit(vectors: Floats) -> Floats:
+    unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def spread(total: int, parts: int, random: np.random.Generator) -> Iterator[int]:
+    """Yields `parts` sizes that sum to about `total`, a few large and many small, as tenants are."""
+    shares = random.pareto(1.2, parts) + 0.2
+    for share in shares / shares.sum():
+        yield max(1, round(float(share) * total))
