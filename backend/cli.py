@@ -106,6 +106,25 @@ def migrate() -> None:
 
 
 @app.command()
+def sealer() -> None:
+    """Seal audit events and sign checkpoints; several may run, one of them leads.
+
+    Example: AFFIDAVIT_SEALER_DATABASE_URL=… AFFIDAVIT_CHECKPOINT_KEY="$(cat key.pem)" affidavit sealer
+    """
+    from backend import logging  # noqa: PLC0415
+    from backend.audit import sealing  # noqa: PLC0415
+
+    settings = Settings()
+    logging.configure(settings.log_level)
+    try:
+        asyncio.run(sealing.run(settings))
+    except sealing.SealerNotConfigured as error:
+        raise _fail(str(error)) from None
+    except KeyboardInterrupt:
+        return
+
+
+@app.command()
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check role, row-level security, policies, versions and keys; exit 1 if anything is wrong.
 

@@ -18,21 +18,27 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _NAMED_QUERY = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
-# What a database that is away, starting, stopping or full looks like to its client.
+# What a database that is away, starting, stopping, full, overloaded, a standby or not migrated looks like to its client.
 UNREACHABLE = (
     OSError,
     TimeoutError,
     asyncio.IncompleteReadError,
     asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.QueryCanceledError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.InvalidPasswordError,
     asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
 )
 
 
@@ -61,7 +67,10 @@ def _dump_json(value: object) -> str:
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    await pgvector.asyncpg.register_vector(connection)
+    try:
+        await pgvector.asyncpg.register_vector(connection)
+    except ValueError as error:  # infra/roles.sql has not been run yet
+        raise asyncpg.InterfaceError("the database has no extension vector") from error
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, encoder=_dump_json, decoder=orjson.loads, schema="pg_catalog")
 
@@ -91,7 +100,25 @@ async def transaction(pool: Pool, *, timeout: float) -> AsyncIterator[Connection
     Raises Unavailable when the database cannot be reached within `timeout` seconds, goes away, or cannot commit.
     """
     try:
-        async with pool.acquire(timeout=timeout) as connection, connection.transaction():
-            yield connection
+        async with pool.acquire(timeout=timeout) as connection:
+            opened = connection.transaction()
+            async with asyncio.timeout(timeout):  # a server that hangs keeps its connections open
+                await opened.start()
+            try:
+                yield connection
+            except BaseException:
+                await opened.rollback()
+                raise
+            await _commit(opened)
     except UNREACHABLE as error:
         raise Unavailable(reason=f"database:{type(error).__name__}") from error
+
+
+async def _commit(opened: asyncpg.transaction.Transaction) -> None:
+    try:
+        await opened.commit()
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        detail = "The database went away while it committed; whether anything was changed is not known."
+        raise Unavailable(detail, reason=f"commit:{type(error).__name__}") from error
+    except asyncpg.PostgresError as error:
+        raise Unavailable(reason=f"commit:{type(error).__name__}") from error

@@ -38,7 +38,10 @@ class Settings(BaseSettings):
     )
     database_pool_size: int = Field(default=10, ge=1, le=200, description="Connections per process.")
     database_timeout: float = Field(
-        default=3.0, gt=0, le=30, description="Seconds to wait for a connection before answering 503."
+        default=2.0,
+        gt=0,
+        le=30,
+        description="Seconds to wait for a connection, and for its first answer, before a 503.",
     )
 
     context_key: Key | None = Field(
@@ -56,6 +59,26 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field(default="affidavit", description="The `iss` of access tokens.")
     jwt_audience: str = Field(default="affidavit", description="The `aud` of access tokens.")
     refresh_token_days: int = Field(default=14, ge=1, le=90, description="Lifetime of a refresh token family.")
+
+    checkpoint_key: SecretStr | None = Field(
+        default=None, description="PEM of the Ed25519 private key that signs audit checkpoints; only the sealer needs it."
+    )
+    checkpoint_public_key: str | None = Field(
+        default=None, description="The verifier-key line of the checkpoint key, shown to reviewers."
+    )
+    checkpoint_key_name: str = Field(
+        default="affidavit", pattern=r"^[^\s+]+$", description="Name of the checkpoint key, usually the service's domain."
+    )
+    checkpoint_folder: Path | None = Field(
+        default=None, description="Folder outside the database to which checkpoints are appended."
+    )
+    checkpoint_bucket: str | None = Field(
+        default=None, description="S3-compatible bucket with object lock to which checkpoints are written."
+    )
+    checkpoint_bucket_url: str | None = Field(default=None, description="Endpoint of the bucket; unset means AWS.")
+    checkpoint_retention_days: int = Field(
+        default=365, ge=1, le=3650, description="Days for which a checkpoint in the bucket cannot be deleted."
+    )
 
     embeddings_url: str | None = Field(
         default=None, description="An OpenAI-compatible /v1 base URL; unset means the built-in MiniLM."

@@ -31,6 +31,7 @@ class Action(StrEnum):
     ACCESS_DENIED = "access:denied"
     AUDIT_READ = "audit:read"
     AUDIT_REVEALED = "audit:revealed"
+    AUDIT_VERIFIED = "audit:verified"
 
 
 class Outcome(StrEnum):

@@ -31,6 +31,37 @@ class EventPage(ApiModel):
     next_cursor: str | None = Field(description="Pass as `cursor` for the next page; null at the end.")
 
 
+class SignedCheckpoint(ApiModel):
+    """What the tenant's log commits to."""
+
+    checkpoint: str = Field(description="C2SP signed note: origin, size, root, time, and an Ed25519 signature.")
+    size: int = Field(description="Number of sealed events.")
+    public_key: str | None = Field(description="The verifier key: name, key id and public key.")
+
+
+class InclusionProof(ApiModel):
+    """Proves that an event is in the log that a checkpoint commits to (RFC 6962, section 2.1.1)."""
+
+    event_id: UUID
+    leaf_index: int
+    leaf_hash: str = Field(description="Hex SHA-256 of a zero byte and the envelope's UTF-8 text.")
+    tree_size: int
+    proof: list[str] = Field(description="Hex hashes from the leaf's sibling up to the root.")
+    envelope: str = Field(description="The sealed text, byte for byte.")
+    checkpoint: str
+    public_key: str | None
+
+
+class ConsistencyProof(ApiModel):
+    """Proves that the log of one size is a prefix of the log of another (RFC 6962, section 2.1.2)."""
+
+    first: int
+    second: int
+    proof: list[str]
+    first_checkpoint: str | None = Field(description="A signed checkpoint of the first size, if one was signed.")
+    second_checkpoint: str | None
+
+
 class Reader(ApiModel):
     """One time that somebody was shown a document."""
 

@@ -68,17 +68,16 @@ class PayloadVault:
             return known
         row = await connection.fetchrow(queries.data_key, *scope)
         if row is None:
-            # Not remembered yet: if this transaction is rolled back, the key never existed.
             key_id, key = uuid7(), AESGCM.generate_key(256)
             await connection.execute(
                 queries.add_data_key, tenant_id, key_id, subject_id, month, self._wrap(key_id, key)
             )
             row = await connection.fetchrow(queries.data_key, *scope)
-            if row is not None and row["id"] == key_id:
-                return DataKey(key_id, key)
         assert row is not None
         data_key = DataKey(row["id"], self._unwrap(row["id"], row["wrapped"]))
-        self._remember(scope, data_key)
+        # A key of this very transaction will never have existed if that is rolled back.
+        if row["committed"]:
+            self._remember(scope, data_key)
         return data_key
 
     def encrypt(self, data_key: DataKey, event_id: UUID, name: str, text: str) -> SealedPayload:

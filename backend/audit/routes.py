@@ -6,9 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from backend.audit import service
+from backend.audit import proofs, service
 from backend.audit.events import Action, Outcome
-from backend.audit.models import EventPage, EventView, ReaderPage
+from backend.audit.models import (
+    ConsistencyProof,
+    EventPage,
+    EventView,
+    InclusionProof,
+    ReaderPage,
+    SignedCheckpoint,
+)
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.errors import InvalidInput
@@ -16,6 +23,7 @@ from backend.identity.caller import Caller
 from backend.identity.guard import Requires
 from backend.identity.permissions import Permission
 from backend.schema import ApiModel, Moment, Text
+from backend.settings import Settings
 from backend.tenancy import Tenancy
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -45,6 +53,10 @@ class EventQuery(ApiModel):
 
 def _tenancy(request: Request) -> Tenancy:
     return cast("Tenancy", request.app.state.tenancy)
+
+
+def _public_key(request: Request) -> str | None:
+    return cast("Settings", request.app.state.settings).checkpoint_public_key
 
 
 def _recorder(request: Request) -> Recorder:
@@ -83,6 +95,32 @@ async def get_event(
         return await service.get_event(
             connection, caller, _recorder(request), vault, event_id, reason if reveal else None
         )
+
+
+@router.get("/events/{event_id}/proof", summary="Prove that an event is in the sealed log")
+async def prove_event(request: Request, event_id: UUID, caller: Reviewer) -> InclusionProof:
+    """Returns the inclusion proof of an event and the signed checkpoint it leads to. Events are sealed within a second."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await proofs.inclusion(connection, caller, _recorder(request), event_id, _public_key(request))
+
+
+@router.get("/checkpoint", summary="The newest signed checkpoint")
+async def get_checkpoint(request: Request, caller: Reviewer) -> SignedCheckpoint:
+    """Returns what the tenant's log commits to. Keep it: a later log must be consistent with it."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await proofs.checkpoint(connection, caller, _recorder(request), _public_key(request))
+
+
+@router.get("/consistency", summary="Prove that the log has only grown")
+async def prove_consistency(
+    request: Request,
+    caller: Reviewer,
+    first: Annotated[int, Query(alias="from", ge=1, le=2**53, description="A size of the log, from a checkpoint.")],
+    second: Annotated[int | None, Query(alias="to", ge=1, le=2**53, description="A later size; unset means now.")] = None,
+) -> ConsistencyProof:
+    """Returns the proof that the log of one size is a prefix of the log of another."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await proofs.consistency(connection, caller, _recorder(request), first, second)
 
 
 @router.get("/documents/{doc_id:path}/readers", summary="Who was shown a document")

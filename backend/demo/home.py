@@ -6,8 +6,11 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from backend.audit.notes import SigningKey
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.identity.tokens import generate_private_key_pem
+
+CHECKPOINT_KEY_NAME = "affidavit-demo"
 
 
 class DemoHome:
@@ -24,6 +27,7 @@ class DemoHome:
             passwords = Passwords.generate()
             made = {name: secrets.token_urlsafe(48) for name in ("context_key", "payload_key")}
             made["jwt_private_key"] = generate_private_key_pem()
+            made["checkpoint_key"] = SigningKey.generate(CHECKPOINT_KEY_NAME).pem().decode()
             made |= {
                 f"{role}_password": getattr(passwords, role) for role in ("superuser", "owner", "runtime", "sealer")
             }
@@ -36,6 +40,13 @@ class DemoHome:
         known = self.secrets()
         passwords = Passwords(*(known[f"{role}_password"] for role in ("superuser", "owner", "runtime", "sealer")))
         return EmbeddedPostgres(self.folder / "postgres", passwords)
+
+    def checkpoint_public_key(self) -> str:
+        """Returns the line that verifies checkpoints, and keeps it in `checkpoint-key.pub`."""
+        key = SigningKey.load(CHECKPOINT_KEY_NAME, self.secrets()["checkpoint_key"].encode())
+        line = str(key.verifier_key)
+        (self.folder / "checkpoint-key.pub").write_text(f"{line}\n")
+        return line
 
     @property
     def credentials_path(self) -> Path:

@@ -8,8 +8,9 @@ import uvicorn
 from rich.console import Console
 
 from backend.app import create_app
+from backend.audit import sealing
 from backend.demo import seed
-from backend.demo.home import DemoHome, write_private
+from backend.demo.home import CHECKPOINT_KEY_NAME, DemoHome, write_private
 from backend.migration import migrate, store_context_key
 from backend.settings import Settings
 from backend.tenancy import ContextSigner
@@ -30,11 +31,14 @@ def run(settings: Settings, port: int) -> None:
         with console.status("Migrating"):
             migrate(postgres.urls()["owner_url"])
         asyncio.run(store_context_key(postgres.urls()["owner_url"], ContextSigner(known["context_key"])))
-        configured = settings.model_copy(
-            update=Settings(
-                runtime_database_url=postgres.urls()["runtime_url"], sealer_database_url=postgres.urls()["sealer_url"],
-                context_key=known["context_key"], payload_key=known["payload_key"], jwt_private_key=known["jwt_private_key"],
-            ).model_dump(include={"runtime_database_url", "sealer_database_url", "context_key", "payload_key", "jwt_private_key"})
+        configured = Settings(
+            **settings.model_dump(exclude_unset=True) | {
+                "runtime_database_url": postgres.urls()["runtime_url"], "sealer_database_url": postgres.urls()["sealer_url"],
+                "context_key": known["context_key"], "payload_key": known["payload_key"],
+                "jwt_private_key": known["jwt_private_key"], "checkpoint_key": known["checkpoint_key"],
+                "checkpoint_key_name": CHECKPOINT_KEY_NAME, "checkpoint_public_key": home.checkpoint_public_key(),
+                "checkpoint_folder": home.folder / "checkpoints",
+            }
         )  # fmt: skip
         asyncio.run(_serve(configured, home, postgres.urls()["owner_url"], port))
     finally:
@@ -50,11 +54,14 @@ async def _serve(settings: Settings, home: DemoHome, owner_url: str, port: int) 
     write_private(home.credentials_path, credentials)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
     serving = asyncio.create_task(server.serve())
+    sealer = asyncio.create_task(sealing.run(settings))
     while not server.started and not serving.done():
         await asyncio.sleep(0.05)
     if server.started:
         console.print(_greeting(credentials, home.credentials_path))
     await serving
+    sealer.cancel()
+    await asyncio.gather(sealer, return_exceptions=True)
 
 
 async def _fill(app: object, home: DemoHome, owner_url: str, port: int) -> None:

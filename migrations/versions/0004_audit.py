@@ -97,9 +97,73 @@ STATEMENTS = (
     "create trigger no_truncate before truncate on audit.event execute function audit.refuse_change()",
     "alter table audit.event enable always trigger no_change",
     "alter table audit.event enable always trigger no_truncate",
+    "create index event_by_transaction on audit.event (xid, id)",
     "create index event_by_actor on audit.event (tenant_id, principal_id, id)",
     "create index event_by_action on audit.event (tenant_id, action, id)",
     "create index event_by_request on audit.event (tenant_id, request_id)",
+    # Sealed logs (RFC 6962): one for each tenant, and one over the checkpoints of all. The right edge of each tree.
+    """
+    create table audit.log (
+      tenant_id uuid primary key,
+      size bigint not null check (size >= 0),
+      frontier bytea[] not null
+    )
+    """,
+    """
+    create table audit.leaf (
+      tenant_id uuid not null,
+      index bigint not null check (index >= 0),
+      event_id uuid not null,
+      hash bytea not null check (octet_length(hash) = 32),
+      primary key (tenant_id, index),
+      unique (tenant_id, event_id)
+    )
+    """,
+    # Roots of perfect subtrees above the leaves; with them a proof reads O(log n) rows.
+    """
+    create table audit.node (
+      tenant_id uuid not null,
+      level smallint not null check (level > 0),
+      position bigint not null,
+      hash bytea not null check (octet_length(hash) = 32),
+      primary key (tenant_id, level, position)
+    )
+    """,
+    """
+    create table audit.checkpoint (
+      tenant_id uuid not null,
+      id uuid not null,
+      size bigint not null,
+      note text not null,
+      signed_at timestamptz not null default now(),
+      primary key (tenant_id, id)
+    )
+    """,
+    "create index checkpoint_by_size on audit.checkpoint (tenant_id, size)",
+    # One row: who seals, and up to where. The epoch fences off a leader that was thought dead.
+    """
+    create table audit.sealer (
+      singleton boolean primary key default true check (singleton),
+      epoch bigint not null default 0,
+      holder text,
+      lease_until timestamptz not null default '-infinity',
+      last_xid xid8 not null default '0',
+      last_event uuid not null default '00000000-0000-0000-0000-000000000000',
+      sealed_at timestamptz
+    )
+    """,
+    "insert into audit.sealer default values",
+    *(
+        statement
+        for table in ("leaf", "node", "checkpoint")
+        for statement in (
+            f"create trigger no_change before update or delete on audit.{table}"
+            " for each row execute function audit.refuse_change()",
+            f"create trigger no_truncate before truncate on audit.{table} execute function audit.refuse_change()",
+            f"alter table audit.{table} enable always trigger no_change",
+            f"alter table audit.{table} enable always trigger no_truncate",
+        )
+    ),
     """
     select audit.create_partition((date_trunc('month', now()) + make_interval(months => n))::date)
     from generate_series(-1, 24) as n

@@ -1,0 +1,11 @@
+-- Who seals, and up to where.
+alter table audit.sealer enable row level security, force row level security;
+
+-- Sealers elect one of themselves.
+create policy elected on audit.sealer to affidavit_sealer using (true) with check (true);
+-- The service reads whether sealing goes on. The row names no tenant.
+create policy watched on audit.sealer for select to affidavit_runtime using (true);
+
+grant select, update (epoch, holder, lease_until, last_xid, last_event, sealed_at) on audit.sealer to affidavit_sealer;
+grant select (singleton, lease_until, sealed_at) on audit.sealer to affidavit_runtime;
+-- Not granted: insert, delete.
