@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.database import Connection, Queries
-from backend.errors import Forbidden, InvalidInput, ServiceError, Unauthenticated
+from backend.errors import Forbidden, InvalidInput, ServiceError, TooManyRequests, Unauthenticated
 from backend.identity import api_keys, on_behalf_of
 from backend.identity.limits import DAY, MINUTE, Limit, enforce
 from backend.identity.on_behalf_of import EndUser
@@ -95,19 +95,26 @@ class Resolver:
         own = Claims(request_id=origin.request_id, tenant_id=token.tenant_id, principal_id=token.subject)
         async with self.tenancy.transaction(own) as connection:
             row = await connection.fetchrow(queries.user_caller, token.tenant_id, token.subject, token.session_id)
-        if row is None:
-            raise Unauthenticated(reason="user:unknown")
-        if row["tenant_status"] != "active" or not row["live"]:
-            raise Unauthenticated(reason="tenant:suspended" if row["tenant_status"] != "active" else "user:disabled")
-        if not row["session_live"]:
-            raise Unauthenticated(reason="session:ended")
-        roles = tuple(row["roles"])
-        return Caller(
-            tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
-            name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
-            permissions=permissions_of(Role(role) for role in roles) & token.scope,
-            readable=frozenset(row["readable"]), writable=frozenset(row["writable"]), session_id=token.session_id,
-        )  # fmt: skip
+            if row is None:
+                raise Unauthenticated(reason="user:unknown")
+            if row["tenant_status"] != "active" or not row["live"]:
+                reason = "tenant:suspended" if row["tenant_status"] != "active" else "user:disabled"
+                raise Unauthenticated(reason=reason)
+            if not row["session_live"]:
+                raise Unauthenticated(reason="session:ended")
+            roles = tuple(row["roles"])
+            caller = Caller(
+                tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
+                name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
+                permissions=permissions_of(Role(role) for role in roles) & token.scope,
+                readable=frozenset(row["readable"]), writable=frozenset(row["writable"]), session_id=token.session_id,
+            )  # fmt: skip
+            try:
+                await enforce(connection, _shared_limits(caller, row))
+            except TooManyRequests as error:
+                error.actor = caller
+                raise
+        return caller
 
     async def _resolve_key(self, credential: str, origin: Origin) -> Caller:
         try:
@@ -145,9 +152,9 @@ class Resolver:
         if row["allowed_networks"] and not _within(origin.source_address, row["allowed_networks"]):
             raise Unauthenticated(reason="key:network")
         end_user = self._end_user(origin.on_behalf_of, row["assertion_key"])
-        windows = ((MINUTE, row["requests_per_minute"]), (DAY, row["requests_per_day"]))
         subject = f"key:{key.principal_id}"
-        await enforce(connection, [Limit(subject, seconds, most) for seconds, most in windows if most is not None])
+        own = [Limit(subject, MINUTE, row["requests_per_minute"]), Limit(subject, DAY, row["requests_per_day"])]
+        await enforce(connection, [*own, *_shared_limits(key, row)])
         await connection.execute(queries.note_key_use)
         return replace(key, on_behalf_of=end_user)
 
@@ -160,6 +167,14 @@ class Resolver:
             return on_behalf_of.signed(named, assertion_key, audience=self.tokens.audience)
         except InvalidToken as error:
             raise Unauthenticated(reason=f"on_behalf_of:{error.reason}") from error
+
+
+def _shared_limits(caller: Caller, row: asyncpg.Record) -> list[Limit]:
+    """Returns the limits that the operator sets for a tenant and for each of its principals."""
+    return [
+        Limit(f"principal:{caller.principal_id}", MINUTE, row["principal_requests_per_minute"]),
+        Limit("tenant", MINUTE, row["tenant_requests_per_minute"]),
+    ]
 
 
 def _within(address: str | None, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:

@@ -12,7 +12,8 @@ select hash from identity.password where tenant_id = $1 and user_id = $2
 
 -- name: user_caller
 -- A user as a caller: status, roles, and the collections granted to it or to one of its roles.
-select t.slug as tenant_slug, t.status as tenant_status, u.username as name, u.status = 'active' as live, s.revoked_at is null
+select t.slug as tenant_slug, t.status as tenant_status, t.requests_per_minute as tenant_requests_per_minute,
+  t.principal_requests_per_minute, u.username as name, u.status = 'active' as live, s.revoked_at is null
     and s.expires_at > now() as session_live,
   array(select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2 order by role) as roles,
   array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'read' and (g.principal_id = $2
@@ -30,7 +31,8 @@ select tenant_id, key_id from identity.presented_key()
 
 -- name: key_caller
 -- An API key as a caller: whether it is live, what it may do and from where, and the collections granted to it.
-select t.slug as tenant_slug, t.status as tenant_status, k.name, k.permissions, k.allowed_networks, k.requests_per_minute,
+select t.slug as tenant_slug, t.status as tenant_status, t.requests_per_minute as tenant_requests_per_minute,
+  t.principal_requests_per_minute, k.name, k.permissions, k.allowed_networks, k.requests_per_minute,
   k.requests_per_day, k.assertion_key, k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) as live,
   array(select g.collection_id from identity.collection_grant g
     where g.tenant_id = $1 and g.principal_id = $2 and g.access = 'read') as readable,
@@ -44,9 +46,18 @@ where k.tenant_id = $1 and k.id = $2
 -- Keeps the time at which the calling key was last used.
 select identity.note_key_use()
 
--- name: count_request
--- Counts one request of a subject in the running window of so many seconds, and says when the window ends.
-select requests, retry_after from identity.count_request($1, $2)
+-- name: count_requests
+-- Counts one request of each subject in its running window of so many seconds, and says which limit is exceeded and until when.
+-- Counts may be lost in a crash of the server: waiting for the disk would make every request of a tenant wait for the one before.
+select l.subject, l.seconds, counted.retry_after
+from (select set_config('synchronous_commit', 'off', true)) as unhurried
+cross join unnest($1::text[], $2::integer[], $3::integer[]) as l (subject, seconds, most)
+cross join lateral identity.count_request(l.subject, l.seconds) as counted
+where counted.requests > l.most
+
+-- name: forgive_sign_in
+-- Takes a sign-in that succeeded out of the counts.
+select identity.forgive_sign_in($1)
 
 -- name: open_session
 -- A new session of the caller.

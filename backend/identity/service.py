@@ -8,8 +8,8 @@ from uuid_utils.compat import uuid7
 from backend.audit.events import Action, Event, Outcome
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
-from backend.errors import Unauthenticated
-from backend.identity import passwords, refresh_tokens
+from backend.errors import TooManyRequests, Unauthenticated
+from backend.identity import passwords, refresh_tokens, throttle
 from backend.identity.caller import Caller, Origin
 from backend.identity.models import Me, TenantSummary, TokenPair
 from backend.identity.permissions import Role, permissions_of
@@ -29,7 +29,7 @@ class SignIn:
     refresh_days: int
 
     async def with_password(self, tenant_slug: str, username: str, password: str, origin: Origin) -> TokenPair:
-        """Opens a session; raises Unauthenticated, after the same time whatever was wrong."""
+        """Opens a session; raises Unauthenticated, after the same time whatever was wrong, and TooManyRequests."""
         tenant_id, user_id, stored_hash, reason = await self._candidate(tenant_slug, username, origin)
         if stored_hash is None:
             correct = await passwords.verify_against_nothing_async(password)
@@ -39,7 +39,10 @@ class SignIn:
             reason = reason or "password:wrong"
             await self._record_failure(tenant_id, username, reason, origin)
             raise Unauthenticated(reason=reason, recorded=True)
-        return await self._open_session(tenant_id, user_id, origin)
+        pair = await self._open_session(tenant_id, user_id, origin)
+        async with self.tenancy.transaction(_platform(origin)) as connection:
+            await throttle.forgive_attempt(connection, tenant_slug, username, origin.source_address)
+        return pair
 
     async def with_refresh_token(self, presented: str, origin: Origin) -> TokenPair:
         """Exchanges a refresh token for the next pair; a token that comes twice ends its session for everyone."""
@@ -67,11 +70,21 @@ class SignIn:
     async def _candidate(
         self, tenant_slug: str, username: str, origin: Origin
     ) -> tuple[UUID, UUID | None, str | None, str | None]:
-        """Returns tenant, user, password hash and why signing in must fail; always with the same three queries."""
-        claims = Claims(request_id=origin.request_id, presented={"tenant": tenant_slug})
+        """Returns tenant, user, password hash and why signing in must fail; always with the same queries.
+
+        The attempt is counted as soon as this has committed.
+        """
+        claims = replace(_platform(origin), presented={"tenant": tenant_slug})
         async with self.tenancy.transaction(claims) as connection:
             tenant = await connection.fetchrow(queries.presented_tenant)
             tenant_id = tenant["id"] if tenant else PLATFORM_TENANT
+            try:
+                await throttle.count_attempt(connection, tenant_slug, username, origin.source_address)
+            except TooManyRequests as error:
+                error.actor = Caller.nobody(
+                    origin, tenant_id=tenant_id
+                )  # so that the tenant sees who is being attacked
+                raise
             claims = replace(claims, tenant_id=tenant_id, presented={"username": username})
             await self.tenancy.bind(connection, claims)
             user = await connection.fetchrow(queries.presented_user, tenant_id, username)
@@ -142,6 +155,10 @@ class SignIn:
         )
         async with self.tenancy.transaction(nobody.claims()) as connection:
             await self.recorder.record(connection, nobody, event)
+
+
+def _platform(origin: Origin) -> Claims:
+    return Claims(request_id=origin.request_id, tenant_id=PLATFORM_TENANT)
 
 
 async def describe(connection: Connection, caller: Caller) -> Me:

@@ -13,7 +13,11 @@ STATEMENTS = (
       slug text not null unique check (slug ~ '^[a-z0-9][a-z0-9-]{1,62}$'),
       name text not null,
       status text not null default 'active' check (status in ('active', 'suspended', 'deleting')),
-      created_at timestamptz not null default now()
+      created_at timestamptz not null default now(),
+      requests_per_minute integer check (requests_per_minute > 0),
+      principal_requests_per_minute integer check (principal_requests_per_minute > 0),
+      delete_after timestamptz,
+      check ((status = 'deleting') = (delete_after is not null))
     )
     """,
     # The HMAC key as its padded blocks (RFC 2104), so that core sha256() is enough to verify with.
@@ -127,9 +131,13 @@ STATEMENTS = (
     # Through functions, since tenants share an index on their slugs: a role that may select the column could ask the index,
     # by EXPLAIN ANALYZE, which slugs exist.
     """
-    create function tenancy.own_tenant() returns table (slug text, status text)
+    create function tenancy.own_tenant()
+    returns table (slug text, status text, requests_per_minute integer, principal_requests_per_minute integer)
     language sql stable security definer set search_path = pg_catalog, pg_temp
-    as $$ select t.slug, t.status from tenancy.tenant t where t.id = (select tenancy.tenant_id()) $$
+    as $$
+      select t.slug, t.status, t.requests_per_minute, t.principal_requests_per_minute
+      from tenancy.tenant t where t.id = (select tenancy.tenant_id())
+    $$
     """,
     """
     create function tenancy.presented_tenant() returns table (id uuid, status text)

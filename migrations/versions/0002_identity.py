@@ -184,6 +184,15 @@ STATEMENTS = (
       returning requests, ceil(extract(epoch from started_at) + $2 - extract(epoch from clock_timestamp()))::integer
     $$
     """,
+    # A sign-in that succeeds does not count. Only sign-ins are given back, so that nobody works off its own limit.
+    """
+    create function identity.forgive_sign_in(subjects text[]) returns void
+    language sql volatile security definer set search_path = pg_catalog, pg_temp
+    as $$
+      update identity.request_count set requests = greatest(requests - 1, 0)
+      where tenant_id = (select tenancy.tenant_id()) and subject = any ($1) and subject like 'sign\\_in:%'
+    $$
+    """,
     # Reading and writing a collection is granted to one principal (a user or a key) or to a role.
     """
     create table identity.collection_grant (
