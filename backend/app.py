@@ -21,9 +21,12 @@ from backend.audit.denials import record_denial
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.database import open_pool
+from backend.documents import collection_routes as collections
 from backend.documents import routes as documents
+from backend.documents import version_routes as versions
 from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
 from backend.identity import routes as identity
+from backend.identity import user_routes as users
 from backend.identity.caller import Resolver
 from backend.identity.guard import origin_of
 from backend.identity.service import SignIn
@@ -55,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
-    for routes in (health, identity, documents, retrieval, answers, audit):
+    for routes in (health, identity, users, documents, versions, collections, retrieval, answers, audit):
         app.include_router(routes.router)
     openapi.install(app)
     app.add_exception_handler(ServiceError, _service_error)

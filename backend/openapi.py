@@ -10,7 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.staticfiles import StaticFiles
 
 from backend.identity.guard import RequiredPermission, current_caller
@@ -91,11 +91,12 @@ def _schema(app: FastAPI) -> dict[str, Any]:
     schema["components"].setdefault("securitySchemes", {})["bearer"] = {
         "type": "http", "scheme": "bearer", "description": "An access token or an API key."
     }  # fmt: skip
-    for route in app.routes:
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
         for method in route.methods or ():
-            operation = schema["paths"][route.path_format][method.lower()]
+            operation = schema["paths"][context.path_format][method.lower()]
             if not needs_caller(route):
                 operation["responses"].pop("401", None)
                 operation["responses"].pop("403", None)

@@ -90,7 +90,8 @@ async def add(connection: Connection, tenant_id: UUID, rows: Sequence[ChunkRow],
             [SparseVector(dict(r.vectors.sparse), TERM_DIMENSIONS) for r in batch],
             [r.span.page_start for r in batch], [r.span.page_end for r in batch],
             [r.span.char_start for r in batch], [r.span.char_end for r in batch],
-            [None if r.span.heading_path is None else list(r.span.heading_path) for r in batch],
+            # In an object each, since the driver takes lists in a list for further dimensions.
+            [None if r.span.heading_path is None else {"path": list(r.span.heading_path)} for r in batch],
         )  # fmt: skip
 
 

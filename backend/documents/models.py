@@ -1,11 +1,13 @@
-"""Request and response bodies of ingestion."""
+"""Request and response bodies of ingestion, documents and their versions."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from backend.schema import ApiModel, JsonObject, Text
+from backend.identity.permissions import Role
+from backend.schema import ApiModel, JsonObject, Moment, Text
 
 DocId = Annotated[Text, Field(min_length=1, max_length=256, examples=["pol-001"])]
 SourceType = Annotated[Text, Field(min_length=1, max_length=64, examples=["policy"])]
@@ -50,3 +52,279 @@ class IngestedBatch(ApiModel):
 
     ingested: int
     ids: list[UUID]
+
+
+class Effective(ApiModel):
+    """When a version is to be in force."""
+
+    effective_from: Moment | None = Field(
+        default=None,
+        description="From when it is in force, also in the past or future; unset means from its approval.",
+        examples=["2026-04-01T00:00:00Z"],
+    )
+    effective_to: Moment | None = Field(
+        default=None, description="Until before when it is in force; unset means until a later version is."
+    )
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.effective_from and self.effective_to and self.effective_to <= self.effective_from:
+            message = "effective_to: must be after effective_from"
+            raise ValueError(message)
+        return self
+
+
+class NewVersionChunk(ApiModel):
+    """One chunk of a new version, and where it stands in the original."""
+
+    text: Annotated[Text, Field(min_length=1, examples=["An outgoing domestic wire costs $25."])]
+    page_start: int | None = Field(default=None, ge=1, le=1_000_000, description="Counted from 1.")
+    page_end: int | None = Field(default=None, ge=1, le=1_000_000)
+    char_start: int | None = Field(default=None, ge=0, le=2**31 - 1, description="Counted from 0.")
+    char_end: int | None = Field(default=None, ge=0, le=2**31 - 1, description="Exclusive.")
+    heading_path: Annotated[list[Annotated[Text, Field(max_length=500)]], Field(max_length=16)] | None = Field(
+        default=None, examples=[["Fees", "Wires"]]
+    )
+
+
+class NewVersion(Effective):
+    """A whole version of a document, which is new or known by its doc_id."""
+
+    doc_id: DocId
+    collection: CollectionSlug = "default"
+    source_type: SourceType
+    title: Annotated[Text, Field(min_length=1, max_length=500, examples=["Fee schedule 2026"])] | None = None
+    metadata: JsonObject = Field(
+        default_factory=dict,
+        description="What retrieval can filter by; the collection may require a schema.",
+        examples=[{"jurisdiction": "US", "product_line": "deposits", "language": "en", "owner": "deposits-team"}],
+    )
+    chunks: Annotated[list[NewVersionChunk], Field(min_length=1, description="The text in reading order.")]
+
+
+class SubmittedVersion(ApiModel):
+    """A stored version; `created` is false when the latest one has the same content."""
+
+    document_id: UUID
+    doc_id: str
+    collection: str
+    document_version: int
+    status: str = Field(description="`in_review` where approval is required, otherwise `approved`.")
+    content_sha256: str
+    created: bool
+
+
+class Decision(ApiModel):
+    """What one reviewer decided on a version, and on which content."""
+
+    approver_id: UUID
+    decision: Literal["approved", "rejected"]
+    comment: str | None
+    content_sha256: str
+    decided_at: datetime
+
+
+class VersionSummary(ApiModel):
+    """One version of a document."""
+
+    document_version: int
+    status: Literal["draft", "in_review", "approved", "superseded", "retired", "rejected"]
+    in_force: bool = Field(description="Whether retrieval uses it now.")
+    effective_from: datetime | None = Field(description="Null until it is approved.")
+    effective_to: datetime | None = Field(description="Exclusive; null while no end is known.")
+    planned_from: datetime | None = Field(description="What was asked for; null means from its approval.")
+    planned_to: datetime | None
+    content_sha256: str
+    metadata: dict[str, Any]
+    author_id: UUID = Field(description="Who answers for the text and cannot approve it; behind a key, its creator.")
+    created_by: UUID
+    created_at: datetime
+    approvals_needed: int
+    decisions: list[Decision]
+    reason: str | None = Field(description="Why it was rejected or retired.")
+
+
+class VersionChunk(ApiModel):
+    """One chunk of a version, and where it stands in the original."""
+
+    chunk_id: UUID
+    text: str
+    page_start: int | None
+    page_end: int | None
+    char_start: int | None
+    char_end: int | None
+    heading_path: list[str] | None
+
+
+class VersionView(VersionSummary):
+    """One version with its text."""
+
+    chunks: list[VersionChunk]
+
+
+class DocumentSummary(ApiModel):
+    """A document without its versions."""
+
+    id: UUID
+    doc_id: str
+    collection: str
+    source_type: str
+    title: str | None
+    created_at: datetime
+
+
+class DocumentView(DocumentSummary):
+    """A document and the versions that the caller may see, newest first."""
+
+    versions: list[VersionSummary]
+
+
+class DocumentPage(ApiModel):
+    """Documents, by id."""
+
+    documents: list[DocumentSummary]
+    next_cursor: UUID | None = Field(description="Pass as `cursor` for the next page; null at the end.")
+
+
+class Approval(ApiModel):
+    """The approval of a version in review."""
+
+    content_sha256: Annotated[Text, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="The content that was read; refused when the version holds other content."
+    )
+    comment: Annotated[Text, Field(max_length=2000)] | None = None
+
+
+class Rejection(ApiModel):
+    """The rejection of a version in review."""
+
+    reason: Annotated[Text, Field(min_length=3, max_length=2000, examples=["The fee in section 2 is out of date."])]
+
+
+class Retirement(ApiModel):
+    """The withdrawal of an approved version."""
+
+    reason: Annotated[Text, Field(min_length=3, max_length=2000, examples=["Withdrawn by the regulator."])]
+    effective_to: Moment | None = Field(default=None, description="When it ends, now or later; unset means now.")
+
+
+class DocumentDifference(ApiModel):
+    """Paragraphs that stand in both versions, or in one."""
+
+    change: Literal["same", "added", "removed", "changed"]
+    before: list[str]
+    after: list[str]
+
+
+class DocumentComparison(ApiModel):
+    """The differences of two versions, in reading order."""
+
+    doc_id: str
+    from_version: int
+    to_version: int
+    differences: list[DocumentDifference]
+
+
+class AffectedAnswer(ApiModel):
+    """An answer that cited a version, and who got it."""
+
+    event_id: UUID
+    time: datetime
+    principal_id: UUID | None
+    principal_name: str | None
+    request_id: str
+
+
+class Impact(ApiModel):
+    """The answers that cited a version, newest first."""
+
+    doc_id: str
+    document_version: int
+    since: datetime
+    answers: list[AffectedAnswer]
+    truncated: bool = Field(description="Whether there are more than are listed.")
+
+
+Language = Annotated[Text, Field(min_length=1, max_length=40, examples=["english"])]
+CollectionName = Annotated[Text, Field(min_length=1, max_length=200, examples=["Compliance guidance"])]
+Approvers = Annotated[int, Field(ge=1, le=9, description="How many people must approve a version.")]
+MetadataSchema = Annotated[
+    JsonObject,
+    Field(
+        description="JSON Schema (2020-12) that metadata must meet; without references.",
+        examples=[{"type": "object", "required": ["jurisdiction"], "properties": {"jurisdiction": {"enum": ["US", "CA"]}}}],
+    ),
+]
+
+
+class NewCollection(ApiModel):
+    """A collection to create."""
+
+    slug: Annotated[Text, Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$", examples=["compliance-guidance"])]
+    name: CollectionName
+    language: Language = Field(default="english", description="The language whose word stems lexical retrieval compares.")
+    approval_required: bool = False
+    approvers: Approvers = 1
+    metadata_schema: MetadataSchema | None = None
+
+
+class CollectionChange(ApiModel):
+    """What of a collection is to change; what is not named stays."""
+
+    name: CollectionName = ""
+    approval_required: bool = False
+    approvers: Approvers = 1
+    metadata_schema: MetadataSchema | None = None
+
+
+class CollectionView(ApiModel):
+    """A collection, and whether the caller may read and write it."""
+
+    id: UUID
+    slug: str
+    name: str
+    language: str
+    approval_required: bool
+    approvers: int
+    metadata_schema: dict[str, Any] | None
+    created_at: datetime
+    readable: bool
+    writable: bool
+
+
+class CollectionList(ApiModel):
+    """Collections, by slug."""
+
+    collections: list[CollectionView]
+
+
+class NewGrant(ApiModel):
+    """Access to a collection for one role, or for one principal: a user or a key."""
+
+    access: Literal["read", "write"]
+    role: Role | None = Field(default=None, examples=["analyst"])
+    principal_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.role is None) == (self.principal_id is None):
+            message = "name either a role or a principal_id"
+            raise ValueError(message)
+        return self
+
+
+class GrantView(ApiModel):
+    """Who may read or write a collection."""
+
+    id: UUID
+    access: str
+    role: str | None
+    principal_id: UUID | None
+    principal_name: str | None
+    created_at: datetime
+
+
+class GrantList(ApiModel):
+    """The grants of a collection, oldest first."""
+
+    grants: list[GrantView]

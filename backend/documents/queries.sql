@@ -65,7 +65,7 @@ select $1, coalesce((select p.tenant_id from retrieval.placement p where p.tenan
     '00000000-0000-0000-0000-000000000000'),
   n.id, v.collection_id, v.document_id, v.id, n.ordinal, v.effective_from, v.effective_to,
   n.source_type, n.text, n.sha256, n.metadata, $9, n.dense, n.sparse, n.page_start, n.page_end, n.char_start, n.char_end,
-  case when n.heading_path is not null then array(select jsonb_array_elements_text(n.heading_path)) end
+  case when n.heading_path is not null then array(select jsonb_array_elements_text(n.heading_path -> 'path')) end
 from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[], $10::halfvec[], $11::sparsevec[],
     $12::int[], $13::int[], $14::int[], $15::int[], $16::jsonb[])
   as n (id, version_id, ordinal, source_type, text, sha256, metadata, dense, sparse, page_start, page_end, char_start, char_end,
@@ -94,3 +94,130 @@ on conflict (tenant_id, collection_id, dimension) do update set chunks = term.ch
 insert into retrieval.collection_size (tenant_id, collection_id, chunks)
 select $1, n.collection_id, n.chunks from unnest($2::uuid[], $3::bigint[]) as n (collection_id, chunks) order by n.collection_id
 on conflict (tenant_id, collection_id) do update set chunks = collection_size.chunks + excluded.chunks
+
+-- name: lock_document
+-- Waits until nobody else changes the versions of this document.
+select pg_advisory_xact_lock(hashtextextended('document ' || $1::text || ' ' || $2::text, 0))
+
+-- name: document
+-- A document by id, with its collection.
+select d.id, d.doc_id, d.collection_id, c.slug as collection, d.source_type, d.title, d.created_at
+from documents.document d join documents.collection c on c.tenant_id = $1 and c.id = d.collection_id
+where d.tenant_id = $1 and d.id = $2
+
+-- name: list_documents
+-- A page of documents by id, which begins with the time of creation.
+select d.id, d.doc_id, c.slug as collection, d.source_type, d.title, d.created_at
+from documents.document d join documents.collection c on c.tenant_id = $1 and c.id = d.collection_id
+where d.tenant_id = $1 and d.id > $2 and ($3::text is null or c.slug = $3) and ($4::text is null or d.doc_id = $4)
+order by d.id limit $5
+
+-- name: versions
+-- All versions of a document that the caller may see, newest first. What has an end in the future is still what it was.
+select id, collection_id, number, status, takes_chunks, planned_from, planned_to,
+  nullif(effective_from, 'infinity') as effective_from, nullif(effective_to, 'infinity') as effective_to,
+  effective_from <= now() and effective_to > now() as in_force,
+  case when status in ('superseded', 'retired') and effective_to > now() then 'approved' else status end as shown_status,
+  content_sha256, metadata, reason, author_id, created_by, created_at, approvals_needed
+from documents.version where tenant_id = $1 and document_id = $2
+order by number desc
+
+-- name: decisions
+-- What was decided on versions, in order.
+select version_id, approver_id, decision, comment, content_sha256, decided_at
+from documents.approval where tenant_id = $1 and version_id = any ($2::uuid[]) order by decided_at, approver_id
+
+-- name: version_chunks
+-- The chunks of a version in order, as far as the caller may see them.
+select id, text, page_start, page_end, char_start, char_end, heading_path
+from documents.chunk where tenant_id = $1 and version_id = $2 order by ordinal
+
+-- name: add_version
+-- A version of known content. The author is a person: behind a key, its creator.
+insert into documents.version (tenant_id, id, collection_id, document_id, number, status, approvals_needed, planned_from, planned_to,
+  effective_from, effective_to, content_sha256, metadata, author_id, created_by)
+select $1, $2, c.id, $4, $5, $6, case when c.approval_required then c.approvers else 0 end, $7, $8,
+  coalesce($9, 'infinity'::timestamptz), coalesce($10, 'infinity'::timestamptz), $11, $12,
+  coalesce((select k.created_by from identity.api_key k where k.tenant_id = $1 and k.id = $13), $13), $13
+from documents.collection c where c.tenant_id = $1 and c.id = $3
+
+-- name: close_version
+-- Ends the adding of chunks.
+update documents.version set takes_chunks = false, status = $3, planned_from = $4, planned_to = $5 where tenant_id = $1 and id = $2
+
+-- name: stored_content_hash
+-- The hash of what a version really holds, from the texts themselves; null when it holds nothing.
+select sha256(string_agg(sha256(convert_to(text, 'UTF8')), ''::bytea order by ordinal))
+from documents.chunk where tenant_id = $1 and version_id = $2
+
+-- name: add_approval
+-- A reviewer's decision on the version's author and content as they are.
+insert into documents.approval (tenant_id, version_id, approver_id, collection_id, author_id, content_sha256, decision, comment)
+select $1, v.id, $3, v.collection_id, v.author_id, v.content_sha256, $4, $5 from documents.version v where v.tenant_id = $1 and v.id = $2
+
+-- name: set_validity
+-- Changes what a version is and when it is in force.
+update documents.version set status = $3, effective_from = $4, effective_to = coalesce($5, 'infinity'::timestamptz)
+where tenant_id = $1 and id = $2
+
+-- name: set_chunk_validity
+-- Repeats the validity of a version on its chunks.
+update documents.chunk c set effective_from = v.effective_from, effective_to = v.effective_to
+from documents.version v
+where v.tenant_id = $1 and v.id = $2 and c.tenant_id = $1 and c.version_id = $2
+
+-- name: reject_version
+-- Ends the review of a version.
+update documents.version set status = 'rejected', reason = $3 where tenant_id = $1 and id = $2
+
+-- name: retire_version
+-- Gives an approved version an end of its own.
+update documents.version set status = 'retired', planned_to = $3, reason = $4 where tenant_id = $1 and id = $2
+
+-- name: count_approvals
+-- How many approved a version.
+select count(*) from documents.approval where tenant_id = $1 and version_id = $2 and decision = 'approved'
+
+-- name: version_status
+-- What a version is now.
+select status from documents.version where tenant_id = $1 and id = $2
+
+-- name: list_collections
+-- The collections that the caller sees.
+select id, slug, name, language, approval_required, approvers, metadata_schema, created_at
+from documents.collection where tenant_id = $1 order by slug
+
+-- name: add_collection
+-- A new collection.
+insert into documents.collection (tenant_id, id, slug, name, language, approval_required, approvers, metadata_schema)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: change_collection
+-- What can change of a collection.
+update documents.collection set name = $3, approval_required = $4, approvers = $5, metadata_schema = $6 where tenant_id = $1 and id = $2
+
+-- name: is_principal
+-- Whether there is such a user or key, as far as the caller may see them.
+select exists (select from identity."user" where tenant_id = $1 and id = $2)
+  or exists (select from identity.api_key where tenant_id = $1 and id = $2)
+
+-- name: list_grants
+-- Who may read or write a collection; the name of a principal as far as the caller may see it.
+select g.id, g.role, g.principal_id, coalesce(u.username, k.name) as principal_name, g.access, g.created_at
+from identity.collection_grant g
+left join identity."user" u on u.tenant_id = $1 and u.id = g.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = g.principal_id
+where g.tenant_id = $1 and g.collection_id = $2 order by g.id
+
+-- name: add_grant
+-- Lets a principal or a role read or write a collection.
+insert into identity.collection_grant (tenant_id, id, collection_id, principal_id, role, access) values ($1, $2, $3, $4, $5, $6)
+
+-- name: end_grant
+-- Ends a grant; no row when there is none to end.
+delete from identity.collection_grant where tenant_id = $1 and id = $2 and collection_id = $3
+returning principal_id, role, access, created_at
+
+-- name: add_ended_grant
+-- Keeps on record from when until now a grant stood.
+insert into identity.ended_grant (tenant_id, id, collection_id, principal_id, role, access, created_at) values ($1, $2, $3, $4, $5, $6, $7)

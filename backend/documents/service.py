@@ -15,6 +15,7 @@ from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.documents import chunks as chunk_store
 from backend.documents.chunks import ChunkRow, ChunkVectors, content_hash, fingerprint
+from backend.documents.metadata_schema import check_metadata
 from backend.documents.models import IngestedChunk, NewChunk
 from backend.errors import Conflict, Forbidden, NotFound
 from backend.identity.caller import Caller
@@ -71,6 +72,8 @@ async def ingest(
     The caller's transaction must be bound with `presented={"writing": "chunks"}`.
     """
     caller.require(Permission.DOCUMENTS_WRITE)
+    for chunk in chunks:
+        check_metadata(chunk.metadata, collections[chunk.collection].metadata_schema)
     versions = await _open_versions(connection, caller, chunks, collections)
     stored, added = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
     in_force = [index for index in added if not collections[chunks[index].collection].approval_required]

@@ -1,0 +1,45 @@
+"""When each approved version of a document is in force: from its own beginning until its end, or until a later one begins."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was decided for one approved version, without regard to others: from `begins` until before `ends`."""
+
+    number: int
+    begins: datetime
+    ends: datetime = FOREVER
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """When a version is in force: from `begins` until before `ends`; never, when they are equal."""
+
+    begins: datetime
+    ends: datetime
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no moment lies within."""
+        return self.ends <= self.begins
+
+
+def timeline(plans: Iterable[Plan]) -> dict[int, Validity]:
+    """Returns the validity of each version, by number: no two overlap.
+
+    A version ends at the latest when one with a higher number begins. One whose plan is empty, because it was withdrawn
+    before it began, ends none.
+    """
+    validities: dict[int, Validity] = {}
+    successor_begins = FOREVER
+    for plan in sorted(plans, key=lambda plan: plan.number, reverse=True):
+        validity = Validity(plan.begins, max(plan.begins, min(plan.ends, successor_begins)))
+        if not validity.is_empty:
+            successor_begins = plan.begins
+        validities[plan.number] = validity
+    return validities

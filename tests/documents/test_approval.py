@@ -1,0 +1,324 @@
+"""Review: who may decide, and what is in force when."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from backend.tenancy import Claims, ContextSigner
+from tests.conftest import PASSWORD, Secrets, Service, Tenant
+from tests.documents.review import approved, create_collection, decide, retrieved, submission, submit, versions
+
+pytestmark = pytest.mark.anyio
+
+OLD, NEW = "The overdraft fee is $34 for each item.", "The overdraft fee is $20 for each item."
+QUESTION = "How much is the overdraft fee for an item?"
+BOTH = "both"  # a user who writes and reviews
+
+
+def in_days(days: float) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat()
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def guidance(service: Service, tenant: Tenant) -> None:
+    await create_collection(service, tenant)
+    await create_collection(service, tenant, "two-eyes-more", approvers=2)
+    for username, roles in ((BOTH, ["editor", "approver"]), ("second", ["approver"])):
+        user = {"username": username, "password": PASSWORD, "roles": roles}
+        created = await service.post("/users", tenant, "admin", user)
+        tenant.users[username] = UUID(created.json()["id"])
+
+
+async def test_nothing_is_retrieved_before_it_is_approved(service: Service, tenant: Tenant) -> None:
+    submitted = await submit(service, tenant, "fees", OLD)
+    assert submitted["status"] == "in_review"
+    for username in ("analyst", "editor", "approver"):
+        assert await retrieved(service, tenant, QUESTION, username) == []
+    assert await retrieved(service, tenant, QUESTION, as_of=in_days(365)) == []
+    assert (await decide(service, tenant, submitted)).json()["status"] == "approved"
+    assert await retrieved(service, tenant, QUESTION) == [("fees", 1)]
+    before = await retrieved(service, tenant, QUESTION, as_of=in_days(-1))
+    assert before == []
+
+
+async def test_the_record_of_an_approval_names_the_content_that_was_approved(service: Service, tenant: Tenant) -> None:
+    submitted = await approved(service, tenant, "recorded", "A text on record.")
+    (event,) = await service.events(tenant, action="document:approved", document="recorded")
+    assert event["event"]["version"]["content_sha256"] == submitted["content_sha256"]
+    assert event["principal_id"] == str(tenant.users["approver"])
+    version = (await versions(service, tenant, submitted))[1]
+    assert [d["content_sha256"] for d in version["decisions"]] == [submitted["content_sha256"]]
+
+
+async def test_an_author_cannot_review_their_own_version_even_as_approver(service: Service, tenant: Tenant) -> None:
+    submitted = await submit(service, tenant, "own", "My own text.", username=BOTH)
+    for decision, body in (("approve", {}), ("reject", {"reason": "I know better."})):
+        refused = await decide(service, tenant, submitted, decision, BOTH, **body)
+        assert (refused.status_code, refused.json()["error"]) == (403, "forbidden")
+    assert (await decide(service, tenant, submitted)).status_code == 200
+    (denial, *_) = await service.events(tenant, action="access:denied")
+    assert denial["reason"] == "approval:own_version"
+
+
+async def test_who_submits_through_a_key_cannot_approve_as_themselves(service: Service, tenant: Tenant) -> None:
+    user = {"username": "all", "password": PASSWORD, "roles": ["admin", "editor", "approver"]}
+    assert (await service.post("/users", tenant, "admin", user)).status_code == 201
+    wanted = {"name": "pen", "permissions": ["documents:write", "documents:review"], "collections": ["guidance"]}
+    key = (await service.post("/auth/keys", tenant, "all", wanted)).json()
+    write = {"principal_id": key["id"], "access": "write"}
+    assert (await service.post("/collections/guidance/grants", tenant, "admin", write)).status_code == 201
+    headers = {"Authorization": f"Bearer {key['key']}"}
+    body = {"doc_id": "by-key", "collection": "guidance", "source_type": "policy", "chunks": [{"text": "By key."}]}
+    submitted = (await service.client.post("/documents/versions", json=body, headers=headers)).json()
+    assert (await decide(service, tenant, submitted, username="all")).status_code == 403
+    path = f"/documents/{submitted['document_id']}/versions/1/approve"
+    assert (await service.client.post(path, json={}, headers=headers)).status_code == 403
+    assert (await decide(service, tenant, submitted)).status_code == 200
+
+
+async def test_as_many_people_must_approve_as_the_collection_says(service: Service, tenant: Tenant) -> None:
+    submitted = await submit(service, tenant, "four", "Four eyes saw this.", collection="two-eyes-more")
+    assert (await decide(service, tenant, submitted)).json()["status"] == "in_review"
+    assert (await decide(service, tenant, submitted)).status_code == 409
+    assert await retrieved(service, tenant, "What did four eyes see?", collection="two-eyes-more") == []
+    assert (await decide(service, tenant, submitted, username="second")).json()["status"] == "approved"
+    assert await retrieved(service, tenant, "What did four eyes see?", collection="two-eyes-more") == [("four", 1)]
+
+
+async def test_two_approvals_at_the_same_time_are_both_counted(service: Service, tenant: Tenant) -> None:
+    submitted = await submit(service, tenant, "race", "Both at once.", collection="two-eyes-more")
+    answers = await asyncio.gather(
+        decide(service, tenant, submitted), decide(service, tenant, submitted, username="second")
+    )
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert (await versions(service, tenant, submitted))[1]["status"] == "approved"
+
+
+async def test_only_content_that_was_read_is_approved(service: Service, tenant: Tenant) -> None:
+    submitted = await submit(service, tenant, "read", "What is here.")
+    assert (await decide(service, tenant, submitted, content_sha256="0" * 64)).status_code == 409
+    assert (await decide(service, tenant, submitted, content_sha256=submitted["content_sha256"])).status_code == 200
+
+
+async def test_a_rejected_version_keeps_its_reason_and_is_never_in_force(service: Service, tenant: Tenant) -> None:
+    submitted = await submit(service, tenant, "bad", "A wrong number: 17.")
+    assert (await decide(service, tenant, submitted, "reject", reason="17 is wrong.")).status_code == 200
+    version = (await versions(service, tenant, submitted))[1]
+    assert (version["status"], version["reason"]) == ("rejected", "17 is wrong.")
+    assert (await decide(service, tenant, submitted)).status_code == 409
+    assert (await decide(service, tenant, submitted, "retire", reason="At last.")).status_code == 409
+
+
+async def test_a_scheduled_version_takes_over_at_its_date_without_anyone_acting(
+    service: Service, tenant: Tenant
+) -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=3)
+    first = await approved(service, tenant, "soon", "The limit is $100 for now.", effective_from="2025-01-01T00:00:00Z")
+    await approved(service, tenant, "soon", "The limit is $200 from then on.", effective_from=moment.isoformat())
+    query = {"query": "What is the limit?", "collection": "guidance", "filters": {}}
+    known = await versions(service, tenant, first)
+    assert [(known[n]["status"], known[n]["in_force"]) for n in (1, 2)] == [("approved", True), ("approved", False)]
+    assert ("soon", 1) in await retrieved(service, tenant, **query)
+    assert ("soon", 2) in await retrieved(service, tenant, **query, as_of=in_days(1))
+    assert ("soon", 1) in await retrieved(service, tenant, **query, as_of="2025-06-01T00:00:00Z")
+    assert ("soon", 1) not in await retrieved(service, tenant, **query, as_of="2024-12-31T00:00:00Z")
+    await asyncio.sleep((moment - datetime.now(UTC)).total_seconds())
+    assert [hit for hit in await retrieved(service, tenant, **query) if hit[0] == "soon"] == [("soon", 2)]
+    known = await versions(service, tenant, first)
+    assert [(known[n]["status"], known[n]["in_force"]) for n in (1, 2)] == [("superseded", False), ("approved", True)]
+
+
+async def test_a_retired_version_is_found_no_more_and_a_scheduled_one_that_is_retired_ends_none(
+    service: Service, tenant: Tenant
+) -> None:
+    first = await approved(service, tenant, "kept", "Marbles are kept in jars.")
+    second = await approved(service, tenant, "kept", "Marbles are kept in tins.", effective_from=in_days(10))
+    assert (await versions(service, tenant, first))[1]["effective_to"] is not None
+    assert (await decide(service, tenant, second, "retire", reason="Tins rust.")).status_code == 200
+    assert (await versions(service, tenant, first))[1]["effective_to"] is None
+    query = {"query": "Where are marbles kept?", "collection": "guidance"}
+    assert ("kept", 1) in await retrieved(service, tenant, **query, as_of=in_days(20))
+    assert (await decide(service, tenant, first, "retire", reason="No more marbles.")).json()["status"] == "retired"
+    assert "kept" not in dict(await retrieved(service, tenant, **query))
+    assert (await decide(service, tenant, first, "retire", reason="Once more.")).status_code == 409
+
+
+async def test_an_earlier_version_cannot_be_approved_after_a_later_one_took_over(
+    service: Service, tenant: Tenant
+) -> None:
+    first = await submit(service, tenant, "order", "First.")
+    await approved(service, tenant, "order", "Second.")
+    assert (await decide(service, tenant, first)).status_code == 409
+
+
+async def test_concurrent_retrievals_never_find_both_versions_nor_neither(service: Service, tenant: Tenant) -> None:
+    """Ten times a next version takes over while others ask without pause."""
+    text = "Zebra crossings are repainted every {} months."
+    await approved(service, tenant, "zebra", text.format(1))
+    found: list[list[tuple[str, int]]] = []
+    done = asyncio.Event()
+
+    async def ask() -> None:
+        while not done.is_set():
+            hits = await retrieved(service, tenant, "How often are zebra crossings repainted?", collection="guidance")
+            found.append([hit for hit in hits if hit[0] == "zebra"])
+
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    for months in range(2, 12):
+        await approved(service, tenant, "zebra", text.format(months))
+    done.set()
+    await asyncio.gather(*asking)
+    assert {len(hits) for hits in found} == {1}
+    assert len({hits[0] for hits in found}) > 5
+    assert [hit for hit in await retrieved(service, tenant, "zebra crossings") if hit[0] == "zebra"] == [("zebra", 11)]
+
+
+async def test_two_submissions_at_once_become_two_versions_or_one_is_refused(service: Service, tenant: Tenant) -> None:
+    answers = await asyncio.gather(*(submission(service, tenant, "twice", f"Text {n}.") for n in range(4)))
+    created = [answer.json()["document_version"] for answer in answers if answer.status_code == 201]
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert sorted(created) == list(range(1, len(created) + 1))
+
+
+# What injected SQL can do, as the runtime role with the signed context of a caller.
+
+
+@pytest.fixture
+async def runtime(service: Service) -> Any:
+    connection = await asyncpg.connect(service.database.runtime_url)
+    yield connection
+    await connection.close()
+
+
+async def bind(
+    connection: asyncpg.Connection,
+    service: Service,
+    tenant: Tenant,
+    username: str,
+    run_secrets: Secrets,
+    **presented: str,
+) -> None:
+    me = (await service.get("/auth/me", tenant, username)).json()
+    rows = (await service.get("/collections", tenant, "admin")).json()["collections"]
+    ids = {row["slug"]: UUID(row["id"]) for row in rows}
+    claims = Claims(
+        request_id="injected", tenant_id=tenant.id, principal_id=UUID(me["id"]), kind="user", permissions=me["permissions"],
+        readable=[ids[slug] for slug in me["readable_collections"]],
+        writable=[ids[slug] for slug in me["writable_collections"]], presented=presented,
+    )  # fmt: skip
+    signed = ContextSigner(run_secrets.context_key).sign(claims, connection.get_server_pid())
+    await connection.execute("select set_config('app.context', $1, false)", signed)
+
+
+PUT_IN_FORCE = (
+    "update documents.version set status = 'approved', effective_from = now() - interval '1 day' where id = $1"
+)
+APPROVE = """
+insert into documents.approval (tenant_id, version_id, approver_id, collection_id, author_id, content_sha256, decision)
+select tenant_id, id, $2, collection_id, {author}, content_sha256, 'approved' from documents.version where id = $1
+"""
+
+
+async def version_id(service: Service, submitted: dict[str, Any]) -> UUID:
+    owner = await asyncpg.connect(service.database.superuser_url)
+    try:
+        found: UUID = await owner.fetchval(
+            "select id from documents.version where document_id = $1 and number = $2",
+            UUID(submitted["document_id"]), submitted["document_version"],
+        )  # fmt: skip
+    finally:
+        await owner.close()
+    return found
+
+
+async def test_the_database_lets_no_author_approve_their_own_version(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    identifier = await version_id(service, await submit(service, tenant, "sql-own", "SQL by me.", username=BOTH))
+    await bind(runtime, service, tenant, BOTH, run_secrets)
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await runtime.execute(APPROVE.format(author="author_id"), identifier, tenant.users[BOTH])
+    assert isinstance(refused.value, asyncpg.InsufficientPrivilegeError | asyncpg.CheckViolationError)
+    with pytest.raises(asyncpg.PostgresError):  # nor by naming another author
+        await runtime.execute(APPROVE.format(author=f"'{tenant.users['editor']}'"), identifier, tenant.users[BOTH])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):  # nor in another's name
+        await runtime.execute(APPROVE.format(author="author_id"), identifier, tenant.users["approver"])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute(PUT_IN_FORCE, identifier)
+
+
+async def test_the_constraint_alone_refuses_an_author_also_without_any_policy(service: Service, tenant: Tenant) -> None:
+    identifier = await version_id(service, await submit(service, tenant, "su-own", "Mine.", username=BOTH))
+    superuser = await asyncpg.connect(service.database.superuser_url)
+    try:
+        with pytest.raises(asyncpg.CheckViolationError, match="approver_is_not_the_author"):
+            await superuser.execute(APPROVE.format(author="author_id"), identifier, tenant.users[BOTH])
+        other = f"'{tenant.users['editor']}'"
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await superuser.execute(APPROVE.format(author=other), identifier, tenant.users[BOTH])
+    finally:
+        await superuser.close()
+
+
+async def test_the_database_puts_nothing_in_force_without_the_approvals_it_needs(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    submitted = await submit(service, tenant, "sql-two", "Needs two.", collection="two-eyes-more")
+    await decide(service, tenant, submitted)
+    identifier = await version_id(service, submitted)
+    await bind(runtime, service, tenant, "second", run_secrets)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute(PUT_IN_FORCE, identifier)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("update documents.chunk set effective_from = now() where version_id = $1", identifier)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("update documents.version set approvals_needed = 1 where id = $1", identifier)
+
+
+async def test_the_database_keeps_writers_from_validity_and_approved_text(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    identifier = await version_id(service, await approved(service, tenant, "sql-text", "Approved text."))
+    await bind(runtime, service, tenant, "editor", run_secrets, writing="chunks")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("update documents.version set effective_to = now() where id = $1", identifier)
+    assert (
+        await runtime.execute("update documents.chunk set effective_to = now() where version_id = $1", identifier)
+        == "UPDATE 0"
+    )
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("update documents.chunk set text = 'Forged.' where version_id = $1", identifier)
+    with pytest.raises(asyncpg.PostgresError):
+        await runtime.execute(
+            """
+            insert into documents.chunk (tenant_id, id, collection_id, document_id, version_id, ordinal, effective_from,
+              source_type, text, sha256, embedding_model, dense, sparse)
+            select tenant_id, gen_random_uuid(), collection_id, document_id, version_id, 99, effective_from,
+              source_type, 'Forged.', sha256, embedding_model, dense, sparse from documents.chunk where version_id = $1
+            """,
+            identifier,
+        )
+
+
+async def test_the_database_forges_no_history(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    identifier = await version_id(service, await approved(service, tenant, "sql-past", "The past."))
+    await bind(runtime, service, tenant, "approver", run_secrets)
+    forge = """
+        insert into documents.version_history (tenant_id, id, collection_id, document_id, version_id, status,
+          effective_from, effective_to)
+        select tenant_id, gen_random_uuid(), collection_id, document_id, id, 'retired', effective_from, now()
+        from documents.version where id = $1
+    """
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute(forge, identifier)
+    for change in ("update documents.version_history set recorded_at = now()", "delete from documents.approval"):
+        try:
+            assert await runtime.execute(change) in {"UPDATE 0", "DELETE 0"}
+        except asyncpg.InsufficientPrivilegeError:
+            continue
