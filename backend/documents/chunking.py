@@ -207,7 +207,7 @@ class Chunker:
         self._close()
 
     def _absorbed(self) -> bool:
-        """Append the current chunk to the one before if it is tiny, on the same page and no section's start."""
+        """Append the current chunk to the one before if it is tiny, on the same page and starts no section."""
         current = self._current
         before = self._closed[-1] if self._closed else None
         first = current.units[0]

@@ -1,4 +1,4 @@
-"""Word documents, presentations and workbooks, made by the libraries that read them and then tampered with."""
+"""Word documents, presentations and workbooks, made by the libraries that read them, then tampered with."""
 
 import datetime as dt
 import os
@@ -36,8 +36,7 @@ pytestmark = pytest.mark.anyio
 MiB = 1024 * 1024
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _BILLION_LAUGHS = (
-    "<!DOCTYPE lolz ["
-    + '<!ENTITY a0 "ha">'
+    '<!DOCTYPE lolz [<!ENTITY a0 "ha">'
     + "".join(f'<!ENTITY a{level} "{f"&a{level - 1};" * 10}">' for level in range(1, 10))
     + "]>"
 )
@@ -82,8 +81,9 @@ def workbook(path: Path) -> Path:
     sheet = book.active
     assert sheet is not None
     sheet.title = "Rates"
-    for row in [["Rates of 2026"], ["Product", "Rate", "From"], ["Saver", 0.0125, dt.datetime(2026, 1, 31)]]:
-        sheet.append(row)
+    sheet.append(["Rates of 2026"])
+    sheet.append(["Product", "Rate", "From"])
+    sheet.append(["Saver", 0.0125, dt.date(2026, 1, 31)])
     sheet["B3"].number_format = "0.00%"
     book.create_sheet("Limits").append(["Country", "Limit"])
     hidden = book.create_sheet("Drafts")
@@ -173,9 +173,7 @@ async def test_a_sheet_that_claims_a_million_columns_costs_only_what_it_holds(tm
     path = workbook(tmp_path / "wide.xlsx")
     sheet = part(path, "xl/worksheets/sheet1.xml").replace('ref="A1:C3"', 'ref="A1:XFD1048576"')
     assert "XFD1048576" in sheet
-    blocks, _ = await parse(
-        tampered(path, {"xl/worksheets/sheet1.xml": sheet.encode()}), ParseLimits(cpu_seconds=5)
-    )
+    blocks, _ = await parse(tampered(path, {"xl/worksheets/sheet1.xml": sheet.encode()}), ParseLimits(cpu_seconds=5))
     assert "Saver | 1.25% | 2026-01-31" in [block.text for block in blocks]
 
 
@@ -252,12 +250,8 @@ async def test_a_macro_enabled_extension_is_refused(tmp_path: Path, extension: s
         await parse(word(tmp_path / f"macro.{extension}"))
 
 
-@pytest.mark.parametrize(
-    ("made", "named"), [("docx", "xlsx"), ("xlsx", "pptx"), ("pptx", "pdf"), ("docx", "txt")]
-)
-async def test_one_kind_of_document_named_as_another_is_refused(
-    tmp_path: Path, made: str, named: str
-) -> None:
+@pytest.mark.parametrize(("made", "named"), [("docx", "xlsx"), ("xlsx", "pptx"), ("pptx", "pdf"), ("docx", "txt")])
+async def test_one_kind_of_document_named_as_another_is_refused(tmp_path: Path, made: str, named: str) -> None:
     with pytest.raises(WrongFormat) as refusal:
         await parse(MAKERS[made](tmp_path / f"misnamed.{named}"))
     assert refusal.value.code == "wrong_format"

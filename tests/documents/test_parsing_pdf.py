@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from backend.documents.parsing.sandbox import parse_file
 from backend.documents.parsing.wire import DocumentInfo
 
 pytestmark = pytest.mark.anyio
+
+md5 = partial(hashlib.md5, usedforsecurity=False)
 
 _PADDING = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 _FILE_ID = b"0123456789abcdef"
@@ -51,10 +54,8 @@ def lines(*texts: str, size: float = 10, bold: bool = False) -> list[tuple[str, 
     return [(text, size, bold) for text in texts]
 
 
-def pdf(
-    contents: list[bytes], *, title: str = "", stream_filter: bytes = b"", password: str | None = None
-) -> bytes:
-    """Return a PDF with one page for each content stream; a password (also an empty one) encrypts it by RC4."""
+def pdf(contents: list[bytes], *, title: str = "", stream_filter: bytes = b"", password: str | None = None) -> bytes:
+    """Return a PDF with one page for each content stream; a password, even an empty one, encrypts it."""
     key = None if password is None else file_key(password)
     first_page = 6
     kids = b" ".join(b"%d 0 R" % (first_page + 2 * number) for number in range(len(contents)))
@@ -110,17 +111,17 @@ def padded(password: str) -> bytes:
 
 
 def owner_entry(password: str) -> bytes:
-    return rc4(hashlib.md5(padded("owner")).digest()[:5], padded(password))
+    return rc4(md5(padded("owner")).digest()[:5], padded(password))
 
 
 def file_key(password: str) -> bytes:
     """Return the 40-bit key of PDF 1.4, algorithm 3.2."""
     permissions = _PERMISSIONS.to_bytes(4, "little", signed=True)
-    return hashlib.md5(padded(password) + owner_entry(password) + permissions + _FILE_ID).digest()[:5]
+    return md5(padded(password) + owner_entry(password) + permissions + _FILE_ID).digest()[:5]
 
 
 def object_key(key: bytes, number: int) -> bytes:
-    return hashlib.md5(key + number.to_bytes(3, "little") + bytes(2)).digest()[:10]
+    return md5(key + number.to_bytes(3, "little") + bytes(2)).digest()[:10]
 
 
 def encryption_entries(password: str) -> bytes:
@@ -134,10 +135,12 @@ def encryption_entries(password: str) -> bytes:
     )
 
 
-async def parse(
-    path: Path, content: bytes, limits: ParseLimits | None = None
-) -> tuple[list[Block], DocumentInfo]:
+def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+
+
+async def parse(path: Path, content: bytes, limits: ParseLimits | None = None) -> tuple[list[Block], DocumentInfo]:
+    write(path, content)
     async with parse_file(path, filename=path.name, media_type="application/pdf", limits=limits) as file:
         return [block async for block in file], file.info
 
@@ -148,9 +151,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_pages_count_from_one_and_spans_point_into_the_text(path: Path) -> None:
-    pages = [
-        Page(lines(f"Page {number} says {word}.")) for number, word in enumerate(["alpha", "beta"], start=1)
-    ]
+    pages = [Page(lines(f"Page {number} says {word}.")) for number, word in enumerate(["alpha", "beta"], start=1)]
     blocks, info = await parse(path, pdf([page.content() for page in pages], title="Fee policy"))
     assert [(block.page, block.text) for block in blocks] == [
         (1, "Page 1 says alpha."),
@@ -213,7 +214,7 @@ async def test_rows_of_figures_are_table_rows_under_their_years(path: Path) -> N
 
 
 async def test_an_encrypted_pdf_is_reported_as_such(path: Path) -> None:
-    content = pdf([Page(lines("Secret.")).content()], password="a password")
+    content = pdf([Page(lines("Secret.")).content()], password="open sesame")
     with pytest.raises(EncryptedPdf) as refusal:
         await parse(path, content)
     assert refusal.value.code == "encrypted_pdf"

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,20 @@ def children() -> set[int]:
     return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
 
 
+async def read(path: Path, limits: ParseLimits, at_block: Callable[[int], None] = lambda _: None) -> int:
+    count = 0
+    async with parse_file(path, filename=path.name, limits=limits) as file:
+        async for _ in file:
+            at_block(count)
+            count += 1
+    return count
+
+
 @pytest.fixture
 def long_text(tmp_path: Path) -> Path:
     """A file whose blocks do not fit into the pipe, so that its parser waits for its reader."""
     path = tmp_path / "long.txt"
-    path.write_text("A sentence of some length, again and again.\n\n" * 20_000)
+    path.write_text("A sentence of some length, again and again.\n\n" * 40_000)
     return path
 
 
@@ -61,28 +71,41 @@ async def test_a_file_above_the_size_limit_is_refused_unread(tmp_path: Path) -> 
 
 async def test_more_text_than_the_limit_is_refused(long_text: Path) -> None:
     with pytest.raises(TooLarge):
-        async with parse_file(long_text, filename="a.txt", limits=ParseLimits(max_characters=100_000)) as file:
-            async for _ in file:
-                pass
+        await read(long_text, ParseLimits(max_characters=100_000))
 
 
 async def test_a_parser_that_exceeds_the_wall_time_is_killed(long_text: Path) -> None:
     before = children()
     with pytest.raises(ParseTimeout) as refusal:
-        async with parse_file(long_text, filename="a.txt", limits=ParseLimits(wall_seconds=0.01)) as file:
-            async for _ in file:
-                pass
+        await read(long_text, ParseLimits(wall_seconds=0.01))
     assert (refusal.value.code, children()) == ("parse_timeout", before)
 
 
 async def test_time_that_the_reader_takes_is_not_the_parsers(long_text: Path) -> None:
     count = 0
-    async with parse_file(long_text, filename="a.txt", limits=ParseLimits(wall_seconds=2)) as file:
+    async with parse_file(long_text, filename="a.txt", limits=ParseLimits(wall_seconds=4)) as file:
         async for _ in file:
             if count == 0:
-                await asyncio.sleep(2.5)
+                await asyncio.sleep(4.2)
             count += 1
-    assert count == 20_000
+    assert count == 40_000
+
+
+async def test_short_waits_for_the_parser_add_up_to_the_wall_time(long_text: Path) -> None:
+    before = children()
+
+    def pause(count: int) -> None:
+        if count % 9_000 == 0:
+            [pid] = children() - before
+            os.kill(pid, signal.SIGSTOP)
+            asyncio.get_running_loop().call_later(0.6, resume, pid)
+
+    def resume(pid: int) -> None:
+        if pid in children():
+            os.kill(pid, signal.SIGCONT)
+
+    with pytest.raises(ParseTimeout):
+        await read(long_text, ParseLimits(wall_seconds=1), pause)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +121,14 @@ async def test_the_death_of_the_parser_is_an_error_of_the_file(
     long_text: Path, sent: signal.Signals, error: type[ParseError]
 ) -> None:
     before = children()
+
+    def strike(count: int) -> None:
+        if count == 0:
+            [pid] = children() - before
+            os.kill(pid, sent)
+
     with pytest.raises(error):
-        async with parse_file(long_text, filename="a.txt") as file:
-            killed = False
-            async for _ in file:
-                if not killed:
-                    [pid] = children() - before
-                    os.kill(pid, sent)
-                    killed = True
+        await read(long_text, ParseLimits(), strike)
     assert children() == before
 
 
@@ -143,32 +166,30 @@ async def test_the_parser_has_no_environment_no_input_and_hard_limits(
     assert limits[cpu] == ["77", "78"]
 
 
-async def test_the_parser_imports_nothing_of_the_service(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("A sentence.")
+async def test_the_parser_imports_nothing_of_the_service(long_text: Path) -> None:
     program = (
         "import sys, backend.documents.parsing.__main__ as parser;"
-        f"parser.main({str(path)!r}, 'text', '{{}}');"
-        "print([name for name in sys.modules if name.startswith('backend') and 'parsing' not in name], file=sys.stderr)"
+        f"parser.main({str(long_text)!r}, 'text', '{{}}');"
+        "print([m for m in sys.modules if m.startswith('backend') and 'parsing' not in m], file=sys.stderr)"
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     output, imported = await process.communicate()
-    assert b"A sentence." in output
+    assert b"A sentence" in output
     assert imported.decode().strip() == "['backend', 'backend.documents']"
 
 
-async def test_the_reader_holds_only_a_few_blocks_at_a_time(long_text: Path) -> None:
+async def test_the_reader_holds_only_a_few_blocks_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text(("word " * 500 + "\n\n") * 8_000)
     tracemalloc.start()
     try:
-        async with parse_file(long_text, filename="a.txt") as file:
-            async for _ in file:
-                pass
+        assert await read(path, ParseLimits()) == 8_000
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < long_text.stat().st_size / 2
+    assert peak < 2 * 1024 * 1024
 
 
 async def test_files_are_parsed_side_by_side(tmp_path: Path) -> None:

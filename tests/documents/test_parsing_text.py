@@ -16,10 +16,14 @@ H, P, L = BlockKind.HEADING, BlockKind.PARAGRAPH, BlockKind.LIST_ITEM
 TH, TR = BlockKind.TABLE_HEADER, BlockKind.TABLE_ROW
 
 
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 async def parse(
     path: Path, content: str | bytes, limits: ParseLimits | None = None
 ) -> tuple[list[Block], DocumentInfo]:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    write(path, content if isinstance(content, bytes) else content.encode())
     async with parse_file(path, filename=path.name, limits=limits) as file:
         return [block async for block in file], file.info
 
@@ -57,7 +61,12 @@ async def test_html_tables_used_for_layout_are_read_as_paragraphs(tmp_path: Path
     letter = "<table><tr><td><p>Dear customer,</p><p>the fee rises.</p>{}</td></tr></table>"
     table = "<table><tr><th>Account</th><th>Fee</th></tr><tr><td>Basic</td><td>3</td></tr></table>"
     blocks, _ = await parse(tmp_path / "letter.html", letter.format(table))
-    assert shown(blocks) == [(P, "Dear customer,"), (P, "the fee rises."), (TH, "Account | Fee"), (TR, "Basic | 3")]
+    assert shown(blocks) == [
+        (P, "Dear customer,"),
+        (P, "the fee rises."),
+        (TH, "Account | Fee"),
+        (TR, "Basic | 3"),
+    ]
 
 
 async def test_html_in_the_character_set_it_declares_is_read(tmp_path: Path) -> None:
@@ -128,8 +137,13 @@ async def test_csv_rows_stand_under_the_first(tmp_path: Path, delimiter: str) ->
 
 
 async def test_plain_text_is_cut_at_blank_lines_and_list_items(tmp_path: Path) -> None:
-    blocks, _ = await parse(tmp_path / "fees.txt", "The fee is\nthree euros.\n\n1. Students\n2. Trainees\fNext page.")
-    assert shown(blocks) == [(P, "The fee is\nthree euros."), (L, "1. Students"), (L, "2. Trainees\nNext page.")]
+    blocks, _ = await parse(tmp_path / "fees.txt", "The fee is\nthree euros.\n\n1. Students\n2. Trainees\fNext.")
+    assert shown(blocks) == [
+        (P, "The fee is\nthree euros."),
+        (L, "1. Students"),
+        (L, "2. Trainees"),
+        (P, "Next."),
+    ]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
@@ -190,7 +204,9 @@ Content-Disposition: attachment; filename="fees.pdf"
 """
 
 
-async def test_a_message_is_read_with_its_subject_and_sender_and_its_attachments_are_named(tmp_path: Path) -> None:
+async def test_a_message_is_read_with_its_subject_and_sender_and_its_attachments_are_named(
+    tmp_path: Path,
+) -> None:
     blocks, info = await parse(tmp_path / "fees.eml", MAIL)
     assert shown(blocks) == [
         (H, "Fees für 2026"),
@@ -227,9 +243,7 @@ async def test_content_that_contradicts_the_extension_is_refused(tmp_path: Path,
 
 
 @pytest.mark.parametrize(("name", "piece"), [("slow.md", "[a](<b"), ("slow.html", "<div>")])
-async def test_a_file_made_to_be_slow_is_stopped_by_the_processor_limit(
-    tmp_path: Path, name: str, piece: str
-) -> None:
+async def test_a_file_made_to_be_slow_is_stopped_by_the_processor_limit(tmp_path: Path, name: str, piece: str) -> None:
     with pytest.raises(ParseTimeout) as refusal:
         await parse(tmp_path / name, piece * 400_000, ParseLimits(cpu_seconds=1))
     assert refusal.value.code == "parse_timeout"

@@ -22,15 +22,15 @@ from backend.documents.parsing.formats import Format, recognise
 from backend.documents.parsing.limits import ParseLimits
 
 _PARSERS = {
-    Format.PDF: "pdf:fragments",
-    Format.DOCX: "word:fragments",
-    Format.PPTX: "slides:fragments",
-    Format.XLSX: "sheets:xlsx_fragments",
-    Format.CSV: "sheets:csv_fragments",
-    Format.HTML: "webpage:fragments",
-    Format.MARKDOWN: "markdown:fragments",
-    Format.TEXT: "text:fragments",
-    Format.EMAIL: "mail:fragments",
+    Format.PDF: "pdf",
+    Format.DOCX: "word",
+    Format.PPTX: "slides",
+    Format.XLSX: "sheets",
+    Format.CSV: "separated",
+    Format.HTML: "webpage",
+    Format.MARKDOWN: "markdown",
+    Format.TEXT: "text",
+    Format.EMAIL: "mail",
 }
 _OPEN_FILES = 32
 _LIBXML_NO_MEMORY = 2
@@ -60,9 +60,8 @@ def _parse(path: Path, declared: Format | None, limits: ParseLimits, output: Bin
 def _parser(found: Format) -> Callable[[Path, Findings], Iterator[Fragment]]:
     # openpyxl looks for numpy only to recognise its number types, and waits a long time for the answer.
     sys.modules["numpy"] = None  # type: ignore[assignment]
-    module, _, function = _PARSERS[found].partition(":")
-    parser: Callable[[Path, Findings], Iterator[Fragment]]
-    parser = getattr(import_module(f"backend.documents.parsing.{module}"), function)
+    module = import_module(f"backend.documents.parsing.{_PARSERS[found]}")
+    parser: Callable[[Path, Findings], Iterator[Fragment]] = module.fragments
     return parser
 
 

@@ -77,9 +77,7 @@ class Findings:
             self.warnings.append(warning)
 
 
-_REPLACED = dict.fromkeys(
-    [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0), 0xA0, 0x2007, 0x202F], " "
-)
+_REPLACED = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0), 0xA0, 0x2007, 0x202F], " ")
 # Invisible characters hide text from a reviewer's eyes or reorder it: soft hyphen, zero-width space,
 # bidirectional controls, byte-order mark, tag characters. The joiners U+200C and U+200D stay: scripts need
 # them.

@@ -93,9 +93,7 @@ def declared_format(filename: str, media_type: str | None) -> Format | None:
     if named is None:
         return Format.TEXT if Format.TEXT in possible else next(iter(possible))
     if named not in possible:
-        raise WrongFormat(
-            f"The extension {extension!r} and the media type {essence!r} contradict each other."
-        )
+        raise WrongFormat(f"The extension {extension!r} and the media type {essence!r} contradict each other.")
     return named
 
 

@@ -86,10 +86,7 @@ def _rows(lines: list[Line]) -> list[Line]:
     rows = lines[:1]
     for line in lines[1:]:
         last = rows[-1]
-        beside = (
-            abs(last.bottom - line.bottom) < 0.4 * min(last.height, line.height)
-            and line.left >= last.right - 1
-        )
+        beside = abs(last.bottom - line.bottom) < 0.4 * min(last.height, line.height) and line.left >= last.right - 1
         if beside:
             joined = f"{last.text} {line.text}"
             rows[-1] = last._replace(text=joined, right=line.right, bold=last.bold and line.bold)

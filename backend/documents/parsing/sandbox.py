@@ -61,16 +61,14 @@ class ParsedFile:
                 yield self._placed(message)
 
     def _placed(self, fragment: Fragment) -> Block:
-        block = Block(
-            fragment.kind, fragment.text, self._characters, fragment.level, fragment.page, fragment.sheet
-        )
+        block = Block(fragment.kind, fragment.text, self._characters, fragment.level, fragment.page, fragment.sheet)
         self._characters = block.end + 1
         if self._characters > self._limits.max_characters:
             raise TooLarge(f"The file has more than {self._limits.max_characters} characters of text.")
         return block
 
     async def _next_line(self) -> bytes:
-        assert self._process.stdout is not None  # noqa: S101 — it was started with a pipe
+        assert self._process.stdout is not None  # it was started with a pipe
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
@@ -127,7 +125,7 @@ async def _started(command: list[str]) -> Process:
         stdout=PIPE,
         stderr=DEVNULL,
         limit=wire.LONGEST_LINE,
-        # `-m` looks for the package in the working directory. The environment may hold secrets and stays here.
+        # `-m` finds the package in the working directory. The environment may hold secrets and stays here.
         cwd=_PACKAGE_ROOT,
         env={},
         start_new_session=True,
@@ -139,7 +137,7 @@ def _cause_of_death(status: int) -> ParseError:
     if status == -signal.SIGXCPU:
         return ParseTimeout()
     if status in {-signal.SIGABRT, -signal.SIGKILL}:
-        # PDFium aborts when it is refused memory. The service kills a parser only when nobody reads from it any
-        # more, so that a kill that is noticed here was the kernel's, for want of memory.
+        # PDFium aborts when it is refused memory. The service kills a parser only when nobody reads from it
+        # any more, so that a kill that is noticed here was the kernel's, for want of memory.
         return ParseMemory()
     return CorruptFile("The file made its parser crash.")

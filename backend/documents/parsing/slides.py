@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from pptx import Presentation
-from pptx.enum.shapes import MSO_SHAPE_TYPE
+from pptx.shapes.autoshape import Shape
+from pptx.shapes.base import BaseShape
+from pptx.shapes.graphfrm import GraphicFrame
+from pptx.shapes.group import GroupShape
+from pptx.slide import Slide
+from pptx.text.text import TextFrame
 
 from backend.documents.parsing.blocks import BlockKind, Findings, Fragment, collapse, row_text
 
@@ -23,7 +27,7 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
             yield fragment._replace(page=number)
 
 
-def _slide(slide: Any) -> Iterator[Fragment]:
+def _slide(slide: Slide) -> Iterator[Fragment]:
     title = slide.shapes.title
     if title is not None and (text := collapse(title.text_frame.text)):
         yield Fragment(BlockKind.HEADING, text, level=1)
@@ -34,28 +38,27 @@ def _slide(slide: Any) -> Iterator[Fragment]:
         yield from _paragraphs(slide.notes_slide.notes_text_frame)
 
 
-def _from_top(shapes: Iterable[Any]) -> list[Any]:
+def _from_top(shapes: Iterable[BaseShape]) -> list[BaseShape]:
     """Order shapes as they are read: in the file they stand in the order they were drawn."""
     return sorted(shapes, key=lambda shape: (shape.top or 0, shape.left or 0))
 
 
-def _shape(shape: Any) -> Iterator[Fragment]:
-    if shape.shape_type == MSO_SHAPE_TYPE.GROUP:
+def _shape(shape: BaseShape) -> Iterator[Fragment]:
+    if isinstance(shape, GroupShape):
         for member in _from_top(shape.shapes):
             yield from _shape(member)
-    elif shape.has_table:
+    elif isinstance(shape, GraphicFrame) and shape.has_table:
         kind = BlockKind.TABLE_HEADER
         for row in shape.table.rows:
             if text := row_text(cell.text for cell in row.cells if not cell.is_spanned):
                 yield Fragment(kind, text)
                 kind = BlockKind.TABLE_ROW
-    elif shape.has_text_frame:
+    elif isinstance(shape, Shape):
         yield from _paragraphs(shape.text_frame)
 
 
-def _paragraphs(frame: Any) -> Iterator[Fragment]:
-    texts = [(collapse(paragraph.text), paragraph.level) for paragraph in frame.paragraphs]
-    filled = [(text, level) for text, level in texts if text]
-    kind = BlockKind.LIST_ITEM if len(filled) > 1 else BlockKind.PARAGRAPH
-    for text, _ in filled:
+def _paragraphs(frame: TextFrame) -> Iterator[Fragment]:
+    texts = [text for paragraph in frame.paragraphs if (text := collapse(paragraph.text))]
+    kind = BlockKind.LIST_ITEM if len(texts) > 1 else BlockKind.PARAGRAPH
+    for text in texts:
         yield Fragment(kind, text)

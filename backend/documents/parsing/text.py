@@ -9,6 +9,7 @@ from typing import TextIO
 from backend.documents.parsing.blocks import LONGEST_FRAGMENT, BlockKind, Findings, Fragment
 
 _READ_BYTES = 65_536
+_PIECE_CHARACTERS = LONGEST_FRAGMENT // 2
 _BULLET = re.compile(r"\s*(?:[-*•–]|\d{1,3}[.)]|\([a-z\d]{1,3}\))\s+\S")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -56,15 +57,13 @@ def _paragraphs(path: Path, encoding: str) -> Iterator[str]:
 
 
 def _lines(file: TextIO) -> Iterator[str]:
-    """Yield lines, of which one can be as long as the file, in pieces that end between words."""
+    """Yield lines; one as long as the file comes in pieces that end between words, if it has words."""
     begun = ""
-    for piece in iter(lambda: file.readline(LONGEST_FRAGMENT // 2), ""):
+    for piece in iter(lambda: file.readline(_PIECE_CHARACTERS), ""):
         text, begun = begun + piece, ""
-        if not text.endswith("\n"):
+        if len(piece) == _PIECE_CHARACTERS and " " in piece:
             words, space, begun = text.rpartition(" ")
             text = words + space
-        if len(begun) > LONGEST_FRAGMENT // 2:
-            text, begun = text + begun, ""
         yield from text.replace("\f", "\n\n").splitlines(keepends=True)
     yield begun
 

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from docx import Document
 from docx.document import Document as WordDocument
 from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml import parse_xml
+from docx.oxml.xmlchemy import BaseOxmlElement as Element
+from docx.styles.style import BaseStyle
 
 from backend.documents.parsing.blocks import BlockKind, Findings, Fragment, collapse, row_text
 
@@ -41,7 +42,7 @@ def _styles(document: WordDocument) -> dict[str, _Style]:
     return {style.style_id: _style(style) for style in document.styles if style.type is not None}
 
 
-def _style(style: Any) -> _Style:
+def _style(style: BaseStyle) -> _Style:
     """Follow the styles this one is based on to the first that is a heading, title or list."""
     name = style.name or ""
     if heading := _HEADING_NAME.match(name):
@@ -57,18 +58,18 @@ def _style(style: Any) -> _Style:
     return _style(base) if base is not None else _BODY
 
 
-def _outlined(outline: Any) -> _Style:
+def _outlined(outline: Element) -> _Style:
     level = int(outline.get(_W + "val", _NO_OUTLINE))
     return (BlockKind.HEADING, level + 1) if level < _NO_OUTLINE else _BODY
 
 
-def _notes(document: WordDocument) -> Iterator[Any]:
+def _notes(document: WordDocument) -> Iterator[Element]:
     for relationship in document.part.rels.values():
         if relationship.reltype in {RELATIONSHIP_TYPE.FOOTNOTES, RELATIONSHIP_TYPE.ENDNOTES}:
             yield parse_xml(relationship.target_part.blob)
 
 
-def _blocks(element: Any, styles: dict[str, _Style]) -> Iterator[Fragment]:
+def _blocks(element: Element, styles: dict[str, _Style]) -> Iterator[Fragment]:
     for child in element:
         if child.tag == _PARAGRAPH:
             text = _text(child)
@@ -81,7 +82,7 @@ def _blocks(element: Any, styles: dict[str, _Style]) -> Iterator[Fragment]:
             yield from _blocks(child, styles)
 
 
-def _kind(paragraph: Any, styles: dict[str, _Style]) -> _Style:
+def _kind(paragraph: Element, styles: dict[str, _Style]) -> _Style:
     properties = paragraph.find(_W + "pPr")
     if properties is None:
         return _BODY
@@ -95,7 +96,7 @@ def _kind(paragraph: Any, styles: dict[str, _Style]) -> _Style:
     return kind
 
 
-def _rows(table: Any) -> Iterator[Fragment]:
+def _rows(table: Element) -> Iterator[Fragment]:
     """Yield a table's rows, the first as the header; a nested table is part of its cell."""
     kind = BlockKind.TABLE_HEADER
     for row in _nearest(table, _ROW):
@@ -105,7 +106,7 @@ def _rows(table: Any) -> Iterator[Fragment]:
             kind = BlockKind.TABLE_ROW
 
 
-def _nearest(element: Any, tag: str) -> Iterator[Any]:
+def _nearest(element: Element, tag: str) -> Iterator[Element]:
     """Yield the descendants of that tag that are not inside another one of it, through content controls."""
     for child in element:
         if child.tag == tag:
@@ -114,11 +115,11 @@ def _nearest(element: Any, tag: str) -> Iterator[Any]:
             yield from _nearest(child, tag)
 
 
-def _text(element: Any) -> str:
+def _text(element: Element) -> str:
     return collapse("".join(_pieces(element)))
 
 
-def _pieces(element: Any) -> Iterator[str]:
+def _pieces(element: Element) -> Iterator[str]:
     for child in element:
         if child.tag == _TEXT:
             yield child.text or ""

@@ -1,0 +1,84 @@
+"""Real filings: parsed to the end, page by page, and fast."""
+
+import json
+import re
+import resource
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from backend.documents.chunking import Chunker, ChunkSize
+from backend.documents.parsing.sandbox import parse_file
+
+pytestmark = pytest.mark.anyio
+
+FILINGS = Path(__file__).resolve().parents[2] / "../shared/data/financebench"
+PDFS = sorted((FILINGS / "pdfs").glob("*.pdf"))
+
+if not PDFS:
+    pytest.skip("the filings are not here", allow_module_level=True)
+
+
+def count_tokens(texts: Sequence[str]) -> list[int]:
+    """Count words and punctuation marks, about three quarters of an embedder's tokens."""
+    return [len(re.findall(r"\w+|[^\w\s]", text)) for text in texts]
+
+
+def trigrams(text: str) -> Counter[str]:
+    """Return the trigrams of letters and digits; where a word of a PDF ends is a matter of taste."""
+    dense = re.sub(r"[\W_]", "", text.lower())
+    return Counter(dense[start : start + 3] for start in range(len(dense) - 2))
+
+
+def overlap(one: Counter[str], other: Counter[str]) -> float:
+    """Return the Dice coefficient of two bags."""
+    return 2 * (one & other).total() / max(one.total() + other.total(), 1)
+
+
+def cpu_seconds() -> float:
+    """Return the processor time of this process and of the parsers that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, dict[int, Counter[str]]]:
+    """The trigrams of each page by filing and number, counted from 1 as in blocks; in the data, from 0."""
+    pages: dict[str, dict[int, Counter[str]]] = defaultdict(dict)
+    with (FILINGS / "documents.jsonl").open() as file:
+        for line in file:
+            page = json.loads(line)
+            filing, _, number = page["doc_id"].rpartition("::p")
+            pages[filing][int(number) + 1] = trigrams(page["text"])
+    return pages
+
+
+@pytest.mark.parametrize("path", PDFS, ids=lambda path: path.stem)
+async def test_a_filing_is_cut_into_chunks_of_the_right_pages(
+    path: Path, reference: dict[str, dict[int, Counter[str]]]
+) -> None:
+    started = cpu_seconds()
+    pages: dict[int, list[str]] = defaultdict(list)
+    chunker = Chunker(count_tokens, ChunkSize(target=140, limit=190))
+    chunks = []
+    async with parse_file(path, filename=path.name, media_type="application/pdf") as file:
+        async for block in file:
+            assert block.page is not None
+            pages[block.page].append(block.text)
+            chunks += chunker.add(block)
+    chunks += chunker.finish()
+    seconds = cpu_seconds() - started
+
+    expected = reference[path.stem]
+    for number, counted in expected.items():
+        if counted.total() > 100:
+            found = trigrams("\n".join(pages[number]))
+            assert overlap(found, counted) > 0.95, number
+    assert file.info.page_count is not None
+    assert file.info.page_count >= max(expected)
+    assert seconds < 1 + file.info.page_count / 10
+    assert all(chunk.token_count <= 190 for chunk in chunks)
+    crossing = [chunk for chunk in chunks if chunk.page_start != chunk.page_end]
+    assert len(crossing) < 0.05 * len(chunks)
