@@ -1,11 +1,12 @@
 -- Who may read or write a collection: a principal, or everyone of a role.
 alter table identity.collection_grant enable row level security, force row level security;
 
--- A caller sees the grants to itself and to its roles, which its own access is computed from.
+-- A caller sees the grants to itself and to the roles that it has or had, which its access, now or then, is computed from.
 create policy visible on identity.collection_grant for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id())
     and (principal_id = (select tenancy.principal_id())
       or role in (select r.role from identity.user_role r where r.user_id = (select tenancy.principal_id()))
+      or role in (select r.role from identity.ended_role r where r.user_id = (select tenancy.principal_id()))
       or (select tenancy.has_permission('collections:manage'))));
 -- Only who manages collections grants and withdraws, and grants nothing to itself: not by name, by role, or through its key.
 create policy managed_insert on identity.collection_grant for insert to affidavit_runtime

@@ -6,6 +6,7 @@ create policy visible on identity.ended_grant for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id())
     and (principal_id = (select tenancy.principal_id())
       or role in (select r.role from identity.user_role r where r.user_id = (select tenancy.principal_id()))
+      or role in (select r.role from identity.ended_role r where r.user_id = (select tenancy.principal_id()))
       or (select tenancy.has_permission('collections:manage'))));
 -- Written by who withdraws; the database sets the time.
 create policy managed on identity.ended_grant for insert to affidavit_runtime

@@ -49,9 +49,11 @@ class Answering:
         wanted = RetrievalRequest(
             query=request.question, k=PASSAGES, source_type=request.source_type, collection=request.collection,
             language=request.language, filters=request.filters, effective_from=request.effective_from, as_of=request.as_of,
+            known_at=request.known_at, as_caller_then=request.as_caller_then,
         )  # fmt: skip
+        caller = await retrieval.caller_then(self.tenancy, caller, wanted)
         question = await retrieval.prepare(wanted, self.embedder)
-        async with self.tenancy.transaction(caller.claims(moment=question.moment)) as connection:
+        async with self.tenancy.transaction(question.claims(caller)) as connection:
             ranking = await retrieval.search(connection, caller, question)
             prompt = prompts.render(request.question, _passages(ranking.hits))
             retrieved = await self.recorder.record(connection, caller, retrieval.retrieval_event(question, ranking))

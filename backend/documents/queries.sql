@@ -130,7 +130,8 @@ from documents.approval where tenant_id = $1 and version_id = any ($2::uuid[]) o
 -- name: version_chunks
 -- The chunks of a version in order, as far as the caller may see them.
 select id, text, page_start, page_end, char_start, char_end, heading_path
-from documents.chunk where tenant_id = $1 and version_id = $2 order by ordinal
+from documents.chunk where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
+order by ordinal
 
 -- name: add_version
 -- A version of known content. The author is a person: behind a key, its creator.
@@ -148,7 +149,8 @@ update documents.version set takes_chunks = false, status = $3, planned_from = $
 -- name: stored_content_hash
 -- The hash of what a version really holds, from the texts themselves; null when it holds nothing.
 select sha256(string_agg(sha256(convert_to(text, 'UTF8')), ''::bytea order by ordinal))
-from documents.chunk where tenant_id = $1 and version_id = $2
+from documents.chunk
+where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
 
 -- name: add_approval
 -- A reviewer's decision on the version's author and content as they are.
@@ -164,7 +166,8 @@ where tenant_id = $1 and id = $2
 -- Repeats the validity of a version on its chunks.
 update documents.chunk c set effective_from = v.effective_from, effective_to = v.effective_to
 from documents.version v
-where v.tenant_id = $1 and v.id = $2 and c.tenant_id = $1 and c.version_id = $2
+where v.tenant_id = $1 and v.id = $2 and c.tenant_id = $1
+  and c.placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and c.version_id = $2
 
 -- name: reject_version
 -- Ends the review of a version.

@@ -165,3 +165,18 @@ delete from identity.user_role where tenant_id = $1 and user_id = $2 and role = 
 -- name: add_ended_role
 -- Keeps on record from when until now a user had a role.
 insert into identity.ended_role (tenant_id, id, user_id, role, created_at) values ($1, $2, $3, $4, $5)
+
+-- name: readable_at
+-- The collections that a principal could read at a moment: by its own grants, and by those of the roles that it had then.
+with held as (
+  select role from identity.user_role where tenant_id = $1 and user_id = $2 and created_at <= $3
+  union
+  select role from identity.ended_role where tenant_id = $1 and user_id = $2 and created_at <= $3 and ended_at > $3
+), granted as (
+  select collection_id, principal_id, role from identity.collection_grant
+  where tenant_id = $1 and access = 'read' and created_at <= $3
+  union all
+  select collection_id, principal_id, role from identity.ended_grant
+  where tenant_id = $1 and access = 'read' and created_at <= $3 and ended_at > $3
+)
+select distinct collection_id from granted where principal_id = $2 or role in (select role from held)

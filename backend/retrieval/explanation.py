@@ -7,13 +7,13 @@ from backend.database import Connection
 from backend.identity.caller import Caller
 from backend.retrieval import lexicon
 from backend.retrieval.models import Explanation, MatchedTerm
-from backend.retrieval.search import Question, Ranking, conditions_of, queries, scope_of
+from backend.retrieval.search import Question, Ranking, candidates_of, conditions_of, queries, scope_of
 
 
 async def explain(connection: Connection, caller: Caller, question: Question, ranking: Ranking) -> Mapping[UUID, Explanation]:
     """Returns the explanation of each chunk found; compares all chunks that the search covers, whatever its plan was."""
     conditions = conditions_of(question.request, first_parameter=8)
-    statement = queries.ranks.replace("{filters}", str(conditions))
+    statement = queries.ranks.replace("{filters}", str(conditions)).replace("{candidates}", candidates_of(question))
     scope = scope_of(caller, question, ranking.space)
     ids = [hit.chunk_id for hit in ranking.hits]
     rows = {row["id"]: row for row in await connection.fetch(statement, *scope, ids, *conditions.values)}

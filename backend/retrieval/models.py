@@ -2,10 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from backend.retrieval.filters import Filters, Range
 from backend.schema import ApiModel, Moment, Text
@@ -53,8 +53,23 @@ class Scope(ApiModel):
         examples=[{"gte": "2024-01-01"}],
     )
     as_of: Moment | None = Field(
-        default=None, description="The moment for which content must be in force; unset means now."
+        default=None, description="The moment for which content must be in force; unset means now, or `known_at`."
     )
+    known_at: Moment | None = Field(
+        default=None, description="Answer from what was known at this moment: versions and their validity as they were then."
+    )
+    as_caller_then: bool = Field(
+        default=False,
+        strict=True,
+        description="With `known_at`: only collections that the caller could read then and can read now. Needs documents:review.",
+    )
+
+    @model_validator(mode="after")
+    def _then_has_a_moment(self) -> Self:
+        if self.as_caller_then and self.known_at is None:
+            message = "as_caller_then: needs known_at"
+            raise ValueError(message)
+        return self
 
     @property
     def source_types(self) -> list[str] | None:

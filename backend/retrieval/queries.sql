@@ -26,7 +26,7 @@ where tenant_id = $1 and collection_id = any ($2::uuid[]) and dimension = any ($
 -- name: exact_search
 -- The best chunks by the weighted sum of both scores, over every chunk that is a candidate. Nothing here can use an index
 -- that only approximates: no ORDER BY is on a distance alone. A chunk embedded with another model is found by its words.
--- {filters} is replaced by conditions made of fixed text and bound parameters.
+-- {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters.
 with best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
     cosine + $7 * bm25 as score
@@ -35,13 +35,13 @@ with best as (
       coalesce(-(sparse <#> $6), 0) as bm25
     from documents.chunk
     where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
-      and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3
+      and collection_id = any ($2::uuid[]) and {candidates}
       and ($6::sparsevec is not null or embedding_model = $4) {filters}
   ) scored
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
 )
-select b.*, d.doc_id, d.title, v.number as version
+select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version
 from best b
 join documents.document d on d.tenant_id = $1 and d.id = b.document_id
 join documents.version v on v.tenant_id = $1 and v.id = b.version_id
@@ -79,7 +79,7 @@ with semantic as materialized (
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
 )
-select b.*, d.doc_id, d.title, v.number as version,
+select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version,
   ($5::halfvec is null or (select count(*) from semantic) = $9) and ($6::sparsevec is null or (select count(*) from lexical) = $9) as filled
 from best b
 join documents.document d on d.tenant_id = $1 and d.id = b.document_id
@@ -93,6 +93,6 @@ select id, semantic_rank, lexical_rank, sparse from (
     rank() over (order by sparse <#> $6) as lexical_rank
   from documents.chunk
   where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
-    and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3 {filters}
+    and collection_id = any ($2::uuid[]) and {candidates} {filters}
 ) ranked
 where id = any ($7::uuid[])

@@ -21,7 +21,8 @@ async def retrieve(
     request: Request, body: RetrievalRequest, caller: Annotated[Caller, Requires(Permission.RETRIEVAL_QUERY)]
 ) -> RetrievalResponse:
     """Returns the best chunks that the caller may read and that are approved and in force, and records that it did."""
-    question = await service.prepare(body, cast("Embedder", request.app.state.embedder))
     tenancy, recorder = cast("Tenancy", request.app.state.tenancy), cast("Recorder", request.app.state.recorder)
-    async with tenancy.transaction(caller.claims(moment=question.moment)) as connection:
+    caller = await service.caller_then(tenancy, caller, body)
+    question = await service.prepare(body, cast("Embedder", request.app.state.embedder))
+    async with tenancy.transaction(question.claims(caller)) as connection:
         return await service.retrieve(connection, caller, recorder, question)

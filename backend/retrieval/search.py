@@ -6,7 +6,7 @@ with less than was asked for, everything is compared after all, since going on i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -23,6 +23,7 @@ from backend.retrieval.embedding import Embedder, EmbedderUnavailable
 from backend.retrieval.filters import Conditions
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import Mode, RetrievalRequest
+from backend.tenancy import Claims
 
 queries = Queries.beside(__file__)
 
@@ -30,6 +31,22 @@ CANDIDATES = 100  # of each index, before fusion
 EF_SEARCH = 400  # nodes that an HNSW search keeps in view; recall@10 of the sparse index needs more than the default 40
 CROSSOVER = 8_000  # chunks from which the indexes are faster than comparing all
 DEFAULT_LANGUAGE = "english"
+
+
+class Reading(StrEnum):
+    """Which chunks are candidates, by the validity of their versions."""
+
+    IN_FORCE = "in_force"
+    KNOWN = "known"  # in force as far as was known at a past moment
+    LAPSED = "lapsed"  # in force before the moment asked about, and no more
+
+
+# In these, $3 is the moment asked about; of what was known, the moment whose knowledge is asked for.
+_CANDIDATES = {
+    Reading.IN_FORCE: "effective_from <= $3 and effective_to > $3",
+    Reading.KNOWN: "created_at <= $3 and version_id = any ((select documents.versions_known_in_force())::uuid[])",
+    Reading.LAPSED: "effective_to <= $3 and effective_from < effective_to",
+}
 
 
 class Tier(StrEnum):
@@ -49,13 +66,20 @@ class Plan(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A retrieval request with its embedding, ready for the database."""
+    """A retrieval request with its embedding, ready for the database; `idf`, when given, is used in place of today's."""
 
     request: RetrievalRequest
     moment: datetime | None
     dense: HalfVector | None
     embedding_model: str
     dimensions: int
+    reading: Reading = Reading.IN_FORCE
+    idf: Mapping[int, float] | None = None
+
+    def claims(self, caller: Caller) -> Claims:
+        """Returns what the transaction that searches must be bound to."""
+        presented = {"reading": "lapsed"} if self.reading is Reading.LAPSED else {}
+        return replace(caller.claims(moment=self.moment, presented=presented), known_at=self.request.known_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +131,9 @@ async def prepare(request: RetrievalRequest, embedder: Embedder) -> Question:
             dense = HalfVector(await embedder.embed_query(request.query))
         except EmbedderUnavailable as error:
             raise Unavailable(reason="embedder") from error
-    return Question(request, request.as_of, dense, embedder.model, embedder.dimensions)
+    reading = Reading.KNOWN if request.known_at else Reading.IN_FORCE
+    moment = request.as_of or request.known_at
+    return Question(request, moment, dense, embedder.model, embedder.dimensions, reading)
 
 
 async def search(connection: Connection, caller: Caller, question: Question) -> Ranking:
@@ -116,7 +142,7 @@ async def search(connection: Connection, caller: Caller, question: Question) -> 
     if not space.collections or (question.dense is None and not space.idf):
         return Ranking([], space, Plan.EXACT)
     plan = Plan.EXACT
-    if space.indexed and space.chunks > CROSSOVER:
+    if space.indexed and space.chunks > CROSSOVER and question.reading is Reading.IN_FORCE:
         statement, values = _statement(queries.indexed_search, 10, question)
         limits = (question.request.k, max(CANDIDATES, question.request.k))
         rows = await connection.fetch(statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, *limits, *values)
@@ -147,6 +173,7 @@ async def survey(connection: Connection, caller: Caller, question: Question) -> 
     if lexical:
         frequencies = dict(zip(row["dimensions"], row["frequencies"], strict=True))
         idf = await _idf(connection, caller, request.query, row, frequencies)
+        idf = dict(question.idf) if question.idf is not None else idf
     private = row["placement"] == "private"
     return Space(
         collections=dict(zip(row["ids"], row["slugs"], strict=True)), languages=set(row["languages"]),
@@ -174,13 +201,19 @@ async def _idf(
 def scope_of(caller: Caller, question: Question, space: Space) -> tuple[object, ...]:
     """Returns the first six parameters of every search statement: who, where, when, and both vectors."""
     sparse = SparseVector(dict(space.idf), lexicon.DIMENSIONS) if space.idf else None
-    return (caller.tenant_id, list(space.collections), space.moment, question.embedding_model, question.dense, sparse)
+    at = question.request.known_at if question.reading is Reading.KNOWN else space.moment
+    return (caller.tenant_id, list(space.collections), at, question.embedding_model, question.dense, sparse)
 
 
 def _statement(template: str, first_parameter: int, question: Question) -> tuple[str, list[Any]]:
     conditions = conditions_of(question.request, first_parameter)
     statement = template.replace("{filters}", str(conditions)).replace("{dimensions}", str(int(question.dimensions)))
-    return statement, conditions.values
+    return statement.replace("{candidates}", candidates_of(question)), conditions.values
+
+
+def candidates_of(question: Question) -> str:
+    """Returns the condition that makes a chunk a candidate; fixed text."""
+    return _CANDIDATES[question.reading]
 
 
 def conditions_of(request: RetrievalRequest, first_parameter: int) -> Conditions:

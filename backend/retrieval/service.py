@@ -1,6 +1,7 @@
 """The rules of retrieval: what is found for a caller is recorded before it is shown."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 import orjson
@@ -8,13 +9,15 @@ import orjson
 from backend.audit.events import Action, Event, timestamp, without_nulls
 from backend.audit.recorder import Recorder
 from backend.database import Connection
+from backend.identity.access_history import readable_at
 from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
 from backend.retrieval.explanation import explain
-from backend.retrieval.models import Context, Explanation, RetrievalResponse
-from backend.retrieval.search import Hit, Question, Ranking, prepare, search
+from backend.retrieval.models import Context, Explanation, RetrievalRequest, RetrievalResponse
+from backend.retrieval.search import Hit, Question, Ranking, Reading, prepare, search
+from backend.tenancy import Tenancy
 
-__all__ = ["Hit", "Question", "Ranking", "prepare", "retrieval_event", "retrieve", "search"]
+__all__ = ["Hit", "Question", "Ranking", "Reading", "caller_then", "prepare", "retrieval_event", "retrieve", "search"]
 
 _LISTED_IN_EVENT = 40  # chunks described in one envelope; with more, the whole list is a payload
 
@@ -39,6 +42,19 @@ async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, q
     return RetrievalResponse(query=question.request.query, contexts=contexts, audit_event_id=event_id)
 
 
+async def caller_then(tenancy: Tenancy, caller: Caller, request: RetrievalRequest) -> Caller:
+    """Returns the caller for a request: with `as_caller_then`, confined to what it could read at `known_at`.
+
+    Confined to both: access that was withdrawn does not come back by asking about the past.
+    """
+    if not request.as_caller_then or request.known_at is None:
+        return caller
+    caller.require(Permission.DOCUMENTS_REVIEW)
+    async with tenancy.transaction(caller.claims()) as connection:
+        then = await readable_at(connection, caller.tenant_id, caller.principal_id, request.known_at)
+    return replace(caller, readable=caller.readable & then)
+
+
 def retrieval_event(question: Question, ranking: Ranking) -> Event:
     """Returns the record of a retrieval: parameters, versions, and each chunk that was found."""
     request, hits = question.request, ranking.hits
@@ -52,13 +68,18 @@ def retrieval_event(question: Question, ranking: Ranking) -> Event:
     retrieval = {
         "mode": request.mode, "k": request.k, "source_type": request.source_type, "collection": request.collection,
         "language": request.language, "filtered": bool(request.filters or request.effective_from),
-        "as_of": timestamp(question.moment) if question.moment else None, "explained": request.explain or None,
+        "as_of": timestamp(question.moment) if question.moment else None,
+        "known_at": timestamp(request.known_at) if request.known_at else None,
+        "as_caller_then": request.as_caller_then or None,
+        "reading": None if question.reading is Reading.IN_FORCE else question.reading, "explained": request.explain or None,
         "embedding_model": question.embedding_model, "index": f"{ranking.space.tier}:{ranking.plan}",
         "chunk_count": len(chunks), "chunks": chunks[:_LISTED_IN_EVENT],
     }  # fmt: skip
     payloads = {
         "query": request.query,
         "contexts": _dump([{"id": str(hit.chunk_id), "text": hit.text} for hit in hits]),
+        # What the question's words weighed: without it, a later replay would rank by the statistics of its own day.
+        "term_weights": _dump({str(dimension): weight for dimension, weight in ranking.space.idf.items()}),
     }
     if request.filters or request.effective_from:
         narrowed = request.model_dump(mode="json", by_alias=True, exclude_unset=True, include={"filters", "effective_from"})
