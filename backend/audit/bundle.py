@@ -181,9 +181,7 @@ class BundleWriter:
     def _refuse_what_looks_like_a_bomb(self) -> None:
         for member in self._zip.infolist():
             if member.file_size > max(RATIO_APPLIES_FROM, MAX_RATIO * member.compress_size):
-                raise ValueError(
-                    f"{member.filename} is so repetitive that verifiers refuse it: write it uncompressed"
-                )
+                raise ValueError(f"{member.filename} is so repetitive that verifiers refuse it: write it uncompressed")
 
 
 def _hex_list(hashes: Iterable[bytes]) -> str:

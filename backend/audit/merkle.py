@@ -168,9 +168,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     return last == 0 and computed == root
 
 
-def verify_consistency(
-    first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]
-) -> bool:
+def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
     """Tells whether `path` proves the first tree a prefix of the second (RFC 9162, section 2.1.4.2).
 
     An empty first tree is refused: it is a prefix of everything, so a proof from it would say nothing.

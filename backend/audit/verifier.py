@@ -1,7 +1,9 @@
 """Verifies an exported audit log offline: `python verifier.py BUNDLE --key PUBKEY`.
 
-This file stands alone: it needs Python 3.11 and the `cryptography` package, and nothing of the service that
-made the export. It trusts only the public key, and the checkpoints that a reviewer kept (`--checkpoints`).
+This file stands alone, on purpose: whoever is handed it can read it and run it, with Python 3.11 and the
+`cryptography` package and nothing of the service that made the export. It trusts only the public key, and the
+checkpoints that a reviewer kept (`--checkpoints`), which alone can tell a rewritten history from the true one
+if the signing key was stolen.
 
 A bundle is a zip archive of these members, each stored or deflated. JSON is UTF-8 without floats; every line
 ends in a newline; hashes are lowercase hexadecimal; times are RFC 3339, UTC, with six decimals and `Z`.
@@ -41,6 +43,7 @@ erased, [{"event": id, "payloads": [name…]}], in an `erasure:executed`.
 
 import argparse
 import base64
+import contextlib
 import hmac
 import io
 import json
@@ -49,7 +52,7 @@ import sys
 import time
 import zipfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,23 +60,18 @@ from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 SCHEMA = "affidavit-bundle/1"
-MANIFEST, CHECKPOINTS, EVENTS, ERASURES = (
-    "manifest.json",
-    "checkpoints.ndjson",
-    "events.ndjson",
-    "erasures.ndjson",
-)
+MANIFEST, CHECKPOINTS, EVENTS, ERASURES = ("manifest.json", "checkpoints.ndjson", "events.ndjson", "erasures.ndjson")
 
-CLOCK_TOLERANCE = 120
-"""Seconds by which a time may contradict the order of the log: open transactions and unequal clocks."""
-TURN_LIMIT = 300
-"""Seconds that an answer may take; a prompt this old when the export ends ought to have one."""
+TOLERANCE = 120_000
+"""Milliseconds by which a time may contradict the order of the log: open transactions and unequal clocks."""
+TURN_LIMIT = 300_000
+"""Milliseconds that an answer may take; a prompt this old when the export ends ought to have one."""
 
 MAX_LINE_BYTES = 8 * 2**20
 MAX_MANIFEST_BYTES = 2**20
@@ -81,6 +79,7 @@ MAX_MANIFEST_BYTES = 2**20
 MAX_RATIO, RATIO_APPLIES_FROM = 200, 2**30  # A bomb costs time, not memory: members are streams.
 MAX_SHOWN = 1000  # Findings of one kind; more are counted, not listed.
 MAX_TRACKED = 5_000_000  # Ids, open turns or erased payloads held in memory at once.
+MAX_READ_BYTES = 2**23  # At once, of the archive file.
 _CHUNK = 2**22
 
 
@@ -102,7 +101,8 @@ class Kind(StrEnum):
     INVALID = "INVALID"
 
 
-CONVICTING = (Kind.INVALID, Kind.MISSING, Kind.GAP)
+OK, NOTE, ERASED, MISSING, GAP, INVALID = Kind
+CONVICTING = (INVALID, MISSING, GAP)
 
 
 class Finding(NamedTuple):
@@ -130,14 +130,10 @@ class Report:
         if self.counts[kind] <= MAX_SHOWN:
             self.findings.append(Finding(kind, subject, detail))
 
-    def invalid(self, subject: str, detail: str) -> None:
-        """Adds an INVALID finding."""
-        self.add(Kind.INVALID, subject, detail)
-
     @property
     def ok(self) -> bool:
         """True if nothing convicts and something was proved."""
-        return not any(self.counts[kind] for kind in CONVICTING) and self.counts[Kind.OK] > 0
+        return not any(self.counts[kind] for kind in CONVICTING) and self.counts[OK] > 0
 
     def lines(self) -> Iterator[str]:
         """Yields one line per finding, as they were found."""
@@ -212,9 +208,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     return last == 0 and leaf == root
 
 
-def verify_consistency(
-    first: int, second: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
-) -> bool:
+def verify_consistency(first: int, second: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> bool:
     """Tells whether `path` proves the first tree a prefix of the second (RFC 9162, 2.1.4.2)."""
     if not 0 < first <= second:
         return False
@@ -262,9 +256,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # Checking each object of each envelope for repeated names would halve the speed, and could reveal only what the
 # log itself had sealed; of a repeated name the last counts, as in PostgreSQL's jsonb.
 _ENVELOPES = json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number)
-_STRICT = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=_refuse_number, parse_constant=_refuse_number
-)
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_refuse_number, parse_constant=_refuse_number)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -275,6 +267,13 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004
     return value
+
+
+def _members(text: str, allowed: set[str], *required: str) -> dict[str, Any]:
+    members = _object(text)
+    if not members or not set(required) <= members.keys() <= allowed:
+        raise ValueError("missing or unexpected members")
+    return members
 
 
 def _hash(text: object) -> bytes:
@@ -311,9 +310,7 @@ def _second(text: str) -> int:
 
 def _moment(milliseconds: int) -> str:
     try:
-        return (
-            (_EPOCH + milliseconds * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
+        return (_EPOCH + milliseconds * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except OverflowError:
         return f"{milliseconds} ms"
 
@@ -393,7 +390,7 @@ class _BoundedFile(io.FileIO):
     """A file that refuses to be read in one piece, as zipfile would do with an archive's huge directory."""
 
     def read(self, size: int | None = -1) -> bytes:
-        limit = 2 * _CHUNK
+        limit = MAX_READ_BYTES
         content = super().read(limit + 1 if size is None or size < 0 else min(size, limit + 1))
         if len(content) > limit:
             raise BadBundle("the archive has an oversized directory")
@@ -403,7 +400,7 @@ class _BoundedFile(io.FileIO):
 class Archive:
     """The members of a bundle, read as streams; nothing is ever extracted."""
 
-    def __init__(self, path: str | Path, progress: Callable[[int], None]) -> None:
+    def __init__(self, path: str | Path, progress: Callable[[float], None] = lambda _: None) -> None:
         self._progress = progress
         self._file = _BoundedFile(path)
         try:
@@ -414,7 +411,7 @@ class Archive:
             self._file.close()
             raise
 
-    def __enter__(self) -> "Archive":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -435,10 +432,6 @@ class Archive:
         for name in allowed - {ERASURES} - self._members.keys():
             raise BadBundle(f"{name} is missing")
 
-    def size(self, name: str) -> int:
-        """Returns the length of a member in bytes, uncompressed; 0 if it is absent."""
-        return self._members[name].file_size if name in self._members else 0
-
     def text(self, name: str, limit: int) -> str:
         """Returns a whole member."""
         with self._zip.open(name) as stream:
@@ -450,23 +443,37 @@ class Archive:
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Yields the lines of a member without their newlines; an absent one has none."""
-        if name not in self._members:
-            return
-        rest = b""
-        # While the lines of one chunk are checked, a thread inflates the next.
+        if name in self._members:
+            with self._zip.open(name) as stream:
+                yield from _lines(name, iter(lambda: stream.read(_CHUNK), b""))
+
+    def lines_ahead(self, name: str) -> Generator[bytes, None, None]:
+        """Yields the same lines while a thread inflates those to come, and tells the progress.
+
+        The caller closes the generator: a garbage collector that did might wait for the thread it interrupts.
+        """
         with self._zip.open(name) as stream, ThreadPoolExecutor(1) as reader:
+            yield from _lines(name, self._chunks_ahead(stream, reader, self._members[name].file_size))
+
+    def _chunks_ahead(self, stream: IO[bytes], reader: ThreadPoolExecutor, size: int) -> Iterator[bytes]:
+        read, upcoming = 0, reader.submit(stream.read, _CHUNK)
+        while chunk := upcoming.result():
             upcoming = reader.submit(stream.read, _CHUNK)
-            while chunk := upcoming.result():
-                upcoming = reader.submit(stream.read, _CHUNK)
-                lines = (rest + chunk).split(b"\n")
-                rest = lines.pop()
-                if len(rest) > MAX_LINE_BYTES:
-                    raise BadBundle(f"{name} has a line longer than {MAX_LINE_BYTES} bytes")
-                yield from lines
-                if name == EVENTS:
-                    self._progress(len(chunk))
-        if rest:
-            raise BadBundle(f"{name} ends within a line")
+            yield chunk
+            read += len(chunk)
+            self._progress(read / size)
+
+
+def _lines(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > MAX_LINE_BYTES:
+            raise BadBundle(f"{name} has a line longer than {MAX_LINE_BYTES} bytes")
+        yield from lines
+    if rest:
+        raise BadBundle(f"{name} ends within a line")
 
 
 class Manifest(NamedTuple):
@@ -484,7 +491,7 @@ class Manifest(NamedTuple):
     events: int
 
     @classmethod
-    def parse(cls, text: str) -> "Manifest":
+    def parse(cls, text: str) -> Self:
         """Reads manifest.json; raises ValueError."""
         members = _object(text)
         types = {
@@ -506,14 +513,8 @@ class Manifest(NamedTuple):
         return manifest
 
 
-class Entry(NamedTuple):
-    """One line of events.ndjson or erasures.ndjson; `computed` is the hash of the envelope that is there."""
-
-    leaf: int
-    envelope: dict[str, Any] | None
-    computed: bytes | None
-    others: dict[str, Any]
-
+Entry = tuple[int, dict[str, Any] | None, bytes | None, dict[str, Any]]
+"""One line of events.ndjson: leaf index, envelope, the hash of the envelope, and the line's other members."""
 
 _HEAD = re.compile(r'\{"leaf":(0|[1-9][0-9]{0,18}),("envelope":)?')
 _NO_OTHERS: dict[str, Any] = {}
@@ -527,7 +528,7 @@ def parse_entry(line: bytes) -> Entry:
         raise ValueError("the line does not begin with a leaf index")
     leaf, start = int(head[1]), head.end()
     if not head[2]:
-        return Entry(leaf, None, None, _others("{" + text[start:], {"hash", "proof"}, "hash"))
+        return leaf, None, None, _members("{" + text[start:], {"hash", "proof"}, "hash")
     try:
         envelope, end = _ENVELOPES.raw_decode(text, start)
     except RecursionError:
@@ -538,258 +539,222 @@ def parse_entry(line: bytes) -> Entry:
     sealed = line[start:end] if len(text) == len(line) else text[start:end].encode()
     computed = sha256(b"\x00" + sealed).digest()
     if text[end:] == "}":
-        return Entry(leaf, envelope, computed, _NO_OTHERS)
+        return leaf, envelope, computed, _NO_OTHERS
     if text[end : end + 1] != ",":
         raise ValueError("the line goes on after the envelope")
-    return Entry(leaf, envelope, computed, _others("{" + text[end + 1 :], {"payloads", "proof", "hash"}))
-
-
-def _others(text: str, allowed: set[str], *required: str) -> dict[str, Any]:
-    others = _object(text)
-    if not others or not others.keys() <= allowed or not others.keys() >= set(required):
-        raise ValueError("the line has missing or unexpected members")
-    return others
+    return leaf, envelope, computed, _members("{" + text[end + 1 :], {"payloads", "proof", "hash"})
 
 
 # --- The log: leaves under signed checkpoints --------------------------------------------------------------------
+
+
+class Checkpoints:
+    """Reads the checkpoints in order and judges each: its signature, its log, and the step from the one before."""
+
+    def __init__(self, manifest: Manifest, lines: Iterator[bytes], keys: Keys, report: Report) -> None:
+        self._manifest, self._lines, self._keys, self._report = manifest, lines, keys, report
+        self._signers, self._count, self.faults = set[str](), 0, 0
+        self.first: Checkpoint | None = None
+        self.last: Checkpoint | None = None
+
+    def read(self) -> Checkpoint | None:
+        """Returns the next checkpoint, None after the last; raises BadBundle if it is malformed."""
+        line = next(self._lines, None)
+        if line is None:
+            return None
+        self._count += 1
+        try:
+            members = _members(line.decode(), {"checkpoint", "consistency"}, "checkpoint")
+            checkpoint = open_checkpoint(members["checkpoint"], self._keys)
+            proof = _hashes(members["consistency"]) if "consistency" in members else None
+        except ValueError as error:
+            raise BadBundle(f"checkpoint {self._count} cannot be read: {error}") from error
+        self._judge(checkpoint)
+        if self.last is not None:
+            self._judge_step(self.last, checkpoint, proof)
+        self.first, self.last = self.first or checkpoint, checkpoint
+        return checkpoint
+
+    def finish(self) -> None:
+        """Reports on all, if none was at fault."""
+        if not self.faults and self.first and self.last:
+            signers, sizes = ", ".join(map(_shown, sorted(self._signers))), f"{self.first.size} to {self.last.size}"
+            self._report.add(OK, "checkpoints", f"{self._count} signed by {signers}, sizes {sizes}, consistent")
+
+    def _judge(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.signer is None:
+            self._fault(f"of size {checkpoint.size} is not signed by the given key")
+        elif checkpoint.origin != f"{checkpoint.signer}/{self._manifest.tenant}":
+            self._fault(f"is of the log {_shown(checkpoint.origin)}, not of this tenant's")
+        else:
+            self._signers.add(checkpoint.signer)
+        if not checkpoint.size and checkpoint.root != Tree().root():
+            self._fault("is of size 0, but its root is not that of the empty tree")
+
+    def _judge_step(self, old: Checkpoint, new: Checkpoint, proof: list[bytes] | None) -> None:
+        if new.size < old.size:
+            self._fault(f"shrinks the log from {old.size} to {new.size} leaves")
+        elif new.size == old.size and new.root != old.root:
+            self._fault(f"contradicts the one before: two roots were signed at size {new.size}")
+        elif new.size == old.size or not old.size:
+            if proof:
+                self._fault("has a consistency proof where none can be")
+        elif proof is None:
+            if not self._is_recomputed(old, new):
+                self._fault("has no consistency proof")
+        elif not verify_consistency(old.size, new.size, old.root, new.root, proof):
+            self._fault(f"of size {new.size} is not consistent with the one before, of size {old.size}")
+        if new.time < old.time - TOLERANCE:
+            self._fault(f"is dated {_moment(new.time)}, before its predecessor of {_moment(old.time)}")
+
+    def _is_recomputed(self, old: Checkpoint, new: Checkpoint) -> bool:
+        return self._manifest.complete and self._manifest.first_leaf <= old.size and new.size <= self._manifest.end_leaf
+
+    def _fault(self, detail: str) -> None:
+        self.faults += 1
+        self._report.add(INVALID, f"checkpoint {self._count}", detail)
+
+
+class Kept:
+    """Compares the checkpoints that a reviewer kept with the history that the bundle shows."""
+
+    def __init__(self, checkpoints: Iterable[Checkpoint], report: Report) -> None:
+        self._report = report
+        self._waiting = deque(sorted(checkpoints, key=lambda checkpoint: (checkpoint.size, checkpoint.time)))
+        self._agreeing = self._incomparable = 0
+
+    def waits_for(self, size: int) -> bool:
+        """Tells whether there is one to compare with a tree of `size` leaves."""
+        return bool(self._waiting) and self._waiting[0].size <= size
+
+    def compare(self, size: int, root: bytes, when: int | None = None) -> None:
+        """Compares those up to `size` with a root, and with the time at which it was signed if it was."""
+        while self.waits_for(size):
+            kept = self._waiting.popleft()
+            if kept.size == size and kept.root == root:
+                self._agreeing += 1
+            elif kept.size == size:
+                self._report.add(INVALID, "history", f"forks: a kept checkpoint has another root at size {size}")
+            elif when is not None and kept.time > when + TOLERANCE:
+                self._report.add(INVALID, "history", f"forks: it had {kept.size} leaves still at {_moment(kept.time)}")
+            else:
+                self._incomparable += 1
+
+    def finish(self, last: Checkpoint) -> None:
+        """Compares those beyond the last checkpoint of the bundle, and reports."""
+        for kept in self._waiting:
+            if kept.time < last.time - TOLERANCE:
+                before, after = f"{kept.size} leaves at {_moment(kept.time)}", f"later only {last.size}"
+                self._report.add(INVALID, "history", f"was rolled back: it had {before}, {after}")
+            else:
+                self._incomparable += 1
+        if self._agreeing:
+            self._report.add(OK, "history", f"agrees with {self._agreeing} kept checkpoints")
+        if self._incomparable:
+            self._report.add(NOTE, "history", f"cannot be compared with {self._incomparable} kept checkpoints")
 
 
 class Log:
     """Holds each leaf against the checkpoints, reading both in the order of the log.
 
     Of a complete export the tree is computed again, leaf by leaf, and its root compared at every checkpoint. In
-    a filtered one each leaf brings its inclusion proof, and each checkpoint its consistency with the one before.
-    `until` is the time of the last checkpoint within the export.
+    a filtered one each leaf brings its inclusion proof. `before` and `after` are the checkpoints on either side of
+    the latest leaf, `until` the time (Unix ms) of the last checkpoint within the export.
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        lines: Iterator[bytes],
-        keys: Keys,
-        known: Iterable[Checkpoint],
-        report: Report,
-    ) -> None:
-        self._manifest, self._lines, self._keys, self._report = manifest, lines, keys, report
-        self._known = deque(sorted(known, key=lambda checkpoint: (checkpoint.size, checkpoint.time)))
-        self._known_compared = self._known_incomparable = 0
+    def __init__(self, manifest: Manifest, checkpoints: Checkpoints, kept: Kept, report: Report) -> None:
+        self._manifest, self._checkpoints, self._kept, self._report = manifest, checkpoints, kept, report
         self._tree = Tree(manifest.first_leaf, manifest.frontier)
-        self._intact = manifest.complete
         self._next_leaf = self._proved = manifest.first_leaf
-        self._checkpoints, self._faults, self._signers = 0, 0, set[str]()
+        # False once the tree cannot have the signed roots any more, so that one fault is reported once.
+        self._intact = True
         self.until = 0
         self.before: Checkpoint | None = None
-        self.after: Checkpoint | None = None
-        self.after = self.first = self._read()
+        self.after = checkpoints.read()
 
     def place(self, leaf: int, hashed: bytes, proof: list[bytes] | None) -> None:
-        """Takes the next leaf; `before` and `after` are then the checkpoints on either side of it."""
+        """Takes the next leaf."""
         if leaf != self._next_leaf:
             self._jump(leaf)
         self._next_leaf = leaf + 1
         while self.after is not None and self.after.size <= leaf:
-            self._pass()
+            self._pass(self.after)
         if self.after is None or not self._manifest.first_leaf <= leaf < self._manifest.end_leaf:
             self._fault(f"leaf {leaf}", "is outside the exported range or beyond the last checkpoint")
         elif self._manifest.complete:
             self._tree.append(hashed)
-            if self._known and self._known[0].size <= self._tree.size and self._intact:
-                self._compare_known(self._tree.size, self._tree.root())
+            if self._intact and self._kept.waits_for(self._tree.size):
+                self._kept.compare(self._tree.size, self._tree.root())
         elif not verify_inclusion(hashed, leaf, self.after.size, proof or [], self.after.root):
             self._fault(f"leaf {leaf}", f"is not in the tree that was signed at size {self.after.size}")
 
     def finish(self) -> Checkpoint:
         """Reads the checkpoints that are left, reports on all, and returns the last one."""
-        last = self.after or self.before
-        if self._manifest.complete and self._next_leaf < self._manifest.end_leaf:
+        next_leaf, end_leaf = self._next_leaf, self._manifest.end_leaf
+        if self._manifest.complete and next_leaf < end_leaf:
             self._intact = False
-            self._report.add(
-                Kind.MISSING,
-                "events",
-                f"leaves {self._next_leaf} to {self._manifest.end_leaf - 1} are not in the bundle",
-            )
+            self._report.add(MISSING, "events", f"leaves {next_leaf} to {end_leaf - 1} are not in the bundle")
         while self.after is not None:
-            last = self.after
-            self._pass()
-        if last is None:
+            self._pass(self.after)
+        if self.before is None:
             raise BadBundle(f"{CHECKPOINTS} is empty")
-        self._report_known(last)
-        self._report_checkpoints(last)
-        if self._manifest.complete:
+        self._kept.finish(self.before)
+        self._checkpoints.finish()
+        if self._intact and not self._checkpoints.faults:
+            self._report.add(OK, "events", f"{self._report.events} are in the signed log")
+        if not self._manifest.complete:
+            filters = _shown(self._manifest.filters)
+            self._report.add(NOTE, "completeness", f"is NOT proved: events were chosen by {filters}")
+        elif self._intact:
             self._report_completeness()
-        else:
-            self._report.add(
-                Kind.NOTE,
-                "completeness",
-                f"is NOT proved: events were chosen by {_shown(self._manifest.filters)}",
-            )
-        return last
+        return self.before
 
     def _jump(self, leaf: int) -> None:
         if leaf < self._next_leaf:
             self._fault(f"leaf {leaf}", "is repeated or out of order")
         elif self._manifest.complete:
-            self._report.add(
-                Kind.GAP, "events", f"leaves {self._next_leaf} to {leaf - 1} are not in the bundle"
-            )
-        if self._manifest.complete:
             self._intact = False
+            self._report.add(GAP, "events", f"leaves {self._next_leaf} to {leaf - 1} are not in the bundle")
 
-    def _pass(self) -> None:
-        """Moves over the checkpoint `after`, holding the tree against it if their sizes are equal."""
-        passed = self.after
-        if passed is None:
-            return
-        if self._intact and passed.size == self._tree.size:
+    def _pass(self, passed: Checkpoint) -> None:
+        """Moves on to the next checkpoint, holding the tree against this one if their sizes are equal."""
+        if self._manifest.complete and self._intact and passed.size == self._tree.size:
             if self._tree.root() == passed.root:
                 self._proved = passed.size
             else:
-                self._intact = False
-                self._fault(
-                    "events",
-                    f"leaves {self._proved} to {passed.size - 1} do not hash to the root that was signed at size "
-                    f"{passed.size}; from there on none is proved",
-                )
+                new = passed.size > self._proved
+                leaves = f"leaves {self._proved} to {passed.size - 1}" if new else f"leaves before {passed.size}"
+                rest = "; nothing is proved from there on"
+                self._fault("events", f"{leaves} do not hash to the root signed at size {passed.size}{rest}")
         if passed.size <= self._manifest.end_leaf:
             self.until = passed.time
-        self._compare_known(passed.size, passed.root, passed.time)
-        self.before, self.after = passed, self._read()
-
-    def _read(self) -> Checkpoint | None:
-        line = next(self._lines, None)
-        if line is None:
-            return None
-        self._checkpoints += 1
-        subject = f"checkpoint {self._checkpoints}"
-        try:
-            members = _object(line.decode())
-            if not {"checkpoint"} <= members.keys() <= {"checkpoint", "consistency"}:
-                raise ValueError("the line has missing or unexpected members")
-            checkpoint = open_checkpoint(members["checkpoint"], self._keys)
-            proof = _hashes(members["consistency"]) if "consistency" in members else None
-        except ValueError as error:
-            raise BadBundle(f"{subject} cannot be read: {error}") from error
-        self._judge(subject, checkpoint)
-        if self.after is not None:
-            self._judge_step(subject, self.after, checkpoint, proof)
-        return checkpoint
-
-    def _judge(self, subject: str, checkpoint: Checkpoint) -> None:
-        if checkpoint.signer is None:
-            self._fault(subject, f"of size {checkpoint.size} is not signed by the given key")
-        elif checkpoint.origin != f"{checkpoint.signer}/{self._manifest.tenant}":
-            self._fault(subject, f"is of the log {_shown(checkpoint.origin)}, not of this tenant's")
-        else:
-            self._signers.add(checkpoint.signer)
-        if not checkpoint.size and checkpoint.root != Tree().root():
-            self._fault(subject, "is of size 0, but its root is not that of the empty tree")
-
-    def _judge_step(self, subject: str, old: Checkpoint, new: Checkpoint, proof: list[bytes] | None) -> None:
-        recomputed = (
-            self._manifest.complete
-            and self._manifest.first_leaf <= old.size
-            and new.size <= self._manifest.end_leaf
-        )
-        if new.size < old.size:
-            self._fault(subject, f"shrinks the log from {old.size} to {new.size} leaves")
-        elif new.size == old.size and new.root != old.root:
-            self._fault(subject, f"contradicts the one before: two roots were signed at size {new.size}")
-        elif new.size == old.size or not old.size:
-            if proof:
-                self._fault(subject, "has a consistency proof where none can be")
-        elif proof is None:
-            if not recomputed:
-                self._fault(subject, "has no consistency proof")
-        elif not verify_consistency(old.size, new.size, old.root, new.root, proof):
-            self._fault(
-                subject, f"of size {new.size} is not consistent with the one before, of size {old.size}"
-            )
-        if new.time < old.time - CLOCK_TOLERANCE * 1000:
-            self._fault(
-                subject, f"is dated {_moment(new.time)}, before its predecessor of {_moment(old.time)}"
-            )
-
-    def _compare_known(self, size: int, root: bytes, when: int | None = None) -> None:
-        """Compares the checkpoints that the reviewer kept, up to `size`, with this history."""
-        while self._known and self._known[0].size <= size:
-            kept = self._known.popleft()
-            if kept.size == size:
-                self._known_compared += 1
-                if kept.root != root:
-                    self._fault("history", f"forks: a kept checkpoint has another root at size {size}")
-            elif when is not None and kept.time > when + CLOCK_TOLERANCE * 1000:
-                self._fault("history", f"forks: at {_moment(kept.time)} the log had only {kept.size} leaves")
-            else:
-                self._known_incomparable += 1
-
-    def _report_known(self, last: Checkpoint) -> None:
-        for kept in self._known:
-            if kept.time < last.time - CLOCK_TOLERANCE * 1000:
-                self._fault(
-                    "history",
-                    f"was rolled back: at {_moment(kept.time)} the log had {kept.size} leaves, later only {last.size}",
-                )
-            else:
-                self._known_incomparable += 1
-        if self._known_compared:
-            self._report.add(Kind.OK, "history", f"agrees with {self._known_compared} kept checkpoints")
-        if self._known_incomparable:
-            self._report.add(
-                Kind.NOTE, "history", f"cannot be compared with {self._known_incomparable} kept checkpoints"
-            )
-
-    def _report_checkpoints(self, last: Checkpoint) -> None:
-        if self._faults:
-            return
-        signers = ", ".join(map(_shown, sorted(self._signers)))
-        sizes = f"sizes {self.first.size if self.first else 0} to {last.size}"
-        self._report.add(
-            Kind.OK,
-            "checkpoints",
-            f"{self._checkpoints} signed by {signers}, {sizes}, consistent with each other",
-        )
-        if not self._manifest.complete:
-            self._report.add(Kind.OK, "events", f"{self._report.events} are in the signed log")
+        self._kept.compare(passed.size, passed.root, passed.time)
+        self.before, self.after = passed, self._checkpoints.read()
 
     def _report_completeness(self) -> None:
-        first_leaf, end_leaf, first = self._manifest.first_leaf, self._manifest.end_leaf, self.first
-        if not self._intact:
-            return
+        first_leaf, end_leaf, first = self._manifest.first_leaf, self._manifest.end_leaf, self._checkpoints.first
         if self._proved != end_leaf or first is None:
-            self._report.add(
-                Kind.GAP,
-                "completeness",
-                f"no checkpoint of size {end_leaf} covers the leaves from {self._proved}",
-            )
+            self._report.add(GAP, "completeness", f"no checkpoint of size {end_leaf} covers leaves from {self._proved}")
         elif first_leaf and (first.size != first_leaf or first.time > self._manifest.begin):
-            self._report.add(
-                Kind.GAP, "completeness", "no checkpoint shows what was sealed before the period began"
-            )
+            self._report.add(GAP, "completeness", "no checkpoint shows what was sealed before the period began")
         elif self.until < self._manifest.end:
-            self._report.add(
-                Kind.GAP,
-                "completeness",
-                f"is proved until {_moment(self.until)} only, before the period ends",
-            )
-        elif not self._faults:
-            self._report.add(Kind.OK, "events", f"{self._report.events} hash to the signed roots")
+            self._report.add(GAP, "completeness", f"is proved until {_moment(self.until)}, before the period ends")
+        elif not self._checkpoints.faults:
             since = f"from {_moment(first.time)}" if first_leaf else "from the beginning"
-            self._report.add(
-                Kind.OK,
-                "completeness",
-                f"every event sealed {since} until {_moment(self.until)} is here, leaves {first_leaf} to {end_leaf - 1}",
-            )
+            leaves = f"leaves {first_leaf} to {end_leaf - 1}" if first_leaf < end_leaf else "there is none"
+            until = _moment(self.until)
+            self._report.add(OK, "completeness", f"every event sealed {since} until {until} is here: {leaves}")
 
     def _fault(self, subject: str, detail: str) -> None:
-        self._faults += 1
-        self._report.invalid(subject, detail)
+        self._intact = False
+        self._report.add(INVALID, subject, detail)
 
 
 # --- What events say of each other -------------------------------------------------------------------------------
 
 
 class Clock:
-    """Refuses times that contradict the order of the log by more than CLOCK_TOLERANCE."""
+    """Refuses times that contradict the order of the log by more than TOLERANCE."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -797,33 +762,31 @@ class Clock:
 
     def check(self, leaf: int, identifier: str, when: int, log: Log) -> None:
         """Compares an event's time with its id, with earlier events, and with the checkpoints on either side."""
-        made, tolerance = int(identifier[:8] + identifier[9:13], 16), CLOCK_TOLERANCE * 1000
+        made = int(identifier[:8] + identifier[9:13], 16)
         contradiction = None
-        if abs(made - when) > tolerance:
+        if abs(made - when) > TOLERANCE:
             contradiction = f"its id, which was made at {_moment(made)}"
-        elif log.after is not None and when > log.after.time + tolerance:
+        elif log.after is not None and when > log.after.time + TOLERANCE:
             contradiction = f"the checkpoint that sealed it at {_moment(log.after.time)}"
-        elif when < self.latest - tolerance:
+        elif when < self.latest - TOLERANCE:
             contradiction = f"an earlier event of {_moment(self.latest)}"
-        elif log.before is not None and when < log.before.time - tolerance:
+        elif log.before is not None and when < log.before.time - TOLERANCE:
             contradiction = f"the checkpoint of {_moment(log.before.time)}, which does not have it yet"
         elif when > self.latest:
             self.latest = when
         if contradiction is not None:
-            self._report.invalid(f"leaf {leaf}", f"clock: {_moment(when)} contradicts {contradiction}")
+            self._report.add(INVALID, f"leaf {leaf}", f"clock: {_moment(when)} contradicts {contradiction}")
 
 
 class Identifiers:
     """Refuses repeated ids, in memory that grows with the rate of events and not with their number.
 
     An id that is used again either follows closely, and is still remembered, or is caught by the clock: it tells
-    when it was made, and may differ from an event's time by CLOCK_TOLERANCE, as that may from the latest time.
+    when it was made, and may differ from an event's time by TOLERANCE, as that may from the latest time.
     """
 
-    _SPAN = CLOCK_TOLERANCE * 1000
-    _SPANS = (
-        4  # Three tolerances lie between two uses of one id at most, and the fourth span is being filled.
-    )
+    _SPAN = TOLERANCE
+    _SPANS = 4  # Three tolerances lie between two uses of one id at most, and the fourth span is being filled.
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -837,11 +800,11 @@ class Identifiers:
             self._began = latest
         for seen in self._spans:
             if identifier in seen:
-                self._report.invalid(f"leaf {leaf}", f"has the id {identifier} of an earlier event")
+                self._report.add(INVALID, f"leaf {leaf}", f"has the id {identifier} of an earlier event")
         current = self._spans[-1]
         current.add(identifier)
         if len(current) > MAX_TRACKED:
-            raise BadBundle(f"more than {MAX_TRACKED} events within {CLOCK_TOLERANCE} seconds")
+            raise BadBundle(f"more than {MAX_TRACKED} events within {TOLERANCE} ms")
 
 
 class Turns:
@@ -863,29 +826,27 @@ class Turns:
             raise ValueError("a prompt or answer names no turn")  # noqa: TRY004
         if action == "prompt:submitted":
             if turn in self._open:
-                self._report.invalid(f"leaf {leaf}", "is a second prompt of the same turn")
+                self._report.add(INVALID, f"leaf {leaf}", "is a second prompt of the same turn")
             self._open[turn] = (leaf, when)
             if len(self._open) > MAX_TRACKED:
                 raise BadBundle(f"more than {MAX_TRACKED} prompts without an answer")
         elif self._open.pop(turn, None) is not None:
             self._answered += 1
-        elif self._began is None or when > self._began + TURN_LIMIT * 1000:
-            self._report.add(Kind.MISSING, f"leaf {leaf}", f"is an answer ({action}) without a prompt")
+        elif self._began is None or when > self._began + TURN_LIMIT:
+            self._report.add(MISSING, f"leaf {leaf}", f"is an answer ({action}) without a prompt")
 
     def finish(self, end: int) -> None:
         """Reports the turns that are still open at `end`, when the export ends."""
         running = 0
         for leaf, when in self._open.values():
-            if when > end - TURN_LIMIT * 1000:
+            if when > end - TURN_LIMIT:
                 running += 1
             else:
-                self._report.add(
-                    Kind.MISSING, f"leaf {leaf}", f"is a prompt of {_moment(when)} without an answer"
-                )
+                self._report.add(MISSING, f"leaf {leaf}", f"is a prompt of {_moment(when)} without an answer")
         if running:
-            self._report.add(Kind.NOTE, "turns", f"{running} had begun shortly before the export ends")
+            self._report.add(NOTE, "turns", f"{running} had begun shortly before the export ends")
         if self._answered:
-            self._report.add(Kind.OK, "turns", f"{self._answered} prompts have their answer")
+            self._report.add(OK, "turns", f"{self._answered} prompts have their answer")
 
 
 # --- Payloads and their erasure ----------------------------------------------------------------------------------
@@ -911,28 +872,22 @@ class Erasures:
             raise ValueError("the list of erased payloads is malformed")  # noqa: TRY004
         for item in erased:
             if not isinstance(item, dict) or not isinstance(item.get("payloads"), list):
-                raise ValueError("the list of erased payloads is malformed")
+                raise ValueError("the list of erased payloads is malformed")  # noqa: TRY004
             for name in item["payloads"]:
                 self._account(leaf, str(envelope["id"]), str(item.get("event")), str(name))
 
     def finish(self) -> None:
         """Reports the marks that no erasure accounts for."""
         for (identifier, name), leaf in self._marked.items():
-            self._report.add(
-                Kind.MISSING,
-                f"leaf {leaf}",
-                f"payload {_shown(name)} of {identifier} is marked as erased, but no erasure lists it",
-            )
+            payload = f"payload {_shown(name)} of {identifier}"
+            self._report.add(MISSING, f"leaf {leaf}", f"{payload} is marked as erased, but no erasure lists it")
 
     def _account(self, leaf: int, erasure: str, identifier: str, name: str) -> None:
         marked = self._marked.get((identifier, name))
         if marked is not None and marked < leaf:
             del self._marked[identifier, name]
-            self._report.add(
-                Kind.ERASED,
-                f"leaf {marked}",
-                f"payload {_shown(name)} of {identifier} was erased by {_shown(erasure)} (leaf {leaf})",
-            )
+            payload = f"payload {_shown(name)} of {identifier}"
+            self._report.add(ERASED, f"leaf {marked}", f"{payload} was erased by {erasure} (leaf {leaf})")
 
 
 class Payloads:
@@ -947,6 +902,9 @@ class Payloads:
         commitments = envelope.get("payloads", {})
         if not isinstance(commitments, dict) or not isinstance(revealed, list):
             raise ValueError("payloads are malformed")  # noqa: TRY004
+        if not revealed and not self._all_revealed:
+            self._withheld += len(commitments)
+            return
         seen = set[str]()
         for payload in revealed:
             name = payload.get("name") if isinstance(payload, dict) else None
@@ -962,16 +920,14 @@ class Payloads:
         for name in commitments.keys() - seen:
             self._withheld += 1
             if self._all_revealed:
-                self._report.add(
-                    Kind.MISSING, f"leaf {leaf}", f"payload {_shown(name)} of {identifier} is absent"
-                )
+                self._report.add(MISSING, f"leaf {leaf}", f"payload {_shown(name)} of {identifier} is absent")
 
     def finish(self) -> None:
         """Reports how many texts match, and how many the export leaves out."""
         if self._matching:
-            self._report.add(Kind.OK, "payloads", f"{self._matching} match their commitments")
+            self._report.add(OK, "payloads", f"{self._matching} match their commitments")
         if self._withheld and not self._all_revealed:
-            self._report.add(Kind.NOTE, "payloads", f"{self._withheld} are not part of the export")
+            self._report.add(NOTE, "payloads", f"{self._withheld} are not part of the export")
 
     def _compare(self, leaf: int, name: str, payload: dict[str, Any], commitment: object) -> None:
         salt, text = _base64(payload["salt"]), payload["text"]
@@ -982,9 +938,7 @@ class Payloads:
         if computed == commitment.get("commitment") and len(encoded) == commitment.get("bytes"):
             self._matching += 1
         else:
-            self._report.invalid(
-                f"leaf {leaf}", f"payload {_shown(name)} is not the text that was committed to"
-            )
+            self._report.add(INVALID, f"leaf {leaf}", f"payload {_shown(name)} is not the text that was committed to")
 
 
 # --- The whole verification --------------------------------------------------------------------------------------
@@ -999,8 +953,9 @@ class Verification:
             self._manifest = Manifest.parse(archive.text(MANIFEST, MAX_MANIFEST_BYTES))
         except ValueError as error:
             raise BadBundle(f"{MANIFEST}: {error}") from error
-        self._log = Log(self._manifest, archive.lines(CHECKPOINTS), keys, self._kept(notes), report)
-        began = self._log.first.time if self._manifest.first_leaf and self._log.first else None
+        checkpoints = Checkpoints(self._manifest, archive.lines(CHECKPOINTS), keys, report)
+        self._log = Log(self._manifest, checkpoints, Kept(self._kept(notes), report), report)
+        began = checkpoints.first.time if self._manifest.first_leaf and checkpoints.first else None
         self._clock, self._identifiers, self._turns = Clock(report), Identifiers(report), Turns(report, began)
         self._erasures = Erasures(report)
         self._payloads = Payloads(report, self._erasures, all_revealed=self._manifest.revealed)
@@ -1011,37 +966,39 @@ class Verification:
             try:
                 checkpoint = open_checkpoint(note, self._keys)
             except ValueError as error:
-                self._report.invalid("history", f"a kept checkpoint cannot be read: {error}")
+                self._report.add(INVALID, "history", f"a kept checkpoint cannot be read: {error}")
                 continue
             if checkpoint.signer is None:
-                self._report.invalid("history", "a kept checkpoint is not signed by the given key")
+                self._report.add(INVALID, "history", "a kept checkpoint is not signed by the given key")
             elif checkpoint.origin == f"{checkpoint.signer}/{self._manifest.tenant}":
                 yield checkpoint
 
     def run(self) -> None:
         """Checks everything and reports it."""
-        for entry in self._entries(EVENTS):
-            self._report.events += 1
-            self._check(entry)
+        with contextlib.closing(self._archive.lines_ahead(EVENTS)) as lines:
+            for entry in self._entries(EVENTS, lines):
+                self._report.events += 1
+                self._check(entry)
         if self._report.events != self._manifest.events:
-            self._report.invalid(
-                EVENTS,
-                f"has {self._report.events} events, the manifest says {self._manifest.events}",
-            )
+            count, promised = self._report.events, self._manifest.events
+            self._report.add(INVALID, EVENTS, f"has {count} events, the manifest says {promised}")
         last = self._log.finish()
-        for entry in self._entries(ERASURES):
-            self._check_erasure(entry, last)
+        for entry in self._entries(ERASURES, self._archive.lines(ERASURES)):
+            try:
+                self._check_erasure(entry, last)
+            except ValueError as error:
+                self._report.add(INVALID, f"erasure at leaf {entry[0]}", str(error))
         self._erasures.finish()
         self._payloads.finish()
         if self._manifest.complete:
             self._turns.finish(self._log.until)
 
-    def _entries(self, name: str) -> Iterator[Entry]:
-        for number, line in enumerate(self._archive.lines(name), 1):
+    def _entries(self, name: str, lines: Iterator[bytes]) -> Iterator[Entry]:
+        for number, line in enumerate(lines, 1):
             try:
                 yield parse_entry(line)
             except ValueError as error:
-                self._report.invalid(f"{name} line {number}", str(error))
+                self._report.add(INVALID, f"{name} line {number}", str(error))
 
     def _check(self, entry: Entry) -> None:
         leaf, envelope, computed, others = entry
@@ -1050,13 +1007,13 @@ class Verification:
             proof = _hashes(others["proof"]) if "proof" in others else None
             self._log.place(leaf, sealed or b"", proof)
             if envelope is None:
-                self._report.add(Kind.MISSING, f"leaf {leaf}", "was sealed, but its event is gone")
+                self._report.add(MISSING, f"leaf {leaf}", "was sealed, but its event is gone")
             elif sealed != computed:
-                self._report.invalid(f"leaf {leaf}", "was changed after it was sealed")
+                self._report.add(INVALID, f"leaf {leaf}", "was changed after it was sealed")
             else:
                 self._check_envelope(leaf, envelope, others.get("payloads", []))
         except ValueError as error:
-            self._report.invalid(f"leaf {leaf}", str(error))
+            self._report.add(INVALID, f"leaf {leaf}", str(error))
 
     def _check_envelope(self, leaf: int, envelope: dict[str, Any], revealed: object) -> None:
         identifier, action, when = self._identity(envelope)
@@ -1071,18 +1028,13 @@ class Verification:
 
     def _check_erasure(self, entry: Entry, last: Checkpoint) -> None:
         leaf, envelope, computed, others = entry
-        try:
-            proof = _hashes(others.get("proof"))
-            if envelope is None or computed is None or others.keys() != {"proof"}:
-                raise ValueError("an erasure has an envelope and a proof only")
-            if not verify_inclusion(computed, leaf, last.size, proof, last.root):
-                raise ValueError(f"the erasure is not in the tree that was signed at size {last.size}")
-            _, action, _ = self._identity(envelope)
-            if action != "erasure:executed":
-                raise ValueError("is not an erasure")
-            self._erasures.execute(leaf, envelope)
-        except ValueError as error:
-            self._report.invalid(f"{ERASURES} leaf {leaf}", str(error))
+        if envelope is None or computed is None or others.keys() != {"proof"}:
+            raise ValueError("an envelope and a proof are expected, nothing else")
+        if not verify_inclusion(computed, leaf, last.size, _hashes(others["proof"]), last.root):
+            raise ValueError(f"is not in the tree that was signed at size {last.size}")
+        if self._identity(envelope)[1] != "erasure:executed":
+            raise ValueError("is not an erasure")
+        self._erasures.execute(leaf, envelope)
 
     def _identity(self, envelope: dict[str, Any]) -> tuple[str, str, int]:
         identifier, action = envelope.get("id"), envelope.get("action")
@@ -1094,42 +1046,37 @@ class Verification:
 
 
 def verify(
-    bundle: str | Path,
-    keys: str,
-    *,
-    known: Iterable[str] = (),
-    progress: Callable[[int], None] = lambda _: None,
+    bundle: str | Path, keys: str, *, known: Iterable[str] = (), progress: Callable[[float], None] = lambda _: None
 ) -> Report:
     """Verifies a bundle and returns what was found; never raises for anything that a bundle contains.
 
     `keys` are verifier-key lines (ValueError if malformed), `known` the notes of checkpoints that a reviewer kept
-    (those of other logs are passed over), and `progress` is told of bytes read.
+    (those of other logs are passed over); `progress` is told the share that is done, from 0 to 1.
     """
     report, trusted = Report(), Keys(keys)
     try:
         with Archive(bundle, progress) as archive:
             Verification(archive, trusted, known, report).run()
     except BadBundle as error:
-        report.invalid("bundle", str(error))
+        report.add(INVALID, "bundle", str(error))
     except Exception as error:  # noqa: BLE001 - hostile archives make zipfile and zlib raise almost anything.
-        report.invalid("bundle", f"cannot be read: {type(error).__name__}: {_shown(str(error))}")
+        report.add(INVALID, "bundle", f"cannot be read: {type(error).__name__}: {_shown(str(error))}")
     return report
 
 
 # --- Command line ------------------------------------------------------------------------------------------------
 
 
-class Progress:
+class ProgressBar:
     """Draws a bar on stderr while a terminal watches."""
 
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._drawn = max(total, 1), 0, 0.0
-        self._watched = sys.stderr.isatty()
+    def __init__(self) -> None:
+        self._drawn, self._watched = 0.0, sys.stderr.isatty()
 
-    def __call__(self, count: int) -> None:
-        self._done += count
+    def draw(self, share: float) -> None:
+        """Draws the share that is done, from 0 to 1, at most ten times a second."""
         if self._watched and time.monotonic() - self._drawn > 0.1:
-            self._drawn, share = time.monotonic(), min(self._done / self._total, 1.0)
+            self._drawn = time.monotonic()
             sys.stderr.write(f"\r[{'#' * int(share * 40):40}] {share:4.0%} ")
             sys.stderr.flush()
 
@@ -1146,14 +1093,12 @@ def notes_in(path: Path) -> Iterator[str]:
             if file.is_file():
                 yield from notes_in(file)
     elif zipfile.is_zipfile(path):
-        with Archive(path, lambda _: None) as archive:
+        with Archive(path) as archive:
             yield from (str(_object(line.decode()).get("checkpoint")) for line in archive.lines(CHECKPOINTS))
     else:
         parts = path.read_text(encoding="utf-8").split("\n\n")
-        yield from (
-            f"{text}\n\n{signatures.rstrip()}\n"
-            for text, signatures in zip(parts[::2], parts[1::2], strict=True)
-        )
+        for text, signatures in zip(parts[::2], parts[1::2], strict=True):
+            yield f"{text}\n\n{signatures.rstrip()}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -1161,21 +1106,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verifies an exported audit log offline.")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--key", required=True, help="file with the public key, or the key itself")
-    parser.add_argument(
-        "--checkpoints", type=Path, help="kept checkpoints: a file, a directory, another bundle"
-    )
+    parser.add_argument("--checkpoints", type=Path, help="kept checkpoints: a file, a directory, another bundle")
     options = parser.parse_args(arguments)
+    bar = ProgressBar()
     try:
-        key = options.key if "+" in options.key else Path(options.key).read_text(encoding="utf-8")
+        key = Path(options.key).read_text(encoding="utf-8") if Path(options.key).exists() else options.key
         known = list(notes_in(options.checkpoints)) if options.checkpoints else []
-        progress = Progress(options.bundle.stat().st_size)
-        report = verify(options.bundle, key, known=known, progress=progress)
-    except (OSError, ValueError, BadBundle, zipfile.BadZipFile) as error:
-        print(f"verifier: {error}", file=sys.stderr)
+        report = verify(options.bundle, key, known=known, progress=bar.draw)
+    except Exception as error:  # noqa: BLE001 - the kept checkpoints may come from a hostile bundle as well.
+        sys.stderr.write(f"key or checkpoints cannot be read: {type(error).__name__}: {_shown(str(error))}\n")
         return 1
-    progress.clear()
-    for line in report.lines():
-        print(line)
+    bar.clear()
+    sys.stdout.writelines(f"{line}\n" for line in report.lines())
     return 0 if report.ok else 1
 
 

@@ -1,6 +1,5 @@
 """A small log, sealed as the service seals, from which tests make bundles: honest ones and others."""
 
-import base64
 import hmac
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,10 +10,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from backend.audit import verifier
 from backend.audit.bundle import BundleWriter, ErasedPayload, RevealedPayload, Scope
 from backend.audit.canonical import canonical_json
 from backend.audit.merkle import Frontier, consistency_proof, inclusion_proof, leaf_hash
 from backend.audit.notes import Checkpoint, SigningKey, log_origin, sign_checkpoint
+from backend.audit.verifier import Kind, Report, verify
 
 TENANT = "0193a000-0000-7000-8000-00000000000a"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -57,7 +58,7 @@ class SmallLog:
         """Appends an event and returns its id."""
         self.clock += 1
         leaf, identifier = len(self.envelopes), self.identifier(self.clock)
-        envelope = {
+        envelope: dict[str, Any] = {
             "id": identifier,
             "tenant": self.tenant,
             "action": action,
@@ -67,7 +68,7 @@ class SmallLog:
         for name, text in (texts or {}).items():
             salt = self.random.randbytes(32)
             self.texts[leaf, name] = (salt, text)
-            envelope.setdefault("payloads", {})[name] = commitment(salt, text)  # type: ignore[attr-defined]
+            envelope.setdefault("payloads", {})[name] = commitment(salt, text)
         self.append_text(canonical_json({**envelope, **members}))
         return identifier
 
@@ -84,9 +85,7 @@ class SmallLog:
 
     def seal(self) -> None:
         self.clock += 1
-        self.notes.append(
-            (len(self.envelopes), self.note(len(self.envelopes), self.frontier.root(), self.clock))
-        )
+        self.notes.append((len(self.envelopes), self.note(len(self.envelopes), self.frontier.root(), self.clock)))
 
     def note(self, size: int, root: bytes, seconds: float, key: SigningKey | None = None) -> str:
         checkpoint = Checkpoint(log_origin(self.key.name, self.tenant), size, root, milliseconds(at(seconds)))
@@ -107,9 +106,7 @@ class SmallLog:
             frontier.append(leaf_hash(text.encode()))
         return frontier
 
-    def payloads(
-        self, leaf: int, erased: Iterable[tuple[int, str]] = ()
-    ) -> list[RevealedPayload | ErasedPayload]:
+    def payloads(self, leaf: int, erased: Iterable[tuple[int, str]] = ()) -> list[RevealedPayload | ErasedPayload]:
         return [
             ErasedPayload(name) if (at_leaf, name) in set(erased) else RevealedPayload(name, salt, text)
             for (at_leaf, name), (salt, text) in self.texts.items()
@@ -126,9 +123,7 @@ class SmallLog:
         }
         return Scope(self.tenant, leaves=leaves, frontier=frontier, revealed=revealed, **members)
 
-    def complete(
-        self, leaves: range | None = None, erased: Sequence[tuple[int, str]] = (), **scope: Any
-    ) -> bytes:
+    def complete(self, leaves: range | None = None, erased: Sequence[tuple[int, str]] = (), **scope: Any) -> bytes:
         """Returns the bundle of all events in `leaves`, with every checkpoint."""
         leaves = range(len(self.envelopes)) if leaves is None else leaves
         stream = BytesIO()
@@ -138,9 +133,7 @@ class SmallLog:
             before = 0
             for size, note in self.notes:
                 if size >= leaves.start:
-                    bundle.add_checkpoint(
-                        note, self.consistency(before, size) if size > leaves.stop else None
-                    )
+                    bundle.add_checkpoint(note, self.consistency(before, size) if size > leaves.stop else None)
                     before = size
         return stream.getvalue()
 
@@ -171,22 +164,44 @@ def example_log(turns: int = 8) -> SmallLog:
     return log
 
 
-def rewritten(bundle: bytes, changes: Mapping[str, Callable[[bytes], bytes | None]]) -> bytes:
-    """Returns the bundle with some members changed (or left out where the change returns None)."""
-    source, target = zipfile.ZipFile(BytesIO(bundle)), BytesIO()
+Change = Callable[[bytes], bytes | None]
+
+
+def contents(bundle: bytes) -> dict[str, bytes]:
+    """Returns the members of a bundle by name."""
+    with zipfile.ZipFile(BytesIO(bundle)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """Returns an archive of these members."""
+    target = BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in source.namelist():
-            content = changes.get(name, lambda same: same)(source.read(name))
-            if content is not None:
-                archive.writestr(name, content)
+        for name, content in members:
+            archive.writestr(name, content)
     return target.getvalue()
 
 
-def b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def rewritten(bundle: bytes, changes: Mapping[str, Change]) -> bytes:
+    """Returns the bundle with some members changed, or left out where the change returns None."""
+    changed = {name: changes[name](old) if name in changes else old for name, old in contents(bundle).items()}
+    return zipped((name, content) for name, content in changed.items() if content is not None)
 
 
 def saved(tmp_path: Path, bundle: bytes) -> Path:
     path = tmp_path / "bundle.zip"
     path.write_bytes(bundle)
     return path
+
+
+def judged(tmp_path: Path, bundle: bytes, **options: object) -> Report:
+    return verify(saved(tmp_path, bundle), PUBLIC, **options)  # type: ignore[arg-type]
+
+
+def said(report: Report, *kinds: Kind) -> list[str]:
+    """Returns the findings of these kinds, as they are printed but for the kind."""
+    return [f"{found.subject}: {found.detail}" for found in report.findings if found.kind in kinds]
+
+
+def convicted(report: Report) -> list[str]:
+    return [str(found) for found in report.findings if found.kind in verifier.CONVICTING]

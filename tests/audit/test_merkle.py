@@ -112,9 +112,7 @@ def test_every_consistency_proof_equals_the_recursive_definition_and_verifies() 
         for first in range(1, second + 1):
             proof = merkle.consistency_proof(first, second, node)
             assert proof == defined_consistency(first, 0, second)
-            assert merkle.verify_consistency(
-                first, second, defined_root(0, first), defined_root(0, second), proof
-            )
+            assert merkle.verify_consistency(first, second, defined_root(0, first), defined_root(0, second), proof)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 11, 130])
