@@ -24,6 +24,8 @@ key_app = typer.Typer(no_args_is_help=True, help="Create API keys.")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
+audit_app = typer.Typer(no_args_is_help=True, help="Verify exports of the audit log.")
+app.add_typer(audit_app, name="audit")
 console = Console(highlight=False, soft_wrap=True)
 _Result = TypeVar("_Result")
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -225,6 +227,24 @@ def key_create(
     from backend.operation.service import operator  # noqa: PLC0415
 
     console.print(_run_operator(run()))
+
+
+@audit_app.command("verify")
+def audit_verify(
+    bundle: Annotated[Path, typer.Argument(help="An exported bundle.")],
+    key: Annotated[str, typer.Option(help="File with the public key, or the key itself.")],
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Checkpoints that you kept: a file, a folder, or another bundle.")
+    ] = None,
+) -> None:
+    """Verify a bundle offline; exit 0 only if nothing was changed, lost or forged. One line per finding.
+
+    Example: affidavit audit verify export.zip --key checkpoint-key.pub --checkpoints kept/
+    """
+    from backend.audit import verifier  # noqa: PLC0415 - loads nothing else of the service
+
+    kept = ["--checkpoints", str(checkpoints)] if checkpoints else []
+    raise typer.Exit(verifier.main([str(bundle), "--key", key, *kept]))
 
 
 def _run_operator(coroutine: Coroutine[None, None, _Result]) -> _Result:

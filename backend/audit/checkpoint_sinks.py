@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
-import orjson
 
 
 class CheckpointSink(Protocol):
@@ -19,7 +18,7 @@ class CheckpointSink(Protocol):
 
 
 class CheckpointFolder:
-    """Appends notes to one file a day, a JSON line each: `{"checkpoint": note}`, as the verifier's --checkpoints reads."""
+    """Appends notes to one file a day, an empty line between them, as the verifier's --checkpoints reads."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,11 +30,11 @@ class CheckpointFolder:
             await asyncio.to_thread(self._append, notes)
 
     def _append(self, notes: Sequence[str]) -> None:
-        path = self._folder / f"{datetime.now(UTC):%Y-%m-%d}.ndjson"
-        lines = b"".join(orjson.dumps({"checkpoint": note}) + b"\n" for note in notes)
+        path = self._folder / f"{datetime.now(UTC):%Y-%m-%d}.notes"
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, lines)
+            separator = "\n" if os.fstat(descriptor).st_size else ""
+            os.write(descriptor, (separator + "\n".join(notes)).encode())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -55,9 +54,9 @@ class CheckpointBucket:
 
     def _upload(self, notes: Sequence[str]) -> None:
         now = datetime.now(UTC)
-        body = b"".join(orjson.dumps({"checkpoint": note}) + b"\n" for note in notes)
+        body = "\n".join(notes).encode()
         self._client.put_object(
-            Bucket=self._bucket, Key=f"{self._prefix}{now:%Y/%m/%d/%H%M%S.%f}.ndjson", Body=body,
-            ContentType="application/x-ndjson", ChecksumAlgorithm="SHA256",
+            Bucket=self._bucket, Key=f"{self._prefix}{now:%Y/%m/%d/%H%M%S.%f}.notes", Body=body,
+            ContentType="text/plain; charset=utf-8", ChecksumAlgorithm="SHA256",
             ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=now + self._retention,
         )  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 from backend.audit.events import Action, Actor, Event
-from backend.audit.merkle import Segment, consistency_path, inclusion_path, proof
+from backend.audit.merkle import NodeId, Segment, consistency_path, inclusion_path, proof
 from backend.audit.models import ConsistencyProof, InclusionProof, SignedCheckpoint
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
@@ -67,10 +67,14 @@ async def _latest(connection: Connection, tenant_id: UUID) -> tuple[int, str]:
 
 
 async def _prove(connection: Connection, tenant_id: UUID, path: Sequence[Segment]) -> list[str]:
-    places = [place for segment in path for place in segment]
-    rows = await connection.fetch(queries.nodes, tenant_id, [p.level for p in places], [p.position for p in places])
-    known = {(row["level"], row["position"]): bytes(row["hash"]) for row in rows}
+    known = await read_nodes(connection, tenant_id, [place for segment in path for place in segment])
     return [element.hex() for element in proof(path, lambda level, position: known[level, position])]
+
+
+async def read_nodes(connection: Connection, tenant_id: UUID, places: Sequence[NodeId]) -> dict[tuple[int, int], bytes]:
+    """Returns the hashes of perfect subtrees of the tenant's log by level and position."""
+    rows = await connection.fetch(queries.nodes, tenant_id, [p.level for p in places], [p.position for p in places])
+    return {(row["level"], row["position"]): bytes(row["hash"]) for row in rows}
 
 
 async def _record(connection: Connection, actor: Actor, recorder: Recorder, proved: dict[str, object]) -> None:

@@ -1,0 +1,46 @@
+-- name: checkpoint_before
+-- The newest checkpoint signed no later than a moment: an export begins where it ends.
+select size, note from audit.checkpoint where tenant_id = $1 and signed_at <= $2 order by id desc limit 1
+
+-- name: checkpoint_after
+-- The first checkpoint signed at or after a moment, or the newest: an export ends with it.
+select size from audit.checkpoint where tenant_id = $1
+order by signed_at >= $2 desc, case when signed_at >= $2 then id end, id desc limit 1
+
+-- name: checkpoints_between
+-- Checkpoints from one size to another, oldest first.
+select id, size, note from audit.checkpoint
+where tenant_id = $1 and size between $2 and $3 and id > $4
+order by id limit $5
+
+-- name: newest_checkpoint
+-- The newest checkpoint of the log.
+select id, size, note from audit.checkpoint where tenant_id = $1 order by id desc limit 1
+
+-- name: leaves
+-- Leaves in order, each with its event if it is still there.
+select l.index, l.event_id, l.hash, e.envelope, e.occurred_at, e.action, e.outcome, e.principal_id, e.request_id
+from audit.leaf l
+left join audit.event e on e.tenant_id = l.tenant_id and e.id = l.event_id
+where l.tenant_id = $1 and l.index >= $2 and l.index < $3
+  and ($5::uuid is null or e.principal_id = $5)
+  and ($6::text is null or e.action = $6)
+  and ($7::text is null or e.outcome = $7)
+  and ($8::text is null or l.event_id in (select d.event_id from audit.event_document d where d.tenant_id = $1 and d.doc_id = $8))
+order by l.index
+limit $4
+
+-- name: payloads_of_events
+-- The encrypted payloads of events with their keys.
+select p.event_id, p.name, p.ciphertext, p.key_id, k.wrapped
+from audit.payload p
+join audit.data_key k on k.tenant_id = p.tenant_id and k.id = p.key_id
+where p.tenant_id = $1 and p.event_id = any ($2::uuid[])
+order by p.event_id, p.name
+
+-- name: erasures_after
+-- Erasures that were sealed behind the export and can account for what it lacks.
+select l.index, e.envelope from audit.event e
+join audit.leaf l on l.tenant_id = e.tenant_id and l.event_id = e.id
+where e.tenant_id = $1 and e.action = 'erasure:executed' and (l.index < $2 or l.index >= $3)
+order by l.index

@@ -1,0 +1,253 @@
+"""Tampering as superuser with every trigger disabled: each is detected, and named for what it is.
+
+One log is sealed and exported once; each case then changes the database, exports again, and undoes the change.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from backend.audit import verifier
+from backend.audit.exports import Export, Exporter, Format
+from backend.audit.merkle import Frontier, leaf_hash
+from backend.audit.notes import SigningKey, open_checkpoint
+from backend.audit.sealer import Sealer
+from backend.database import Connection, open_pool
+from backend.identity.caller import Caller
+from backend.identity.permissions import ROLE_PERMISSIONS, Role
+from tests.conftest import Database, Service, Tenant
+
+pytestmark = pytest.mark.anyio
+
+KEY = SigningKey.generate("affidavit-test")
+BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Log:
+    """A tenant's sealed log, and what a reviewer kept of it."""
+
+    service: Service
+    tenant: Tenant
+    database: Database
+    folder: Path
+
+    async def seal(self, key: SigningKey = KEY) -> str:
+        """Seals what is there and returns the newest note."""
+        pool = await open_pool(self.database.sealer_url, size=2, timeout=5)
+        try:
+            await self.execute("update audit.sealer set lease_until = '-infinity'")
+            sealer = Sealer(pool, key)
+            epoch = await sealer.take_lead()
+            assert epoch is not None
+            await sealer.seal(epoch)
+        finally:
+            await pool.close()
+        return str(
+            await self.fetchval(
+                "select note from audit.checkpoint where tenant_id = $1 order by id desc limit 1", self.tenant.id
+            )
+        )
+
+    async def act(self, count: int) -> None:
+        for number in range(count):
+            body = {"query": f"question {number} about fees"}
+            assert (await self.service.post("/retrieve", self.tenant, "analyst", body)).status_code == 200
+
+    async def export(self, **changed: object) -> Path:
+        reviewer = Caller(
+            self.tenant.id, self.tenant.slug, self.tenant.users["compliance"], "user", "compliance", "export",
+            permissions=ROLE_PERMISSIONS[Role.COMPLIANCE],
+        )  # fmt: skip
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Connection]:
+            async with self.service.app.state.tenancy.transaction(reviewer.claims()) as connection:
+                yield connection
+
+        async def report(_done: int, _all: int) -> None:
+            await asyncio.sleep(0)
+
+        wanted = {"format": Format.BUNDLE, "reveal": True} | changed
+        export = Export(self.tenant.id, BEGIN, datetime.now(UTC) + timedelta(minutes=1), **wanted)  # type: ignore[arg-type]
+        stream = io.BytesIO()
+        await Exporter(opened, self.service.app.state.vault, export, report).write(stream)
+        path = self.folder / "bundle.zip"
+        path.write_bytes(stream.getvalue())
+        return path
+
+    async def verify(self, *kept: str) -> verifier.Report:
+        return verifier.verify(await self.export(), str(KEY.verifier_key), known=list(kept))
+
+    async def execute(self, *statements: str) -> None:
+        """Runs statements as superuser with triggers off."""
+        connection = await asyncpg.connect(self.database.superuser_url)
+        try:
+            await connection.execute("set session_replication_role = replica")
+            for table in ("event", "leaf", "node", "checkpoint"):
+                await connection.execute(f"alter table audit.{table} disable trigger all")
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            for table in ("event", "leaf", "node", "checkpoint"):
+                await connection.execute(f"alter table audit.{table} enable always trigger no_change")
+            await connection.close()
+
+    async def fetchval(self, statement: str, *arguments: object) -> object:
+        connection = await asyncpg.connect(self.database.superuser_url)
+        try:
+            return await connection.fetchval(statement, *arguments)
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+async def sealed(service: Service, database: Database, tmp_path: Path) -> Log:
+    """A fresh tenant whose log has been sealed three times."""
+    log = Log(service, await service.create_tenant(), database, tmp_path)
+    chunk = {"doc_id": "fees", "chunk_text": "A wire transfer costs 25 dollars.", "source_type": "policy"}
+    assert (await service.post("/ingest", log.tenant, "editor", chunk)).status_code == 201
+    for _ in range(3):
+        await log.act(3)
+        await log.seal()
+    return log
+
+
+def kinds(report: verifier.Report) -> set[str]:
+    return {finding.kind.value for finding in report.findings if finding.kind in verifier.CONVICTING}
+
+
+async def test_an_untouched_log_verifies_with_every_text_revealed(sealed: Log) -> None:
+    report = await sealed.verify()
+    assert report.ok, list(report.lines())
+    assert report.events >= 9
+
+
+async def test_a_filtered_export_verifies_and_says_that_it_does_not_prove_completeness(sealed: Log) -> None:
+    path = await sealed.export(action="retrieval:executed", reveal=False)
+    report = verifier.verify(path, str(KEY.verifier_key))
+    assert report.ok, list(report.lines())
+    assert any("complete" in line.lower() for line in report.lines())
+
+
+Tamper = Callable[[Log], Awaitable[None]]
+
+
+def statement(sql: str) -> Tamper:
+    async def tamper(log: Log) -> None:
+        await log.execute(sql.format(tenant=log.tenant.id))
+
+    return tamper
+
+
+MIDDLE = "(select event_id from audit.leaf where tenant_id = '{tenant}' and index = 4)"
+NEWEST = "(select event_id from audit.leaf where tenant_id = '{tenant}' order by index desc limit 1)"
+
+
+async def rewrite_everything_consistently(log: Log) -> None:
+    """Changes an envelope, and then its leaf, every node and the right edge, as a careful forger would."""
+    await log.execute(
+        f"update audit.event set envelope = replace(envelope, 'succeeded', 'failed') where id = {MIDDLE}".format(
+            tenant=log.tenant.id
+        )
+    )
+    connection = await asyncpg.connect(log.database.superuser_url)
+    rows = await connection.fetch(
+        "select l.index, e.envelope from audit.leaf l join audit.event e on e.id = l.event_id and e.tenant_id = l.tenant_id"
+        " where l.tenant_id = $1 order by index",
+        log.tenant.id,
+    )
+    await connection.close()
+    frontier, changes = Frontier(), []
+    for row in rows:
+        hashed = leaf_hash(row["envelope"].encode())
+        changes.append(
+            f"update audit.leaf set hash = '\\x{hashed.hex()}' where tenant_id = '{log.tenant.id}' and index = {row['index']}"
+        )
+        changes += [
+            f"update audit.node set hash = '\\x{node.hash.hex()}' where tenant_id = '{log.tenant.id}'"
+            f" and level = {node.level} and position = {node.position}"
+            for node in frontier.append(hashed)[1:]
+        ]
+    await log.execute(*changes)
+
+
+async def sign_with_another_key(log: Log) -> None:
+    await log.act(1)
+    await log.seal(SigningKey.generate("affidavit-test"))
+
+
+@pytest.mark.parametrize(
+    ("tamper", "named"),
+    [
+        pytest.param(
+            statement(f"update audit.event set envelope = replace(envelope, 'succeeded', 'failed') where id = {MIDDLE}"),
+            "INVALID", id="edit an envelope",
+        ),
+        pytest.param(
+            statement(f"update audit.event set envelope = regexp_replace(envelope, '\"time\":\"20..', '\"time\":\"2019') where id = {MIDDLE}"),
+            "INVALID", id="shift a clock, the source of a generated column",
+        ),
+        pytest.param(
+            statement(f"update audit.payload set ciphertext = set_byte(ciphertext, 60, get_byte(ciphertext, 60) # 1) where event_id = {MIDDLE}"),
+            "INVALID", id="edit a payload",
+        ),
+        pytest.param(statement(f"delete from audit.payload where event_id = {MIDDLE}"), "INVALID", id="delete a payload"),
+        pytest.param(statement(f"delete from audit.event where id = {MIDDLE}"), "MISSING", id="delete a middle event"),
+        pytest.param(statement(f"delete from audit.event where id = {NEWEST}"), "MISSING", id="delete the newest event"),
+        pytest.param(
+            statement(
+                "with two as (select index, event_id, hash, lead(event_id, 1, first_value(event_id) over w) over w as other,"
+                " lead(hash, 1, first_value(hash) over w) over w as other_hash from audit.leaf"
+                " where tenant_id = '{tenant}' and index in (4, 5) window w as (order by index rows between unbounded preceding and unbounded following))"
+                " , gone as (delete from audit.leaf where tenant_id = '{tenant}' and index in (4, 5))"
+                " select 1"
+            ),
+            "INVALID", id="drop two leaves",
+        ),
+        pytest.param(rewrite_everything_consistently, "INVALID", id="rewrite leaves and nodes consistently"),
+        pytest.param(sign_with_another_key, "INVALID", id="sign with another key"),
+    ],
+)  # fmt: skip
+async def test_tampering_is_detected_and_named(sealed: Log, tamper: Tamper, named: str) -> None:
+    await tamper(sealed)
+    report = await sealed.verify()
+    assert not report.ok
+    assert named in kinds(report), list(report.lines())
+
+
+async def test_a_backup_that_was_put_back_contradicts_a_kept_checkpoint(sealed: Log) -> None:
+    kept = await sealed.seal()
+    await sealed.act(2)
+    kept = await sealed.seal()
+    size = open_checkpoint(kept, [KEY.verifier_key]).size
+    await sealed.execute(
+        f"delete from audit.checkpoint where tenant_id = '{sealed.tenant.id}' and size >= {size}",
+        f"delete from audit.leaf where tenant_id = '{sealed.tenant.id}' and index >= {size - 2}",
+    )
+    report = await sealed.verify(kept)
+    assert not report.ok, list(report.lines())
+
+
+async def test_two_histories_shown_to_two_reviewers_contradict_each_other(sealed: Log) -> None:
+    await sealed.act(1)
+    kept = await sealed.seal()
+    checkpoint = open_checkpoint(kept, [KEY.verifier_key])
+    forged = await fork(sealed, checkpoint.size)
+    assert not forged.ok
+    assert "INVALID" in kinds(forged)
+
+
+async def fork(log: Log, size: int) -> verifier.Report:
+    """Exports the log, and holds it against a checkpoint of another history that the same key signed."""
+    from backend.audit.notes import Checkpoint, log_origin, sign_checkpoint
+
+    other = Checkpoint(log_origin(KEY.name, str(log.tenant.id)), size, leaf_hash(b"another history"), 1)
+    return await log.verify(sign_checkpoint(other, KEY))
