@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import asyncpg
