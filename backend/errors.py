@@ -113,6 +113,13 @@ class Unavailable(ServiceError):
         super().__init__(detail, reason=reason, headers={"Retry-After": "5"})
 
 
+class Abandoned(Unavailable):
+    """The client closed its connection before there was an answer; nobody reads this error."""
+
+    code = "abandoned"
+    detail = "The client went away."
+
+
 class AuditUnavailable(Unavailable):
     """The audit record cannot be written, so nothing may be answered."""
 

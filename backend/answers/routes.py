@@ -1,5 +1,6 @@
 """Answers over HTTP, whole or as server-sent events."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, cast
 
@@ -13,6 +14,8 @@ from backend.identity.guard import Requires
 from backend.identity.permissions import Permission
 
 router = APIRouter(tags=["answers"])
+
+_TOKEN = re.compile(r"\s*\S+\s*")  # their concatenation is the answer
 
 
 @router.post(
@@ -28,13 +31,20 @@ async def answer(
 
     With `stream`, events start when the whole answer is on record: nothing is shown that was not recorded.
     """
-    response = await cast("Answering", request.app.state.answering).answer(caller, body)
+    answering = cast("Answering", request.app.state.answering)
+    response = await answering.answer(caller, body, lambda: _departure(request))
     return EventSourceResponse(_events(response)) if body.stream else response
 
 
+async def _departure(request: Request) -> None:
+    """Returns when the client has closed its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 async def _events(response: AnswerResponse) -> AsyncIterator[ServerSentEvent]:
-    for word in response.answer.splitlines(keepends=True) or [""]:
-        yield ServerSentEvent(event="token", data=word)
+    for token in _TOKEN.findall(response.answer):
+        yield ServerSentEvent(event="token", data=token)
     for citation in response.citations:
         yield ServerSentEvent(event="citation", data=citation.model_dump_json())
     yield ServerSentEvent(event="done", data=response.model_dump_json())

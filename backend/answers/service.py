@@ -1,7 +1,7 @@
 """The rules of answering: retrieve and record the prompt, generate, record the answer, and only then show it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from backend.answers.generator import Generation, Generator, GeneratorError, Pas
 from backend.answers.models import AnswerRequest, AnswerResponse, Citation
 from backend.audit.events import Action, Event, Outcome, without_nulls
 from backend.audit.recorder import Recorder
-from backend.errors import Unavailable
+from backend.errors import Abandoned, Unavailable
 from backend.identity.caller import Caller
 from backend.retrieval import service as retrieval
 from backend.retrieval.embedding import Embedder
@@ -30,17 +30,24 @@ class Answering:
     embedder: Embedder
     generator: Generator
 
-    async def answer(self, caller: Caller, request: AnswerRequest) -> AnswerResponse:
-        """Returns an answer whose record is committed; raises Unavailable when there is no generator or no record."""
+    async def answer(
+        self, caller: Caller, request: AnswerRequest, departure: Callable[[], Coroutine[None, None, None]]
+    ) -> AnswerResponse:
+        """Returns an answer whose record is committed; raises Unavailable when there is no generator or no record.
+
+        `departure` waits until the client is gone; there is no answer then, and the record says so.
+        """
         prompt, turn = await self._ask(caller, request)
         try:
-            generation = await self.generator.generate(prompt)
+            generation = await _unless(departure(), self.generator.generate(prompt))
         except GeneratorError as error:
             await self._record_abortion(caller, turn, f"generator:{type(error).__name__}")
             raise Unavailable("The model server is unavailable; nothing was answered.", reason="generator") from error
-        except asyncio.CancelledError:
-            # The client is gone; its question still has an end on record.
-            await asyncio.shield(self._record_abortion(caller, turn, "client:disconnected"))
+        except Abandoned:
+            await self._record_abortion(caller, turn, "client:disconnected")
+            raise
+        except asyncio.CancelledError:  # the service stops; the question still gets an end on record
+            await asyncio.shield(self._record_abortion(caller, turn, "service:stopped"))
             raise
         return await self._record_answer(caller, request, prompt, turn, generation)
 
@@ -65,6 +72,7 @@ class Answering:
             "template": prompt.version,
             "template_sha256": prompts.TEMPLATE_SHA256,
             "model": self.generator.name,
+            "parameters": dict(self.generator.parameters),
             "retrieval": str(retrieved),
             "chunks": [str(passage.chunk_id) for passage in prompt.passages],
         }
@@ -81,7 +89,7 @@ class Answering:
             Action.ANSWER_REFUSED if refused else Action.ANSWER_RETURNED,
             Outcome.REFUSED if refused else Outcome.SUCCEEDED,
             generation.refusal,
-            details={"turn": str(turn), "answer": _describe(prompt, generation)},
+            details={"turn": str(turn), "answer": self._describe(prompt, generation)},
             payloads={"question": request.question, "answer": generation.text, "completion": generation.completion},
             doc_ids=[citation.doc_id for citation in citations],
         )
@@ -92,10 +100,39 @@ class Answering:
             citations=citations, model=generation.model_served, audit_event_id=event_id,
         )  # fmt: skip
 
+    def _describe(self, prompt: Prompt, generation: Generation) -> dict[str, object]:
+        cited = dict.fromkeys(str(quote.passage.chunk_id) for claim in generation.claims for quote in claim.quotes)
+        described = {
+            "template": prompt.version,
+            "model_requested": generation.model_requested,
+            "model_served": generation.model_served,
+            "parameters": dict(self.generator.parameters),
+            "finish_reason": generation.finish_reason,
+            "prompt_tokens": generation.prompt_tokens,
+            "completion_tokens": generation.completion_tokens,
+            "citations": list(cited),
+            "dropped_sentences": len(generation.dropped),
+        }
+        return without_nulls(described)
+
     async def _record_abortion(self, caller: Caller, turn: UUID, reason: str) -> None:
         event = Event(Action.ANSWER_ABORTED, Outcome.ABORTED, reason, details={"turn": str(turn)})
         async with self.tenancy.transaction(caller.claims()) as connection:
             await self.recorder.record(connection, caller, event)
+
+
+async def _unless(departure: Coroutine[None, None, None], generation: Coroutine[None, None, Generation]) -> Generation:
+    """Returns the generation; raises Abandoned when the client leaves before it is there."""
+    leaving, generating = asyncio.create_task(departure), asyncio.create_task(generation)
+    try:
+        await asyncio.wait({leaving, generating}, return_when=asyncio.FIRST_COMPLETED)
+        if not generating.done():
+            raise Abandoned
+        return generating.result()
+    finally:
+        leaving.cancel()
+        generating.cancel()
+        await asyncio.gather(leaving, generating, return_exceptions=True)
 
 
 def _passages(hits: Sequence[Hit]) -> list[Passage]:
@@ -117,18 +154,3 @@ def _citations(generation: Generation) -> list[Citation]:
         )
         for quote in quotes
     ]  # fmt: skip
-
-
-def _describe(prompt: Prompt, generation: Generation) -> dict[str, object]:
-    cited = dict.fromkeys(str(quote.passage.chunk_id) for claim in generation.claims for quote in claim.quotes)
-    described = {
-        "template": prompt.version,
-        "model_requested": generation.model_requested,
-        "model_served": generation.model_served,
-        "finish_reason": generation.finish_reason,
-        "prompt_tokens": generation.prompt_tokens,
-        "completion_tokens": generation.completion_tokens,
-        "citations": list(cited),
-        "dropped_sentences": len(generation.dropped),
-    }
-    return without_nulls(described)

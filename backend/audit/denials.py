@@ -19,7 +19,8 @@ async def record_denial(
     if isinstance(error, Unauthenticated):
         if error.reason == "credentials:missing":
             return
-        event = Event(Action.AUTH_FAILED, Outcome.FAILED, error.reason, details={"method": "bearer", "route": route})
+        method = "refresh" if route == "/auth/token" else "bearer"
+        event = Event(Action.AUTH_FAILED, Outcome.FAILED, error.reason, details={"method": method, "route": route})
     else:
         event = Event(Action.ACCESS_DENIED, Outcome.DENIED, error.reason, details={"route": route})
     actor = caller or error.actor or Caller.nobody(origin)

@@ -4,10 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any, Protocol
 from uuid import UUID
 
+import orjson
+
 ENVELOPE_VERSION = 1
+# Of one list in an envelope, which has 16 KiB for everything. What does not fit stands, whole, in a payload.
+LISTED_BYTES = 8 * 1024
+LISTED_COLLECTIONS = 50
 
 
 class Action(StrEnum):
@@ -143,7 +149,8 @@ def envelope(
         "kind": actor.kind,
         "roles": sorted(actor.roles),
         "permissions": sorted(actor.permissions),
-        "collections": sorted(map(str, actor.readable)),
+        "collections": sorted(map(str, actor.readable))[:LISTED_COLLECTIONS],
+        "collection_count": len(actor.readable),
         "session": _text(actor.session_id),
         "on_behalf_of": end_user and {"subject": end_user.subject, "assurance": end_user.assurance},
     }
@@ -162,6 +169,12 @@ def envelope(
         **event.details,
     }
     return without_nulls(members)
+
+
+def leading(items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns the first items that fit into LISTED_BYTES as JSON."""
+    ends = accumulate(len(orjson.dumps(item)) + 1 for item in items)
+    return [item for item, end in zip(items, ends, strict=True) if end <= LISTED_BYTES]
 
 
 def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:

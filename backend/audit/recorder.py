@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
+import orjson
 from uuid_utils.compat import uuid7
 
 from backend.audit.canonical import CanonicalJSONError, canonical_json
-from backend.audit.events import Actor, Event, envelope
+from backend.audit.events import LISTED_COLLECTIONS, Actor, Event, envelope
 from backend.audit.payloads import PayloadVault, SealedPayload, queries
 from backend.database import Connection
 from backend.errors import AuditUnavailable
@@ -31,18 +32,19 @@ class Recorder:
                 queries.add_event, event_id, text, actor.tenant_id, list(dict.fromkeys(event.doc_ids)),
                 sealed[0].key_id if sealed else None, [p.name for p in sealed], [p.ciphertext for p in sealed],
             )  # fmt: skip
-        except asyncpg.PostgresError as error:
-            raise AuditUnavailable(reason=f"audit:{type(error).__name__}") from error
-        except CanonicalJSONError as error:
+        except (asyncpg.PostgresError, CanonicalJSONError) as error:
             raise AuditUnavailable(reason=f"audit:{type(error).__name__}") from error
         return event_id
 
     async def _seal(
         self, connection: Connection, actor: Actor, event: Event, event_id: UUID, moment: datetime
     ) -> list[SealedPayload]:
-        if not event.payloads:
+        texts = dict(event.payloads)
+        if len(actor.readable) > LISTED_COLLECTIONS:
+            texts["collections"] = orjson.dumps(sorted(map(str, actor.readable))).decode()
+        if not texts:
             return []
         subject = actor.principal_id or actor.tenant_id
         month = moment.date().replace(day=1)
         key = await self._vault.data_key(connection, actor.tenant_id, subject, month)
-        return [self._vault.encrypt(key, event_id, name, text) for name, text in event.payloads.items()]
+        return [self._vault.encrypt(key, event_id, name, text) for name, text in texts.items()]

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event
+from backend.audit.events import Action, Event, leading
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.documents import chunks as chunk_store
@@ -22,8 +22,6 @@ from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
 
 queries = Queries.beside(__file__)
-
-_LISTED_IN_EVENT = 40  # documents named in one envelope; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +80,7 @@ async def ingest(
         caller.tenant_id,
         ((collections[chunks[index].collection].id, vectors[index].sparse) for index in in_force),
     )
-    event_details = _describe(chunks, versions, collections, len(added))
-    doc_ids = [chunk.doc_id for chunk in chunks]
-    await recorder.record(connection, caller, Event(Action.DOCUMENT_INGESTED, details=event_details, doc_ids=doc_ids))
+    await recorder.record(connection, caller, _ingestion_event(chunks, versions, collections, len(added)))
     return [
         IngestedChunk(
             id=chunk_id, doc_id=chunk.doc_id, collection=chunk.collection,
@@ -181,26 +177,30 @@ async def _add_chunks(
     return ids, added
 
 
-def _describe(
+def _ingestion_event(
     chunks: Sequence[NewChunk],
     versions: Mapping[tuple[UUID, str], _Version],
     collections: Mapping[str, Collection],
     added: int,
-) -> dict[str, object]:
+) -> Event:
     per_document = Counter(_key(chunk, collections) for chunk in chunks)
-    listed = [
+    documents = [
         {
             "doc_id": doc_id,
             "id": str(versions[collection_id, doc_id].document_id),
             "version": versions[collection_id, doc_id].number,
             "chunks": count,
         }
-        for (collection_id, doc_id), count in per_document.most_common(_LISTED_IN_EVENT)
+        for (collection_id, doc_id), count in per_document.most_common()
     ]
+    listed = leading(documents)
     content = hashlib.sha256(orjson.dumps([fingerprint(chunk.chunk_text).hex() for chunk in chunks])).hexdigest()
-    return {
-        "ingestion": {
-            "chunks": len(chunks), "added": added, "documents": listed, "document_count": len(per_document),
-            "content_sha256": content,
-        }
+    ingestion = {
+        "chunks": len(chunks), "added": added, "documents": listed, "document_count": len(documents),
+        "content_sha256": content,
     }  # fmt: skip
+    payloads = {"documents": orjson.dumps(documents).decode()} if len(listed) < len(documents) else {}
+    return Event(
+        Action.DOCUMENT_INGESTED, details={"ingestion": ingestion}, payloads=payloads,
+        doc_ids=[chunk.doc_id for chunk in chunks],
+    )  # fmt: skip

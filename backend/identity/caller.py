@@ -97,11 +97,6 @@ class Resolver:
             row = await connection.fetchrow(queries.user_caller, token.tenant_id, token.subject, token.session_id)
             if row is None:
                 raise Unauthenticated(reason="user:unknown")
-            if row["tenant_status"] != "active" or not row["live"]:
-                reason = "tenant:suspended" if row["tenant_status"] != "active" else "user:disabled"
-                raise Unauthenticated(reason=reason)
-            if not row["session_live"]:
-                raise Unauthenticated(reason="session:ended")
             roles = tuple(row["roles"])
             caller = Caller(
                 tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
@@ -110,9 +105,10 @@ class Resolver:
                 readable=frozenset(row["readable"]), writable=frozenset(row["writable"]), session_id=token.session_id,
             )  # fmt: skip
             try:
+                _refuse_ended_session(row)
                 await enforce(connection, _shared_limits(caller, row))
-            except TooManyRequests as error:
-                error.actor = caller
+            except ServiceError as error:
+                error.actor = caller  # so that the tenant finds the attempt in its own log
                 raise
         return caller
 
@@ -131,10 +127,8 @@ class Resolver:
                 connection, replace(presented, tenant_id=tenant_id, principal_id=key_id, presented={})
             )
             row = await connection.fetchrow(queries.key_caller, tenant_id, key_id)
-            if row is None or not row["live"]:
-                raise Unauthenticated(reason="key:ended")
-            if row["tenant_status"] != "active":
-                raise Unauthenticated(reason="tenant:suspended")
+            if row is None:
+                raise Unauthenticated(reason="key:unknown")
             caller = Caller(
                 tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=key_id, kind="key", name=row["name"],
                 request_id=origin.request_id, source_address=origin.source_address,
@@ -148,7 +142,11 @@ class Resolver:
                 raise
 
     async def _admit_key(self, connection: Connection, key: Caller, row: asyncpg.Record, origin: Origin) -> Caller:
-        """Returns the key as a caller; raises when it comes from elsewhere, too often, or for nobody it may name."""
+        """Returns the key as a caller; raises when it has ended, comes from elsewhere, too often, or for nobody it may name."""
+        if not row["live"]:
+            raise Unauthenticated(reason="key:ended")
+        if row["tenant_status"] != "active":
+            raise Unauthenticated(reason="tenant:suspended")
         if row["allowed_networks"] and not _within(origin.source_address, row["allowed_networks"]):
             raise Unauthenticated(reason="key:network")
         end_user = self._end_user(origin.on_behalf_of, row["assertion_key"])
@@ -175,6 +173,15 @@ def _shared_limits(caller: Caller, row: asyncpg.Record) -> list[Limit]:
         Limit(f"principal:{caller.principal_id}", MINUTE, row["principal_requests_per_minute"]),
         Limit("tenant", MINUTE, row["tenant_requests_per_minute"]),
     ]
+
+
+def _refuse_ended_session(row: asyncpg.Record) -> None:
+    if row["tenant_status"] != "active":
+        raise Unauthenticated(reason="tenant:suspended")
+    if not row["live"]:
+        raise Unauthenticated(reason="user:disabled")
+    if not row["session_live"]:
+        raise Unauthenticated(reason="session:ended")
 
 
 def _within(address: str | None, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from backend.audit.events import Action, Event, timestamp, without_nulls
+from backend.audit.events import Action, Event, leading, timestamp, without_nulls
 from backend.audit.recorder import Recorder
 from backend.database import Connection
 from backend.identity.access_history import readable_at
@@ -18,8 +18,6 @@ from backend.retrieval.search import Hit, Question, Ranking, Reading, prepare, s
 from backend.tenancy import Tenancy
 
 __all__ = ["Hit", "Question", "Ranking", "Reading", "caller_then", "prepare", "retrieval_event", "retrieve", "search"]
-
-_LISTED_IN_EVENT = 40  # chunks described in one envelope; with more, the whole list is a payload
 
 
 async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, question: Question) -> RetrievalResponse:
@@ -65,6 +63,7 @@ def retrieval_event(question: Question, ranking: Ranking) -> Event:
         }
         for rank, hit in enumerate(hits, start=1)
     ]  # fmt: skip
+    listed = leading(chunks)
     retrieval = {
         "mode": request.mode, "k": request.k, "source_type": request.source_type, "collection": request.collection,
         "language": request.language, "filtered": bool(request.filters or request.effective_from),
@@ -73,7 +72,7 @@ def retrieval_event(question: Question, ranking: Ranking) -> Event:
         "as_caller_then": request.as_caller_then or None,
         "reading": None if question.reading is Reading.IN_FORCE else question.reading, "explained": request.explain or None,
         "embedding_model": question.embedding_model, "index": f"{ranking.space.tier}:{ranking.plan}",
-        "chunk_count": len(chunks), "chunks": chunks[:_LISTED_IN_EVENT],
+        "chunk_count": len(chunks), "chunks": listed,
     }  # fmt: skip
     payloads = {
         "query": request.query,
@@ -84,7 +83,7 @@ def retrieval_event(question: Question, ranking: Ranking) -> Event:
     if request.filters or request.effective_from:
         narrowed = request.model_dump(mode="json", by_alias=True, exclude_unset=True, include={"filters", "effective_from"})
         payloads["filters"] = _dump(narrowed)
-    if len(chunks) > _LISTED_IN_EVENT:
+    if len(listed) < len(chunks):
         payloads["chunks"] = _dump(chunks)
     return Event(
         Action.RETRIEVAL_EXECUTED, details={"retrieval": without_nulls(retrieval)}, payloads=payloads,

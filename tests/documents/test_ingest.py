@@ -1,0 +1,140 @@
+"""Ingesting ready-made chunks: all or nothing, each once, where the caller may write, and not before it is approved."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.conftest import Service, Tenant
+
+pytestmark = pytest.mark.anyio
+
+
+def chunk(text: str, doc_id: str = "pol-1", **changed: Any) -> dict[str, Any]:
+    return {"doc_id": doc_id, "chunk_text": text, "source_type": "policy", "metadata": {}, **changed}
+
+
+async def found(service: Service, tenant: Tenant, user: str = "editor", **changed: Any) -> set[str]:
+    answer = await service.post("/retrieve", tenant, user, {"query": "fees of wires", "k": 100, **changed})
+    assert answer.status_code == 200, answer.text
+    return {context["chunk_text"] for context in answer.json()["contexts"]}
+
+
+@pytest.fixture
+async def fresh(service: Service) -> Tenant:
+    return await service.create_tenant()
+
+
+async def test_a_chunk_is_retrievable_at_once_with_what_was_said_of_it(service: Service, fresh: Tenant) -> None:
+    metadata = {"jurisdiction": "US", "product": ["wires", "checks"]}
+    stored = await service.post("/ingest", fresh, "editor", chunk("A wire costs 25 USD.", metadata=metadata))
+    assert stored.status_code == 201
+    body = stored.json()
+    assert (body["doc_id"], body["collection"], body["document_version"]) == ("pol-1", "default", 1)
+    assert body["status"] == "approved"
+    (context,) = (await service.post("/retrieve", fresh, "analyst", {"query": "wire"})).json()["contexts"]
+    assert (context["chunk_id"], context["doc_id"], context["metadata"]) == (body["id"], "pol-1", metadata)
+    assert (context["source_type"], context["collection"], context["rank"]) == ("policy", "default", 1)
+
+
+async def test_a_batch_is_stored_in_its_order(service: Service, fresh: Tenant) -> None:
+    chunks = [chunk(f"Wire rule number {n}.", doc_id=f"doc-{n % 7}") for n in range(40)]
+    answer = await service.post("/ingest/batch", fresh, "editor", {"chunks": chunks})
+    assert answer.status_code == 201
+    assert answer.json()["ingested"] == 40
+    contexts = (await service.post("/retrieve", fresh, "editor", {"query": "wire rule", "k": 100})).json()["contexts"]
+    texts = {context["chunk_id"]: context["chunk_text"] for context in contexts}
+    assert [texts[chunk_id] for chunk_id in answer.json()["ids"]] == [item["chunk_text"] for item in chunks]
+
+
+@pytest.mark.parametrize(
+    ("bad", "status"),
+    [
+        ({"collection": "nonesuch"}, 404),
+        ({"chunk_text": "x" * 20_001}, 413),
+        ({"metadata": {"a": "\0"}}, 422),
+    ],
+)
+async def test_of_a_batch_with_one_bad_chunk_nothing_is_stored(
+    service: Service, fresh: Tenant, bad: dict[str, Any], status: int
+) -> None:
+    chunks = [chunk("Wires cost 25 USD."), chunk("Wires take a day.") | bad]
+    assert (await service.post("/ingest/batch", fresh, "editor", {"chunks": chunks})).status_code == status
+    assert await found(service, fresh) == set()
+
+
+async def test_the_same_text_in_the_same_document_is_stored_once(service: Service, fresh: Tenant) -> None:
+    first = (await service.post("/ingest", fresh, "editor", chunk("Wires cost 25 USD."))).json()
+    again = (await service.post("/ingest", fresh, "editor", chunk("Wires cost 25 USD."))).json()
+    batch = [chunk("Wires cost 25 USD."), chunk("Wires are fast."), chunk("Wires are fast.")]
+    ids = (await service.post("/ingest/batch", fresh, "editor", {"chunks": batch})).json()["ids"]
+    assert again["id"] == first["id"] == ids[0]
+    assert ids[1] == ids[2]
+    elsewhere = (await service.post("/ingest", fresh, "editor", chunk("Wires cost 25 USD.", doc_id="pol-2"))).json()
+    assert elsewhere["id"] != first["id"]
+    answer = await service.post("/retrieve", fresh, "editor", {"query": "wires", "k": 100})
+    assert len(answer.json()["contexts"]) == 3
+
+
+async def test_writers_at_the_same_moment_store_each_chunk_once(service: Service, fresh: Tenant) -> None:
+    chunks = [chunk(f"Wire rule number {n}.", doc_id=f"doc-{n % 3}") for n in range(12)]
+    orders = (chunks, chunks[::-1], chunks[6:] + chunks[:6], chunks[:9])
+    answers = await asyncio.gather(
+        *(service.post("/ingest/batch", fresh, "editor", {"chunks": order}) for order in orders)
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    answer = await service.post("/retrieve", fresh, "editor", {"query": "wire rule", "k": 100})
+    assert len(answer.json()["contexts"]) == 12
+
+
+async def test_who_may_not_write_a_collection_is_refused(service: Service, fresh: Tenant) -> None:
+    for user in ("analyst", "approver", "admin", "compliance", "partner"):
+        assert (await service.post("/ingest", fresh, user, chunk("Wires."))).status_code == 403, user
+    async with service.operator() as acting:
+        await acting.create_collection(fresh.id, "read-only", "Read only")
+        await acting.create_collection(fresh.id, "hidden", "Hidden")
+        await acting.grant(fresh.id, "read-only", "read", principal_id=fresh.users["editor"])
+    readable = await service.post("/ingest", fresh, "editor", chunk("Wires.", collection="read-only"))
+    hidden = await service.post("/ingest", fresh, "editor", chunk("Wires.", collection="hidden"))
+    assert (readable.status_code, hidden.status_code) == (403, 404)
+    assert await found(service, fresh) == set()
+
+
+async def test_a_grant_works_on_the_next_request(service: Service, fresh: Tenant) -> None:
+    await service.post("/ingest", fresh, "editor", chunk("Wires cost 25 USD.", collection="restricted"))
+    assert await found(service, fresh, "analyst") == set()
+    async with service.operator() as acting:
+        await acting.grant(fresh.id, "restricted", "read", principal_id=fresh.users["analyst"])
+    assert await found(service, fresh, "analyst") == {"Wires cost 25 USD."}
+
+
+async def test_one_doc_id_in_two_collections_is_two_documents(service: Service, fresh: Tenant) -> None:
+    for collection in ("default", "restricted"):
+        text = f"Wires as {collection} says."
+        assert (await service.post("/ingest", fresh, "editor", chunk(text, collection=collection))).status_code == 201
+    assert await found(service, fresh, "analyst") == {"Wires as default says."}
+    assert await found(service, fresh, "editor", collection="restricted") == {"Wires as restricted says."}
+
+
+async def test_what_needs_approval_is_a_draft_that_nobody_retrieves(service: Service, fresh: Tenant) -> None:
+    async with service.operator() as acting:
+        await acting.create_collection(fresh.id, "reviewed", "Reviewed", approval_required=True)
+        for user in ("editor", "analyst", "approver"):
+            await acting.grant(fresh.id, "reviewed", "read", principal_id=fresh.users[user])
+        await acting.grant(fresh.id, "reviewed", "write", principal_id=fresh.users["editor"])
+    stored = await service.post("/ingest", fresh, "editor", chunk("Wires cost 99 USD.", collection="reviewed"))
+    assert (stored.status_code, stored.json()["status"]) == (201, "draft")
+    for user in ("editor", "analyst", "approver"):
+        assert await found(service, fresh, user) == set(), user
+    answer = await service.post("/answer", fresh, "analyst", {"question": "What does a wire cost?"})
+    assert answer.json()["refused"]
+
+
+async def test_an_ingestion_is_on_record_with_the_hash_of_what_came_in(service: Service, fresh: Tenant) -> None:
+    stored = await service.post("/ingest/batch", fresh, "editor", {"chunks": [chunk("Wires."), chunk("More wires.")]})
+    (event,) = await service.events(fresh, request_id=stored.headers["x-request-id"])
+    ingestion = event["event"]["ingestion"]
+    assert (event["action"], event["principal_name"]) == ("document:ingested", "editor")
+    assert (ingestion["chunks"], ingestion["added"], ingestion["document_count"]) == (2, 2, 1)
+    assert ingestion["documents"][0] | {"id": ""} == {"doc_id": "pol-1", "id": "", "version": 1, "chunks": 2}
+    assert len(ingestion["content_sha256"]) == 64
