@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.database import Connection, Queries
-from backend.errors import Forbidden, InvalidInput, ServiceError, TooManyRequests, Unauthenticated
+from backend.errors import Forbidden, InvalidInput, ServiceError, Unauthenticated
 from backend.identity import api_keys, on_behalf_of
 from backend.identity.limits import DAY, MINUTE, Limit, enforce
 from backend.identity.on_behalf_of import EndUser

@@ -81,7 +81,9 @@ def retrieval_event(question: Question, ranking: Ranking) -> Event:
         "term_weights": _dump({str(dimension): weight for dimension, weight in ranking.space.idf.items()}),
     }
     if request.filters or request.effective_from:
-        narrowed = request.model_dump(mode="json", by_alias=True, exclude_unset=True, include={"filters", "effective_from"})
+        narrowed = request.model_dump(
+            mode="json", by_alias=True, exclude_unset=True, include={"filters", "effective_from"}
+        )
         payloads["filters"] = _dump(narrowed)
     if len(listed) < len(chunks):
         payloads["chunks"] = _dump(chunks)

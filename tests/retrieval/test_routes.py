@@ -12,7 +12,7 @@ CHUNKS = [
     ("fees", "A domestic wire transfer costs 25 USD.", "policy", {"jurisdiction": "US", "line": "payments", "tier": 1}),
     ("fees-eu", "A SEPA transfer is free of charge.", "policy", {"jurisdiction": "EU", "line": "payments", "tier": 2}),
     ("kyc", "Opening an account needs a passport or a driving licence.", "procedure", {"jurisdiction": "US", "line": "accounts"}),
-    ("disputes", "Disputes must be filed within 60 days.", "procedure", {"jurisdiction": ["US", "CA"], "line": "cards"}),
+    ("disputes", "Disputes must be filed within 60 days.", "procedure", {"jurisdiction": "CA", "line": "cards"}),
     ("code", "Return reason code R0429 means a stale authorization.", "reference", {"jurisdiction": "US", "retired": None}),
 ]  # fmt: skip
 
