@@ -1,6 +1,7 @@
 """Request and response bodies of answers."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -27,6 +28,18 @@ class Citation(ApiModel):
     quote: str
 
 
+class SupersededVersion(ApiModel):
+    """A version that used to answer the question, and when it applied: from `effective_from` until before `effective_to`."""
+
+    doc_id: str
+    document_version: int
+    title: str | None
+    collection: str
+    status: Literal["superseded", "retired", "expired"]
+    effective_from: datetime
+    effective_to: datetime
+
+
 class AnswerResponse(ApiModel):
     """An answer with its citations, or a refusal with its reason."""
 
@@ -35,5 +48,9 @@ class AnswerResponse(ApiModel):
     refused: bool
     reason: str | None = Field(default=None, description="Why there is no answer, when refused.")
     citations: list[Citation]
+    superseded: list[SupersededVersion] = Field(
+        default_factory=list, description="When refused: versions that used to answer the question, and are not in force."
+    )
+    notice: str | None = Field(default=None, description="When refused: the sentence that says what used to apply.")
     model: str
     audit_event_id: UUID

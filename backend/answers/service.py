@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from backend.answers import prompt as prompts
-from backend.answers.generator import Generation, Generator, GeneratorError, Passage, Prompt
-from backend.answers.models import AnswerRequest, AnswerResponse, Citation
+from backend.answers.generator import Generation, Generator, GeneratorError, Prompt
+from backend.answers.models import AnswerRequest, AnswerResponse, Citation, SupersededVersion
+from backend.answers.superseded import find_superseded, notice, passages
 from backend.audit.events import Action, Event, Outcome, without_nulls
 from backend.audit.recorder import Recorder
 from backend.errors import Abandoned, Unavailable
@@ -15,10 +16,20 @@ from backend.identity.caller import Caller
 from backend.retrieval import service as retrieval
 from backend.retrieval.embedding import Embedder
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.service import Hit
+from backend.retrieval.service import Question
 from backend.tenancy import Tenancy
 
 PASSAGES = 8  # in one prompt
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A question that is being answered: `id` is its prompt's event, `caller` the one that the documents were searched for."""
+
+    id: UUID
+    caller: Caller
+    question: Question
+    prompt: Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +48,27 @@ class Answering:
 
         `departure` waits until the client is gone; there is no answer then, and the record says so.
         """
-        prompt, turn = await self._ask(caller, request)
+        turn = await self._ask(caller, request)
+        superseded: list[SupersededVersion] = []
         try:
-            generation = await _unless(departure(), self.generator.generate(prompt))
+            generation = await _unless(departure(), self.generator.generate(turn.prompt))
+            if generation.refusal is not None:
+                superseded = await find_superseded(
+                    self.tenancy, self.recorder, self.embedder, turn.caller, turn.question
+                )
         except GeneratorError as error:
-            await self._record_abortion(caller, turn, f"generator:{type(error).__name__}")
+            await self._record_abortion(caller, turn.id, f"generator:{type(error).__name__}")
             raise Unavailable("The model server is unavailable; nothing was answered.", reason="generator") from error
         except Abandoned:
-            await self._record_abortion(caller, turn, "client:disconnected")
+            await self._record_abortion(caller, turn.id, "client:disconnected")
             raise
         except asyncio.CancelledError:  # the service stops; the question still gets an end on record
-            await asyncio.shield(self._record_abortion(caller, turn, "service:stopped"))
+            await asyncio.shield(self._record_abortion(caller, turn.id, "service:stopped"))
             raise
-        return await self._record_answer(caller, request, prompt, turn, generation)
+        return await self._record_answer(caller, turn, generation, superseded)
 
-    async def _ask(self, caller: Caller, request: AnswerRequest) -> tuple[Prompt, UUID]:
-        """Retrieves, and records retrieval and prompt; returns the prompt and its event's id, which names the turn."""
+    async def _ask(self, caller: Caller, request: AnswerRequest) -> _Turn:
+        """Retrieves, and records retrieval and prompt."""
         wanted = RetrievalRequest(
             query=request.question, k=PASSAGES, source_type=request.source_type, collection=request.collection,
             language=request.language, filters=request.filters, effective_from=request.effective_from, as_of=request.as_of,
@@ -62,10 +78,10 @@ class Answering:
         question = await retrieval.prepare(wanted, self.embedder)
         async with self.tenancy.transaction(question.claims(caller)) as connection:
             ranking = await retrieval.search(connection, caller, question)
-            prompt = prompts.render(request.question, _passages(ranking.hits))
+            prompt = prompts.render(request.question, passages(ranking.hits))
             retrieved = await self.recorder.record(connection, caller, retrieval.retrieval_event(question, ranking))
             turn = await self.recorder.record(connection, caller, self._prompt_event(prompt, retrieved))
-        return prompt, turn
+        return _Turn(turn, caller, question, prompt)
 
     def _prompt_event(self, prompt: Prompt, retrieved: UUID) -> Event:
         details = {
@@ -81,7 +97,7 @@ class Answering:
         return Event(Action.PROMPT_SUBMITTED, details={"prompt": details}, payloads=payloads, doc_ids=doc_ids)
 
     async def _record_answer(
-        self, caller: Caller, request: AnswerRequest, prompt: Prompt, turn: UUID, generation: Generation
+        self, caller: Caller, turn: _Turn, generation: Generation, superseded: Sequence[SupersededVersion]
     ) -> AnswerResponse:
         citations = _citations(generation)
         refused = generation.refusal is not None
@@ -89,18 +105,23 @@ class Answering:
             Action.ANSWER_REFUSED if refused else Action.ANSWER_RETURNED,
             Outcome.REFUSED if refused else Outcome.SUCCEEDED,
             generation.refusal,
-            details={"turn": str(turn), "answer": self._describe(prompt, generation)},
-            payloads={"question": request.question, "answer": generation.text, "completion": generation.completion},
+            details={"turn": str(turn.id), "answer": self._describe(turn.prompt, generation, superseded)},
+            payloads={
+                "question": turn.prompt.question, "answer": generation.text, "completion": generation.completion,
+            },
             doc_ids=[citation.doc_id for citation in citations],
         )
         async with self.tenancy.transaction(caller.claims()) as connection:
             event_id = await self.recorder.record(connection, caller, event)
         return AnswerResponse(
-            question=request.question, answer=generation.text, refused=refused, reason=generation.refusal,
-            citations=citations, model=generation.model_served, audit_event_id=event_id,
+            question=turn.prompt.question, answer=generation.text, refused=refused, reason=generation.refusal,
+            citations=citations, superseded=list(superseded), notice=notice(superseded),
+            model=generation.model_served, audit_event_id=event_id,
         )  # fmt: skip
 
-    def _describe(self, prompt: Prompt, generation: Generation) -> dict[str, object]:
+    def _describe(
+        self, prompt: Prompt, generation: Generation, superseded: Sequence[SupersededVersion]
+    ) -> dict[str, object]:
         cited = dict.fromkeys(str(quote.passage.chunk_id) for claim in generation.claims for quote in claim.quotes)
         described = {
             "template": prompt.version,
@@ -112,6 +133,7 @@ class Answering:
             "completion_tokens": generation.completion_tokens,
             "citations": list(cited),
             "dropped_sentences": len(generation.dropped),
+            "superseded": [{"doc_id": old.doc_id, "version": old.document_version} for old in superseded] or None,
         }
         return without_nulls(described)
 
@@ -133,16 +155,6 @@ async def _unless(departure: Coroutine[None, None, None], generation: Coroutine[
         leaving.cancel()
         generating.cancel()
         await asyncio.gather(leaving, generating, return_exceptions=True)
-
-
-def _passages(hits: Sequence[Hit]) -> list[Passage]:
-    return [
-        Passage(
-            number=number, chunk_id=hit.chunk_id, doc_id=hit.doc_id, document_version=hit.version, title=hit.title,
-            text=hit.text, score=hit.score, cosine=hit.cosine, bm25=hit.bm25,
-        )
-        for number, hit in enumerate(hits, start=1)
-    ]  # fmt: skip
 
 
 def _citations(generation: Generation) -> list[Citation]:

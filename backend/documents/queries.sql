@@ -224,3 +224,10 @@ returning principal_id, role, access, created_at
 -- name: add_ended_grant
 -- Keeps on record from when until now a grant stood.
 insert into identity.ended_grant (tenant_id, id, collection_id, principal_id, role, access, created_at) values ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: validities
+-- Status and validity of versions, by document and number.
+select v.document_id, v.number, v.status, v.effective_from, v.effective_to
+from documents.version v
+join unnest($2::uuid[], $3::int[]) as n (document_id, number) on n.document_id = v.document_id and n.number = v.number
+where v.tenant_id = $1

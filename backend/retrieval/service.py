@@ -53,13 +53,13 @@ async def caller_then(tenancy: Tenancy, caller: Caller, request: RetrievalReques
     return replace(caller, readable=caller.readable & then)
 
 
-def retrieval_event(question: Question, ranking: Ranking) -> Event:
-    """Returns the record of a retrieval: parameters, versions, and each chunk that was found."""
+def retrieval_event(question: Question, ranking: Ranking, *, shown: bool = True) -> Event:
+    """Returns the record of a retrieval: parameters, versions, and each chunk that was found; `shown` to somebody or not."""
     request, hits = question.request, ranking.hits
     chunks = [
         {
             "id": str(hit.chunk_id), "doc_id": hit.doc_id, "version": hit.version, "sha256": hit.sha256,
-            "rank": rank, "score_micros": round(hit.score * 1_000_000), "used": True,
+            "rank": rank, "score_micros": round(hit.score * 1_000_000), "used": shown,
         }
         for rank, hit in enumerate(hits, start=1)
     ]  # fmt: skip
@@ -89,7 +89,7 @@ def retrieval_event(question: Question, ranking: Ranking) -> Event:
         payloads["chunks"] = _dump(chunks)
     return Event(
         Action.RETRIEVAL_EXECUTED, details={"retrieval": without_nulls(retrieval)}, payloads=payloads,
-        doc_ids=[hit.doc_id for hit in hits],
+        doc_ids=[hit.doc_id for hit in hits] if shown else [],
     )  # fmt: skip
 
 
