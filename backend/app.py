@@ -31,6 +31,7 @@ from backend.identity.caller import Resolver
 from backend.identity.guard import origin_of
 from backend.identity.service import SignIn
 from backend.identity.tokens import AccessTokens, SigningKeys
+from backend.operation import routes as operation
 from backend.request_scope import RequestScope, route_of, supported_body
 from backend.retrieval import embedders
 from backend.retrieval import routes as retrieval
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
-    for routes in (health, identity, users, documents, versions, collections, retrieval, answers, audit):
+    for routes in (health, identity, users, documents, versions, collections, retrieval, answers, audit, operation):
         app.include_router(routes.router)
     openapi.install(app)
     app.add_exception_handler(ServiceError, _service_error)
@@ -77,6 +78,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             size=settings.database_pool_size, timeout=settings.database_timeout,
         )  # fmt: skip
         stack.push_async_callback(pool.close)
+        app.state.operator_pool = None
+        if settings.operator_database_url is not None:
+            operator_url = settings.operator_database_url.get_secret_value()
+            app.state.operator_pool = await open_pool(operator_url, size=2, timeout=settings.database_timeout)
+            stack.push_async_callback(app.state.operator_pool.close)
         signer = ContextSigner(_required(settings.context_key, "CONTEXT_KEY"))
         tenancy = Tenancy(pool, signer, timeout=settings.database_timeout)
         vault = PayloadVault(_required(settings.payload_key, "PAYLOAD_KEY"))

@@ -1,56 +1,31 @@
 """The command line: `affidavit --help`."""
 
 import asyncio
-import json
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import asyncpg
 import typer
 import uvicorn
-from rich.console import Console
 from rich.table import Table
 
 from backend.identity.permissions import Permission, Role
+from backend.operation.commands import operator_key_app, tenant_app
+from backend.operation.terminal import console, database_urls, fail, run_operator
 from backend.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
     help="Answers from approved documents, each with a record that proves it.\n\nStart with [bold]affidavit demo[/bold].",
 )  # fmt: skip
-tenant_app = typer.Typer(no_args_is_help=True, help="Create and list tenants.")
 user_app = typer.Typer(no_args_is_help=True, help="Create users.")
 key_app = typer.Typer(no_args_is_help=True, help="Create API keys.")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
+app.add_typer(operator_key_app, name="operator-key")
 audit_app = typer.Typer(no_args_is_help=True, help="Verify exports of the audit log.")
 app.add_typer(audit_app, name="audit")
-console = Console(highlight=False, soft_wrap=True)
-_Result = TypeVar("_Result")
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def _fail(message: str) -> typer.Exit:
-    errors.print(f"[red]error:[/red] {message}")
-    return typer.Exit(1)
-
-
-def _database_urls(settings: Settings) -> dict[str, str]:
-    """Returns the configured URLs, or those of the embedded database in the home folder."""
-    if settings.database_url and settings.runtime_database_url:
-        return {
-            "owner_url": settings.database_url.get_secret_value(),
-            "runtime_url": settings.runtime_database_url.get_secret_value(),
-        }
-    written = settings.home_folder / "database.json"
-    if not written.exists():
-        raise _fail(
-            "no database: set AFFIDAVIT_DATABASE_URL and AFFIDAVIT_RUNTIME_DATABASE_URL, or start `affidavit demo` once"
-        )
-    known: dict[str, str] = json.loads(written.read_text())
-    return known
 
 
 @app.command()
@@ -76,7 +51,7 @@ def serve(
     """
     settings = Settings()
     if settings.runtime_database_url is None:
-        raise _fail("AFFIDAVIT_RUNTIME_DATABASE_URL is not set; to try the service, run `affidavit demo`")
+        raise fail("AFFIDAVIT_RUNTIME_DATABASE_URL is not set; to try the service, run `affidavit demo`")
     if not _report(settings.runtime_database_url.get_secret_value(), as_json=False, only_problems=True):
         raise typer.Exit(1)
     uvicorn.run(
@@ -96,15 +71,15 @@ def migrate() -> None:
 
     settings = Settings()
     if settings.database_url is None:
-        raise _fail("AFFIDAVIT_DATABASE_URL is not set: the owner's connection URL")
+        raise fail("AFFIDAVIT_DATABASE_URL is not set: the owner's connection URL")
     if settings.context_key is None:
-        raise _fail("AFFIDAVIT_CONTEXT_KEY is not set: the secret that signs contexts, the same as the service's")
+        raise fail("AFFIDAVIT_CONTEXT_KEY is not set: the secret that signs contexts, the same as the service's")
     owner_url = settings.database_url.get_secret_value()
     try:
         apply(owner_url)
         asyncio.run(store_context_key(owner_url, ContextSigner(settings.context_key.get_secret_value())))
     except (OSError, asyncpg.PostgresError) as error:
-        raise _fail(f"the database refused: {error}") from None
+        raise fail(f"the database refused: {error}") from None
     console.print("The schema and its policies are up to date.")
 
 
@@ -122,7 +97,7 @@ def sealer() -> None:
     try:
         asyncio.run(sealing.run(settings))
     except sealing.SealerNotConfigured as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     except KeyboardInterrupt:
         return
 
@@ -133,7 +108,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
     Example: affidavit doctor --json
     """
-    if not _report(_database_urls(Settings())["runtime_url"], as_json=as_json, only_problems=False):
+    if not _report(database_urls(Settings())["runtime_url"], as_json=as_json, only_problems=False):
         raise typer.Exit(1)
 
 
@@ -167,26 +142,6 @@ def _report(runtime_url: str, *, as_json: bool, only_problems: bool) -> bool:
     return sound
 
 
-@tenant_app.command("create")
-def tenant_create(
-    slug: Annotated[str, typer.Argument(help="Lower-case letters, digits and hyphens.")],
-    name: Annotated[str | None, typer.Option(help="Full name.")] = None,
-) -> None:
-    """Create a tenant with the collection `default`.
-
-    Example: affidavit tenant create meridian-bank --name "Meridian Bank"
-    """
-
-    async def run() -> None:
-        async with operator(_database_urls(Settings())["owner_url"]) as acting:
-            await acting.create_tenant(slug, name or slug)
-
-    from backend.operation.service import operator  # noqa: PLC0415
-
-    _run_operator(run())
-    console.print(f"Created the tenant {slug}.")
-
-
 @user_app.command("create")
 def user_create(
     tenant: Annotated[str, typer.Argument(help="The tenant's slug.")],
@@ -200,12 +155,12 @@ def user_create(
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
 
     async def run() -> None:
-        async with operator(_database_urls(Settings())["owner_url"]) as acting:
+        async with operator(database_urls(Settings())["owner_url"]) as acting:
             await acting.create_user(await acting.tenant(tenant), username, password, role)
 
     from backend.operation.service import operator  # noqa: PLC0415
 
-    _run_operator(run())
+    run_operator(run())
     console.print(f"Created the user {username} of {tenant}.")
 
 
@@ -222,12 +177,12 @@ def key_create(
     """
 
     async def run() -> str:
-        async with operator(_database_urls(Settings())["owner_url"]) as acting:
+        async with operator(database_urls(Settings())["owner_url"]) as acting:
             return await acting.create_key(await acting.tenant(tenant), name, permission, collection or ["default"])
 
     from backend.operation.service import operator  # noqa: PLC0415
 
-    console.print(_run_operator(run()))
+    console.print(run_operator(run()))
 
 
 @audit_app.command("verify")
@@ -246,14 +201,3 @@ def audit_verify(
 
     kept = ["--checkpoints", str(checkpoints)] if checkpoints else []
     raise typer.Exit(verifier.main([str(bundle), "--key", key, *kept]))
-
-
-def _run_operator(coroutine: Coroutine[None, None, _Result]) -> _Result:
-    from backend.operation.service import OperatorError  # noqa: PLC0415
-
-    try:
-        return asyncio.run(coroutine)
-    except OperatorError as error:
-        raise _fail(str(error)) from None
-    except (OSError, asyncpg.PostgresError) as error:
-        raise _fail(f"the database refused: {error}") from None

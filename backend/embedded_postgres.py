@@ -56,11 +56,12 @@ class Passwords:
     owner: str
     runtime: str
     sealer: str
+    operator: str
 
     @classmethod
     def generate(cls) -> Self:
         """Makes fresh random passwords."""
-        return cls(*(secrets.token_urlsafe(24) for _ in range(4)))
+        return cls(*(secrets.token_urlsafe(24) for _ in range(5)))
 
 
 class EmbeddedPostgres:
@@ -89,6 +90,7 @@ class EmbeddedPostgres:
             "owner_url": self.url("affidavit_owner", known.owner, database),
             "runtime_url": self.url("affidavit_runtime", known.runtime, database),
             "sealer_url": self.url("affidavit_sealer", known.sealer, database),
+            "operator_url": self.url("affidavit_operator", known.operator, database),
             "superuser_url": self.url("postgres", known.superuser, database),
         }
 
@@ -116,6 +118,7 @@ class EmbeddedPostgres:
                 "AFFIDAVIT_OWNER_PASSWORD": known.owner,
                 "AFFIDAVIT_RUNTIME_PASSWORD": known.runtime,
                 "AFFIDAVIT_SEALER_PASSWORD": known.sealer,
+                "AFFIDAVIT_OPERATOR_PASSWORD": known.operator,
             },
         )
 

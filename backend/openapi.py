@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.staticfiles import StaticFiles
 
 from backend.identity.guard import RequiredPermission, current_caller
+from backend.operation.guard import current_operator
 from backend.schema import ErrorBody
 
 try:
@@ -82,21 +83,30 @@ def needs_caller(route: APIRoute) -> bool:
     return any(dependant.call is current_caller for dependant in _all(route.dependant))
 
 
+def needs_operator(route: APIRoute) -> bool:
+    """Tells whether a route is for the operator's keys only."""
+    return any(dependant.call is current_operator for dependant in _all(route.dependant))
+
+
 def _all(dependant: Dependant) -> list[Dependant]:
     return [dependant, *(inner for outer in dependant.dependencies for inner in _all(outer))]
 
 
 def _schema(app: FastAPI) -> dict[str, Any]:
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    schema["components"].setdefault("securitySchemes", {})["bearer"] = {
-        "type": "http", "scheme": "bearer", "description": "An access token or an API key."
-    }  # fmt: skip
+    schema["components"].setdefault("securitySchemes", {}).update(
+        bearer={"type": "http", "scheme": "bearer", "description": "An access token or an API key."},
+        operator={"type": "http", "scheme": "bearer", "description": "A key of the operator, which belongs to no tenant."},
+    )
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
         for method in route.methods or ():
             operation = schema["paths"][context.path_format][method.lower()]
+            if needs_operator(route):
+                operation["security"] = [{"operator": []}]
+                continue
             if not needs_caller(route):
                 operation["responses"].pop("401", None)
                 operation["responses"].pop("403", None)

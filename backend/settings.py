@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     sealer_database_url: SecretStr | None = Field(
         default=None, description="The sealer role's connection URL; seals audit events."
     )
+    operator_database_url: SecretStr | None = Field(
+        default=None, description="The operator role's connection URL; unset means that there is no operator API."
+    )
+    deletion_grace_days: int = Field(
+        default=30, ge=1, le=365, description="Days for which a tenant that was deleted can be resumed."
+    )
     database_pool_size: int = Field(default=10, ge=1, le=200, description="Connections per process.")
     database_timeout: float = Field(
         default=2.0,

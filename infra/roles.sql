@@ -1,14 +1,16 @@
 -- Prepares a PostgreSQL >= 16 for Affidavit: roles, database, extension. Run once by a superuser with psql:
---   AFFIDAVIT_OWNER_PASSWORD=… AFFIDAVIT_RUNTIME_PASSWORD=… AFFIDAVIT_SEALER_PASSWORD=… \
+--   AFFIDAVIT_OWNER_PASSWORD=… AFFIDAVIT_RUNTIME_PASSWORD=… AFFIDAVIT_SEALER_PASSWORD=… AFFIDAVIT_OPERATOR_PASSWORD=… \
 --     psql --no-psqlrc --set ON_ERROR_STOP=1 --file infra/roles.sql <superuser URL of any database>
 -- Running it again changes passwords and settings and keeps all data.
 \set ON_ERROR_STOP 1
 \getenv owner_password AFFIDAVIT_OWNER_PASSWORD
 \getenv runtime_password AFFIDAVIT_RUNTIME_PASSWORD
 \getenv sealer_password AFFIDAVIT_SEALER_PASSWORD
+\getenv operator_password AFFIDAVIT_OPERATOR_PASSWORD
 \if :{?owner_password} \else \warn 'set AFFIDAVIT_OWNER_PASSWORD' \quit \endif
 \if :{?runtime_password} \else \warn 'set AFFIDAVIT_RUNTIME_PASSWORD' \quit \endif
 \if :{?sealer_password} \else \warn 'set AFFIDAVIT_SEALER_PASSWORD' \quit \endif
+\if :{?operator_password} \else \warn 'set AFFIDAVIT_OPERATOR_PASSWORD' \quit \endif
 \set database affidavit
 \getenv database AFFIDAVIT_DATABASE_NAME
 
@@ -17,19 +19,22 @@ set password_encryption = 'scram-sha-256';
 set log_statement = 'none';
 set log_min_error_statement = 'panic';
 
-select format('create role %I login', role) from unnest(array['affidavit_owner', 'affidavit_runtime', 'affidavit_sealer']) as role
+select format('create role %I login', role)
+from unnest(array['affidavit_owner', 'affidavit_runtime', 'affidavit_sealer', 'affidavit_operator']) as role
 where not exists (select from pg_roles where rolname = role) \gexec
 
--- The owner migrates and never serves; the runtime role serves and owns nothing; the sealer seals.
+-- The owner migrates and never serves; the runtime role serves and owns nothing; the sealer seals;
+-- the operator's role serves the routes that create, suspend and delete tenants, and reads nothing of theirs.
 alter role affidavit_owner nosuperuser nobypassrls nocreaterole nocreatedb noreplication inherit password :'owner_password';
 alter role affidavit_runtime nosuperuser nobypassrls nocreaterole nocreatedb noreplication noinherit password :'runtime_password';
 alter role affidavit_sealer nosuperuser nobypassrls nocreaterole nocreatedb noreplication noinherit password :'sealer_password';
+alter role affidavit_operator nosuperuser nobypassrls nocreaterole nocreatedb noreplication noinherit password :'operator_password';
 
 select format('create database %I owner affidavit_owner template template0 encoding ''UTF8'' locale ''C''', :'database')
 where not exists (select from pg_database where datname = :'database') \gexec
 
 revoke all on database :"database" from public;
-grant connect on database :"database" to affidavit_runtime, affidavit_sealer;
+grant connect on database :"database" to affidavit_runtime, affidavit_sealer, affidavit_operator;
 
 -- force_custom_plan: a generic plan knows neither the tenant nor its partition (54 ms of planning on 512 partitions).
 alter role affidavit_runtime set plan_cache_mode = 'force_custom_plan';
@@ -42,10 +47,14 @@ alter role affidavit_sealer set statement_timeout = '60s';
 alter role affidavit_sealer set lock_timeout = '5s';
 alter role affidavit_sealer set idle_in_transaction_session_timeout = '30s';
 alter role affidavit_sealer set search_path = pg_catalog, public;
+alter role affidavit_operator set statement_timeout = '30s';
+alter role affidavit_operator set lock_timeout = '5s';
+alter role affidavit_operator set idle_in_transaction_session_timeout = '30s';
+alter role affidavit_operator set search_path = pg_catalog, public;
 
 \connect :"database"
 revoke all on schema public from public;
-grant usage on schema public to affidavit_owner, affidavit_runtime, affidavit_sealer;
+grant usage on schema public to affidavit_owner, affidavit_runtime, affidavit_sealer, affidavit_operator;
 create extension if not exists vector schema public;
 
 -- What PostgreSQL gives to everyone, and a tenant's injected SQL could use to watch or disturb others:
@@ -72,7 +81,7 @@ create or replace function guard.refuse_definitions() returns event_trigger
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_user in ('affidavit_runtime', 'affidavit_sealer') then
+  if current_user in ('affidavit_runtime', 'affidavit_sealer', 'affidavit_operator') then
     raise exception 'this role changes no definitions' using errcode = 'insufficient_privilege';
   end if;
 end

@@ -22,10 +22,10 @@ begin
     execute format('drop policy %I on %I.%I', item.policyname, item.schemaname, item.tablename);
   end loop;
   for item in select nspname from pg_namespace where nspname = any ('{schemas}') loop
-    execute format('revoke all on schema %I from public, affidavit_runtime, affidavit_sealer', item.nspname);
-    execute format('revoke all on all tables in schema %I from public, affidavit_runtime, affidavit_sealer', item.nspname);
-    execute format('revoke all on all sequences in schema %I from public, affidavit_runtime, affidavit_sealer', item.nspname);
-    execute format('revoke all on all routines in schema %I from public, affidavit_runtime, affidavit_sealer', item.nspname);
+    execute format('revoke all on schema %I from public, affidavit_runtime, affidavit_sealer, affidavit_operator', item.nspname);
+    execute format('revoke all on all tables in schema %I from public, affidavit_runtime, affidavit_sealer, affidavit_operator', item.nspname);
+    execute format('revoke all on all sequences in schema %I from public, affidavit_runtime, affidavit_sealer, affidavit_operator', item.nspname);
+    execute format('revoke all on all routines in schema %I from public, affidavit_runtime, affidavit_sealer, affidavit_operator', item.nspname);
   end loop;
 end
 $$;
@@ -52,6 +52,29 @@ $$;
 """
 
 
+# A tenant whose time of grace is over is deleted by the owner, who can read and delete then what it else cannot. The record
+# stays, as it was sealed; the texts that it commits to go.
+LET_TENANTS_BE_PURGED = """
+do $$
+declare
+  item record;
+begin
+  for item in
+    select c.oid::regclass as relation
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+    where n.nspname = any ('{schemas}') and c.relkind in ('r', 'p') and not c.relispartition and a.attname = 'tenant_id'
+      and (n.nspname <> 'audit' or c.relname in ('payload', 'data_key'))
+  loop
+    execute format('create policy purged_select on %s for select to affidavit_owner
+      using (tenant_id in (select tenancy.purgeable_tenants()))', item.relation);
+    execute format('create policy purged on %s for delete to affidavit_owner
+      using (tenant_id in (select tenancy.purgeable_tenants()))', item.relation);
+  end loop;
+end
+$$;
+"""
+
+
 def run_script(connection: Connection, script: str) -> None:
     """Runs several statements at once in the open transaction; asyncpg's prepared statements take only one."""
     driver = connection.connection.driver_connection
@@ -70,6 +93,7 @@ def migrate(connection: Connection) -> None:
         run_script(connection, REVOKE_EVERYTHING.replace("{schemas}", "{" + ",".join(SCHEMAS) + "}"))
         for path in sorted(POLICIES.glob("*.sql")):
             run_script(connection, path.read_text())
+        run_script(connection, LET_TENANTS_BE_PURGED.replace("{schemas}", "{" + ",".join(SCHEMAS) + "}"))
         run_script(connection, KEEP_NO_STATISTICS.replace("{schemas}", "{" + ",".join(SCHEMAS) + "}"))
 
 

@@ -14,8 +14,12 @@ create policy reviewed on audit.event for select to affidavit_runtime
 create policy sealed on audit.event for select to affidavit_sealer using (true);
 -- The operator's own acts are events too.
 create policy operator on audit.event for insert to affidavit_owner with check (principal_id is null);
+create policy operated on audit.event for insert to affidavit_operator
+  with check (principal_id is null and envelope::jsonb #>> '{principal,kind}' = 'operator');
 
-grant execute on function audit.event_time(jsonb) to affidavit_runtime, affidavit_owner;
+grant usage on schema audit to affidavit_operator;
+grant insert (id, envelope) on audit.event to affidavit_operator;
+grant execute on function audit.event_time(jsonb) to affidavit_runtime, affidavit_owner, affidavit_operator;
 grant insert (id, envelope), select on audit.event to affidavit_runtime;
 grant select on audit.event to affidavit_sealer;
 revoke update, delete, truncate, references, trigger on audit.event from affidavit_owner;

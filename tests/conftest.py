@@ -59,6 +59,7 @@ class Database:
     owner_url: str
     runtime_url: str
     sealer_url: str
+    operator_url: str
     superuser_url: str
 
 
@@ -94,7 +95,7 @@ async def cloned_database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]
     try:
         await admin.execute(f"create database {name} template {TEMPLATE} owner affidavit_owner")
         await admin.execute(f"revoke all on database {name} from public")
-        await admin.execute(f"grant connect on database {name} to affidavit_runtime, affidavit_sealer")
+        await admin.execute(f"grant connect on database {name} to affidavit_runtime, affidavit_sealer, affidavit_operator")
         yield Database(**postgres.urls(name))
     finally:
         await admin.execute(f"drop database if exists {name} with (force)")
@@ -119,7 +120,7 @@ def settings_for(database: Database, run_secrets: Secrets, home: Path, **changed
     """Settings of a service on this database, as a deployment would give them."""
     return Settings(
         home=home, runtime_database_url=database.runtime_url, sealer_database_url=database.sealer_url,
-        context_key=run_secrets.context_key, payload_key=run_secrets.payload_key,
+        operator_database_url=database.operator_url, context_key=run_secrets.context_key, payload_key=run_secrets.payload_key,
         jwt_private_key=run_secrets.jwt_private_key, log_level="WARNING", **changed,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.identity.tokens import generate_private_key_pem
 
 CHECKPOINT_KEY_NAME = "affidavit-demo"
+_ROLES = ("superuser", "owner", "runtime", "sealer", "operator")
 
 
 class DemoHome:
@@ -28,9 +29,7 @@ class DemoHome:
             made = {name: secrets.token_urlsafe(48) for name in ("context_key", "payload_key")}
             made["jwt_private_key"] = generate_private_key_pem()
             made["checkpoint_key"] = SigningKey.generate(CHECKPOINT_KEY_NAME).pem().decode()
-            made |= {
-                f"{role}_password": getattr(passwords, role) for role in ("superuser", "owner", "runtime", "sealer")
-            }
+            made |= {f"{role}_password": getattr(passwords, role) for role in _ROLES}
             write_private(path, made)
         known: dict[str, str] = json.loads(path.read_text())
         return known
@@ -38,7 +37,7 @@ class DemoHome:
     def postgres(self) -> EmbeddedPostgres:
         """Returns the demo's PostgreSQL, not started yet."""
         known = self.secrets()
-        passwords = Passwords(*(known[f"{role}_password"] for role in ("superuser", "owner", "runtime", "sealer")))
+        passwords = Passwords(*(known[f"{role}_password"] for role in _ROLES))
         return EmbeddedPostgres(self.folder / "postgres", passwords)
 
     def checkpoint_public_key(self) -> str:

@@ -34,6 +34,7 @@ def run(settings: Settings, port: int) -> None:
         configured = Settings(
             **settings.model_dump(exclude_unset=True) | {
                 "runtime_database_url": postgres.urls()["runtime_url"], "sealer_database_url": postgres.urls()["sealer_url"],
+                "operator_database_url": postgres.urls()["operator_url"],
                 "context_key": known["context_key"], "payload_key": known["payload_key"],
                 "jwt_private_key": known["jwt_private_key"], "checkpoint_key": known["checkpoint_key"],
                 "checkpoint_key_name": CHECKPOINT_KEY_NAME, "checkpoint_public_key": home.checkpoint_public_key(),

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from backend.demo import content
 from backend.identity.permissions import Permission, Role
+from backend.operation import operator_keys
 from backend.operation.service import Operator, operator
 
 PASSWORD_BYTES = 15
@@ -24,10 +25,11 @@ CLAIMS_HANDLER = "claims-handler"
 
 
 async def create_tenants(owner_url: str) -> dict[str, Any]:
-    """Creates both tenants in one transaction and returns their credentials."""
+    """Creates both tenants in one transaction and returns their credentials, and a key of the operator's API."""
     async with operator(owner_url) as acting:
         tenants = [await _create_tenant(acting, slug, name) for slug, name in TENANTS.items()]
-    return {"tenants": tenants}
+        key = await operator_keys.create(acting.connection, "demo")
+    return {"tenants": tenants, "operator_key": key}
 
 
 async def _create_tenant(acting: Operator, slug: str, name: str) -> dict[str, Any]:

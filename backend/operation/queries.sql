@@ -1,14 +1,40 @@
--- name: add_tenant
--- A new tenant.
-insert into tenancy.tenant (id, slug, name) values ($1, $2, $3)
+-- name: create_tenant
+-- A new tenant with its first collection, and which roles read and write that.
+select identity.create_tenant($1, $2, $3, $4, $5, $6, $7)
 
 -- name: tenant
 -- A tenant by slug.
-select id, slug, name, status from tenancy.tenant where slug = $1
+select id, slug, name, status, created_at, delete_after, requests_per_minute, principal_requests_per_minute
+from tenancy.tenant where slug = $1
 
 -- name: tenants
 -- All tenants.
-select id, slug, name, status, created_at from tenancy.tenant order by slug
+select id, slug, name, status, created_at, delete_after, requests_per_minute, principal_requests_per_minute
+from tenancy.tenant order by slug
+
+-- name: change_tenant
+-- Name and limits of a tenant.
+update tenancy.tenant set name = $2, requests_per_minute = $3, principal_requests_per_minute = $4 where id = $1
+
+-- name: set_tenant_status
+-- Whether a tenant works, and from when it can be purged.
+update tenancy.tenant set status = $2, delete_after = $3 where id = $1
+
+-- name: operator_key
+-- The live operator key with this digest.
+select id, name from identity.operator_key where digest = $1 and revoked_at is null
+
+-- name: add_operator_key
+-- A new operator key.
+insert into identity.operator_key (id, name, digest) values ($1, $2, $3)
+
+-- name: operator_keys
+-- All operator keys, newest first.
+select name, created_at, revoked_at from identity.operator_key order by id desc
+
+-- name: revoke_operator_key
+-- Ends an operator key; no row when there is none to end.
+update identity.operator_key set revoked_at = now() where name = $1 and revoked_at is null returning id
 
 -- name: add_collection
 -- A new collection of a tenant.

@@ -3,24 +3,20 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.canonical import canonical_json
-from backend.audit.events import Action, Event, envelope
+from backend.audit.events import Action
 from backend.database import Connection, Queries
 from backend.identity import api_keys, passwords
-from backend.identity.caller import Caller
 from backend.identity.permissions import Permission, Role
+from backend.operation.tenants import COMMAND_LINE, Tenants
 
 queries = Queries.beside(__file__)
-
-DEFAULT_COLLECTION = "default"
-_DEFAULT_READERS = tuple(role for role in Role if role is not Role.PARTNER)
 
 
 class OperatorError(Exception):
@@ -35,29 +31,11 @@ class Operator:
 
     async def create_tenant(self, slug: str, name: str) -> UUID:
         """Creates a tenant with the collection `default`, which its roles may read and editors may write."""
-        tenant_id = uuid7()
-        try:
-            await self.connection.execute(queries.add_tenant, tenant_id, slug, name)
-        except asyncpg.UniqueViolationError:
-            message = f"there is a tenant {slug!r} already"
-            raise OperatorError(message) from None
-        except asyncpg.CheckViolationError:
-            message = f"{slug!r} is no slug: use 2 to 63 lower-case letters, digits and hyphens"
-            raise OperatorError(message) from None
-        await self.record(tenant_id, Action.TENANT_CHANGED, {"tenant_status": "active", "slug": slug})
-        await self.create_collection(tenant_id, DEFAULT_COLLECTION, "Default")
-        for role in _DEFAULT_READERS:
-            await self.grant(tenant_id, DEFAULT_COLLECTION, "read", role=role)
-        await self.grant(tenant_id, DEFAULT_COLLECTION, "write", role=Role.EDITOR)
-        return tenant_id
+        return await Tenants(self.connection).create(slug, name)
 
     async def tenant(self, slug: str) -> UUID:
-        """Returns the id of a tenant; raises OperatorError when there is none of this name."""
-        row = await self.connection.fetchrow(queries.tenant, slug)
-        if row is None:
-            message = f"there is no tenant {slug!r}"
-            raise OperatorError(message)
-        tenant_id: UUID = row["id"]
+        """Returns the id of a tenant; raises NotFound when there is none of this name."""
+        tenant_id: UUID = (await Tenants(self.connection).get(slug))["id"]
         return tenant_id
 
     async def create_collection(
@@ -139,17 +117,7 @@ class Operator:
 
     async def record(self, tenant_id: UUID, action: Action, details: dict[str, Any]) -> None:
         """Records what the operator did to a tenant, in the open transaction."""
-        actor = Caller(
-            tenant_id=tenant_id,
-            tenant_slug="",
-            principal_id=None,
-            kind="operator",
-            name="operator",
-            request_id=str(uuid7()),
-        )
-        event_id = uuid7()
-        text = canonical_json(envelope(event_id, datetime.now(UTC), actor, Event(action, details=details), {}))
-        await self.connection.execute(queries.add_event, event_id, text)
+        await COMMAND_LINE.record(self.connection, tenant_id, action, details)
 
 
 @asynccontextmanager

@@ -212,6 +212,29 @@ STATEMENTS = (
     create unique index collection_grant_once
       on identity.collection_grant (tenant_id, collection_id, principal_id, role, access) nulls not distinct
     """,
+    # A tenant with one collection. A function, so that the operator's role writes these rows only together, and reads none.
+    """
+    create function identity.create_tenant(
+      tenant uuid, slug text, name text, collection uuid, collection_slug text, readers text[], writers text[])
+    returns void
+    language sql volatile security definer set search_path = pg_catalog, pg_temp
+    as $$
+      insert into tenancy.tenant (id, slug, name) values ($1, $2, $3);
+      insert into documents.collection (tenant_id, id, slug, name) values ($1, $4, $5, initcap($5));
+      insert into identity.collection_grant (tenant_id, id, collection_id, role, access)
+        select $1, gen_random_uuid(), $4, unnest($6), 'read' union all select $1, gen_random_uuid(), $4, unnest($7), 'write'
+    $$
+    """,
+    # The keys of the operator's own systems. They belong to no tenant.
+    """
+    create table identity.operator_key (
+      id uuid primary key,
+      name text not null unique check (length(name) between 1 and 100),
+      digest bytea not null unique check (octet_length(digest) = 32),
+      created_at timestamptz not null default now(),
+      revoked_at timestamptz
+    )
+    """,
     # Grants that were withdrawn: with those of today they say who could read what at any moment.
     """
     create table identity.ended_grant (

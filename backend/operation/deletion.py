@@ -1,0 +1,61 @@
+"""Deletes every row of a tenant whose time of grace is over, table by table as PostgreSQL's catalog lists them.
+
+The audit log stays: its events are sealed, triggers refuse to delete them, and they hold identifiers, hashes and
+commitments but none of the tenant's texts. Those, and the keys that decrypted them, are deleted.
+"""
+
+from graphlib import TopologicalSorter
+from pathlib import Path
+from uuid import UUID
+
+from backend.audit.events import Action
+from backend.database import Connection, Queries
+from backend.errors import Conflict
+from backend.operation import placement
+from backend.operation.tenants import COMMAND_LINE
+from backend.tenancy import PLATFORM_TENANT
+
+queries = Queries(Path(__file__).with_name("deletion.sql"))
+
+
+async def purgeable(owner: Connection) -> list[tuple[UUID, str]]:
+    """Returns id and slug of every tenant whose deletion can no longer be taken back."""
+    return [(row["id"], row["slug"]) for row in await owner.fetch(queries.purgeable)]
+
+
+async def purge(owner_url: str, owner: Connection, tenant_id: UUID, slug: str) -> int:
+    """Deletes a tenant and returns how many rows it had; can be repeated when it was interrupted.
+
+    Raises Conflict when its time of grace is not over.
+    """
+    if tenant_id not in {purged for purged, _ in await purgeable(owner)}:
+        raise Conflict("The tenant can still be resumed.", reason="tenant:grace")
+    rows = await _delete(owner, "documents.chunk", tenant_id)
+    if await owner.fetchval(queries.has_own_partition, tenant_id):
+        await placement.demote(owner_url, tenant_id, lambda *_: None)
+    async with owner.transaction():
+        for table in await deletion_order(owner):
+            rows += await _delete(owner, table, tenant_id)
+        if await owner.execute(queries.delete_tenant, tenant_id) != "DELETE 1":
+            raise Conflict("The tenant was resumed.", reason="tenant:grace")
+        details = {"tenant_status": "deleted", "slug": slug}
+        await COMMAND_LINE.record(owner, tenant_id, Action.TENANT_CHANGED, details)
+        await COMMAND_LINE.record(owner, PLATFORM_TENANT, Action.TENANT_CHANGED, {**details, "deleted": str(tenant_id)})
+    return rows
+
+
+async def deletion_order(owner: Connection) -> list[str]:
+    """Returns the tables with rows of tenants that are deleted with them, referencing ones before referenced ones."""
+    references: dict[str, list[str]] = {}
+    for row in await owner.fetch(queries.tenant_tables):
+        references[row["table"]] = row["referenced"]
+    return [table for table in reversed(list(TopologicalSorter(references).static_order())) if table in references]
+
+
+async def _delete(owner: Connection, table: str, tenant_id: UUID) -> int:
+    # The name comes from the catalog, quoted by it.
+    done = await owner.execute(
+        f"delete from {table} where tenant_id = $1 and tenant_id in (select tenancy.purgeable_tenants())",  # noqa: S608
+        tenant_id,
+    )
+    return int(done.rpartition(" ")[2])

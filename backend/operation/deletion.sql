@@ -1,0 +1,20 @@
+-- name: purgeable
+-- Tenants whose deletion can no longer be taken back.
+select id, slug from tenancy.tenant where id in (select tenancy.purgeable_tenants()) order by slug
+
+-- name: tenant_tables
+-- Every table of which the owner deletes a tenant's rows, and the tables that it references.
+select c.oid::regclass::text as table, array(
+  select distinct k.confrelid::regclass::text from pg_constraint k
+  where k.conrelid = c.oid and k.contype = 'f' and k.confrelid <> c.oid) as referenced
+from pg_policy p join pg_class c on c.oid = p.polrelid
+where p.polname = 'purged'
+order by 1
+
+-- name: has_own_partition
+-- Whether a tenant's chunks have a partition of their own.
+select exists (select from retrieval.placement where tenant_id = $1)
+
+-- name: delete_tenant
+-- The tenant itself, after all that was its.
+delete from tenancy.tenant where id = $1 and id in (select tenancy.purgeable_tenants())

@@ -1,0 +1,25 @@
+"""Who may call the operator's routes: keys of the operator, which are good for nothing else."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from backend.database import Pool
+from backend.errors import NotFound, Unauthenticated
+from backend.identity.guard import origin_of
+from backend.operation import operator_keys
+from backend.operation.tenants import OperatorActor
+
+
+async def current_operator(request: Request) -> OperatorActor:
+    """Returns which system of the operator is calling; raises Unauthenticated, or NotFound where there is no such API."""
+    if request.app.state.operator_pool is None:
+        raise NotFound("There is no such route.", reason="operator:not_configured")
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not credential:
+        raise Unauthenticated(reason="credentials:missing")
+    pool, timeout = cast("Pool", request.app.state.operator_pool), request.app.state.settings.database_timeout
+    return await operator_keys.resolve(pool, credential, origin_of(request).source_address, timeout=timeout)
+
+
+CurrentOperator = Annotated[OperatorActor, Depends(current_operator)]

@@ -1,0 +1,64 @@
+"""What commands of the operator share: output, errors, and the database's addresses."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import TypeVar
+
+import asyncpg
+import typer
+from rich.console import Console
+
+from backend.errors import ServiceError
+from backend.settings import Settings
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_Result = TypeVar("_Result")
+
+
+def fail(message: str) -> typer.Exit:
+    """Prints an error and returns what to raise."""
+    errors.print(f"[red]error:[/red] {message}")
+    return typer.Exit(1)
+
+
+def database_urls(settings: Settings) -> dict[str, str]:
+    """Returns the configured URLs, or those of the embedded database in the home folder."""
+    if settings.database_url and settings.runtime_database_url:
+        return {
+            "owner_url": settings.database_url.get_secret_value(),
+            "runtime_url": settings.runtime_database_url.get_secret_value(),
+        }
+    written = settings.home_folder / "database.json"
+    if not written.exists():
+        raise fail(
+            "no database: set AFFIDAVIT_DATABASE_URL and AFFIDAVIT_RUNTIME_DATABASE_URL, or start `affidavit demo` once"
+        )
+    known: dict[str, str] = json.loads(written.read_text())
+    return known
+
+
+def context_key(settings: Settings) -> str:
+    """Returns the configured context key, or the demo's."""
+    if settings.context_key is not None:
+        return settings.context_key.get_secret_value()
+    written = settings.home_folder / "secrets.json"
+    if not written.exists():
+        raise fail("AFFIDAVIT_CONTEXT_KEY is not set: the secret that signs contexts, the same as the service's")
+    return str(json.loads(written.read_text())["context_key"])
+
+
+def run_operator(coroutine: Coroutine[None, None, _Result]) -> _Result:
+    """Runs what an operator's command does; exits with a sentence when it cannot be done."""
+    from backend.operation.service import OperatorError  # noqa: PLC0415 - loads what --help does not need
+
+    try:
+        return asyncio.run(coroutine)
+    except OperatorError as error:
+        raise fail(str(error)) from None
+    except ServiceError as error:
+        raise fail(error.detail) from None
+    except (OSError, asyncpg.PostgresError) as error:
+        raise fail(f"the database refused: {error}") from None

@@ -1,0 +1,219 @@
+"""The operator creates, limits, suspends, resumes and deletes tenants, with credentials that open nothing of theirs."""
+
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from backend.operation import operator_keys
+from tests.conftest import PASSWORD, Database, Service, Tenant
+
+pytestmark = pytest.mark.anyio
+
+ROUTES = [
+    ("POST", "/operator/tenants"),
+    ("GET", "/operator/tenants"),
+    ("GET", "/operator/tenants/{slug}"),
+    ("PATCH", "/operator/tenants/{slug}"),
+    ("POST", "/operator/tenants/{slug}/suspend"),
+    ("POST", "/operator/tenants/{slug}/resume"),
+    ("DELETE", "/operator/tenants/{slug}"),
+]
+
+
+async def key_named(service: Service, name: str) -> str:
+    async with service.operator() as acting:
+        return await operator_keys.create(acting.connection, name)
+
+
+@pytest.fixture(scope="module")
+async def operator_key(service: Service) -> str:
+    return await key_named(service, "provisioning")
+
+
+@pytest.fixture
+async def as_operator(service: Service, operator_key: str) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=service.app)
+    headers = {"Authorization": f"Bearer {operator_key}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test", headers=headers) as client:
+        yield client
+
+
+async def create(as_operator: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await as_operator.post("/operator/tenants", json={"slug": f"new-{secrets.token_hex(4)}", "name": "New"})
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+async def test_a_created_tenant_works_and_the_act_is_in_its_log(
+    service: Service, as_operator: httpx.AsyncClient
+) -> None:
+    slug = (await create(as_operator))["slug"]
+    async with service.operator() as acting:
+        tenant_id = await acting.tenant(slug)
+        for role in ("analyst", "editor", "compliance"):
+            await acting.create_user(tenant_id, role, PASSWORD, [role])
+    tenant = Tenant(tenant_id, slug, "", {})
+    chunk = {"doc_id": "d", "chunk_text": "Wires leave at noon.", "source_type": "policy", "metadata": {}}
+    assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+    found = await service.post("/retrieve", tenant, "analyst", {"query": "wires"})
+    assert [context["doc_id"] for context in found.json()["contexts"]] == ["d"]
+    created = [e for e in await service.events(tenant) if e["event"].get("tenant_status") == "active"]
+    assert [event["event"]["operator"]["name"] for event in created] == ["provisioning"]
+
+
+async def test_a_suspended_tenant_is_refused_on_the_next_request_and_serves_again_when_resumed(
+    service: Service, as_operator: httpx.AsyncClient
+) -> None:
+    tenant = await service.create_tenant()
+    for username in ("analyst", "partner"):
+        assert (await service.get("/auth/me", tenant, username)).status_code == 200
+    suspended = await as_operator.post(f"/operator/tenants/{tenant.slug}/suspend")
+    assert suspended.json()["status"] == "suspended"
+    for username in ("analyst", "partner"):
+        assert (await service.get("/auth/me", tenant, username)).status_code == 401
+    form = {"username": "analyst", "password": PASSWORD, "client_id": tenant.slug}
+    assert (await service.client.post("/auth/token", data=form)).status_code == 401
+    assert (await as_operator.post(f"/operator/tenants/{tenant.slug}/resume")).json()["status"] == "active"
+    assert (await service.get("/auth/me", tenant, "analyst")).status_code == 200
+
+
+async def test_a_deleted_tenant_is_refused_at_once_and_can_be_resumed_while_its_grace_runs(
+    service: Service, as_operator: httpx.AsyncClient
+) -> None:
+    tenant = await service.create_tenant()
+    deleted = await as_operator.delete(f"/operator/tenants/{tenant.slug}")
+    assert deleted.status_code == 202
+    ends = datetime.fromisoformat(deleted.json()["delete_after"])
+    assert timedelta(days=29) < ends - datetime.now(UTC) < timedelta(days=31)
+    assert (await service.get("/auth/me", tenant, "partner")).status_code == 401
+    assert (await as_operator.post(f"/operator/tenants/{tenant.slug}/suspend")).status_code == 409
+    assert (await as_operator.delete(f"/operator/tenants/{tenant.slug}")).status_code == 409
+    await as_operator.post(f"/operator/tenants/{tenant.slug}/resume")
+    assert (await service.get("/auth/me", tenant, "partner")).status_code == 200
+
+
+async def test_limits_that_the_operator_sets_hold_from_the_next_request(
+    service: Service, as_operator: httpx.AsyncClient
+) -> None:
+    tenant = await service.create_tenant()
+    limits = {"requests_per_minute": 1, "principal_requests_per_minute": None}
+    changed = await as_operator.patch(f"/operator/tenants/{tenant.slug}", json=limits)
+    assert {name: changed.json()[name] for name in limits} == limits
+    assert changed.json()["name"] == tenant.slug
+    answers = [(await service.get("/auth/me", tenant, "partner")).status_code for _ in range(4)]
+    assert answers.count(429) >= 2  # at most one passes in each of two windows
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_no_credential_of_a_tenant_opens_a_route_of_the_operator(
+    service: Service, tenant: Tenant, method: str, path: str
+) -> None:
+    url = path.format(slug=tenant.slug)
+    credentials = [await service.as_user(tenant, name) for name in ("admin", "compliance", "partner")]
+    for headers in ({}, {"Authorization": "Bearer afo_x"}, *credentials):
+        refused = await service.client.request(method, url, headers=headers, json={"slug": "mine"})
+        assert refused.status_code == 401
+    assert refused.json()["error"] == "unauthenticated"
+
+
+async def test_an_operator_key_opens_no_other_route(service: Service, as_operator: httpx.AsyncClient) -> None:
+    opened = []
+    for path, operations in service.app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            if operation.get("security") == [{"bearer": []}]:
+                answer = await as_operator.request(method, path.replace("{", "").replace("}", ""))
+                opened += [(method, path)] if answer.status_code not in {401, 422} else []
+                assert answer.status_code == 401 or method in {"post", "put", "patch"} or "{" in path
+    assert opened == []
+
+
+async def test_a_revoked_operator_key_is_refused_on_the_next_request(service: Service) -> None:
+    key = await key_named(service, "temporary")
+    headers = {"Authorization": f"Bearer {key}"}
+    assert (await service.client.get("/operator/tenants", headers=headers)).status_code == 200
+    async with service.operator() as acting:
+        await operator_keys.revoke(acting.connection, "temporary")
+    assert (await service.client.get("/operator/tenants", headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [({"slug": "A"}, 422), ({"slug": "x" * 64}, 422), ({}, 422), ({"slug": "taken-slug"}, 409)]
+)
+async def test_a_bad_or_taken_slug_is_refused(
+    as_operator: httpx.AsyncClient, body: dict[str, str], status: int
+) -> None:
+    await as_operator.post("/operator/tenants", json={"slug": "taken-slug"})
+    assert (await as_operator.post("/operator/tenants", json=body)).status_code == status
+
+
+async def test_a_tenant_that_does_not_exist_is_not_found(as_operator: httpx.AsyncClient) -> None:
+    for method, path in ROUTES[2:]:
+        answer = await as_operator.request(method, path.format(slug="no-such-tenant"), json={"name": "x"})
+        assert answer.status_code == 404
+
+
+async def test_the_operator_role_can_touch_no_table_of_tenant_content(database: Database) -> None:
+    connection = await asyncpg.connect(database.operator_url)
+    rights = await connection.fetch(
+        """
+        select c.oid::regclass::text || ' ' || privilege as held
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        cross join unnest(array['select', 'insert', 'update', 'references']) as privilege
+        where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast') and c.relkind in ('r', 'p', 'v', 'm', 'S')
+          and has_any_column_privilege(c.oid, privilege)
+        union
+        select c.oid::regclass::text || ' ' || privilege
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        cross join unnest(array['delete', 'truncate', 'trigger']) as privilege
+        where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast') and c.relkind in ('r', 'p')
+          and has_table_privilege(c.oid, privilege)
+        """
+    )
+    functions = await connection.fetch(
+        """
+        select p.oid::regproc::text as callable from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'migration')
+          and has_function_privilege(p.oid, 'execute')
+        """
+    )
+    await connection.close()
+    assert sorted(row["held"] for row in rights) == [
+        "audit.event insert",
+        "identity.operator_key select",
+        "tenancy.tenant select",
+        "tenancy.tenant update",
+    ]
+    assert sorted(row["callable"] for row in functions) == ["audit.event_time", "identity.create_tenant"]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "select text from documents.chunk",
+        "select hash from identity.password",
+        "select envelope from audit.event",
+        "insert into identity.operator_key (id, name, digest) values (gen_random_uuid(), 'x', sha256(''))",
+        "insert into identity.user_role (tenant_id, user_id, role) values (gen_random_uuid(), gen_random_uuid(), 'admin')",
+        "update tenancy.tenant set status = 'deleting', delete_after = now()",
+        "delete from tenancy.tenant",
+        "set role affidavit_owner",
+        "create table public.x ()",
+        """insert into audit.event (id, envelope) select '01980000-0000-7000-8000-000000000000', '{"id":
+        "01980000-0000-7000-8000-000000000000", "tenant": "00000000-0000-0000-0000-000000000000", "action": "a", "outcome": "b",
+        "time": "2026-11-24T00:00:00Z", "request_id": "r", "principal": {"kind": "user"}}'""",
+    ],
+)
+@pytest.mark.usefixtures("tenant")
+async def test_sql_of_the_operator_role_reaches_nothing_else(database: Database, attack: str) -> None:
+    connection = await asyncpg.connect(database.operator_url)
+    try:
+        with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.CheckViolationError)):
+            await connection.execute(attack)
+    finally:
+        await connection.close()
