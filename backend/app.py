@@ -16,6 +16,7 @@ from backend import health, logging, openapi
 from backend.answers import generators
 from backend.answers import routes as answers
 from backend.answers.service import Answering
+from backend.audit import erasure_routes as erasure
 from backend.audit import routes as audit
 from backend.audit.denials import record_denial
 from backend.audit.payloads import PayloadVault
@@ -59,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
-    for routes in (health, identity, users, documents, versions, collections, retrieval, answers, audit, operation):
+    for routes in (health, identity, users, documents, versions, collections, retrieval, answers, audit, erasure, operation):
         app.include_router(routes.router)
     openapi.install(app)
     app.add_exception_handler(ServiceError, _service_error)

@@ -30,6 +30,7 @@ class Claims:
     request_id: str
     tenant_id: UUID | None = None
     principal_id: UUID | None = None
+    subject_id: UUID | None = None  # whose personal data this transaction records, where it is not the principal's
     kind: str = "anonymous"
     permissions: Collection[str] = ()
     readable: Collection[UUID] = ()
@@ -50,6 +51,7 @@ class ContextSigner:
         document = {
             "tenant": claims.tenant_id and str(claims.tenant_id),
             "principal": claims.principal_id and str(claims.principal_id),
+            "subject": claims.subject_id and str(claims.subject_id),
             "kind": claims.kind,
             "permissions": sorted(claims.permissions),
             "readable": sorted(map(str, claims.readable)),

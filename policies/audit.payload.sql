@@ -7,6 +7,15 @@ create policy own_tenant on audit.payload for insert to affidavit_runtime
 -- Read by who may reveal.
 create policy revealed on audit.payload for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:reveal')));
+-- Who may erase sees what there is to erase, encrypted.
+create policy erasable on audit.payload for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
+-- A payload is destroyed by an approved erasure of its subject, after its retention and while no hold applies.
+create policy erased on audit.payload for delete to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
+    and exists (select from audit.data_key k where k.tenant_id = payload.tenant_id and k.id = payload.key_id
+      and audit.may_erase(k.tenant_id, k.subject_id))
+    and audit.retained_until(tenant_id, event_id) <= now());
 
-grant insert, select on audit.payload to affidavit_runtime;
--- Not granted: update, delete.
+grant insert, select, delete on audit.payload to affidavit_runtime;
+-- Not granted: update.

@@ -41,6 +41,12 @@ class Action(StrEnum):
     ACCESS_DENIED = "access:denied"
     AUDIT_READ = "audit:read"
     AUDIT_REVEALED = "audit:revealed"
+    ERASURE_REQUESTED = "erasure:requested"
+    ERASURE_EXECUTED = "erasure:executed"
+    HOLD_PLACED = "hold:placed"
+    HOLD_RELEASED = "hold:released"
+    RETENTION_RAISED = "retention:raised"
+    AUDIT_EXPORTED = "audit:exported"
     AUDIT_VERIFIED = "audit:verified"
 
 
@@ -114,6 +120,15 @@ class Actor(Protocol):
     @property
     def source_address(self) -> str | None:
         """Where the request came from."""
+        ...
+
+    @property
+    def subject_id(self) -> UUID:
+        """Whose personal data the request holds, under whose key its texts are encrypted."""
+        ...
+
+    def subject_named(self, end_user: str) -> UUID:
+        """Returns the data subject that partners of the tenant name so."""
         ...
 
     @property

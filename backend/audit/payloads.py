@@ -80,6 +80,11 @@ class PayloadVault:
             self._remember(scope, data_key)
         return data_key
 
+    def forget(self, tenant_id: UUID, subject_id: UUID) -> None:
+        """Drops the remembered keys of a subject, since they were destroyed."""
+        for scope in [known for known in self._known if known[:2] == (tenant_id, subject_id)]:
+            del self._known[scope]
+
     def encrypt(self, data_key: DataKey, event_id: UUID, name: str, text: str) -> SealedPayload:
         """Encrypts one payload of an event."""
         salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)

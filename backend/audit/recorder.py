@@ -32,6 +32,10 @@ class Recorder:
                 queries.add_event, event_id, text, actor.tenant_id, list(dict.fromkeys(event.doc_ids)),
                 sealed[0].key_id if sealed else None, [p.name for p in sealed], [p.ciphertext for p in sealed],
             )  # fmt: skip
+        except asyncpg.ForeignKeyViolationError as error:
+            # The data key was destroyed by an erasure in another process; the next request makes a new one.
+            self._vault.forget(actor.tenant_id, actor.subject_id)
+            raise AuditUnavailable(reason="audit:erased_key") from error
         except (asyncpg.PostgresError, CanonicalJSONError) as error:
             raise AuditUnavailable(reason=f"audit:{type(error).__name__}") from error
         return event_id
@@ -44,7 +48,7 @@ class Recorder:
             texts["collections"] = orjson.dumps(sorted(map(str, actor.readable))).decode()
         if not texts:
             return []
-        subject = actor.principal_id or actor.tenant_id
+        subject = actor.subject_id
         month = moment.date().replace(day=1)
         key = await self._vault.data_key(connection, actor.tenant_id, subject, month)
         return [self._vault.encrypt(key, event_id, name, text) for name, text in texts.items()]

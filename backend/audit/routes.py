@@ -116,7 +116,9 @@ async def prove_consistency(
     request: Request,
     caller: Reviewer,
     first: Annotated[int, Query(alias="from", ge=1, le=2**53, description="A size of the log, from a checkpoint.")],
-    second: Annotated[int | None, Query(alias="to", ge=1, le=2**53, description="A later size; unset means now.")] = None,
+    second: Annotated[
+        int | None, Query(alias="to", ge=1, le=2**53, description="A later size; unset means now.")
+    ] = None,
 ) -> ConsistencyProof:
     """Returns the proof that the log of one size is a prefix of the log of another."""
     async with _tenancy(request).transaction(caller.claims()) as connection:

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import asyncpg
 
@@ -61,10 +61,22 @@ class Caller:
     def claims(self, *, moment: datetime | None = None, presented: dict[str, str] | None = None) -> Claims:
         """Returns what a transaction of this caller is bound to; `moment` is the time it asks about."""
         return Claims(
-            request_id=self.request_id, tenant_id=self.tenant_id, principal_id=self.principal_id, kind=self.kind,
+            request_id=self.request_id, tenant_id=self.tenant_id, principal_id=self.principal_id,
+            subject_id=self.subject_id, kind=self.kind,
             permissions=self.permissions, readable=self.readable, writable=self.writable,
             moment=moment, presented=presented or {},
         )  # fmt: skip
+
+    @property
+    def subject_id(self) -> UUID:
+        """Whose personal data this caller's requests hold, and under whose key they are recorded."""
+        if self.on_behalf_of is not None:
+            return self.subject_named(self.on_behalf_of.subject)
+        return self.principal_id or self.tenant_id
+
+    def subject_named(self, end_user: str) -> UUID:
+        """Returns the id of an end user that partners name: the same for the same name, in one tenant only (RFC 9562, v5)."""
+        return uuid5(self.tenant_id, end_user)
 
     def require(self, permission: Permission) -> None:
         """Raises Forbidden unless the caller has the permission."""

@@ -33,6 +33,7 @@ class Role(StrEnum):
     APPROVER = "approver"
     ANALYST = "analyst"
     COMPLIANCE = "compliance"
+    PRIVACY = "privacy"
     PARTNER = "partner"
 
 
@@ -61,6 +62,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.DOCUMENTS_READ,
             }
         ),
+        # Erases what the law wants erased; a second person of this role approves it.
+        Role.PRIVACY: frozenset({Permission.ERASURE_EXECUTE, Permission.AUDIT_READ}),
         Role.PARTNER: frozenset({Permission.RETRIEVAL_QUERY}),
     }
 )

@@ -85,6 +85,12 @@ STATEMENTS = (
     language sql stable set search_path = pg_catalog, pg_temp
     as $$ select (tenancy.context() ->> 'principal')::uuid $$
     """,
+    # Whose personal data is recorded: an end user of a partner, else the principal, else nobody's but the tenant's.
+    """
+    create function tenancy.subject_id() returns uuid
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$ select coalesce(tenancy.context() ->> 'subject', tenancy.context() ->> 'principal', tenancy.context() ->> 'tenant')::uuid $$
+    """,
     """
     create function tenancy.request_id() returns text
     language sql stable set search_path = pg_catalog, pg_temp

@@ -35,7 +35,7 @@ STATEMENTS = (
     create table identity.user_role (
       tenant_id uuid not null,
       user_id uuid not null,
-      role text not null check (role in ('admin', 'editor', 'approver', 'analyst', 'compliance', 'partner')),
+      role text not null check (role in ('admin', 'editor', 'approver', 'analyst', 'compliance', 'privacy', 'partner')),
       created_at timestamptz not null default now(),
       primary key (tenant_id, user_id, role),
       foreign key (tenant_id, user_id) references identity."user" (tenant_id, id) on delete cascade
@@ -200,7 +200,7 @@ STATEMENTS = (
       id uuid not null,
       collection_id uuid not null,
       principal_id uuid,
-      role text check (role in ('admin', 'editor', 'approver', 'analyst', 'compliance', 'partner')),
+      role text check (role in ('admin', 'editor', 'approver', 'analyst', 'compliance', 'privacy', 'partner')),
       access text not null check (access in ('read', 'write')),
       created_at timestamptz not null default now(),
       primary key (tenant_id, id),

@@ -31,6 +31,7 @@ STATEMENTS = (
       outcome text not null generated always as (envelope::jsonb ->> 'outcome') stored,
       principal_id uuid generated always as ((envelope::jsonb #>> '{principal,id}')::uuid) stored,
       request_id text not null generated always as (envelope::jsonb ->> 'request_id') stored,
+      turn uuid generated always as ((envelope::jsonb ->> 'turn')::uuid) stored,
       primary key (tenant_id, id),
       check ((envelope::jsonb ->> 'id')::uuid = id)
     ) partition by range (id)
@@ -101,6 +102,68 @@ STATEMENTS = (
     "create index event_by_actor on audit.event (tenant_id, principal_id, id)",
     "create index event_by_action on audit.event (tenant_id, action, id)",
     "create index event_by_request on audit.event (tenant_id, request_id)",
+    "create index event_by_turn on audit.event (tenant_id, turn) where turn is not null",
+    # How long texts are kept, by class of events (what stands before the colon of their action). Append-only: the longest
+    # period counts, so it can be raised and never lowered.
+    """
+    create table audit.retention (
+      tenant_id uuid not null,
+      id uuid not null,
+      event_class text not null check (event_class ~ '^[a-z]{1,20}$'),
+      days integer not null check (days between 0 and 36500),
+      set_by uuid not null,
+      set_at timestamptz not null default now(),
+      primary key (tenant_id, id)
+    )
+    """,
+    "create index retention_by_class on audit.retention (tenant_id, event_class, days)",
+    """
+    create table audit.hold (
+      tenant_id uuid not null,
+      id uuid not null,
+      subject_id uuid,
+      reason text not null check (length(reason) between 3 and 500),
+      placed_by uuid not null,
+      placed_at timestamptz not null default now(),
+      released_by uuid,
+      released_at timestamptz,
+      primary key (tenant_id, id)
+    )
+    """,
+    """
+    create table audit.erasure (
+      tenant_id uuid not null,
+      id uuid not null,
+      subject_id uuid not null,
+      legal_basis text not null check (length(legal_basis) between 3 and 500),
+      requested_by uuid not null,
+      requested_at timestamptz not null default now(),
+      approved_by uuid check (approved_by <> requested_by),
+      executed_at timestamptz,
+      primary key (tenant_id, id)
+    )
+    """,
+    # Whether an erasure of this subject was approved by a second person, and no hold applies. Invoker's rights: the
+    # policies of both tables decide what the caller sees of them.
+    """
+    create function audit.may_erase(tenant uuid, subject uuid) returns boolean
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$
+      select exists (select from audit.erasure e where e.tenant_id = tenant and e.subject_id = subject
+          and e.approved_by is not null and e.executed_at is null)
+        and not exists (select from audit.hold h where h.tenant_id = tenant and h.released_at is null
+          and (h.subject_id is null or h.subject_id = subject))
+    $$
+    """,
+    """
+    create function audit.retained_until(tenant uuid, event uuid) returns timestamptz
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$
+      select e.occurred_at + make_interval(days => coalesce((select max(r.days) from audit.retention r
+        where r.tenant_id = tenant and r.event_class = split_part(e.action, ':', 1)), 0))
+      from audit.event e where e.tenant_id = tenant and e.id = event
+    $$
+    """,
     # Sealed logs (RFC 6962): one for each tenant, and one over the checkpoints of all. The right edge of each tree.
     """
     create table audit.log (

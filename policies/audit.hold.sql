@@ -1,0 +1,17 @@
+-- Legal holds: while one applies, nothing of its subject is erased; one without a subject applies to everyone.
+alter table audit.hold enable row level security, force row level security;
+
+-- Reviewers, and who erases, see what applies.
+create policy visible on audit.hold for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
+-- Who exports evidence places and releases holds.
+create policy placed on audit.hold for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export'))
+    and placed_by = (select tenancy.principal_id()));
+create policy released on audit.hold for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export')) and released_at is null)
+  with check (tenant_id = (select tenancy.tenant_id()) and released_by = (select tenancy.principal_id()));
+
+grant select, insert (tenant_id, id, subject_id, reason, placed_by), update (released_by, released_at)
+  on audit.hold to affidavit_runtime;
+-- Not granted: delete.

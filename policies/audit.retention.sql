@@ -1,0 +1,13 @@
+-- How long texts are kept. Append-only: the longest period counts.
+alter table audit.retention enable row level security, force row level security;
+
+-- Reviewers, and who erases, see what applies.
+create policy visible on audit.retention for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
+-- Who exports evidence decides how long it must be there.
+create policy raised on audit.retention for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export'))
+    and set_by = (select tenancy.principal_id()));
+
+grant select, insert (tenant_id, id, event_class, days, set_by) on audit.retention to affidavit_runtime;
+-- Not granted: update, delete.
