@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
 from backend.answers import prompt as prompts
 from backend.answers.generator import Generation, Generator, GeneratorError, Prompt
 from backend.answers.models import AnswerRequest, AnswerResponse, Citation, SupersededVersion
@@ -80,10 +82,12 @@ class Answering:
             ranking = await retrieval.search(connection, caller, question)
             prompt = prompts.render(request.question, passages(ranking.hits))
             retrieved = await self.recorder.record(connection, caller, retrieval.retrieval_event(question, ranking))
-            turn = await self.recorder.record(connection, caller, self._prompt_event(prompt, retrieved))
+            turn = uuid7()
+            event = self._prompt_event(prompt, retrieved, turn)
+            await self.recorder.record(connection, caller, event, event_id=turn)
         return _Turn(turn, caller, question, prompt)
 
-    def _prompt_event(self, prompt: Prompt, retrieved: UUID) -> Event:
+    def _prompt_event(self, prompt: Prompt, retrieved: UUID, turn: UUID) -> Event:
         details = {
             "template": prompt.version,
             "template_sha256": prompts.TEMPLATE_SHA256,
@@ -94,7 +98,12 @@ class Answering:
         }
         payloads = {"question": prompt.question, "system_prompt": prompt.system, "user_prompt": prompt.user}
         doc_ids = [passage.doc_id for passage in prompt.passages]
-        return Event(Action.PROMPT_SUBMITTED, details={"prompt": details}, payloads=payloads, doc_ids=doc_ids)
+        return Event(
+            Action.PROMPT_SUBMITTED,
+            details={"turn": str(turn), "prompt": details},
+            payloads=payloads,
+            doc_ids=doc_ids,
+        )
 
     async def _record_answer(
         self, caller: Caller, turn: _Turn, generation: Generation, superseded: Sequence[SupersededVersion]
@@ -107,7 +116,9 @@ class Answering:
             generation.refusal,
             details={"turn": str(turn.id), "answer": self._describe(turn.prompt, generation, superseded)},
             payloads={
-                "question": turn.prompt.question, "answer": generation.text, "completion": generation.completion,
+                "question": turn.prompt.question,
+                "answer": generation.text,
+                "completion": generation.completion,
             },
             doc_ids=[citation.doc_id for citation in citations],
         )

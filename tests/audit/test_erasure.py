@@ -138,7 +138,7 @@ async def test_a_prompt_without_an_answer_is_reported_as_an_open_turn(
     old = UUID(
         int=first_id_at(datetime.fromtimestamp(datetime.now(UTC).timestamp() - 120, UTC)).int | 7 << 76 | 8 << 60
     )
-    members["id"] = str(old)
+    members["id"] = members["turn"] = str(old)
     await superuser.execute(
         "insert into audit.event (id, envelope) values ($1, $2)", old, orjson.dumps(members).decode()
     )
