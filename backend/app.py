@@ -32,6 +32,7 @@ from backend.identity.caller import Resolver
 from backend.identity.guard import origin_of
 from backend.identity.service import SignIn
 from backend.identity.tokens import AccessTokens, SigningKeys
+from backend.jobs import routes as jobs
 from backend.operation import routes as operation
 from backend.request_scope import RequestScope, route_of, supported_body
 from backend.retrieval import embedders
@@ -60,7 +61,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
-    for routes in (health, identity, users, documents, versions, collections, retrieval, answers, audit, erasure, operation):
+    for routes in (
+        health, identity, users, documents, versions, collections, retrieval, answers, audit, erasure, operation, jobs
+    ):  # fmt: skip
         app.include_router(routes.router)
     openapi.install(app)
     app.add_exception_handler(ServiceError, _service_error)

@@ -86,6 +86,29 @@ class Settings(BaseSettings):
         default=365, ge=1, le=3650, description="Days for which a checkpoint in the bucket cannot be deleted."
     )
 
+    storage_folder: Path | None = Field(
+        default=None, description="Folder of uploaded files, encrypted; unset means `files` in the home folder."
+    )
+    storage_bucket: str | None = Field(default=None, description="S3-compatible bucket of uploaded files, instead.")
+    storage_bucket_url: str | None = Field(default=None, description="Endpoint of that bucket; unset means AWS.")
+    max_file_bytes: int = Field(default=100 * 1024 * 1024, ge=1024, description="Largest file accepted.")
+    max_file_pages: int = Field(default=5_000, ge=1, description="Most pages or slides of a file.")
+    max_file_characters: int = Field(default=20_000_000, ge=1_000, description="Longest text of a file.")
+    parser_memory_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=256 * 1024 * 1024, description="Address space of the process that reads a file."
+    )
+    parser_seconds: int = Field(default=120, ge=1, le=3600, description="Processor time to read one file.")
+    chunk_tokens: int = Field(
+        default=180, ge=16, le=8_000, description="Size that a chunk is filled up to, in the embedder's tokens."
+    )
+    chunk_token_limit: int = Field(default=250, ge=16, le=8_000, description="Tokens that no chunk exceeds.")
+    chunk_overlap_tokens: int = Field(default=0, ge=0, le=4_000, description="Tokens that a full chunk's successor repeats.")
+
+    job_lease_seconds: float = Field(
+        default=30.0, ge=1, le=600, description="After how long without a sign of its worker a job is taken over."
+    )
+    job_attempts: int = Field(default=5, ge=1, le=50, description="How often a job is tried before it has failed.")
+
     embeddings_url: str | None = Field(
         default=None, description="An OpenAI-compatible /v1 base URL; unset means the built-in MiniLM."
     )

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
 POLICIES = Path(__file__).resolve().parent.parent / "policies"
-SCHEMAS = ("migration", "tenancy", "identity", "documents", "retrieval", "audit")
+SCHEMAS = ("migration", "tenancy", "identity", "documents", "retrieval", "audit", "storage", "jobs")
 
 # Whatever policies/ does not say is not allowed: start from nothing, so that a removed file leaves nothing behind.
 REVOKE_EVERYTHING = """

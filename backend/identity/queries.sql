@@ -25,6 +25,17 @@ cross join tenancy.own_tenant() t
 join identity.session s on s.tenant_id = u.tenant_id and s.user_id = u.id and s.id = $3
 where u.tenant_id = $1 and u.id = $2
 
+-- name: user_principal
+-- A user as a caller, apart from any session.
+select t.slug as tenant_slug, t.status as tenant_status, u.username as name, u.status = 'active' as live,
+  array(select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2 order by role) as roles,
+  array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'read' and (g.principal_id = $2
+    or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))) as readable,
+  array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'write' and (g.principal_id = $2
+    or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))) as writable
+from identity."user" u cross join tenancy.own_tenant() t
+where u.tenant_id = $1 and u.id = $2
+
 -- name: presented_key
 -- The API key that the presented secret opens.
 select tenant_id, key_id from identity.presented_key()

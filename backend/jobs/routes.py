@@ -1,0 +1,83 @@
+"""Jobs over HTTP: how far they are, once or as events, and how to stop them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from backend.identity.caller import Caller
+from backend.identity.guard import Requires
+from backend.jobs import service
+from backend.jobs.models import JobPage, JobStatus, JobView
+from backend.schema import ApiModel
+from backend.tenancy import Tenancy
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+Anyone = Annotated[Caller, Requires()]
+
+_POLL_SECONDS = 0.5
+
+
+class JobQuery(ApiModel):
+    """Filter and page of the list of jobs."""
+
+    status: JobStatus | None = None
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: UUID | None = Field(default=None, description="`next_cursor` of the page before.")
+
+
+def _tenancy(request: Request) -> Tenancy:
+    return cast("Tenancy", request.app.state.tenancy)
+
+
+@router.get("", summary="List jobs")
+async def list_jobs(request: Request, query: Annotated[JobQuery, Query()], caller: Anyone) -> JobPage:
+    """Returns the caller's jobs, newest first; who manages users sees all of the tenant's."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await service.list_jobs(connection, caller, status=query.status, limit=query.limit, cursor=query.cursor)
+
+
+@router.get("/{job_id}", summary="A job")
+async def get_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
+    """Returns how far a job is and, once it has ended, what came of it or why it failed."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await service.get_job(connection, caller, job_id)
+
+
+@router.post("/{job_id}/cancel", summary="Cancel a job")
+async def cancel_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
+    """Stops a job that has not ended; nothing of it will be seen."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await service.cancel_job(connection, caller, job_id)
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="A job's progress, as server-sent events",
+    response_class=EventSourceResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events `progress`, and one `end`."}},
+)
+async def job_events(request: Request, job_id: UUID, caller: Anyone) -> EventSourceResponse:
+    """Sends the job whenever it has changed, as in `GET /jobs/{id}`; the event `end` is the last."""
+    tenancy = _tenancy(request)
+    async with tenancy.transaction(caller.claims()) as connection:
+        job = await service.get_job(connection, caller, job_id)
+    return EventSourceResponse(_changes(tenancy, caller, job))
+
+
+async def _changes(tenancy: Tenancy, caller: Caller, job: JobView) -> AsyncIterator[ServerSentEvent]:
+    shown: JobView | None = None
+    while True:
+        if job != shown:
+            yield ServerSentEvent(job.model_dump_json(), event="end" if job.ended else "progress")
+            shown = job
+        if job.ended:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+        async with tenancy.transaction(caller.claims()) as connection:
+            job = await service.get_job(connection, caller, job.id)

@@ -1,0 +1,32 @@
+-- Work that takes longer than a request: who asked for it, how far it is, and how it ended.
+grant usage on schema jobs to affidavit_runtime;
+alter table jobs.job enable row level security, force row level security;
+
+-- A job is seen by who asked for it, by who manages users, and by the worker that has it.
+create policy visible on jobs.job for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id())
+    and (requested_by = (select tenancy.principal_id())
+      or (select tenancy.has_permission('users:manage'))
+      or lease_id::text = (select tenancy.presented('lease'))));
+-- It is asked for in one's own name.
+create policy requested on jobs.job for insert to affidavit_runtime
+  with check (tenant_id = (select tenancy.tenant_id()) and requested_by = (select tenancy.principal_id()));
+-- Who asked for it, or manages users, cancels it before it has ended.
+create policy cancelled on jobs.job for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and status in ('queued', 'running')
+    and (requested_by = (select tenancy.principal_id()) or (select tenancy.has_permission('users:manage'))))
+  with check (tenant_id = (select tenancy.tenant_id()) and status = 'cancelled');
+-- The worker that has it reports on it, ends it, or puts it back.
+create policy worked on jobs.job for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and status = 'running' and lease_id::text = (select tenancy.presented('lease')))
+  with check (tenant_id = (select tenancy.tenant_id()) and lease_id::text = (select tenancy.presented('lease')));
+-- The queue hands jobs of all tenants to workers, through jobs.lease() alone.
+create policy queue_select on jobs.job for select to affidavit_owner using (true);
+create policy queue_lease on jobs.job for update to affidavit_owner using (true) with check (status = 'running');
+
+grant execute on function jobs.lease(uuid, double precision) to affidavit_runtime;
+grant select on jobs.job to affidavit_runtime;
+grant insert (tenant_id, id, kind, requested_by, request_id, on_behalf_of, parameters) on jobs.job to affidavit_runtime;
+grant update (status, run_after, leased_until, done, total, result, error_code, error_detail, finished_at) on jobs.job
+  to affidavit_runtime;
+-- Not granted: delete, and update of what was asked for and by whom.

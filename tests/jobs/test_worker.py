@@ -1,0 +1,296 @@
+"""Jobs run as who asked for them, once, in fair turns, whatever becomes of their worker."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from backend.audit.events import Action, Event, Outcome
+from backend.database import Connection
+from backend.errors import Unavailable
+from backend.identity.caller import Caller
+from backend.identity.permissions import Permission
+from backend.identity.principals import resolve_principal
+from backend.jobs import service as jobs
+from backend.jobs.worker import Job, JobFailed, Worker
+from backend.tenancy import Claims
+from tests.conftest import Service, Tenant
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Noting:
+    """Does a job by writing an event of it, which can be counted, with whatever else a test wants."""
+
+    service: Service
+    before: Callable[[Job], Awaitable[None]] | None = None
+    finished: list[UUID] = field(default_factory=list)
+
+    async def run(self, job: Job) -> None:
+        if self.before:
+            await self.before(job)
+        async with job.transaction() as connection:
+            await self.note(job, connection, Outcome.SUCCEEDED, None)
+            await job.finish(connection, {"noted": True})
+        self.finished.append(job.id)
+
+    async def failed(self, job: Job, connection: Connection, reason: str) -> None:
+        await self.note(job, connection, Outcome.FAILED, reason)
+
+    async def note(self, job: Job, connection: Connection, outcome: Outcome, reason: str | None) -> None:
+        event = Event(Action.DOCUMENT_INGESTED, outcome, reason, details={"job": str(job.id)})
+        await self.service.app.state.recorder.record(connection, job.caller, event)
+
+
+def worker(service: Service, handler: Noting, **changed: Any) -> Worker:
+    return Worker(service.app.state.tenancy, {"test:note": handler}, **{"lease_seconds": 5.0, **changed})
+
+
+async def caller_of(service: Service, tenant: Tenant, username: str = "editor") -> Caller:
+    return await resolve_principal(service.app.state.tenancy, tenant.id, tenant.users[username], "a-request")
+
+
+async def new_caller(service: Service, slug: str) -> Caller:
+    """A key of a new tenant, which costs no hashing of passwords."""
+    async with service.operator() as acting:
+        tenant_id = await acting.create_tenant(slug, slug)
+        await acting.create_key(tenant_id, "uploader", [Permission.DOCUMENTS_WRITE], ["default"])
+        key_id = await acting.connection.fetchval("select id from identity.api_key where tenant_id = $1", tenant_id)
+    return await resolve_principal(service.app.state.tenancy, tenant_id, key_id, "a-request")
+
+
+async def enqueue(service: Service, caller: Caller, count: int = 1) -> list[UUID]:
+    async with service.app.state.tenancy.transaction(caller.claims()) as connection:
+        return [await jobs.enqueue(connection, caller, "test:note", {}) for _ in range(count)]
+
+
+async def shown(service: Service, tenant: Tenant, job_id: UUID, username: str = "editor") -> dict[str, Any]:
+    answer = await service.get(f"/jobs/{job_id}", tenant, username)
+    assert answer.status_code == 200, answer.text
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+async def notes(service: Service, tenant: Tenant, job_id: UUID) -> list[dict[str, Any]]:
+    events = await service.events(tenant, action="document:ingested", limit=200)
+    return [event for event in events if event["event"].get("job") == str(job_id)]
+
+
+async def change(service: Service, statement: str, *arguments: Any) -> None:
+    """Changes what no role of the service may."""
+    connection = await asyncpg.connect(service.database.superuser_url)
+    await connection.execute(statement, *arguments)
+    await connection.close()
+
+
+@pytest.fixture(autouse=True)
+async def empty_queue(service: Service) -> AsyncIterator[None]:
+    yield
+    await change(service, "delete from jobs.job")
+
+
+async def test_a_job_is_done_as_who_asked_for_it_and_seen_by_nobody_else(
+    service: Service, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+    assert (await shown(service, tenant, job_id))["status"] == "queued"
+    assert await worker(service, Noting(service)).work_once()
+    job = await shown(service, tenant, job_id)
+    assert (job["status"], job["result"], job["attempts"]) == ("succeeded", {"noted": True}, 1)
+    (note,) = await notes(service, tenant, job_id)
+    assert note["principal_name"] == "editor"
+    assert note["request_id"] == "a-request"
+    assert (await shown(service, tenant, job_id, "admin"))["id"] == str(job_id)
+    for stranger, username in ((tenant, "analyst"), (other_tenant, "editor"), (other_tenant, "admin")):
+        assert (await service.get(f"/jobs/{job_id}", stranger, username)).status_code == 404
+        assert (await service.post(f"/jobs/{job_id}/cancel", stranger, username, None)).status_code == 404
+        listed = (await service.get("/jobs", stranger, username)).json()["jobs"]
+        assert str(job_id) not in {job["id"] for job in listed}
+
+
+async def test_a_job_whose_worker_died_is_taken_over_and_what_the_dead_one_still_does_is_void(
+    service: Service, tenant: Tenant
+) -> None:
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Job) -> None:
+        reached.set()
+        await go_on.wait()
+
+    # The first worker is alive enough to try to finish, but too late: nobody renews its lease.
+    slow, quick = Noting(service, hang), Noting(service)
+    dying = worker(service, slow)
+    dying_run = asyncio.create_task(replace(dying, lease_seconds=600.0).work_once())
+    await asyncio.wait_for(reached.wait(), 10)
+    await change(service, "update jobs.job set leased_until = now() - interval '1 second' where id = $1", job_id)
+    assert await worker(service, quick).work_once()
+    go_on.set()
+    await dying_run
+    assert (quick.finished, slow.finished) == ([job_id], [])
+    assert len(await notes(service, tenant, job_id)) == 1
+    assert (await shown(service, tenant, job_id))["attempts"] == 2
+
+
+async def test_a_lease_is_renewed_for_as_long_as_the_work_takes(service: Service, tenant: Tenant) -> None:
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+
+    async def slow(job: Job) -> None:
+        await job.report(3, 7)
+        await asyncio.sleep(2.5)
+
+    handler = Noting(service, slow)
+    working = asyncio.create_task(worker(service, handler, lease_seconds=1.0).work_once())
+    await asyncio.sleep(1.6)
+    assert not await worker(service, Noting(service)).work_once()
+    assert (await shown(service, tenant, job_id))["progress"] == {"done": 3, "total": 7}
+    await working
+    assert handler.finished == [job_id]
+
+
+async def test_a_cancelled_job_changes_nothing(service: Service, tenant: Tenant) -> None:
+    waiting, running = await enqueue(service, await caller_of(service, tenant), 2)
+    assert (await service.post(f"/jobs/{waiting}/cancel", tenant, "editor", None)).json()["status"] == "cancelled"
+
+    async def is_cancelled(job: Job) -> None:
+        assert job.id == running
+        answer = await service.post(f"/jobs/{running}/cancel", tenant, "admin", None)
+        assert answer.status_code == 200, answer.text
+
+    handler = Noting(service, is_cancelled)
+    assert await worker(service, handler).work_once()
+    assert not await worker(service, handler).work_once()
+    assert handler.finished == []
+    assert await notes(service, tenant, running) == []
+    assert (await service.post(f"/jobs/{running}/cancel", tenant, "editor", None)).status_code == 409
+
+
+async def test_work_that_takes_long_is_stopped_soon_after_its_cancellation(service: Service, tenant: Tenant) -> None:
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+    reached = asyncio.Event()
+
+    async def long(_: Job) -> None:
+        reached.set()
+        await asyncio.sleep(60)
+
+    working = asyncio.create_task(worker(service, Noting(service, long)).work_once())
+    await reached.wait()
+    await service.post(f"/jobs/{job_id}/cancel", tenant, "editor", None)
+    await asyncio.wait_for(working, 10)
+
+
+async def test_what_is_unavailable_is_tried_again_later_and_fails_with_a_reason_at_last(
+    service: Service, tenant: Tenant
+) -> None:
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+
+    async def away(_: Job) -> None:
+        raise Unavailable
+
+    trying = worker(service, Noting(service, away), attempts=2)
+    assert await trying.work_once()
+    job = await shown(service, tenant, job_id)
+    assert (job["status"], job["error"]["code"]) == ("queued", "unavailable")
+    assert not await trying.work_once(), "it waits before the next attempt"
+    await asyncio.sleep(2.6)
+    assert await trying.work_once()
+    job = await shown(service, tenant, job_id)
+    assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", "unavailable", 2)
+    assert [note["outcome"] for note in await notes(service, tenant, job_id)] == ["failed"]
+    assert not await trying.work_once()
+
+
+async def test_a_job_that_loses_every_worker_fails_in_the_end(service: Service, tenant: Tenant) -> None:
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+    for _ in range(3):
+        claims = Claims(request_id="r", kind="worker", presented={"worker": "w"})
+        async with service.app.state.tenancy.transaction(claims) as connection:
+            row = await connection.fetchrow("select * from jobs.lease(gen_random_uuid(), 0.0)")
+            assert row["id"] == job_id
+    handler = Noting(service)
+    assert await worker(service, handler, attempts=3).work_once()
+    assert (await shown(service, tenant, job_id))["error"]["code"] == "worker_lost"
+    assert handler.finished == []
+
+
+async def test_work_that_cannot_succeed_fails_at_once(service: Service, tenant: Tenant) -> None:
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+
+    async def useless(_: Job) -> None:
+        raise JobFailed("no_text", "The file has no text.")
+
+    assert await worker(service, Noting(service, useless)).work_once()
+    job = await shown(service, tenant, job_id)
+    assert (job["status"], job["error"]) == ("failed", {"code": "no_text", "detail": "The file has no text."})
+
+
+async def test_the_queued_job_of_a_user_who_was_disabled_fails_with_that_reason(service: Service) -> None:
+    tenant = await service.create_tenant()
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+    await change(service, """update identity."user" set status = 'disabled' where id = $1""", tenant.users["editor"])
+    handler = Noting(service)
+    assert await worker(service, handler).work_once()
+    job = await shown(service, tenant, job_id, "admin")
+    assert (job["status"], job["error"]["code"]) == ("failed", "caller_ended")
+    assert "user:disabled" in job["error"]["detail"]
+    assert handler.finished == []
+
+
+async def test_a_large_backlog_of_one_tenant_does_not_starve_others(service: Service) -> None:
+    await enqueue(service, await new_caller(service, "large"), 1_000)
+    last = [(await enqueue(service, await new_caller(service, f"small-{number}")))[0] for number in range(20)]
+    handler = Noting(service)
+    working = worker(service, handler)
+    turns = 0
+    started = time.perf_counter()
+    while not set(last) <= set(handler.finished):
+        assert await working.work_once()
+        turns += 1
+    assert turns <= 22, f"{turns} turns until each of 20 tenants had its one"
+    assert time.perf_counter() - started < 30
+
+
+async def test_two_workers_never_do_a_job_twice_and_leave_none(service: Service, tenant: Tenant) -> None:
+    ids = await enqueue(service, await caller_of(service, tenant), 40)
+    handlers = [Noting(service) for _ in range(3)]
+
+    async def drain(handler: Noting) -> None:
+        while await worker(service, handler).work_once():
+            pass
+
+    await asyncio.wait_for(asyncio.gather(*map(drain, handlers)), 60)
+    assert sorted(job for handler in handlers for job in handler.finished) == sorted(ids)
+
+
+async def test_progress_is_sent_as_events_until_the_job_ends(service: Service) -> None:
+    tenant = await service.create_tenant()
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+    await service.token(tenant, "editor")
+    listening = asyncio.create_task(service.get(f"/jobs/{job_id}/events", tenant, "editor"))
+    assert await worker(service, Noting(service, lambda _: asyncio.sleep(2))).work_once()
+    answer = await asyncio.wait_for(listening, 10)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert "event: progress" in answer.text
+    assert '"status":"succeeded"' in answer.text.split("event: end")[1]
+
+
+async def test_only_a_signed_worker_reaches_the_queue_and_only_the_leaseholder_its_job(
+    service: Service, tenant: Tenant
+) -> None:
+    caller = await caller_of(service, tenant, "admin")
+    (job_id,) = await enqueue(service, await caller_of(service, tenant))
+    tenancy = service.app.state.tenancy
+    async with tenancy.transaction(caller.claims()) as connection:
+        assert await connection.fetch("select * from jobs.lease(gen_random_uuid(), 60)") == []
+        changed = "update jobs.job set result = '{}' where id = $1"
+        with pytest.raises(Exception, match="row-level security"):
+            await connection.execute(changed, job_id)
+    async with tenancy.transaction(caller.claims()) as connection:
+        with pytest.raises(Exception, match="row-level security"):
+            await connection.execute("update jobs.job set status = 'succeeded' where id = $1", job_id)
