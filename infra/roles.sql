@@ -86,6 +86,7 @@ begin
   end if;
 end
 $$;
+revoke all on function guard.refuse_definitions() from public;
 drop event trigger if exists refuse_definitions;
 create event trigger refuse_definitions on ddl_command_start execute function guard.refuse_definitions();
 alter event trigger refuse_definitions enable always;

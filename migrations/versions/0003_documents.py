@@ -18,6 +18,7 @@ STATEMENTS = (
       created_at timestamptz not null default now(),
       primary key (tenant_id, id),
       unique (tenant_id, collection_id, doc_id),
+      unique (tenant_id, collection_id, id),
       foreign key (tenant_id, collection_id) references documents.collection (tenant_id, id)
     )
     """,
@@ -45,7 +46,8 @@ STATEMENTS = (
       primary key (tenant_id, id),
       unique (tenant_id, document_id, number),
       constraint version_author_and_content unique (tenant_id, id, author_id, content_sha256),
-      foreign key (tenant_id, document_id) references documents.document (tenant_id, id),
+      -- With the collection, so that nobody versions (or finds out about) a document outside those that it may write.
+      foreign key (tenant_id, collection_id, document_id) references documents.document (tenant_id, collection_id, id),
       check (status not in ('draft', 'in_review', 'rejected') or effective_from = 'infinity'),
       constraint version_ends_after_it_begins check (effective_to >= effective_from),
       constraint version_plan_ends_after_it_begins check (planned_to >= planned_from)

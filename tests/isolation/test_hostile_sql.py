@@ -1,0 +1,402 @@
+"""Arbitrary SQL, run as the runtime role in a tenant's own bound transaction, reaches nothing that is not the caller's."""
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from uuid_utils.compat import uuid7
+
+from backend.database import Connection
+from backend.identity.caller import Caller, Origin
+from tests.conftest import Service, Tenant
+from tests.isolation.attacks import ATTACKS, Attack
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "Project Nightingale acquires Harbor Mutual"  # in the victim's documents and in the attacker's restricted ones
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the attacks are aimed at."""
+
+    tenant: Tenant
+    victim: Tenant
+    names: dict[str, str]
+    markers: frozenset[str]
+
+
+async def _ingest(service: Service, tenant: Tenant, doc_id: str, text: str, collection: str = "default") -> None:
+    chunk = {"doc_id": doc_id, "chunk_text": text, "source_type": "memo", "collection": collection}
+    answer = await service.post("/ingest", tenant, "editor", chunk)
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.fixture(scope="module")
+async def witness(service: Service) -> AsyncIterator[asyncpg.Connection]:
+    """The superuser, who sees what really is there."""
+    connection = await asyncpg.connect(service.database.superuser_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def target(service: Service, tenant: Tenant, other_tenant: Tenant, witness: asyncpg.Connection) -> Target:
+    await _ingest(service, tenant, "rates", "The savings rate is two percent.")
+    await _ingest(service, tenant, "own-merger", f"{SECRET} (own).", "restricted")
+    await _ingest(service, other_tenant, "victim-merger", f"{SECRET} (victim).")
+    for someone in ("analyst", "compliance", "admin"):
+        for whose in (tenant, other_tenant):
+            await service.get("/auth/me", whose, someone)
+    await service.post("/retrieve", other_tenant, "partner", {"query": "Who acquires whom?"})
+
+    async def one(query: str, *values: object) -> str:
+        return str(await witness.fetchval(query, *values))
+
+    collection = "select id from documents.collection where tenant_id = $1 and slug = $2"
+    document = "select id from documents.document where tenant_id = $1 and doc_id = $2"
+    names = {
+        "own": str(tenant.id),
+        "default": await one(collection, tenant.id, "default"),
+        "restricted": await one(collection, tenant.id, "restricted"),
+        "restricted_document": await one(document, tenant.id, "own-merger"),
+        "partner_key": await one("select id from identity.api_key where tenant_id = $1", tenant.id),
+        "victim": str(other_tenant.id),
+        "victim_slug": other_tenant.slug,
+        "victim_collection": await one(collection, other_tenant.id, "default"),
+        "victim_document": await one(document, other_tenant.id, "victim-merger"),
+        "victim_user": str(other_tenant.users["admin"]),
+        "audit_partition": "audit.event_" + f"{datetime.now(UTC):%Y_%m}",
+    }
+    foreign = {SECRET, "own-merger", "victim-merger", other_tenant.slug, names["victim"], names["victim_collection"]}
+    foreign |= {str(user) for user in other_tenant.users.values()} | {names["victim_document"]}
+    await witness.execute("analyze")
+    return Target(tenant, other_tenant, names, frozenset(foreign))
+
+
+async def _caller(service: Service, tenant: Tenant, role: str) -> Caller:
+    credential = (await service.as_user(tenant, role))["Authorization"].removeprefix("Bearer ")
+    caller: Caller = await service.app.state.resolver.resolve(credential, Origin(str(uuid7())))
+    return caller
+
+
+@asynccontextmanager
+async def _injected(service: Service, caller: Caller) -> AsyncIterator[Connection]:
+    """A connection of the runtime role in a transaction that is bound to the attacker."""
+    connection = await asyncpg.connect(service.database.runtime_url)
+    try:
+        async with connection.transaction():
+            await service.app.state.tenancy.bind(connection, caller.claims())
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def _fill_in(connection: Connection, attack: Attack, caller: Caller, target: Target) -> list[str]:
+    _, claims, code = (await connection.fetchval("select current_setting('app.context')")).split(".")
+    document = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    forged = json.dumps({**document, "tenant": target.names["victim"]}).encode()
+    event_id = uuid7()
+    envelope = {
+        "id": str(event_id), "tenant": str(caller.tenant_id), "principal": {"id": str(caller.principal_id)},
+        "time": "2026-01-01T00:00:00Z", "action": "audit:read", "outcome": "succeeded", "request_id": caller.request_id,
+    }  # fmt: skip
+    others = {
+        "me": str(caller.principal_id),
+        "other_user": str(target.tenant.users["approver"]),
+        "own_claims": claims, "own_code": code, "own_code_upper": code.upper(),
+        "forged_claims": base64.urlsafe_b64encode(forged).rstrip(b"=").decode(),
+        "event_id": str(event_id),
+        "victim_envelope": json.dumps({**envelope, "tenant": target.names["victim"]}),
+        "colleague_envelope": json.dumps({**envelope, "principal": {"id": str(target.tenant.users["approver"])}}),
+        "other_request_envelope": json.dumps({**envelope, "request_id": "another"}),
+    }  # fmt: skip
+    return [statement.format(**target.names, **others) for statement in attack.statements]
+
+
+async def _everything(witness: asyncpg.Connection, target: Target) -> dict[str, str]:
+    """A digest of each table: all rows of the attacker's tenant and of the victim."""
+    tables = await witness.fetch(
+        "select attrelid::regclass::text as name from pg_attribute join pg_class c on c.oid = attrelid"
+        " join pg_namespace n on n.oid = relnamespace where attname = 'tenant_id' and relkind in ('r', 'p') and not relispartition"
+        " and nspname in ('identity', 'documents', 'retrieval', 'audit')"
+    )
+    digest = "select '{0}', md5(string_agg(t::text, '|' order by t::text)) from {0} t where tenant_id = any ($1)"
+    both = [target.victim.id, target.tenant.id]
+    digests = await witness.fetch(" union all ".join(digest.format(row["name"]) for row in tables), both)
+    return {name: digest for name, digest in digests}  # noqa: C416 - a record is no pair to dict()
+
+
+async def _try(connection: Connection, statements: list[str]) -> tuple[str, int, int]:
+    """Runs the statements, each in a savepoint; returns all that came back, the number of rows, and of refusals."""
+    heard: list[str] = []
+    rows = refusals = 0
+    for statement in statements:
+        try:
+            async with connection.transaction():
+                found = await connection.fetch(statement)
+        except asyncpg.PostgresError as error:
+            refusals += 1
+            heard.append(f"{error} {getattr(error, 'detail', '')} {getattr(error, 'hint', '')}")
+        else:
+            rows += len(found)
+            heard.append(str([tuple(row) for row in found]))
+    return "\n".join(heard), rows, refusals
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name.replace(" ", "_"))
+async def test_injected_sql_reads_changes_and_detects_nothing(
+    service: Service, target: Target, witness: asyncpg.Connection, attack: Attack
+) -> None:
+    caller = await _caller(service, target.tenant, attack.role)
+    before = await _everything(witness, target)
+    async with _injected(service, caller) as connection:
+        statements = await _fill_in(connection, attack, caller, target)
+        heard, rows, refusals = await _try(connection, statements)
+    known = {marker for marker in target.markers if any(marker in statement for statement in statements)}
+    assert not [marker for marker in target.markers - known if marker in heard], heard
+    if attack.refused:
+        assert refusals, f"nothing was refused: {heard}"
+    else:
+        assert not rows, heard
+    assert await _everything(witness, target) == before
+    after = await _caller(service, target.tenant, attack.role)
+    assert (after.permissions, after.readable, after.writable) == (caller.permissions, caller.readable, caller.writable)
+
+
+def test_there_are_at_least_forty_attacks_and_no_two_are_alike() -> None:
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 40
+
+
+async def test_the_attacker_does_see_its_own_rows_so_that_seeing_nothing_means_something(
+    service: Service, target: Target
+) -> None:
+    caller = await _caller(service, target.tenant, "analyst")
+    async with _injected(service, caller) as connection:
+        assert await connection.fetchval("select count(*) from documents.chunk") == 1
+        assert await connection.fetchval("select count(*) from documents.collection") == 1
+
+
+async def test_a_captured_context_is_refused_on_another_connection(service: Service, target: Target) -> None:
+    caller = await _caller(service, target.victim, "analyst")
+    thief = await _caller(service, target.tenant, "analyst")
+    async with _injected(service, caller) as theirs, _injected(service, thief) as connection:
+        captured = await theirs.fetchval("select current_setting('app.context')")
+        await connection.execute("select set_config('app.context', $1, true)", captured)
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="another connection"):
+            await connection.fetch("select * from documents.chunk")
+
+
+async def test_a_captured_context_is_refused_after_its_expiry(
+    service: Service, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.tenancy.LIFETIME_SECONDS", 0)
+    caller = await _caller_without_time(service, target)
+    async with _injected(service, caller) as connection:
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="expired"):
+            await connection.fetch("select * from documents.chunk")
+
+
+async def _caller_without_time(service: Service, target: Target) -> Caller:
+    return Caller(
+        tenant_id=target.tenant.id, tenant_slug=target.tenant.slug, principal_id=target.tenant.users["analyst"],
+        kind="user", name="analyst", request_id=str(uuid7()),
+    )  # fmt: skip
+
+
+async def test_a_context_that_was_signed_for_longer_than_a_minute_is_refused(
+    service: Service, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.tenancy.LIFETIME_SECONDS", 3600)
+    caller = await _caller_without_time(service, target)
+    async with _injected(service, caller) as connection:
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="expired"):
+            await connection.fetch("select * from documents.chunk")
+
+
+async def test_no_context_outlives_its_transaction(service: Service, target: Target) -> None:
+    caller = await _caller(service, target.tenant, "analyst")
+    connection = await asyncpg.connect(service.database.runtime_url)
+    try:
+        async with connection.transaction():
+            await service.app.state.tenancy.bind(connection, caller.claims())
+            assert await connection.fetchval("select count(*) from documents.chunk")
+        assert await connection.fetchval("select current_setting('app.context', true)") == ""
+        assert not await connection.fetchval("select count(*) from documents.chunk")
+    finally:
+        await connection.close()
+
+
+async def test_the_context_never_stands_in_the_text_of_a_statement(
+    service: Service, target: Target, witness: asyncpg.Connection
+) -> None:
+    caller = await _caller(service, target.tenant, "analyst")
+    async with _injected(service, caller) as connection:
+        signed = await connection.fetchval("select current_setting('app.context')")
+        texts = await witness.fetch("select query from pg_stat_activity where usename = 'affidavit_runtime'")
+        prepared = await connection.fetch("select statement from pg_prepared_statements")
+    assert texts
+    assert not [row for row in (*texts, *prepared) if signed[:40] in row[0]]
+
+
+async def test_a_statement_left_under_the_drivers_name_does_not_run_for_the_next_caller(
+    service: Service, target: Target
+) -> None:
+    """The pool throws such a connection away; otherwise the trap would be handed the next caller's signed context."""
+    pool = service.app.state.pool
+    async with pool.acquire() as connection:
+        trapped = connection.get_server_pid()
+        await connection.fetchval("select $1::text", "cached")
+        name = await connection.fetchval("select name from pg_prepared_statements where statement = 'select $1::text'")
+        await connection.execute(f"deallocate {name}")
+        await connection.execute(f"prepare {name} (text) as select 'trap: ' || $1")
+        assert await connection.fetchval("select $1::text", "cached") == "trap: cached"
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await pool.release(connection)
+    for _ in range(20):
+        async with pool.acquire() as connection:
+            assert connection.get_server_pid() != trapped
+
+
+async def test_what_a_request_leaves_on_its_session_is_gone_for_the_next(service: Service) -> None:
+    pool = service.app.state.pool
+    async with pool.acquire() as connection:
+        first = connection.get_server_pid()
+        await connection.execute("set search_path = pg_temp; set statement_timeout = 0; listen gossip;"
+                                 " select pg_advisory_lock(42); set app.context = 'left'")  # fmt: skip
+    async with pool.acquire() as connection:
+        assert connection.get_server_pid() == first
+        row = await connection.fetchrow(
+            "select current_setting('search_path') as path, current_setting('statement_timeout') as timeout,"
+            " current_setting('app.context', true) as context, array(select pg_listening_channels()) as channels"
+        )
+        assert tuple(row) == ("pg_catalog, public", "30s", "", [])
+
+
+async def test_the_service_notifies_nobody_of_what_a_tenant_does(service: Service, target: Target) -> None:
+    heard: list[object] = []
+    connection = await asyncpg.connect(service.database.runtime_url)
+    try:
+        for channel in ("ch_pgqueuer", "documents", "audit", "retrieval", "identity", "tenancy"):
+            await connection.add_listener(channel, lambda *message: heard.append(message))
+        await _ingest(service, target.victim, f"quiet-{uuid4()}", "Nobody hears of this.")
+        await service.post("/retrieve", target.victim, "analyst", {"query": "What is heard?"})
+        await connection.fetchval("select 1")
+    finally:
+        await connection.reset()
+        await connection.close()
+    assert not [message for message in heard if any(marker in str(message) for marker in target.markers)]
+
+
+async def test_another_tenants_values_make_no_difference_that_explain_would_show(
+    service: Service, target: Target, witness: asyncpg.Connection
+) -> None:
+    """For each column that the runtime role may compare: a value that another tenant has, and one that nobody has."""
+    caller = await _caller(service, target.tenant, "admin")
+    columns = await witness.fetch(
+        """
+        select a.attrelid::regclass::text as table, quote_ident(a.attname) as column, format_type(a.atttypid, a.atttypmod) as type
+        from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit') and c.relkind in ('r', 'p')
+          and not c.relispartition and a.attnum > 0 and not a.attisdropped
+          and a.atttypid in ('uuid'::regtype, 'text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'timestamptz'::regtype)
+          and has_column_privilege('affidavit_runtime', a.attrelid, a.attnum, 'select')
+          and exists (select from pg_attribute t where t.attrelid = c.oid and t.attname in ('tenant_id'))
+        """
+    )
+    compared = 0
+    async with _injected(service, caller) as connection:
+        for column in columns:
+            table, name, kind = column["table"], column["column"], column["type"]
+            taken = await witness.fetchval(
+                f"select {name}::text from {table} where tenant_id = $1 and {name} is not null limit 1", target.victim.id
+            )
+            if taken is None:
+                continue
+            nobodys = _unlike(taken, kind)
+            for condition in ("= {}", "<= {}", ">= {}", "in ({0}, {0})"):
+                for setting in ("enable_seqscan", "enable_bitmapscan", "enable_indexscan"):
+                    plans = [
+                        await _explain(connection, f"{table} where {name} {condition}", value, kind, setting)
+                        for value in (taken, nobodys)
+                    ]
+                    assert plans[0] == plans[1], f"{table}.{name} {condition}"
+                    compared += 1
+    assert compared > 200
+
+
+def _unlike(value: str, kind: str) -> str:
+    """A neighbour of the value that no row has: whatever counts up to one of them would count to the other."""
+    if kind == "uuid":
+        return str(UUID(int=UUID(value).int + 1))
+    if kind == "text":
+        return value + "~"
+    if kind == "timestamp with time zone":
+        return "2001-01-01 00:00:00+00"
+    return "2147483646"
+
+
+async def _explain(connection: Connection, what: str, value: str, kind: str, disabled: str) -> list[str]:
+    literal = "'" + value.replace("'", "''") + f"'::{kind}"
+    await connection.execute(f"set local {disabled} = off")
+    rows = await connection.fetch(
+        "explain (analyze, buffers off, timing off, summary off) select 1 from " + what.format(literal)
+    )
+    await connection.execute(f"set local {disabled} = on")
+    return [re.sub("'.*'", "VALUE", row[0]) for row in rows]
+
+
+async def test_no_column_of_a_tenants_table_has_statistics_that_span_tenants(
+    target: Target, witness: asyncpg.Connection
+) -> None:
+    kept = await witness.fetch(
+        "select schemaname, tablename, attname from pg_stats"
+        " where schemaname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit')"
+    )
+    assert target.markers
+    assert kept == []
+
+
+async def test_no_index_that_the_runtime_role_can_ask_spans_tenants(target: Target, witness: asyncpg.Connection) -> None:
+    """Otherwise `EXPLAIN ANALYZE` counts what the policy removed from it: an oracle for other tenants' values."""
+    spanning = await witness.fetch(
+        """
+        select i.indexrelid::regclass::text from pg_index i
+        join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
+        left join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+        where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit')
+          and a.attname is distinct from 'tenant_id'
+          and coalesce(pg_get_expr(c.relpartbound, c.oid), '') not like 'FOR VALUES IN%'
+          and (a.attname is null or has_column_privilege('affidavit_runtime', c.oid, a.attnum, 'select'))
+        """
+    )
+    assert target.markers
+    assert spanning == []
+
+
+async def test_every_policy_of_the_runtime_role_starts_with_the_tenant(witness: asyncpg.Connection, target: Target) -> None:
+    """A policy that only reaches the tenant through an `or` leaves an index to the attacker's conditions alone."""
+    policies = await witness.fetch(
+        """
+        select p.polrelid::regclass::text || ' ' || p.polname as name,
+          pg_get_expr(coalesce(p.polqual, p.polwithcheck), p.polrelid) as using, pg_get_expr(p.polwithcheck, p.polrelid) as checked
+        from pg_policy p where 'affidavit_runtime'::regrole = any (p.polroles)
+        """
+    )
+    assert len(policies) > 30
+    tenant_first = "(tenant_id = ( SELECT tenancy.tenant_id() AS tenant_id))"
+    loose = [
+        row["name"]
+        for row in policies
+        for text in (row["using"], row["checked"])
+        if text is not None and not (text == tenant_first or text.startswith(f"({tenant_first} AND "))
+    ]
+    assert target.markers
+    assert loose == []
