@@ -52,7 +52,7 @@ $$;
 """
 
 # The planner's statistics span tenants, and EXPLAIN would tell by its estimates what common values and bounds they hold.
-# Partitions of one tenant (those by list) keep theirs.
+# Partitions of one tenant (those by list, but for the shared one) keep theirs.
 KEEP_NO_STATISTICS = """
 do $$
 declare
@@ -62,7 +62,8 @@ begin
     select a.attrelid::regclass as relation, a.attname as name
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = any ('{schemas}') and c.relkind in ('r', 'p')
-      and coalesce(pg_get_expr(c.relpartbound, c.oid), '') not like 'FOR VALUES IN%'
+      and (coalesce(pg_get_expr(c.relpartbound, c.oid), '') not like 'FOR VALUES IN%'
+        or pg_get_expr(c.relpartbound, c.oid) like '%00000000-0000-0000-0000-000000000000%')
       and a.attnum > 0 and not a.attisdropped and a.attstattarget is distinct from 0
   loop
     execute format('alter table %s alter column %I set statistics 0', item.relation, item.name);

@@ -51,7 +51,9 @@ ROLES = (
     refused("becoming the owner for the transaction", "set local role affidavit_owner"),
     refused("becoming the owner through a function", "select set_config('role', 'affidavit_owner', false)"),
     refused("becoming the superuser", "set session authorization postgres"),
-    refused("becoming the superuser through a function", "select set_config('session_authorization', 'postgres', true)"),
+    refused(
+        "becoming the superuser through a function", "select set_config('session_authorization', 'postgres', true)"
+    ),
     refused("raising its own role", "alter role affidavit_runtime bypassrls"),
     refused("granting itself the owner", "grant affidavit_owner to affidavit_runtime"),
     refused("granting itself a table", "grant select on tenancy.context_key to affidavit_runtime"),

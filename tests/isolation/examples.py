@@ -68,8 +68,12 @@ def body_of(operation: Schema, document: Schema) -> dict[str, Any]:
             continue
         schema = content[kind]["schema"]
         schema = _resolved(schema["$ref"], document) if "$ref" in schema else schema
-        files = {n for n, m in schema.get("properties", {}).items() if m.get("format") == "binary" or "contentMediaType" in m}
-        fields = {name: value for name, value in _by_type({**schema, "type": "object"}, document).items() if name not in files}
+        files = {
+            n for n, m in schema.get("properties", {}).items() if m.get("format") == "binary" or "contentMediaType" in m
+        }
+        fields = {
+            name: value for name, value in _by_type({**schema, "type": "object"}, document).items() if name not in files
+        }
         if kind == "multipart/form-data":
             return {"data": fields, "files": {name: (f"{name}.txt", b"A text.", "text/plain") for name in files}}
         return {"data": fields}

@@ -12,14 +12,14 @@ import pytest
 
 from backend.identity.permissions import Permission, Role
 from tests.conftest import Service, Tenant
-from tests.isolation.examples import body_of, query_of
+from tests.isolation.examples import body_of, example, query_of
 from tests.isolation.golden import assert_golden
 
 pytestmark = pytest.mark.anyio
 
 METHODS = ("get", "post", "put", "patch", "delete")
 ACTORS = ("anonymous", *(role.value for role in Role), "foreign admin")
-ROUNDS = 40  # of each kind, when times are compared
+ROUNDS = 25  # of each kind, when times are compared
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,13 @@ class Route:
         return any(kind.get("format") == "uuid" for kind in kinds)
 
     async def ask(self, service: Service, headers: dict[str, str], ids: dict[str, str]) -> httpx.Response:
+        """Asks with the ids; where none is given, with an example that is nobody's."""
         arguments = {**body_of(self.operation, self.document), "params": query_of(self.operation, self.document)}
-        path = self.path.format(**{name: ids.get(name) or str(uuid4()) for name in self.parameters})
-        return await service.client.request(self.method.upper(), path, headers=headers, **arguments)
+        wanted = [p for p in self.operation.get("parameters", ()) if p["in"] == "path"]
+        values = {p["name"]: ids.get(p["name"]) or example(p["schema"], self.document) for p in wanted}
+        return await service.client.request(
+            self.method.upper(), self.path.format(**values), headers=headers, **arguments
+        )
 
 
 @pytest.fixture(scope="module")
@@ -59,23 +63,46 @@ async def routes(service: Service) -> list[Route]:
 
 
 @pytest.fixture(scope="module")
-def known() -> dict[str, Callable[[Service, Tenant], Any]]:
+def known() -> dict[str, Callable[[Service, Tenant, dict[str, str]], Any]]:
     """How to come by a fresh thing for each path parameter; anything else is asked for by a random id."""
-    return {"key_id": _new_key, "event_id": _some_event, "doc_id": _some_document}
+    return {
+        "key_id": _new_key, "event_id": _some_event, "doc_id": _some_doc_id, "document_id": _some_document,
+        "user_id": _some_user, "slug": _new_collection, "grant_id": _new_grant,
+    }  # fmt: skip
 
 
-async def _new_key(service: Service, tenant: Tenant) -> str:
+async def _new_key(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
     body = {"name": "matrix", "permissions": [Permission.RETRIEVAL_QUERY]}
     return str((await service.post("/auth/keys", tenant, "admin", body)).json()["id"])
 
 
-async def _some_event(service: Service, tenant: Tenant) -> str:
+async def _some_event(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
     return str((await service.events(tenant, limit=1))[0]["id"])
 
 
-async def _some_document(service: Service, tenant: Tenant) -> str:
+async def _some_doc_id(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
     chunk = {"doc_id": "matrix", "chunk_text": "A rule.", "source_type": "policy"}
     return str((await service.post("/ingest", tenant, "editor", chunk)).json()["doc_id"])
+
+
+async def _some_document(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
+    await _some_doc_id(service, tenant, {})
+    return str((await service.get("/documents", tenant, "editor")).json()["documents"][0]["id"])
+
+
+async def _some_user(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
+    return str(tenant.users["approver"])
+
+
+async def _new_collection(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
+    body = {"slug": f"matrix-{uuid4().hex[:8]}", "name": "Matrix"}
+    return str((await service.post("/collections", tenant, "admin", body)).json()["slug"])
+
+
+async def _new_grant(service: Service, tenant: Tenant, things: dict[str, str]) -> str:
+    body = {"role": "analyst", "access": "read"}
+    answer = await service.post(f"/collections/{things['slug']}/grants", tenant, "admin", body)
+    return str(answer.json()["id"])
 
 
 async def _headers(service: Service, tenant: Tenant, foreign: Tenant, actor: str) -> dict[str, str]:
@@ -87,7 +114,11 @@ async def _headers(service: Service, tenant: Tenant, foreign: Tenant, actor: str
 
 
 async def _things(known: dict[str, Any], service: Service, tenant: Tenant, route: Route) -> dict[str, str]:
-    return {name: await known[name](service, tenant) for name in route.parameters if name in known}
+    things: dict[str, str] = {}
+    for name in route.parameters:
+        if name in known:
+            things[name] = await known[name](service, tenant, things)
+    return things
 
 
 async def test_every_route_answers_everyone_as_reviewed(
@@ -101,7 +132,8 @@ async def test_every_route_answers_everyone_as_reviewed(
         for actor in ACTORS:
             headers = await _headers(service, tenant, other_tenant, actor)
             answer = await route.ask(service, headers, await _things(known, service, tenant, route))
-            assert answer.status_code < 500, (route.path, actor, answer.text)
+            # Nobody seals in this test, so it is rightly not ready.
+            assert answer.status_code < 500 or route.path == "/ready", (route.path, actor, answer.text)
             statuses.append(str(answer.status_code).ljust(len(actor)))
         lines.append(f"{route.method.upper():7}{route.path.ljust(width - 7)}{'  '.join(statuses)}".rstrip())
     assert_golden(request.config, "access_matrix.txt", lines)
@@ -154,7 +186,9 @@ async def test_another_tenants_id_is_answered_like_a_random_one(
             assert foreign.status_code in {403, 404}, (route.method, route.path, role)
             checked.append((route.path, foreign.status_code))
     named = {route.path for route in routes if route.names_something}
-    assert {path for path, status in checked if status == 404} == named, "some role of the other tenant gets as far as a 404"
+    assert {path for path, status in checked if status == 404} == named, (
+        "some role of the other tenant gets as far as a 404"
+    )
 
 
 async def test_another_tenants_id_takes_as_long_as_a_random_one(
@@ -170,7 +204,11 @@ async def test_another_tenants_id_takes_as_long_as_a_random_one(
         for _ in range(ROUNDS):
             foreign.append(await _seconds(service, route, headers, ids))
             random.append(await _seconds(service, route, headers, {}))
-        assert abs(_rank_sum_z(foreign, random)) < 4.5, (route.path, sorted(foreign)[ROUNDS // 2], sorted(random)[ROUNDS // 2])
+        assert abs(_rank_sum_z(foreign, random)) < 4.5, (
+            route.path,
+            sorted(foreign)[ROUNDS // 2],
+            sorted(random)[ROUNDS // 2],
+        )
 
 
 async def _of_who_may(service: Service, tenant: Tenant, route: Route) -> dict[str, str]:

@@ -50,7 +50,11 @@ async def everyone(service: Service) -> list[Someone]:
     for _ in range(TENANTS):
         tenant = await service.create_tenant()
         for number in range(3):
-            chunk = {"doc_id": f"{tenant.slug}-{number}", "chunk_text": f"The fee of {tenant.slug} is {number}.", "source_type": "x"}
+            chunk = {
+                "doc_id": f"{tenant.slug}-{number}",
+                "chunk_text": f"The fee of {tenant.slug} is {number}.",
+                "source_type": "x",
+            }
             assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
         for role in ROLES:
             headers = await service.as_user(tenant, role)
@@ -74,7 +78,9 @@ async def address(service: Service) -> AsyncIterator[str]:
 
 
 async def _retrieve(service: Service, someone: Someone) -> str:
-    answer = await service.client.post("/retrieve", json={"query": "What is the fee?", "k": 50}, headers=someone.headers)
+    answer = await service.client.post(
+        "/retrieve", json={"query": "What is the fee?", "k": 50}, headers=someone.headers
+    )
     assert answer.status_code == 200, answer.text
     _belongs(someone, [context["doc_id"] for context in answer.json()["contexts"]])
     return "answered"
@@ -125,7 +131,10 @@ async def _hung_up(address: str, someone: Someone, chance: random.Random) -> str
     async with httpx.AsyncClient(base_url=address) as client:
         try:
             answer = await client.post(
-                "/retrieve", json={"query": "What is the fee?"}, headers=someone.headers, timeout=chance.uniform(0.001, 0.05)
+                "/retrieve",
+                json={"query": "What is the fee?"},
+                headers=someone.headers,
+                timeout=chance.uniform(0.001, 0.05),
             )
         except httpx.TimeoutException:
             return "hung up"
@@ -155,7 +164,9 @@ async def test_500_interleaved_requests_of_20_callers_see_no_row_of_another_tena
             return await _retrieve(service, someone)
 
     manners = chance.choices(
-        ("answered", "cancelled", "timed out", "failed", "messy", "hung up"), weights=(40, 15, 10, 10, 10, 15), k=REQUESTS
+        ("answered", "cancelled", "timed out", "failed", "messy", "hung up"),
+        weights=(40, 15, 10, 10, 10, 15),
+        k=REQUESTS,
     )
     ended = await asyncio.gather(*(one(chance.choice(everyone), manner) for manner in manners))
     counts = Counter(ended)

@@ -33,11 +33,15 @@ async def _lines(catalog: asyncpg.Connection) -> list[str]:
     return [*lines, "", *(row["line"] for row in await catalog.fetch(queries.functions))]
 
 
-async def test_who_may_do_what_on_every_object_is_as_reviewed(catalog: asyncpg.Connection, request: pytest.FixtureRequest) -> None:
+async def test_who_may_do_what_on_every_object_is_as_reviewed(
+    catalog: asyncpg.Connection, request: pytest.FixtureRequest
+) -> None:
     assert_golden(request.config, "privileges.txt", await _lines(catalog))
 
 
-async def test_every_table_is_walled_and_a_granted_one_has_a_policy_for_who_it_is_granted_to(catalog: asyncpg.Connection) -> None:
+async def test_every_table_is_walled_and_a_granted_one_has_a_policy_for_who_it_is_granted_to(
+    catalog: asyncpg.Connection,
+) -> None:
     for relation in await catalog.fetch(queries.relations):
         if relation["kind"] != "table" or relation["name"].startswith("migration."):
             continue
@@ -45,14 +49,18 @@ async def test_every_table_is_walled_and_a_granted_one_has_a_policy_for_who_it_i
         assert relation["forced"], relation["name"]
         for grant in relation["grants"]:
             grantee = grant.split(" may ")[0]
-            assert any(grantee in policy and "restrictive" not in policy for policy in relation["policies"]), f"{relation['name']}: {grant}"
+            assert any(grantee in policy and "restrictive" not in policy for policy in relation["policies"]), (
+                f"{relation['name']}: {grant}"
+            )
 
 
 async def test_a_table_without_a_policy_is_noticed(catalog: asyncpg.Connection, request: pytest.FixtureRequest) -> None:
     transaction = catalog.transaction()
     await transaction.start()
     try:
-        await catalog.execute("create table documents.forgotten (tenant_id uuid); grant select on documents.forgotten to affidavit_runtime")
+        await catalog.execute(
+            "create table documents.forgotten (tenant_id uuid); grant select on documents.forgotten to affidavit_runtime"
+        )
         with pytest.raises(AssertionError, match="forgotten"):
             await test_every_table_is_walled_and_a_granted_one_has_a_policy_for_who_it_is_granted_to(catalog)
         if not request.config.getoption("update_golden"):
@@ -67,7 +75,9 @@ async def test_public_may_do_nothing_and_nothing_is_a_view_or_a_sequence(catalog
     lines = await _lines(catalog)
     assert not [line for line in lines if "public may" in line and not line.startswith("language sql")]
     assert not [line for line in lines if line.startswith(("view", "sequence", "materialized", "foreign"))]
-    assert not [line for line in lines if line.startswith("function") and line.endswith("public") and "guard." not in line]
+    assert not [
+        line for line in lines if line.startswith("function") and line.endswith("public") and "guard." not in line
+    ]
 
 
 async def test_every_definer_function_has_a_fixed_search_path_that_ends_in_pg_temp(catalog: asyncpg.Connection) -> None:
