@@ -36,6 +36,7 @@ from backend.jobs import routes as jobs
 from backend.operation import routes as operation
 from backend.request_scope import RequestScope, route_of, supported_body
 from backend.retrieval import embedders
+from backend.retrieval import replay_routes as replays
 from backend.retrieval import routes as retrieval
 from backend.retrieval.vectorizer import ChunkVectorizer
 from backend.settings import Settings
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
     for routes in (
-        health, identity, users, documents, versions, collections, retrieval, answers, audit, erasure, operation, jobs
+        health, identity, users, documents, versions, collections, retrieval, answers, audit, replays, erasure, operation, jobs
     ):  # fmt: skip
         app.include_router(routes.router)
     openapi.install(app)

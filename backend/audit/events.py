@@ -22,6 +22,7 @@ class Action(StrEnum):
     AUTH_SUCCEEDED = "auth:succeeded"
     AUTH_FAILED = "auth:failed"
     RETRIEVAL_EXECUTED = "retrieval:executed"
+    RETRIEVAL_REPLAYED = "retrieval:replayed"
     PROMPT_SUBMITTED = "prompt:submitted"
     ANSWER_RETURNED = "answer:returned"
     ANSWER_REFUSED = "answer:refused"

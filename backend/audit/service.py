@@ -4,6 +4,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -98,14 +99,26 @@ async def get_event(
         raise NotFound(reason="event:unknown")
     payloads = None
     if reveal_reason is not None:
-        sealed = await connection.fetch(queries.payloads, actor.tenant_id, event_id)
-        payloads = {
-            p["name"]: vault.decrypt(p["key_id"], p["wrapped"], event_id, p["name"], p["ciphertext"])[1] for p in sealed
-        }
+        payloads = await _reveal(connection, actor, vault, event_id)
     action = Action.AUDIT_READ if payloads is None else Action.AUDIT_REVEALED
     texts = {} if reveal_reason is None else {"reason": reveal_reason}
     await recorder.record(connection, actor, Event(action, details={"read": {"event": str(event_id)}}, payloads=texts))
     return _view(row, payloads)
+
+
+async def open_event(
+    connection: Connection, actor: Actor, vault: PayloadVault, event_id: UUID
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Returns envelope and decrypted payloads of an event, for a use that the caller records; raises NotFound."""
+    row = await connection.fetchrow(queries.get_event, actor.tenant_id, event_id)
+    if row is None:
+        raise NotFound(reason="event:unknown")
+    return orjson.loads(row["envelope"]), await _reveal(connection, actor, vault, event_id)
+
+
+async def _reveal(connection: Connection, actor: Actor, vault: PayloadVault, event_id: UUID) -> dict[str, str]:
+    sealed = await connection.fetch(queries.payloads, actor.tenant_id, event_id)
+    return {p["name"]: vault.decrypt(p["key_id"], p["wrapped"], event_id, p["name"], p["ciphertext"])[1] for p in sealed}
 
 
 async def list_readers(
