@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
-LEXICAL_WEIGHT = 0.04
+LEXICAL_WEIGHT = 0.0175  # measured; from 0.015 to 0.02 rankings hardly change
 
 
 class Candidate(NamedTuple):

@@ -17,19 +17,35 @@ import Stemmer
 DIMENSIONS = 1_000_000_000  # the most that pgvector's sparsevec can have
 MAX_TERMS = 1_000  # the most non-zero elements that pgvector's HNSW index accepts
 
-K1 = 1.2  # how fast repeating a term stops to count
-B = 0.75  # how much a longer passage is discounted
-AVERAGE_LENGTH = 200  # terms; fixed, so that an ingestion never changes the weights of other passages
+# Measured on three sets of questions about financial documents; each is on a broad optimum of all of them.
+K1 = 0.8  # how fast repeating a term stops to count
+B = 0.8  # how much a longer passage is discounted
+AVERAGE_LENGTH = 80  # terms; fixed, so that an ingestion never changes the weights of other passages
+
+# IDF cannot do this alone: "what" or "my" are rare in documents, so that questions would be matched by their phrasing.
+# Kept: negations, "may" and "us", which are terms in regulations.
+_ENGLISH = """
+a an the this that these those each every some any all both either such other another same own
+i me my mine myself we our ours ourselves you your yours yourself he him his himself she her hers herself
+it its itself they them their theirs themselves who whom whose which what how when where why whether
+am is are was were be been being do does did doing done have has had having
+can could will would shall should might must
+of in on at by for from to into with about against through up down out off upon as than
+and or but if because while until so then there here again once only very too just now also more most few
+don't doesn't didn't can't won't isn't aren't i'm i've i'd i'll you're you've they're it's what's that's
+"""
+_STOP_WORDS = {"english": frozenset(_ENGLISH.split())}
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # soft hyphens, zero-width characters
+# Repetition is bounded, so that no text, however long or odd, costs more than linear time.
 _TOKEN = re.compile(
     r"""
-      (?P<reference> \d+[a-z]? (?:\.\d+[a-z]?)* (?:\.?\([a-z0-9]{1,5}\))+   # 4.2.1(a), 1005.11(b)(1), 401(k)
-                   | \d+ (?:\.\d+){2,} )                                      # 4.2.1
-    | (?P<number>    \d{1,3} (?:,\d{3})+ (?:\.\d+)? (?![\d,])                 # 1,500.00
-                   | \d+ \.\d+ )                                              # 4.5, 1005.11
-    | (?P<acronym>   (?<![^\W_]) [^\W\d_] (?:\.[^\W\d_])+ \.? (?![^\W_]) )    # u.s.c.
-    | (?P<word>      [^\W_]+ (?:'[^\W_]+)* (?:-[^\W_]+)* )                    # fee, bank's, e-mail
+      (?P<reference> \d{1,9}[a-z]? (?:\.\d{1,9}[a-z]?){0,7} (?:\.?\([a-z0-9]{1,5}\)){1,7}  # 1005.11(b)(1), 401(k)
+                   | \d{1,9} (?:\.\d{1,9}){2,7} )                                         # 4.2.1
+    | (?P<number>    \d{1,3} (?:,\d{3}){1,7} (?:\.\d{1,9})? (?![\d,])                     # 1,500.00
+                   | \d{1,9} \.\d{1,9} )                                                  # 4.5, 1005.11
+    | (?P<acronym>   (?<![^\W_]) [^\W\d_] (?:\.[^\W\d_]){1,7} \.? (?![^\W_]) )            # u.s.c.
+    | (?P<word>      [^\W_]+ (?:'[^\W_]+)* (?:-[^\W_]+)* )                                # fee, bank's, e-mail
     | (?P<percent>   % )
     """,
     re.VERBOSE,
@@ -46,14 +62,16 @@ def dimension(term: str) -> int:
 
 
 def terms(text: str, language: str = "english") -> list[str]:
-    """Return the text's terms in order, words as Snowball stems of `language`.
+    """Return the text's terms in order: no stop words, and words as Snowball stems of `language`.
 
     A section number is followed by its parents and a hyphenated word by its parts, so that either finds the
     other: "4.2.1(a)" gives 4.2.1(a), 4.2.1, 4.2, 4; "e-mail" gives email, e, mail.
     """
     text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("\u2019", "'")
-    stem = Stemmer.Stemmer(language).stemWord
-    return [stem(token) for match in _TOKEN.finditer(text) for token in _tokens(match)]
+    stop_words = _STOP_WORDS.get(language, frozenset())
+    tokens = (token for match in _TOKEN.finditer(text) for token in _tokens(match) if token not in stop_words)
+    stemmed: list[str] = Stemmer.Stemmer(language).stemWords(tokens)
+    return stemmed
 
 
 def passage_vector(text: str, language: str = "english") -> dict[int, float]:

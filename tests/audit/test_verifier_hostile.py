@@ -220,11 +220,23 @@ def test_hostile_contents_are_not_ok_and_never_raise(tmp_path: Path, case: str) 
         ("a line longer than the limit", "has a line longer than"),
         ("a last line without its end", "ends within a line"),
         ("a manifest that is too large", "is larger than"),
+        ("an absurdly deep envelope", "events.ndjson line 1: JSON is nested too deeply"),
+        ("absurdly deep payloads", "JSON is nested too deeply"),
     ],
 )
 def test_what_exceeds_a_limit_is_refused_for_that_reason(tmp_path: Path, case: str, reason: str) -> None:
     name, change = CONTENTS[case]
     assert reason in str(judged(tmp_path, rewritten(COMPLETE, {name: change})).findings[0])
+
+
+@pytest.mark.parametrize("number", ["0.5", "1e3", "NaN", "Infinity", "9" * 5000])
+def test_a_number_that_readers_could_take_differently_is_invalid_even_if_it_was_sealed(
+    tmp_path: Path, number: str
+) -> None:
+    log = example_log(2)
+    log.append_text(log.envelopes[-1].replace('"request_id"', f'"number":{number},"request_id"'))
+    log.seal()
+    assert any(line.startswith("INVALID events.ndjson line 7") for line in judged(tmp_path, log.complete()).lines())
 
 
 def test_base64_with_stray_bits_is_invalid(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import math
+import time
 import zlib
 
 import pytest
@@ -33,11 +34,13 @@ from backend.retrieval.lexicon import dimension, passage_vector, query_terms, qu
         ("non-compliance", ["noncompli", "non", "complianc"]),
         ("Form 10-K", ["form", "10k", "10", "k"]),
         ("FIN-2021-A001", ["fin2021a001", "fin", "2021", "a001"]),
-        ("U.S.C. and U.S. law", ["usc", "and", "us", "law"]),
-        ("the bank's fees", ["the", "bank", "fee"]),
-        ("the bank’s fees", ["the", "bank", "fee"]),
+        ("U.S.C. and U.S. law", ["usc", "us", "law"]),
+        ("the bank's fees", ["bank", "fee"]),
+        ("the bank’s fees", ["bank", "fee"]),
         ("cre\u00addit\u200b line", ["credit", "line"]),
         ("ﬁnance ＡＰＲ", ["financ", "apr"]),
+        ("What must I do?", []),
+        ("I don’t, you may not", ["may", "not"]),
         ("— … ()", []),
         ("", []),
     ],
@@ -47,7 +50,7 @@ def test_text_becomes_these_terms(text: str, expected: list[str]) -> None:
 
 
 def test_words_are_stemmed_in_the_language_asked_for() -> None:
-    assert terms("Überweisungen", language="german") == ["uberweis"]
+    assert terms("Überweisungen an die Bank", language="german") == ["uberweis", "an", "die", "bank"]
 
 
 @pytest.mark.parametrize("question", ["4.2.1(a)", "4.2.1", "4.2"])
@@ -72,7 +75,15 @@ def test_a_vector_fits_the_database_whatever_the_text(text: str) -> None:
 
     assert len(vector) <= 1_000
     assert all(0 <= index < 1_000_000_000 for index in vector)
-    assert all(0 < weight < 2.2 for weight in vector.values())
+    assert all(0 < weight < 1 + lexicon.K1 for weight in vector.values())
+
+
+@pytest.mark.parametrize("unit", ["1.", "111,", "a.", "a-", "a'", "1(a)", "1.1(a)(b)", "y", "İ", "(", "ing"])
+def test_no_text_takes_more_than_linear_time(unit: str) -> None:
+    started = time.process_time()
+    passage_vector(unit * (60_000 // len(unit)))
+
+    assert time.process_time() - started < 3
 
 
 def test_a_passage_with_too_many_terms_keeps_the_heaviest() -> None:
@@ -110,9 +121,9 @@ def test_terms_that_no_passage_has_are_left_out_of_the_question() -> None:
 
 
 def test_a_term_of_every_passage_still_weighs_more_than_nothing() -> None:
-    vector = query_vector("the", {dimension("the"): 12}, documents=10)
+    vector = query_vector("bank", {dimension("bank"): 12}, documents=10)
 
-    assert 0 < vector[dimension("the")] < 0.1
+    assert 0 < vector[dimension("bank")] < 0.1
 
 
 def _inner(left: dict[int, float], right: dict[int, float]) -> float:
