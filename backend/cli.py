@@ -11,6 +11,7 @@ from rich.table import Table
 
 from backend.identity.permissions import Permission, Role
 from backend.operation.commands import operator_key_app, tenant_app
+from backend.operation.retrieval_commands import outgrown_tenants, reembed
 from backend.operation.terminal import console, database_urls, fail, run_operator
 from backend.settings import Settings
 
@@ -26,6 +27,7 @@ app.add_typer(key_app, name="key")
 app.add_typer(operator_key_app, name="operator-key")
 audit_app = typer.Typer(no_args_is_help=True, help="Verify exports of the audit log.")
 app.add_typer(audit_app, name="audit")
+app.command()(reembed)
 
 
 @app.command()
@@ -106,13 +108,16 @@ def sealer() -> None:
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check role, row-level security, policies, versions and keys; exit 1 if anything is wrong.
 
+    Also names tenants that have outgrown the shared partition, which is advice and not an error.
+
     Example: affidavit doctor --json
     """
-    if not _report(database_urls(Settings())["runtime_url"], as_json=as_json, only_problems=False):
+    urls = database_urls(Settings())
+    if not _report(urls["runtime_url"], owner_url=urls["owner_url"], as_json=as_json, only_problems=False):
         raise typer.Exit(1)
 
 
-def _report(runtime_url: str, *, as_json: bool, only_problems: bool) -> bool:
+def _report(runtime_url: str, *, owner_url: str | None = None, as_json: bool, only_problems: bool) -> bool:
     from backend.self_check import check  # noqa: PLC0415
 
     async def run() -> list[tuple[str, str | None]]:
@@ -127,11 +132,13 @@ def _report(runtime_url: str, *, as_json: bool, only_problems: bool) -> bool:
 
     findings = asyncio.run(run())
     sound = all(problem is None for _, problem in findings)
+    outgrown = asyncio.run(outgrown_tenants(owner_url)) if owner_url else []
     if as_json:
         console.print_json(
             data={
                 "ok": sound,
                 "checks": [{"check": name, "ok": problem is None, "problem": problem} for name, problem in findings],
+                "promotions_proposed": [{"tenant": slug, "chunks": chunks} for slug, chunks in outgrown],
             }
         )
     elif not (only_problems and sound):
@@ -139,6 +146,8 @@ def _report(runtime_url: str, *, as_json: bool, only_problems: bool) -> bool:
         for name, problem in findings:
             table.add_row(name, f"[red]{problem}[/red]" if problem else "[green]ok[/green]")
         console.print(table)
+        for slug, chunks in outgrown:
+            console.print(f"[yellow]advice:[/yellow] {slug} has {chunks} chunks; run `affidavit tenant promote {slug}`")
     return sound
 
 

@@ -66,7 +66,7 @@ def _dump_json(value: object) -> str:
     return text
 
 
-async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     try:
         await pgvector.asyncpg.register_vector(connection)
     except ValueError as error:  # infra/roles.sql has not been run yet
@@ -88,7 +88,7 @@ async def _reset_connection(connection: Connection) -> None:
 async def open_pool(url: str, *, size: int, timeout: float) -> Pool:  # noqa: ASYNC109 - of a connection, not of this call
     """Opens a pool of at most `size` connections that connects on demand, so that a database may come later."""
     return await asyncpg.create_pool(
-        url, min_size=0, max_size=size, timeout=timeout, command_timeout=30, init=_prepare_connection, reset=_reset_connection,
+        url, min_size=0, max_size=size, timeout=timeout, command_timeout=30, init=prepare_connection, reset=_reset_connection,
         max_inactive_connection_lifetime=300, statement_cache_size=200,
     )  # fmt: skip
 

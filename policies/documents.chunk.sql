@@ -1,5 +1,7 @@
 -- Chunks: the passages that retrieval finds.
 alter table documents.chunk enable row level security, force row level security;
+-- Nobody is granted the partitions, and whoever got there all the same would see nothing.
+alter table documents.chunk_shared enable row level security, force row level security;
 
 -- A chunk is seen by who may read its collection, while its version is approved and in force; reviewers see all.
 create policy in_force on documents.chunk for select to affidavit_runtime

@@ -23,6 +23,7 @@ class Action(StrEnum):
     AUTH_FAILED = "auth:failed"
     RETRIEVAL_EXECUTED = "retrieval:executed"
     RETRIEVAL_REPLAYED = "retrieval:replayed"
+    RETRIEVAL_EXPLAINED = "retrieval:explained"
     PROMPT_SUBMITTED = "prompt:submitted"
     ANSWER_RETURNED = "answer:returned"
     ANSWER_REFUSED = "answer:refused"

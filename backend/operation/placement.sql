@@ -35,10 +35,14 @@ update documents.chunk set placement = $3 where tenant_id = $1 and placement = $
 select embedding_model, min(vector_dims(dense)) as dimensions from documents.chunk
 where tenant_id = $1 and placement = $1 group by embedding_model order by embedding_model
 
--- name: unfinished_indexes
--- Indexes that were being built when the command was killed.
-select i.indexrelid::regclass::text as name from pg_index i
-where i.indrelid = to_regclass($1) and not i.indisvalid
+-- name: add_indexed_model
+-- Lets searches with one more model use the indexes of a tenant that has them.
+update retrieval.placement set indexed_models = indexed_models || $2::text
+where tenant_id = $1 and state = 'private' and not $2 = any (indexed_models)
+
+-- name: is_unfinished
+-- Whether an index was being built when its command was killed.
+select exists (select from pg_index where indexrelid = to_regclass($1) and not indisvalid)
 
 -- name: proposals
 -- Tenants whose chunks in the shared partition are more than an exact search should compare, largest first.

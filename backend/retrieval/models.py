@@ -219,3 +219,42 @@ class Replay(ApiModel):
     then: list[ReplayedChunk]
     now: list[ReplayedChunk]
     differences: list[Difference]
+
+
+class WhyRequest(RetrievalRequest):
+    """A question, and a document of which is asked why it was or was not among the results."""
+
+    doc_id: Annotated[Text, Field(min_length=1, max_length=256, examples=["pol-001"])]
+    principal: Annotated[Text, Field(min_length=1, max_length=128)] | None = Field(
+        default=None, description="A user or key by name, to ask on its behalf; needs users:manage. Unset means yourself."
+    )
+
+
+class Reason(StrEnum):
+    """Why a document is or is not among the results."""
+
+    RETURNED = "returned"
+    OUTRANKED = "outranked"
+    NO_MATCH = "no_match"
+    FILTERED = "filtered"
+    NOT_IN_FORCE = "not_in_force"
+    NOT_APPROVED = "not_approved"
+    NOT_GRANTED = "not_granted"
+
+
+class DocumentReason(ApiModel):
+    """Why one document of that doc_id, in one collection, is or is not among the results."""
+
+    collection: str
+    reason: Reason
+    rank: int | None = Field(description="Of its best chunk, counted from 1, among all that the search covers.")
+    sentence: str
+
+
+class WhyResponse(ApiModel):
+    """The reasons, and the audit event that records that they were asked for."""
+
+    doc_id: str
+    k: int
+    documents: list[DocumentReason]
+    audit_event_id: UUID

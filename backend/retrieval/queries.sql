@@ -10,12 +10,14 @@ with searched as (
   select dimension, sum(chunks)::bigint as chunks from retrieval.term
   where tenant_id = $1 and dimension = any ($5::int[]) and collection_id in (select id from searched) group by dimension
 )
-select now() as moment, set_config('hnsw.ef_search', $6, true),
+select now() as moment,
   array(select id from searched order by id) as ids, array(select slug from searched order by id) as slugs,
   array(select language from searched order by id) as languages, (select coalesce(sum(chunks), 0)::bigint from searched) as chunks,
   array(select dimension from frequency order by dimension) as dimensions,
   array(select chunks from frequency order by dimension) as frequencies,
-  p.state as placement, p.indexed_models
+  p.state as placement, p.indexed_models,
+  case when p.state = 'private' then (select reltuples::bigint from pg_class
+    where oid = to_regclass('documents.chunk_' || translate($1::text, '-', ''))) end as partition_chunks
 from (values (1)) one left join retrieval.placement p on p.tenant_id = $1
 
 -- name: term_statistics
@@ -86,6 +88,17 @@ join documents.document d on d.tenant_id = $1 and d.id = b.document_id
 join documents.version v on v.tenant_id = $1 and v.id = b.version_id
 order by b.score desc, b.id
 
+-- name: prefer_indexes
+-- Makes the rest of this transaction search HNSW indexes, with so many nodes in view: whether that pays is decided already,
+-- and the planner knows neither how many rows the policies leave nor what recall is.
+select set_config('hnsw.ef_search', $1, true), set_config('enable_sort', 'off', true)
+
+-- name: sample
+-- How many of a sample of a large tenant's chunks pass the filters, and how many the sample has.
+select count(*) filter (where true {filters}) as passing, count(*) as sampled
+from documents.chunk tablesample system ($3)
+where tenant_id = $1 and placement = $1 and collection_id = any ($2::uuid[])
+
 -- name: ranks
 -- Where chunks stand in each ranking of all that the caller may see, with their term weights.
 select id, semantic_rank, lexical_rank, sparse from (
@@ -106,3 +119,41 @@ select c.id, c.collection_id, v.status, v.effective_to <= now() as has_ended,
 from documents.chunk c
 join documents.version v on v.tenant_id = $1 and v.id = c.version_id
 where c.tenant_id = $1 and c.placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and c.id = any ($2::uuid[])
+
+-- name: documents_by_doc_id
+-- Documents that the caller sees under a doc_id, with how far they ever got.
+select d.id, d.collection_id, c.slug, exists (select from documents.version v
+  where v.tenant_id = $1 and v.document_id = d.id and v.effective_from < 'infinity') as ever_approved
+from documents.document d
+join documents.collection c on c.tenant_id = $1 and c.id = d.collection_id
+where d.tenant_id = $1 and d.doc_id = $2 and d.collection_id = any ($3::uuid[])
+order by c.slug
+
+-- name: principal_by_name
+-- A user or key of the tenant with what it may do and the collections that it may read.
+with principal as (
+  select id, 'user' as kind, array(select r.role from identity.user_role r where r.tenant_id = $1 and r.user_id = u.id) as roles,
+    '{}'::text[] as permissions
+  from identity."user" u where u.tenant_id = $1 and u.username = $2
+  union all
+  select id, 'key', '{}', permissions from identity.api_key where tenant_id = $1 and name = $2 and revoked_at is null
+  limit 1
+)
+select p.*, array(select distinct g.collection_id from identity.collection_grant g
+  where g.tenant_id = $1 and g.access = 'read' and (g.principal_id = p.id or g.role = any (p.roles))) as readable
+from principal p
+
+-- name: document_ranks
+-- Where the best chunk of each document stands among all candidates; whether any of its chunks is one, and passes the filters.
+with candidate as (
+  select document_id, id, true {filters} as passes,
+    coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine, coalesce(-(sparse <#> $6), 0) as bm25
+  from documents.chunk
+  where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
+    and collection_id = any ($2::uuid[]) and {candidates} and ($6::sparsevec is not null or embedding_model = $4)
+), ranked as (
+  select document_id, row_number() over (order by cosine + $7 * bm25 desc, id) as rank
+  from candidate where passes and ($5::halfvec is not null or bm25 > 0)
+)
+select c.document_id, bool_or(c.passes) as passes, (select min(r.rank) from ranked r where r.document_id = c.document_id) as rank
+from candidate c where c.document_id = any ($8::uuid[]) group by c.document_id

@@ -8,9 +8,9 @@ from backend.audit.recorder import Recorder
 from backend.identity.caller import Caller
 from backend.identity.guard import Requires
 from backend.identity.permissions import Permission
-from backend.retrieval import service
+from backend.retrieval import service, why
 from backend.retrieval.embedding import Embedder
-from backend.retrieval.models import RetrievalRequest, RetrievalResponse
+from backend.retrieval.models import RetrievalRequest, RetrievalResponse, WhyRequest, WhyResponse
 from backend.tenancy import Tenancy
 
 router = APIRouter(tags=["retrieval"])
@@ -26,3 +26,16 @@ async def retrieve(
     question = await service.prepare(body, cast("Embedder", request.app.state.embedder))
     async with tenancy.transaction(question.claims(caller)) as connection:
         return await service.retrieve(connection, caller, recorder, question)
+
+
+@router.post("/retrieve/why", summary="Ask why a document was or was not found")
+async def retrieve_why(request: Request, body: WhyRequest, caller: Annotated[Caller, Requires()]) -> WhyResponse:
+    """Says whether a document is returned for a question, outranked, filtered out, not in force, not approved or not granted.
+
+    Anyone who may retrieve asks about itself (`retrieval:query`), and who manages users about others (`users:manage`). Of a
+    document that the asking caller may not see, nothing is said: 404.
+    """
+    question = await service.prepare(body, cast("Embedder", request.app.state.embedder))
+    tenancy, recorder = cast("Tenancy", request.app.state.tenancy), cast("Recorder", request.app.state.recorder)
+    async with tenancy.transaction(question.claims(caller)) as connection:
+        return await why.explain_document(connection, tenancy, caller, recorder, question)

@@ -5,14 +5,17 @@ tenant has a partition of its own with HNSW indexes. Those find what is near but
 with less than was asked for, everything is compared after all, since going on in the graph restores rows, not recall.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import structlog
 from pgvector import HalfVector, SparseVector
 
 from backend.database import Connection, Queries
@@ -26,9 +29,12 @@ from backend.retrieval.models import Mode, RetrievalRequest
 from backend.tenancy import Claims
 
 queries = Queries.beside(__file__)
+log = structlog.get_logger()
 
 CANDIDATES = 100  # of each index, before fusion
 EF_SEARCH = 400  # nodes that an HNSW search keeps in view; recall@10 of the sparse index needs more than the default 40
+MAX_EF_SEARCH = 1_000  # pgvector's limit, and about where comparing what passes becomes cheaper
+SAMPLE = 2_000  # chunks by which the share that passes the filters is estimated
 CROSSOVER = 8_000  # chunks from which the indexes are faster than comparing all
 DEFAULT_LANGUAGE = "english"
 
@@ -111,6 +117,7 @@ class Space:
     moment: datetime
     tier: Tier
     indexed: bool
+    partition_chunks: int
     idf: Mapping[int, float]
 
 
@@ -141,10 +148,13 @@ async def search(connection: Connection, caller: Caller, question: Question) -> 
     space = await survey(connection, caller, question)
     if not space.collections or (question.dense is None and not space.idf):
         return Ranking([], space, Plan.EXACT)
+    if space.tier is Tier.SHARED and space.chunks > CROSSOVER:
+        _propose_promotion(caller.tenant_slug)
     plan = Plan.EXACT
-    if space.indexed and space.chunks > CROSSOVER and question.reading is Reading.IN_FORCE:
+    if (ef_search := await _ef_search(connection, caller, question, space)) <= MAX_EF_SEARCH:
+        await connection.execute(queries.prefer_indexes, str(ef_search))
         statement, values = _statement(queries.indexed_search, 10, question)
-        limits = (question.request.k, max(CANDIDATES, question.request.k))
+        limits = (question.request.k, CANDIDATES)
         rows = await connection.fetch(statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, *limits, *values)
         if rows and rows[0]["filled"]:
             return Ranking([_hit(row, space) for row in rows], space, Plan.INDEXED)
@@ -156,13 +166,33 @@ async def search(connection: Connection, caller: Caller, question: Question) -> 
     return Ranking([_hit(row, space) for row in rows], space, plan)
 
 
+@cache
+def _propose_promotion(tenant: str) -> None:
+    """Logs, once per process, that a tenant has outgrown the shared partition."""
+    log.warning("promotion proposed", tenant=tenant, command=f"affidavit tenant promote {tenant}")
+
+
+async def _ef_search(connection: Connection, caller: Caller, question: Question, space: Space) -> float:
+    """Returns how many nodes an HNSW search must keep in view so that enough of them pass; infinite when none should run."""
+    if not space.indexed or space.chunks <= CROSSOVER or question.reading is not Reading.IN_FORCE:
+        return math.inf
+    share = min(1.0, space.chunks / max(space.partition_chunks, 1))
+    statement, values = _statement(queries.sample, 4, question)
+    if values:
+        percentage = min(100.0, 100 * SAMPLE / space.chunks)
+        row = await connection.fetchrow(statement, caller.tenant_id, list(space.collections), percentage, *values)
+        assert row is not None
+        share *= row["passing"] / max(row["sampled"], 1)
+    return max(EF_SEARCH, math.ceil(1.5 * CANDIDATES / share)) if share else math.inf
+
+
 async def survey(connection: Connection, caller: Caller, question: Question) -> Space:
     """Returns what a search covers; raises NotFound for a collection that the caller may not read."""
     request = question.request
     lexical = request.mode is not Mode.SEMANTIC
     wanted = list(lexicon.query_terms(request.query, DEFAULT_LANGUAGE)) if lexical else []
     row = await connection.fetchrow(
-        queries.space, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted, str(EF_SEARCH)
+        queries.space, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted
     )
     assert row is not None
     for slug in request.collections or ():
@@ -178,7 +208,8 @@ async def survey(connection: Connection, caller: Caller, question: Question) -> 
     return Space(
         collections=dict(zip(row["ids"], row["slugs"], strict=True)), languages=set(row["languages"]),
         chunks=row["chunks"], moment=question.moment or row["moment"], tier=Tier.PRIVATE if row["placement"] else Tier.SHARED,
-        indexed=private and (question.dense is None or question.embedding_model in row["indexed_models"]), idf=idf,
+        indexed=private and (question.dense is None or question.embedding_model in row["indexed_models"]),
+        partition_chunks=row["partition_chunks"] or 0, idf=idf,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ CHUNKS_PER_DOCUMENT = 50
 TOPICS = 400
 WORDS_PER_TOPIC = 300
 VOCABULARY = 50_000
+COMMON_WORDS = 100  # the most frequent ones
 TEXT_BYTES = 600
 BLOCK = 20_000  # rows made at once
 SHARED = UUID(int=0)
@@ -81,9 +82,9 @@ class Topics:
         return np.concatenate(parts, axis=1)
 
     def question(self) -> tuple[str, Floats]:
-        """Returns a question's text and its vector."""
+        """Returns a question's text and its vector: words of what it is about, and common ones such as any sentence has."""
         first, second = (self.random.integers(0, TOPICS, 1) for _ in range(2))
-        words = self.words(first, second, (5, 1, 4))[0]
+        words = np.concatenate([self.words(first, second, (6, 1, 0))[0], self.random.integers(0, COMMON_WORDS, 4)])
         return " ".join(self._words[number] for number in words), self.dense(first, second)[0]
 
     def topics(self, n: int) -> tuple[Ints, Ints]:
@@ -130,8 +131,9 @@ async def _add_documents(connection: asyncpg.Connection, corpus: Corpus) -> None
     )  # fmt: skip
     await connection.execute(
         """
-        insert into documents.version (tenant_id, id, collection_id, document_id, number, status, effective_from, content_sha256, created_by)
-        select tenant_id, id, collection_id, id, 1, 'approved', '2020-01-01', sha256(''), created_by
+        insert into documents.version (tenant_id, id, collection_id, document_id, number, status, effective_from,
+          content_sha256, author_id, created_by)
+        select tenant_id, id, collection_id, id, 1, 'approved', '2020-01-01', sha256(''), created_by, created_by
         from documents.document where tenant_id = $1 and collection_id = $2
         """,
         corpus.tenant_id, corpus.collection_id,

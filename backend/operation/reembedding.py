@@ -1,0 +1,49 @@
+"""Embeds a tenant's chunks with another model while they are read and written.
+
+Each chunk names its model, and a question is compared only with vectors of the model that embedded it; a chunk of another
+model is found by its words. Progress is in the chunks themselves, so a command that was killed is carried on by giving it again.
+"""
+
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+from pgvector import HalfVector
+
+from backend.audit.events import Action
+from backend.database import Queries, prepare_connection
+from backend.operation.placement import Progress, index_model, is_private, locked_versions
+from backend.operation.service import Operator
+from backend.retrieval.embedding import Embedder
+
+queries = Queries(Path(__file__).with_name("reembedding.sql"))
+
+_BATCH = 64  # texts embedded between two commits
+
+
+async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, progress: Progress) -> None:
+    """Brings every chunk of a tenant to the embedder's model; a private partition gets an index for it first."""
+    connection = await asyncpg.connect(owner_url)
+    try:
+        await prepare_connection(connection)
+        total = await connection.fetchval(queries.outdated, tenant_id, embedder.model)
+        if await is_private(connection, tenant_id):
+            progress("indexing", 0, total)
+            await index_model(connection, tenant_id, embedder.model, embedder.dimensions)
+        done = 0
+        while rows := await connection.fetch(queries.next_outdated, tenant_id, embedder.model, _BATCH):
+            # No lock is held while texts are embedded: a text never changes, and a chunk that goes is skipped.
+            vectors = await embedder.embed_passages([row["text"] for row in rows])
+            async with connection.transaction():
+                await locked_versions(connection, tenant_id, {row["version_id"] for row in rows})
+                await connection.execute(
+                    queries.replace_vectors, tenant_id, embedder.model, [row["id"] for row in rows],
+                    [HalfVector(vector) for vector in vectors],
+                )  # fmt: skip
+            done += len(rows)
+            progress("embedding", done, max(done, total))
+        if done:
+            details = {"reembedded": {"model": embedder.model, "chunks": done}}
+            await Operator(connection).record(tenant_id, Action.TENANT_CHANGED, details)
+    finally:
+        await connection.close()

@@ -1,0 +1,13 @@
+-- name: outdated
+-- How many chunks of a tenant were embedded by another model.
+select count(*) from documents.chunk where tenant_id = $1 and embedding_model <> $2
+
+-- name: next_outdated
+-- Some chunks that were embedded by another model.
+select id, version_id, text from documents.chunk where tenant_id = $1 and embedding_model <> $2 order by id limit $3
+
+-- name: replace_vectors
+-- Replaces the vectors of chunks; those of a chunk that is gone or done meanwhile are dropped.
+update documents.chunk c set dense = n.dense, embedding_model = $2
+from unnest($3::uuid[], $4::halfvec[]) as n (id, dense)
+where c.tenant_id = $1 and c.id = n.id and c.embedding_model <> $2

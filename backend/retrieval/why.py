@@ -1,0 +1,115 @@
+"""Says why a document was or was not among the results of a question, to the caller or about another principal."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
+
+from backend.audit.events import Action, Event, without_nulls
+from backend.audit.recorder import Recorder
+from backend.database import Connection
+from backend.errors import NotFound
+from backend.identity.caller import Caller
+from backend.identity.permissions import Permission, Role, permissions_of
+from backend.retrieval.fusion import LEXICAL_WEIGHT
+from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
+from backend.retrieval.search import Question, candidates_of, conditions_of, queries, scope_of, survey
+from backend.tenancy import Tenancy
+
+_SENTENCES = {
+    Reason.RETURNED: "It is returned, at rank {rank}.",
+    Reason.OUTRANKED: "It is outranked: its best chunk is at rank {rank}, and {k} are returned.",
+    Reason.NO_MATCH: "None of its chunks has a word of the question.",
+    Reason.FILTERED: "The request narrows the search to other collections, source types, languages, dates or metadata.",
+    Reason.NOT_IN_FORCE: "No version of it is in force at the moment asked about.",
+    Reason.NOT_APPROVED: "No version of it has been approved.",
+    Reason.NOT_GRANTED: "Its collection is not granted.",
+}
+
+
+async def explain_document(
+    connection: Connection, tenancy: Tenancy, caller: Caller, recorder: Recorder, question: Question
+) -> WhyResponse:
+    """Returns and records the reasons; the transaction is bound to the caller before and after.
+
+    Raises NotFound for a document that the caller may not see or a principal that does not exist.
+    """
+    request = question.request
+    assert isinstance(request, WhyRequest)
+    caller.require(Permission.RETRIEVAL_QUERY if request.principal is None else Permission.USERS_MANAGE)
+    documents = await connection.fetch(
+        queries.documents_by_doc_id, caller.tenant_id, request.doc_id, list(caller.readable)
+    )
+    if not documents:
+        raise NotFound(f"There is no document {request.doc_id!r} that you may see.", reason="document:unknown")
+    asker = caller if request.principal is None else await _principal(connection, caller, request.principal)
+    await tenancy.bind(connection, question.claims(asker))
+    reasons = await _reasons(connection, asker, question, documents)
+    await tenancy.bind(connection, question.claims(caller))
+    event_id = await recorder.record(connection, caller, _event(request, asker, reasons))
+    return WhyResponse(doc_id=request.doc_id, k=request.k, documents=reasons, audit_event_id=event_id)
+
+
+async def _principal(connection: Connection, caller: Caller, name: str) -> Caller:
+    """Returns another principal of the caller's tenant, as it would search."""
+    row = await connection.fetchrow(queries.principal_by_name, caller.tenant_id, name)
+    if row is None:
+        raise NotFound(f"There is no user or key {name!r}.", reason="principal:unknown")
+    granted = permissions_of(Role(role) for role in row["roles"]) | {Permission(p) for p in row["permissions"]}
+    return replace(
+        caller, principal_id=row["id"], kind=row["kind"], name=name, roles=tuple(row["roles"]), permissions=granted,
+        readable=frozenset(row["readable"]), writable=frozenset(), session_id=None,
+    )  # fmt: skip
+
+
+async def _reasons(
+    connection: Connection, asker: Caller, question: Question, documents: list[asyncpg.Record]
+) -> list[DocumentReason]:
+    try:
+        space = await survey(connection, asker, question)
+    except NotFound:  # it names a collection that the principal may not read: nothing is searched
+        return [_described(row["slug"], _unsearched(row, asker), None, question) for row in documents]
+    conditions = conditions_of(question.request, first_parameter=9)
+    statement = queries.document_ranks.replace("{filters}", str(conditions)).replace("{candidates}", candidates_of(question))
+    ids = [row["id"] for row in documents]
+    rows = await connection.fetch(
+        statement, *scope_of(asker, question, space), LEXICAL_WEIGHT, ids, *conditions.values
+    )
+    found: dict[UUID, asyncpg.Record] = {row["document_id"]: row for row in rows}
+    reasons = []
+    for document in documents:
+        standing = found.get(document["id"])
+        rank = None if standing is None else standing["rank"]
+        if document["collection_id"] not in space.collections:
+            reason = _unsearched(document, asker)
+        elif standing is None:
+            reason = Reason.NOT_IN_FORCE if document["ever_approved"] else Reason.NOT_APPROVED
+        elif not standing["passes"]:
+            reason = Reason.FILTERED
+        elif rank is None:
+            reason = Reason.NO_MATCH
+        else:
+            reason = Reason.RETURNED if rank <= question.request.k else Reason.OUTRANKED
+        reasons.append(_described(document["slug"], reason, rank, question))
+    return reasons
+
+
+def _unsearched(document: asyncpg.Record, asker: Caller) -> Reason:
+    return Reason.FILTERED if document["collection_id"] in asker.readable else Reason.NOT_GRANTED
+
+
+def _described(collection: str, reason: Reason, rank: int | None, question: Question) -> DocumentReason:
+    sentence = _SENTENCES[reason].format(rank=rank, k=question.request.k)
+    return DocumentReason(collection=collection, reason=reason, rank=rank, sentence=sentence)
+
+
+def _event(request: WhyRequest, asker: Caller, reasons: list[DocumentReason]) -> Event:
+    details = {
+        "about": str(asker.principal_id) if request.principal is not None else None,
+        "mode": request.mode, "k": request.k,
+        "reasons": [without_nulls({"collection": r.collection, "reason": r.reason, "rank": r.rank}) for r in reasons[:40]],
+    }  # fmt: skip
+    return Event(
+        Action.RETRIEVAL_EXPLAINED, details={"why": without_nulls(details)}, payloads={"query": request.query},
+        doc_ids=[request.doc_id],
+    )  # fmt: skip

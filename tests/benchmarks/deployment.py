@@ -1,0 +1,175 @@
+"""A deployment to measure: its own PostgreSQL with production settings, and the service in a process of its own."""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import socket
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+
+from backend.embedded_postgres import EmbeddedPostgres, Passwords
+from backend.identity.permissions import Permission, Role
+from backend.identity.tokens import generate_private_key_pem
+from backend.migration import migrate, store_context_key
+from backend.operation.service import operator
+from backend.tenancy import ContextSigner
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "bench-results"
+SHARED_DATA = ROOT / "../shared/data"
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class Deployment:
+    """A running service, the URLs of its database, and the process id of the server."""
+
+    urls: dict[str, str]
+    base_url: str
+    process: asyncio.subprocess.Process
+
+    async def tenant(self, slug: str, collections: Sequence[str] = ()) -> UUID:
+        """Creates a tenant with an editor, an analyst and an approver who may use all of these collections."""
+        async with operator(self.urls["owner_url"]) as acting:
+            tenant_id = await acting.create_tenant(slug, slug)
+            for collection in collections:
+                await acting.create_collection(tenant_id, collection, collection)
+                for role in (Role.EDITOR, Role.ANALYST, Role.APPROVER):
+                    await acting.grant(tenant_id, collection, "read", role=role)
+                await acting.grant(tenant_id, collection, "write", role=Role.EDITOR)
+            for role in (Role.EDITOR, Role.ANALYST, Role.APPROVER):
+                await acting.create_user(tenant_id, role.value, PASSWORD, [role])
+        return tenant_id
+
+    async def key(self, tenant_id: UUID, collections: Sequence[str]) -> dict[str, str]:
+        """Returns headers with an API key that may only retrieve, from these collections."""
+        async with operator(self.urls["owner_url"]) as acting:
+            key = await acting.create_key(tenant_id, f"bench-{secrets.token_hex(4)}", [Permission.RETRIEVAL_QUERY], collections)
+        return {"Authorization": f"Bearer {key}"}
+
+    async def sign_in(self, client: httpx.AsyncClient, slug: str, username: str) -> dict[str, str]:
+        """Returns headers with a user's access token."""
+        form = {"username": username, "password": PASSWORD, "client_id": slug}
+        answer = await client.post("/auth/token", data=form)
+        answer.raise_for_status()
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def client(self) -> httpx.AsyncClient:
+        """Returns a client with connections that are kept."""
+        return httpx.AsyncClient(base_url=self.base_url, timeout=120)
+
+    def cpu_seconds(self) -> float:
+        """Returns the processor time that the service has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@asynccontextmanager
+async def deployment(folder: Path, *, keep: bool = False) -> AsyncIterator[Deployment]:
+    """Starts everything in a folder and stops it at the end; removes the folder unless told to keep it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _secrets(folder)
+    server = EmbeddedPostgres(
+        folder / "postgres", Passwords(*known["passwords"]), settings={"shared_buffers": "1GB", "max_wal_size": "8GB"}
+    )
+    await asyncio.to_thread(server.start)
+    try:
+        server.prepare_roles()
+        urls = server.urls()
+        await asyncio.to_thread(migrate, urls["owner_url"])
+        await store_context_key(urls["owner_url"], ContextSigner(known["context_key"]))
+        async with _service(folder, urls, known) as (base_url, process):
+            yield Deployment(urls, base_url, process)
+    finally:
+        await asyncio.to_thread(server.stop)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _secrets(folder: Path) -> dict[str, Any]:
+    path = folder / "secrets.json"
+    if not path.exists():
+        made = {
+            "passwords": [secrets.token_urlsafe(24) for _ in range(4)], "context_key": secrets.token_urlsafe(48),
+            "payload_key": secrets.token_urlsafe(48), "jwt_private_key": generate_private_key_pem(),
+        }  # fmt: skip
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(made))
+    known: dict[str, Any] = json.loads(path.read_text())
+    return known
+
+
+@asynccontextmanager
+async def _service(folder: Path, urls: dict[str, str], known: dict[str, Any]) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ, "AFFIDAVIT_HOME": str(folder / "home"), "AFFIDAVIT_RUNTIME_DATABASE_URL": urls["runtime_url"],
+        "AFFIDAVIT_CONTEXT_KEY": known["context_key"], "AFFIDAVIT_PAYLOAD_KEY": known["payload_key"],
+        "AFFIDAVIT_JWT_PRIVATE_KEY": known["jwt_private_key"], "AFFIDAVIT_LOG_LEVEL": "WARNING",
+        "AFFIDAVIT_DATABASE_POOL_SIZE": "16",
+    }  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "backend", "serve", "--port", str(port), cwd=ROOT, env=environment
+    )
+    base_url = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx.AsyncClient(base_url=base_url) as client:
+            await _until_healthy(client, process)
+        yield base_url, process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _until_healthy(client: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
+    for _ in range(1200):
+        if process.returncode is not None:
+            raise RuntimeError("the service did not start")
+        try:
+            if (await client.get("/health")).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.1)
+    raise RuntimeError("the service did not become healthy")
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """Opens a connection with the codecs that the service uses."""
+    from backend.database import prepare_connection  # noqa: PLC0415
+
+    connection = await asyncpg.connect(url)
+    await prepare_connection(connection)
+    return connection
+
+
+async def latencies(act: Callable[[int], Awaitable[object]], times: int, warm: int = 10) -> list[float]:
+    """Returns how long each of `times` runs took in milliseconds, after some that do not count."""
+    for number in range(warm):
+        await act(number)
+    taken = []
+    for number in range(times):
+        started = time.perf_counter()
+        await act(number)
+        taken.append((time.perf_counter() - started) * 1000)
+    return taken
+
+
+def p50(taken: Sequence[float]) -> float:
+    """Returns the median."""
+    return statistics.median(taken)

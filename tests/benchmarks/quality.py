@@ -1,0 +1,228 @@
+"""Ranking quality through the HTTP API, judged by pytrec_eval: BM25 alone, dense alone, reciprocal rank fusion, ours.
+
+    python -m tests.benchmarks.quality [--sets askcfpb obliqa financebench] [--queries 500]
+
+Reads ../shared/data beside the repository, writes bench-results/quality.json and quality.png.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import matplotlib as mpl
+import numpy as np
+import pytrec_eval
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.benchmarks.deployment import RESULTS, SHARED_DATA, Deployment, deployment
+
+MEASURES = {"ndcg_cut_10": "nDCG@10", "recall_10": "recall@10"}
+OURS = "ours"
+SYSTEMS = ("BM25", "dense", "RRF", OURS)
+MODES = {"BM25": "lexical", "dense": "semantic", OURS: "hybrid"}
+DEPTH = 100  # results asked of each ranking
+RRF_K = 10  # the best of those tried for reciprocal rank fusion
+RESAMPLES = 10_000
+IN_FLIGHT = 4
+# nDCG@10 and recall@10 to reach.
+TARGETS = {"askcfpb": (0.80, 0.93), "obliqa": (0.71, 0.80), "financebench": (None, 0.45)}
+
+console = Console()
+Run = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, the tenant that asks it, and the documents that answer it."""
+
+    id: str
+    tenant: str
+    text: str
+    relevant: Sequence[str]
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Documents by tenant, and questions."""
+
+    name: str
+    documents: Mapping[str, Sequence[dict[str, Any]]]
+    questions: Sequence[Question]
+
+
+def read(name: str, most: int | None) -> TestSet:
+    """Returns one set; in financebench every company is a tenant of its own."""
+    folder = SHARED_DATA / name
+    queries = next(path for path in (folder / "queries_dev.jsonl", folder / "queries.jsonl") if path.exists())
+    asked = list(_lines(queries))[:most]
+    tenant_of = {r: _tenant(name, q) for q in asked for r in q["relevant_doc_ids"]}
+    by_file = {doc_id.partition("::")[0]: tenant for doc_id, tenant in tenant_of.items()}
+    documents: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in _lines(folder / "documents.jsonl"):
+        tenant = by_file.get(line["doc_id"].partition("::")[0]) if name == "financebench" else name
+        if tenant and line["text"].strip():
+            documents[tenant].append(line)
+    questions = [Question(q["query_id"], _tenant(name, q), q["question"], q["relevant_doc_ids"]) for q in asked]
+    return TestSet(name, documents, questions)
+
+
+def _tenant(name: str, query: Mapping[str, Any]) -> str:
+    if name != "financebench":
+        return name
+    return "fb-" + "".join(c if c.isalnum() else "-" for c in query["metadata"]["company"].lower())
+
+
+def _lines(path: Path) -> Iterable[dict[str, Any]]:
+    with path.open() as file:
+        for line in file:
+            yield json.loads(line)
+
+
+async def ingest(deployed: Deployment, client: httpx.AsyncClient, test_set: TestSet) -> dict[str, dict[str, str]]:
+    """Ingests every document as one chunk; returns the analyst's headers by tenant."""
+    headers = {}
+    for tenant, documents in test_set.documents.items():
+        await deployed.tenant(tenant)
+        editor = await deployed.sign_in(client, tenant, "editor")
+        chunks = [
+            {
+                "doc_id": d["doc_id"], "chunk_text": d["text"][:20_000], "source_type": d["source_type"],
+                "metadata": {"title": d["title"]} if d.get("title") else {},
+            }
+            for d in documents
+        ]  # fmt: skip
+        for start in track(range(0, len(chunks), 200), f"ingesting {tenant}", console=console, transient=True):
+            answer = await client.post("/ingest/batch", json={"chunks": chunks[start : start + 200]}, headers=editor)
+            answer.raise_for_status()
+        headers[tenant] = await deployed.key(await _id(client, editor), ["default"])
+    return headers
+
+
+async def _id(client: httpx.AsyncClient, headers: dict[str, str]) -> Any:
+    return (await client.get("/auth/me", headers=headers)).json()["tenant"]["id"]
+
+
+async def ask(client: httpx.AsyncClient, test_set: TestSet, headers: Mapping[str, dict[str, str]]) -> dict[str, Run]:
+    """Asks every question in every mode; returns the runs, each {question: {document: score}}."""
+    runs: dict[str, Run] = {system: {} for system in SYSTEMS}
+    limit = asyncio.Semaphore(IN_FLIGHT)
+
+    async def one(question: Question) -> None:
+        ranked = {}
+        for system, mode in MODES.items():
+            body = {"query": question.text[:4000], "k": DEPTH, "mode": mode}
+            async with limit:
+                answer = await client.post("/retrieve", json=body, headers=headers[question.tenant])
+            answer.raise_for_status()
+            ranked[system] = list(dict.fromkeys(context["doc_id"] for context in answer.json()["contexts"]))
+        ranked["RRF"] = reciprocal_rank_fusion([ranked["BM25"], ranked["dense"]])
+        for system, doc_ids in ranked.items():
+            runs[system][question.id] = {doc_id: float(DEPTH * 2 - rank) for rank, doc_id in enumerate(doc_ids)}
+
+    tasks = [asyncio.create_task(one(question)) for question in test_set.questions]
+    for task in track(tasks, f"asking {test_set.name}", console=console, transient=True):
+        await task
+    return runs
+
+
+def reciprocal_rank_fusion(rankings: Sequence[Sequence[str]]) -> list[str]:
+    """Returns documents by the sum of 1 / (k + rank), as of Cormack, Clarke and Büttcher (2009)."""
+    scores: dict[str, float] = defaultdict(float)
+    for ranking in rankings:
+        for rank, doc_id in enumerate(ranking, start=1):
+            scores[doc_id] += 1 / (RRF_K + rank)
+    return sorted(scores, key=lambda doc_id: -scores[doc_id])[:DEPTH]
+
+
+def judge(test_set: TestSet, runs: Mapping[str, Run]) -> dict[str, Any]:
+    """Returns the mean of each measure per system, and how far ours is ahead of each other one."""
+    relevance = {question.id: dict.fromkeys(question.relevant, 1) for question in test_set.questions}
+    evaluator = pytrec_eval.RelevanceEvaluator(relevance, {"ndcg_cut.10", "recall.10"})
+    judged = {system: evaluator.evaluate(run) for system, run in runs.items()}
+    ids = [question.id for question in test_set.questions]
+    scores = {
+        system: {measure: np.array([by_question.get(i, {}).get(measure, 0.0) for i in ids]) for measure in MEASURES}
+        for system, by_question in judged.items()
+    }
+    return {
+        "questions": len(ids),
+        "systems": {s: {MEASURES[m]: round(float(v.mean()), 4) for m, v in by.items()} for s, by in scores.items()},
+        "ours_ahead_of": {
+            system: {MEASURES[m]: paired_bootstrap(scores[OURS][m] - scores[system][m]) for m in MEASURES}
+            for system in SYSTEMS if system != OURS
+        },
+        "targets": dict(zip(MEASURES.values(), TARGETS.get(test_set.name, (None, None)), strict=True)),
+    }  # fmt: skip
+
+
+def paired_bootstrap(differences: np.ndarray, seed: int = 1) -> dict[str, float]:
+    """Returns the mean difference per question with its 95 % interval, resampling questions with replacement."""
+    random = np.random.default_rng(seed)
+    means = np.array([random.choice(differences, len(differences)).mean() for _ in range(RESAMPLES)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {"mean": round(float(differences.mean()), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
+def show(results: Mapping[str, Any]) -> None:
+    """Prints the table."""
+    table = Table("set", "system", *MEASURES.values(), "ours ahead by (nDCG@10, 95 %)")
+    for name, result in results.items():
+        for system, means in result["systems"].items():
+            ahead = result["ours_ahead_of"].get(system, {}).get("nDCG@10")
+            interval = f"{ahead['mean']:+.3f} [{ahead['low']:+.3f}, {ahead['high']:+.3f}]" if ahead else ""
+            values = [f"{means[m]:.3f}" + _against(result["targets"][m], means[m], system) for m in MEASURES.values()]
+            table.add_row(name, system, *values, interval, end_section=system == OURS)
+    console.print(table)
+
+
+def _against(target: float | None, value: float, system: str) -> str:
+    return "" if target is None or system != OURS else f" ({'≥' if value >= target else 'below'} {target})"
+
+
+def plot(results: Mapping[str, Any], path: Path) -> None:
+    """Draws both measures of every system and set."""
+    mpl.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415 - after the backend is chosen
+
+    figure, axes = pyplot.subplots(1, len(MEASURES), figsize=(11, 4), sharey=True)
+    for axis, measure in zip(axes, MEASURES.values(), strict=True):
+        for offset, system in enumerate(SYSTEMS):
+            heights = [result["systems"][system][measure] for result in results.values()]
+            axis.bar(np.arange(len(results)) + 0.2 * (offset - 1.5), heights, 0.2, label=system)
+        axis.set_xticks(range(len(results)), list(results))
+        axis.set_title(measure)
+    axes[0].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+async def main(names: Sequence[str], most: int | None) -> None:
+    """Measures the sets and writes the results."""
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="affidavit-quality-") as folder:
+        async with deployment(Path(folder) / "deployment") as deployed, deployed.client() as client:
+            for name in names:
+                test_set = read(name, most)
+                runs = await ask(client, test_set, await ingest(deployed, client, test_set))
+                results[name] = judge(test_set, runs)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "quality.json").write_text(json.dumps(results, indent=2) + "\n")
+    plot(results, RESULTS / "quality.png")
+    show(results)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=[name for name in TARGETS if (SHARED_DATA / name).exists()])
+    parser.add_argument("--queries", type=int, help="at most so many questions of each set")
+    chosen = parser.parse_args()
+    asyncio.run(main(chosen.sets, chosen.queries))

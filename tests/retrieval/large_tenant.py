@@ -1,0 +1,95 @@
+"""A tenant with thousands of chunks, and searches of it whose plan and exact result can be seen."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from pgvector import HalfVector
+
+from backend.identity.caller import Caller
+from backend.retrieval import search
+from backend.retrieval.models import RetrievalRequest
+from backend.retrieval.search import Question, Ranking
+from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Topics, load
+from tests.conftest import Service, Tenant
+
+
+@dataclass
+class LargeTenant:
+    """The tenant, its collections `default` and `restricted`, and the topics that its chunks are about."""
+
+    service: Service
+    tenant: Tenant
+    topics: Topics
+    collections: dict[str, UUID]
+
+    @classmethod
+    async def create(cls, service: Service, chunks: dict[str, int]) -> "LargeTenant":
+        tenant = await service.create_tenant()
+        topics = Topics(service.app.state.embedder.model)
+        connection = await asyncpg.connect(service.database.superuser_url)
+        try:
+            rows = await connection.fetch("select slug, id from documents.collection where tenant_id = $1", tenant.id)
+            collections = {row["slug"]: row["id"] for row in rows}
+            await load(connection, topics, [Corpus(tenant.id, collections[slug], count) for slug, count in chunks.items()])
+        finally:
+            await connection.close()
+        return cls(service, tenant, topics, collections)
+
+    def caller(self, *collections: str) -> Caller:
+        return Caller(
+            tenant_id=self.tenant.id, tenant_slug=self.tenant.slug, principal_id=self.tenant.users["analyst"], kind="user",
+            name="analyst", request_id="test", readable=frozenset(self.collections[slug] for slug in collections),
+        )  # fmt: skip
+
+    def question(self, **asked: Any) -> Question:
+        text, dense = self.topics.question()
+        request = RetrievalRequest(query=text, **asked)
+        vector = None if request.mode == "lexical" else HalfVector(dense)
+        return Question(request, None, vector, self.topics.model, DIMENSIONS)
+
+    async def search(self, question: Question, *collections: str) -> Ranking:
+        caller = self.caller(*collections)
+        async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
+            return await search.search(connection, caller, question)
+
+    async def exact(self, question: Question, *collections: str) -> list[UUID]:
+        """The right answer: every permitted chunk compared."""
+        caller = self.caller(*collections)
+        async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
+            space = await search.survey(connection, caller, question)
+            statement, values = search._statement(search.queries.exact_search, 9, question)
+            scope = search.scope_of(caller, question, space)
+            rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
+        return [row["id"] for row in rows]
+
+    async def plan(self, template: str, first_parameter: int, question: Question, limits: Sequence[int]) -> str:
+        """What PostgreSQL makes of a search statement, as text."""
+        caller = self.caller("default")
+        async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
+            space = await search.survey(connection, caller, question)
+            statement, values = search._statement(template, first_parameter, question)
+            if template == search.queries.indexed_search:
+                await connection.execute(search.queries.prefer_indexes, str(search.EF_SEARCH))
+            scope = search.scope_of(caller, question, space)
+            rows = await connection.fetch(f"explain (costs off) {statement}", *scope, search.LEXICAL_WEIGHT, *limits, *values)
+        return "\n".join(re.sub(r"'[\[{][^']{100,}'", "…", row[0]) for row in rows)
+
+    async def placed(self) -> dict[str, int]:
+        """How many distinct chunks each partition holds, and how many rows there are altogether."""
+        connection = await asyncpg.connect(self.service.database.superuser_url)
+        try:
+            row = await connection.fetchrow(
+                """
+                select count(distinct id) filter (where placement = tenant_id) as private,
+                  count(distinct id) filter (where placement <> tenant_id) as shared, count(distinct id) as distinct, count(*) as rows
+                from documents.chunk where tenant_id = $1
+                """,
+                self.tenant.id,
+            )
+            return dict(row)
+        finally:
+            await connection.close()

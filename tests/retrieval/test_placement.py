@@ -1,0 +1,194 @@
+"""Small tenants are searched exactly in a shared partition, large ones by indexes of their own; moving loses nothing."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from backend.operation import placement
+from backend.operation.service import OperatorError
+from backend.retrieval import search
+from backend.retrieval.search import Plan, Tier
+from tests.conftest import Service
+from tests.retrieval.large_tenant import LargeTenant
+
+pytestmark = pytest.mark.anyio
+
+CHUNKS = {"default": 1500, "restricted": 100}
+ALL = ("default", "restricted")
+
+
+def quietly(step: str, done: int, total: int) -> None:
+    """Takes progress and shows none."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def low_crossover() -> AsyncIterator[None]:
+    """Indexes pay from thousands of chunks; a test does with hundreds."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(search, "CROSSOVER", 500)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+async def small(service: Service) -> LargeTenant:
+    return await LargeTenant.create(service, CHUNKS)
+
+
+@pytest.fixture(scope="module")
+async def promoted(service: Service) -> LargeTenant:
+    large = await LargeTenant.create(service, CHUNKS)
+    await placement.promote(service.database.owner_url, large.tenant.id, quietly)
+    return large
+
+
+async def test_a_small_tenant_is_compared_whole_by_one_scan_of_its_collections(small: LargeTenant) -> None:
+    plan = await small.plan(search.queries.exact_search, 9, small.question(), [10])
+    scan, *others = re.findall(r"(\S+ Scan (?:using \S+ )?on chunk\S*)", plan)
+    assert re.fullmatch(r"(Index|Heap) Scan (using chunk_shared_tenant_id_collection_id\w+ )?on chunk_shared", scan), plan
+    assert all(other.startswith("Index Scan on chunk_shared_tenant_id_collection_id") for other in others), plan
+    assert "chunk_0" not in plan, plan  # no partition of anyone's
+
+
+async def test_a_large_tenant_is_searched_through_both_of_its_indexes(promoted: LargeTenant) -> None:
+    plan = await promoted.plan(search.queries.indexed_search, 10, promoted.question(), [10, 100])
+    name = f"chunk_{promoted.tenant.id.hex}"
+    assert re.search(rf"Index Scan using {name}_dense_\w+ on {name}", plan), plan
+    assert re.search(rf"Index Scan using {name}_sparse on {name}", plan), plan
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "semantic", "lexical"])
+async def test_the_indexes_find_what_comparing_everything_finds(promoted: LargeTenant, mode: str) -> None:
+    found = wanted = 0
+    for _ in range(15):
+        question = promoted.question(mode=mode, k=10)
+        ranking = await promoted.search(question, *ALL)
+        assert (ranking.space.tier, ranking.plan) == (Tier.PRIVATE, Plan.INDEXED)
+        exact = await promoted.exact(question, *ALL)
+        assert len(ranking.hits) == len(exact) == 10
+        found += len({hit.chunk_id for hit in ranking.hits} & set(exact))
+        wanted += len(exact)
+    assert found / wanted >= 0.99
+
+
+@pytest.mark.parametrize("collections", [("default",), ("restricted",), ALL])
+@pytest.mark.parametrize("filters", [{"number": 7}, {"number": {"gte": 3}, "product": "c"}, {"product": ["a", "b", "c"]}])
+async def test_filters_and_permissions_never_reduce_recall(
+    promoted: LargeTenant, filters: dict[str, object], collections: tuple[str, ...]
+) -> None:
+    for mode in ("hybrid", "semantic", "lexical"):
+        question = promoted.question(k=10, filters=filters, mode=mode)
+        ranking = await promoted.search(question, *collections)
+        assert [hit.chunk_id for hit in ranking.hits] == await promoted.exact(question, *collections)
+
+
+async def test_a_search_whose_sample_misleads_compares_everything_after_all(
+    promoted: LargeTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sanguine(*_: object) -> float:
+        return search.EF_SEARCH
+
+    monkeypatch.setattr(search, "_ef_search", sanguine)
+    question = promoted.question(k=10, filters={"number": 7})
+    ranking = await promoted.search(question, *ALL)
+    assert [hit.chunk_id for hit in ranking.hits] == await promoted.exact(question, *ALL)
+
+
+async def test_a_tenant_moves_both_ways_while_it_is_read_and_written(service: Service) -> None:
+    large = await LargeTenant.create(service, {"default": 1500})
+    owner_url, moving = service.database.owner_url, True
+    question = large.question(k=20, mode="semantic")  # words weigh less or more with each chunk that is written
+    expected = await large.exact(question, "default")
+    written: list[str] = []
+
+    async def write() -> None:
+        while moving:
+            chunk = {"doc_id": f"new-{len(written)}", "chunk_text": f"A note of {len(written)}.", "source_type": "memo"}
+            answer = await service.post("/ingest", large.tenant, "editor", chunk)
+            assert answer.status_code == 201, answer.text
+            written.append(answer.json()["id"])
+
+    async def read() -> int:
+        reads = 0
+        while moving:
+            assert await large.exact(question, "default") == expected
+            assert len((await large.search(question, "default")).hits) == 20
+            reads += 1
+        return reads
+
+    working = [asyncio.create_task(write()), asyncio.create_task(read()), asyncio.create_task(write())]
+    try:
+        await placement.promote(owner_url, large.tenant.id, quietly)
+        assert (await large.placed())["shared"] <= 2
+        await placement.demote(owner_url, large.tenant.id, quietly)
+    finally:
+        moving = False
+        _, reads, _ = await asyncio.gather(*working)
+    assert reads > 3
+    assert len(written) > 3
+    total = 1500 + len(set(written))  # the same text in the same document is stored once
+    assert await large.placed() == {"private": 0, "shared": total, "distinct": total, "rows": total}
+
+
+PROMOTE_AND_DIE = """
+import asyncio, os, signal, sys, uuid
+from backend.operation import placement
+def die(step, done, total):
+    if step == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+move = placement.promote if sys.argv[4] == "promote" else placement.demote
+asyncio.run(move(sys.argv[1], uuid.UUID(sys.argv[2]), die))
+"""
+
+
+@pytest.mark.parametrize("step", ["moving", "indexing words"])
+async def test_a_promotion_killed_at_any_step_is_carried_on(service: Service, step: str) -> None:
+    large = await LargeTenant.create(service, {"default": 900})
+    owner_url = service.database.owner_url
+    for direction in ("promote", "demote"):
+        died = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PROMOTE_AND_DIE, owner_url, str(large.tenant.id), step if direction == "promote" else "moving",
+            direction, env={**os.environ}, cwd=Path(__file__).resolve().parents[2],
+        )  # fmt: skip
+        assert await died.wait() == -signal.SIGKILL
+        placed = await large.placed()
+        assert placed["distinct"] == placed["rows"] == 900
+        question = large.question(k=10)
+        assert [hit.chunk_id for hit in (await large.search(question, "default")).hits] == await large.exact(question, "default")
+        await retried(getattr(placement, direction), owner_url, large)
+        where = "private" if direction == "promote" else "shared"
+        assert (await large.placed())[where] == 900
+    assert (await large.search(large.question(), "default")).space.tier is Tier.SHARED
+
+
+async def retried(move, owner_url: str, large: LargeTenant) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Carries a move on; the server needs a moment to notice that the killed client is gone."""
+    for _ in range(50):
+        try:
+            return await move(owner_url, large.tenant.id, quietly)
+        except OperatorError as busy:
+            assert "already" in str(busy)  # noqa: PT017
+            await asyncio.sleep(0.1)
+    raise AssertionError
+
+
+async def test_a_tenant_that_outgrew_the_shared_partition_is_proposed(small: LargeTenant, promoted: LargeTenant) -> None:
+    connection = await asyncpg.connect(small.service.database.owner_url)
+    try:
+        proposed = dict(await placement.proposals(connection, 1000))
+    finally:
+        await connection.close()
+    assert proposed[small.tenant.slug] == 1600
+    assert promoted.tenant.slug not in proposed
+
+
+async def test_a_tenant_without_a_partition_cannot_be_demoted(small: LargeTenant) -> None:
+    with pytest.raises(OperatorError, match="no partition"):
+        await placement.demote(small.service.database.owner_url, small.tenant.id, quietly)
