@@ -118,7 +118,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
 
 def _report(runtime_url: str, *, owner_url: str | None = None, as_json: bool, only_problems: bool) -> bool:
-    from backend.self_check import check  # noqa: PLC0415
+    from backend.self_check import check, check_sealer  # noqa: PLC0415
 
     async def run() -> list[tuple[str, str | None]]:
         try:
@@ -126,7 +126,10 @@ def _report(runtime_url: str, *, owner_url: str | None = None, as_json: bool, on
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             return [("database", f"cannot connect: {type(error).__name__}")]
         try:
-            return [(finding.check, finding.problem) for finding in await check(connection)]
+            findings = await check(connection)
+            if not only_problems and all(finding.problem is None for finding in findings):
+                findings.append(await check_sealer(connection))  # serving may begin before sealing does
+            return [(finding.check, finding.problem) for finding in findings]
         finally:
             await connection.close()
 

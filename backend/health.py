@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from backend.database import Pool, transaction
 from backend.errors import Unavailable
 from backend.schema import ApiModel
-from backend.self_check import check
+from backend.self_check import check, check_sealer
 
 router = APIRouter(tags=["operation"])
 
@@ -27,11 +27,14 @@ async def health() -> Health:
 
 @router.get("/ready", summary="Can it serve")
 async def ready(request: Request) -> Health:
-    """Answers 200 only when the database is there and passes the self-check; otherwise 503."""
+    """Answers 200 only when the database passes the self-check and events are being sealed; otherwise 503."""
     pool = cast("Pool", request.app.state.pool)
     try:
         async with transaction(pool, timeout=request.app.state.settings.database_timeout) as connection:
-            problems = [finding for finding in await check(connection) if finding.problem]
+            findings = await check(connection)
+            problems = [finding for finding in findings if finding.problem]
+            if not problems and (sealer := await check_sealer(connection)).problem:
+                problems = [sealer]
     except asyncpg.PostgresError as error:
         raise Unavailable("The database does not answer the self-check.", reason="self_check") from error
     if problems:

@@ -10,6 +10,7 @@ from backend.database import Connection, Queries
 queries = Queries(Path(__file__).with_name("self_check.sql"))
 
 MIN_POSTGRES = 160_000
+SEALER_MAY_PAUSE_SECONDS = 30
 MIN_PGVECTOR = (0, 8, 2)
 SCHEMA_REVISION = max(
     path.name.split("_", 1)[0]
@@ -62,6 +63,15 @@ async def check(connection: Connection) -> list[Finding]:
         )
     )
     return findings
+
+
+async def check_sealer(connection: Connection) -> Finding:
+    """Returns whether events are being sealed; apart from `check`, since a sealer may start after the service."""
+    seconds: int | None = await connection.fetchval(queries.sealer)
+    if seconds is None:
+        return Finding("sealer", "has never run: start `affidavit sealer`")
+    late = seconds > SEALER_MAY_PAUSE_SECONDS
+    return Finding("sealer", f"last ran {seconds} seconds ago: start `affidavit sealer`" if late else None)
 
 
 def _pgvector_problem(version: str | None) -> str | None:

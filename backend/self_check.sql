@@ -34,6 +34,8 @@ select format('%s on %s.%s', privilege, n.nspname, c.relname) as grant
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 cross join unnest(array['update', 'delete', 'truncate', 'trigger', 'references']) as privilege
 where n.nspname = 'audit' and c.relkind in ('r', 'p') and has_table_privilege(c.oid, privilege)
+  -- An approved erasure destroys texts and their keys, and its policies say when.
+  and not (privilege = 'delete' and c.relname in ('payload', 'data_key'))
 union all
 select format('select on partition %s.%s', n.nspname, c.relname)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -42,3 +44,7 @@ where n.nspname in ('documents', 'audit') and c.relispartition and has_table_pri
 -- name: partition_ahead
 -- Whether next month's events have a partition.
 select to_regclass('audit.event_' || to_char(now() + interval '1 month', 'YYYY_MM')) is not null
+
+-- name: sealer
+-- How long ago a sealer last looked for events to seal; null when none ever has.
+select extract(epoch from clock_timestamp() - sealed_at)::int from audit.sealer

@@ -19,6 +19,9 @@ from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
 
 from backend.app import create_app
+from backend.audit.notes import SigningKey
+from backend.audit.sealer import Sealer
+from backend.database import open_pool
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.identity.permissions import Permission, Role
 from backend.identity.tokens import generate_private_key_pem
@@ -200,6 +203,23 @@ class Service:
         assert answer.status_code == 200, answer.text
         events: list[dict[str, Any]] = answer.json()["events"]
         return events
+
+
+@asynccontextmanager
+async def sealing(database: Database) -> AsyncIterator[None]:
+    """A sealer beside the service, as in a deployment; it has sealed once when the block begins."""
+    pool = await open_pool(database.sealer_url, size=2, timeout=5)
+    sealer = asyncio.create_task(Sealer(pool, SigningKey.generate("affidavit-test")).run())
+    watching = await asyncpg.connect(database.superuser_url)
+    while await watching.fetchval("select sealed_at from audit.sealer") is None:
+        await asyncio.sleep(0.05)
+    await watching.close()
+    try:
+        yield
+    finally:
+        sealer.cancel()
+        await asyncio.gather(sealer, return_exceptions=True)
+        await pool.close()
 
 
 @asynccontextmanager

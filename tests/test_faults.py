@@ -17,7 +17,7 @@ import pytest
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.migration import migrate, store_context_key
 from backend.tenancy import ContextSigner
-from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
+from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, sealing, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -224,7 +224,7 @@ def mortal(run_secrets: Secrets) -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="module")
 async def on_mortal(mortal: EmbeddedPostgres, run_secrets: Secrets, model_home: Path) -> AsyncIterator[Service]:
     database = Database(**mortal.urls())
-    async with running(settings_for(database, run_secrets, model_home), database) as service:
+    async with running(settings_for(database, run_secrets, model_home), database) as service, sealing(database):
         yield service
 
 

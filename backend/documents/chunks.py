@@ -32,8 +32,10 @@ class Vectorizer(Protocol):
     def model(self) -> str:
         """The embedding model's name, recorded with each chunk."""
 
-    async def vectors(self, texts: Sequence[str], languages: Sequence[str]) -> list[ChunkVectors]:
-        """Returns the vectors of texts, each in its language."""
+    async def vectors(
+        self, texts: Sequence[str], languages: Sequence[str], titles: Sequence[str]
+    ) -> list[ChunkVectors]:
+        """Returns the vectors of texts, each in its language and under its document's title, which may be empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ class NewChunk(ApiModel):
     )
     collection: CollectionSlug = "default"
 
+    @property
+    def title(self) -> str | None:
+        """The document's title, if the metadata names one: its words count for every chunk."""
+        title = self.metadata.get("title")
+        return title if isinstance(title, str) else None
+
 
 class NewChunks(ApiModel):
     """Chunks that are ingested together or not at all."""

@@ -50,7 +50,9 @@ async def _ingest(request: Request, chunks: list[NewChunk], caller: Caller) -> l
         collections = await service.collections_for(connection, caller, [chunk.collection for chunk in chunks])
     # Embedding takes long: no connection is held meanwhile.
     vectors = await vectorizer.vectors(
-        [chunk.chunk_text for chunk in chunks], [collections[chunk.collection].language for chunk in chunks]
+        [chunk.chunk_text for chunk in chunks],
+        [collections[chunk.collection].language for chunk in chunks],
+        [chunk.title or "" for chunk in chunks],
     )
     async with tenancy.transaction(caller.claims(presented={"writing": "chunks"})) as connection:
         return await service.ingest(

@@ -94,11 +94,6 @@ def _key(chunk: NewChunk, collections: Mapping[str, Collection]) -> tuple[UUID, 
     return collections[chunk.collection].id, chunk.doc_id
 
 
-def _title(chunk: NewChunk) -> str | None:
-    title = chunk.metadata.get("title")
-    return title if isinstance(title, str) else None
-
-
 async def _open_versions(
     connection: Connection, caller: Caller, chunks: Sequence[NewChunk], collections: Mapping[str, Collection]
 ) -> dict[tuple[UUID, str], _Version]:
@@ -107,7 +102,7 @@ async def _open_versions(
     approval = {collection.id: collection.approval_required for collection in collections.values()}
     await connection.execute(
         queries.add_documents, caller.tenant_id, [uuid7() for _ in firsts], [c for c, _ in firsts], [d for _, d in firsts],
-        [chunk.source_type for chunk in firsts.values()], [_title(chunk) for chunk in firsts.values()], caller.principal_id,
+        [chunk.source_type for chunk in firsts.values()], [chunk.title for chunk in firsts.values()], caller.principal_id,
     )  # fmt: skip
     documents = await connection.fetch(
         queries.documents, caller.tenant_id, [c for c, _ in firsts], [d for _, d in firsts]

@@ -74,7 +74,7 @@ async def submit_version(request: Request, response: Response, body: NewVersion,
         collection = (await service.collections_for(connection, caller, [body.collection]))[body.collection]
     texts = [chunk.text for chunk in body.chunks]
     # Embedding takes long: no connection is held meanwhile.
-    vectors = await vectorizer.vectors(texts, [collection.language] * len(texts))
+    vectors = await vectorizer.vectors(texts, [collection.language] * len(texts), [body.title or ""] * len(texts))
     submission = Submission(
         doc_id=body.doc_id, collection=collection, source_type=body.source_type, title=body.title, metadata=body.metadata,
         effective_from=body.effective_from, effective_to=body.effective_to,

@@ -22,8 +22,11 @@ class ChunkVectorizer:
         """The embedding model's name, recorded with each chunk."""
         return self.embedder.model
 
-    async def vectors(self, texts: Sequence[str], languages: Sequence[str]) -> list[ChunkVectors]:
-        """Returns the vectors of texts, each in its language."""
-        dense = await self.embedder.embed_passages(texts)
-        sparse = await to_thread.run_sync(lambda: list(map(lexicon.passage_vector, texts, languages)))
+    async def vectors(
+        self, texts: Sequence[str], languages: Sequence[str], titles: Sequence[str]
+    ) -> list[ChunkVectors]:
+        """Returns the vectors of texts, each in its language and under its document's title, which may be empty."""
+        dense = await self.embedder.embed_passages(texts, titles)
+        titled = [f"{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]
+        sparse = await to_thread.run_sync(lambda: list(map(lexicon.passage_vector, titled, languages)))
         return [ChunkVectors(HalfVector(vector), weights) for vector, weights in zip(dense, sparse, strict=True)]

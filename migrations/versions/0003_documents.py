@@ -155,6 +155,7 @@ STATEMENTS = (
     create table documents.chunk_shared partition of documents.chunk for values in ('00000000-0000-0000-0000-000000000000')
       with (toast_tuple_target = 2040)
     """,
+    # Nobody is granted a partition; should anybody ever be, it is walled without a policy, and so closed.
     "alter table documents.chunk_shared enable row level security, force row level security",
 )
 
