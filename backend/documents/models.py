@@ -258,7 +258,9 @@ MetadataSchema = Annotated[
     JsonObject,
     Field(
         description="JSON Schema (2020-12) that metadata must meet; without references.",
-        examples=[{"type": "object", "required": ["jurisdiction"], "properties": {"jurisdiction": {"enum": ["US", "CA"]}}}],
+        examples=[
+            {"type": "object", "required": ["jurisdiction"], "properties": {"jurisdiction": {"enum": ["US", "CA"]}}}
+        ],
     ),
 ]
 
@@ -268,7 +270,9 @@ class NewCollection(ApiModel):
 
     slug: Annotated[Text, Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$", examples=["compliance-guidance"])]
     name: CollectionName
-    language: Language = Field(default="english", description="The language whose word stems lexical retrieval compares.")
+    language: Language = Field(
+        default="english", description="The language whose word stems lexical retrieval compares."
+    )
     approval_required: bool = False
     approvers: Approvers = 1
     metadata_schema: MetadataSchema | None = None
