@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 
+import httpx
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,10 +27,13 @@ from backend.documents import collection_routes as collections
 from backend.documents import routes as documents
 from backend.documents import version_routes as versions
 from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
+from backend.identity import oidc_routes as oidc
 from backend.identity import routes as identity
 from backend.identity import user_routes as users
 from backend.identity.caller import Resolver
+from backend.identity.federation import Federation, Seal, client_secret_seal
 from backend.identity.guard import origin_of
+from backend.identity.providers import Providers
 from backend.identity.service import SignIn
 from backend.identity.tokens import AccessTokens, SigningKeys
 from backend.jobs import routes as jobs
@@ -63,7 +67,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
     for routes in (
-        health, identity, users, documents, versions, collections, retrieval, answers, audit, replays, erasure, operation, jobs
+        health, identity, oidc, users, documents, versions, collections, retrieval, answers, audit, replays, erasure, operation,
+        jobs,
     ):  # fmt: skip
         app.include_router(routes.router)
     openapi.install(app)
@@ -99,6 +104,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.pool, state.tenancy, state.vault, state.recorder = pool, tenancy, vault, recorder
         state.resolver = Resolver(tenancy, tokens)
         state.sign_in = SignIn(tenancy, tokens, recorder, settings.refresh_token_days)
+        state.federation = Federation(
+            tenancy, recorder, state.sign_in,
+            Providers(await stack.enter_async_context(httpx.AsyncClient()), loopback_http=settings.oidc_loopback_http),
+            f"{settings.public_url}/auth/oidc/callback",
+            cookie=Seal(_required(settings.payload_key, "PAYLOAD_KEY"), "login cookie"),
+            client_secrets=client_secret_seal(_required(settings.payload_key, "PAYLOAD_KEY")),
+        )  # fmt: skip
         state.embedder, state.vectorizer = embedder, ChunkVectorizer(embedder)
         generator = generators.from_settings(settings, embedder)
         state.answering = Answering(tenancy, recorder, embedder, generator)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from backend.identity.permissions import Permission, Role
 from backend.operation.commands import operator_key_app, tenant_app
+from backend.operation.issuer_commands import issuer_app
 from backend.operation.retrieval_commands import outgrown_tenants, reembed
 from backend.operation.terminal import console, database_urls, fail, run_operator
 from backend.settings import Settings
@@ -24,6 +25,7 @@ key_app = typer.Typer(no_args_is_help=True, help="Create API keys.")
 app.add_typer(tenant_app, name="tenant")
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
+app.add_typer(issuer_app, name="issuer")
 app.add_typer(operator_key_app, name="operator-key")
 audit_app = typer.Typer(no_args_is_help=True, help="Verify exports of the audit log.")
 app.add_typer(audit_app, name="audit")

@@ -108,8 +108,8 @@ def _schema(app: FastAPI) -> dict[str, Any]:
                 operation["security"] = [{"operator": []}]
                 continue
             if not needs_caller(route):
-                operation["responses"].pop("401", None)
-                operation["responses"].pop("403", None)
+                for status in {401, 403} - route.responses.keys():
+                    operation["responses"].pop(str(status), None)
                 continue
             operation["security"] = [{"bearer": []}]
             required = required_permission(route)

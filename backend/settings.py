@@ -66,6 +66,15 @@ class Settings(BaseSettings):
     jwt_audience: str = Field(default="affidavit", description="The `aud` of access tokens.")
     refresh_token_days: int = Field(default=14, ge=1, le=90, description="Lifetime of a refresh token family.")
 
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        pattern=r"^https?://[^\s?#]+[^/\s?#]$",
+        description="Where browsers reach the service; identity providers send them back to `<public_url>/auth/oidc/callback`.",
+    )
+    oidc_loopback_http: bool = Field(
+        default=False, description="Lets a tenant's identity provider be on this machine without TLS; for trying out only."
+    )
+
     checkpoint_key: SecretStr | None = Field(
         default=None, description="PEM of the Ed25519 private key that signs audit checkpoints; only the sealer needs it."
     )

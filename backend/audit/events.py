@@ -39,6 +39,7 @@ class Action(StrEnum):
     GRANT_CHANGED = "grant:changed"
     USER_CHANGED = "user:changed"
     COLLECTION_CHANGED = "collection:changed"
+    ISSUER_CHANGED = "issuer:changed"
     TENANT_CHANGED = "tenant:changed"
     ACCESS_DENIED = "access:denied"
     AUDIT_READ = "audit:read"

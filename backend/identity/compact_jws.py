@@ -28,6 +28,7 @@ class Refusal(StrEnum):
     BAD_CLAIMS = "token:bad_claims"
     WRONG_ISSUER = "token:wrong_issuer"
     WRONG_AUDIENCE = "token:wrong_audience"
+    WRONG_NONCE = "token:wrong_nonce"
     EXPIRED = "token:expired"
     NOT_YET_VALID = "token:not_yet_valid"
 
@@ -50,9 +51,9 @@ class CompactJws:
     signature: bytes
 
 
-def split(token: str) -> CompactJws:
+def split(token: str, *, max_characters: int = MAX_CHARACTERS) -> CompactJws:
     """Returns the parts of a token in its only correct spelling; raises InvalidToken."""
-    if len(token) > MAX_CHARACTERS:
+    if len(token) > max_characters:
         raise InvalidToken(Refusal.TOO_LARGE)
     if not _COMPACT_FORM.fullmatch(token):
         raise InvalidToken(Refusal.NOT_COMPACT)

@@ -191,3 +191,15 @@ with held as (
   where tenant_id = $1 and access = 'read' and created_at <= $3 and ended_at > $3
 )
 select distinct collection_id from granted where principal_id = $2 or role in (select role from held)
+
+-- name: presented_issuer
+-- The provider that the tenant trusts to which somebody signs in.
+select id, issuer, client_id, client_secret, scopes, groups_claim, role_of_group, creates_users from identity.presented_issuer()
+
+-- name: external_user
+-- The user who is a subject of the tenant's provider.
+select user_id from identity.external_identity where tenant_id = $1 and issuer_id = $2 and subject = $3
+
+-- name: add_external_identity
+-- Says which user a subject of the tenant's provider is.
+insert into identity.external_identity (tenant_id, issuer_id, subject, user_id) values ($1, $2, $3, $4)

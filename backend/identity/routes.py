@@ -9,6 +9,7 @@ from backend.audit.recorder import Recorder
 from backend.errors import InvalidInput
 from backend.identity import keys, service
 from backend.identity.caller import Caller
+from backend.identity.federation import Federation
 from backend.identity.guard import Requires, origin_of
 from backend.identity.models import CreatedKey, KeyList, Me, NewKeyRequest, RotatedKey, RotateKeyRequest, TokenPair
 from backend.identity.permissions import Permission
@@ -18,6 +19,8 @@ from backend.tenancy import Tenancy
 
 router = APIRouter(tags=["identity"])
 
+GrantType = Literal["password", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 KeyManager = Annotated[Caller, Requires(Permission.KEYS_MANAGE)]
 
 
@@ -33,15 +36,20 @@ def _recorder(request: Request) -> Recorder:
 async def issue_token(
     request: Request,
     response: Response,
-    grant_type: Annotated[Literal["password", "refresh_token"], Form()] = "password",
+    grant_type: Annotated[
+        Literal["password", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"], Form()
+    ] = "password",
     username: Annotated[Text | None, Form(max_length=128, examples=["analyst"])] = None,
     password: Annotated[str | None, Form(max_length=1024)] = None,
     client_id: Annotated[
         Text | None, Form(max_length=64, description="The tenant's slug.", examples=["meridian-bank"])
     ] = None,
     refresh_token: Annotated[str | None, Form(max_length=256)] = None,
+    assertion: Annotated[
+        str | None, Form(max_length=16_384, description="An ID token of the tenant's identity provider (RFC 7523).")
+    ] = None,
 ) -> TokenPair:
-    """Exchanges a password, or a refresh token, for an access token of 15 minutes and the next refresh token.
+    """Exchanges a password, a refresh token or an ID token for an access token of 15 minutes and the next refresh token.
 
     Each refresh token works once; if one comes a second time, its whole session ends.
     """
@@ -51,6 +59,11 @@ async def issue_token(
         if refresh_token is None:
             raise InvalidInput("refresh_token: is needed for grant_type=refresh_token")
         return await sign_in.with_refresh_token(refresh_token, origin_of(request))
+    if grant_type == JWT_BEARER:
+        if assertion is None or client_id is None:
+            raise InvalidInput(f"assertion and client_id (the tenant) are needed for grant_type={JWT_BEARER}")
+        federation = cast("Federation", request.app.state.federation)
+        return await federation.with_id_token(client_id, assertion, origin_of(request))
     if username is None or password is None or client_id is None:
         raise InvalidInput("username, password and client_id (the tenant) are needed for grant_type=password")
     return await sign_in.with_password(client_id, username, password, origin_of(request))

@@ -39,7 +39,7 @@ class SignIn:
             reason = reason or "password:wrong"
             await self._record_failure(tenant_id, username, reason, origin)
             raise Unauthenticated(reason=reason, recorded=True)
-        pair = await self._open_session(tenant_id, user_id, origin)
+        pair = await self.open_session(tenant_id, user_id, origin, method="password")
         async with self.tenancy.transaction(_platform(origin)) as connection:
             await throttle.forgive_attempt(connection, tenant_slug, username, origin.source_address)
         return pair
@@ -98,12 +98,13 @@ class SignIn:
             reason = "user:unknown" if user is None else "user:disabled"
         return tenant_id, user_id, stored_hash, reason
 
-    async def _open_session(self, tenant_id: UUID, user_id: UUID, origin: Origin) -> TokenPair:
+    async def open_session(self, tenant_id: UUID, user_id: UUID, origin: Origin, *, method: str) -> TokenPair:
+        """Returns the first tokens of a new session of a user who has proved to be that user."""
         session_id = uuid7()
         claims = Claims(request_id=origin.request_id, tenant_id=tenant_id, principal_id=user_id, kind="user")
         async with self.tenancy.transaction(claims) as connection:
             await connection.execute(queries.open_session, tenant_id, session_id, user_id, self.refresh_days)
-            return await self._issue(connection, tenant_id, user_id, session_id, origin, method="password")
+            return await self._issue(connection, tenant_id, user_id, session_id, origin, method=method)
 
     async def _continue_session(
         self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin

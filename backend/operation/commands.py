@@ -1,34 +1,20 @@
 """`affidavit tenant …` and `affidavit operator-key …`."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import asyncpg
 import typer
 from rich.table import Table
 
-from backend.operation.terminal import console, context_key, database_urls, fail, run_operator
+from backend.operation.terminal import as_owner, console, database_urls, fail, run_operator, secret
 from backend.settings import Settings
 
 tenant_app = typer.Typer(no_args_is_help=True, help="Create, suspend, resume, export and delete tenants.")
 operator_key_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke keys of the operator's API.")
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
-_Result = TypeVar("_Result")
-
-
-def _as_owner(act: Callable[[asyncpg.Connection], Awaitable[_Result]]) -> _Result:
-    """Runs something in one transaction of the owner."""
-
-    async def run() -> _Result:
-        async with operator(database_urls(Settings())["owner_url"]) as acting:
-            return await act(acting.connection)  # type: ignore[arg-type]
-
-    from backend.operation.service import operator  # noqa: PLC0415 - loads what --help does not need
-
-    return run_operator(run())
 
 
 @tenant_app.command("create")
@@ -42,7 +28,7 @@ def tenant_create(
     """
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
-    _as_owner(lambda owner: Tenants(owner).create(slug, name or slug))
+    as_owner(lambda owner: Tenants(owner).create(slug, name or slug))
     console.print(f"Created the tenant {slug}.")
 
 
@@ -55,7 +41,7 @@ def tenant_list() -> None:
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
     table = Table("slug", "name", "status", "created", "can be purged from")
-    for row in _as_owner(lambda owner: Tenants(owner).list()):
+    for row in as_owner(lambda owner: Tenants(owner).list()):
         end = f"{row['delete_after']:%Y-%m-%d %H:%M}" if row["delete_after"] else ""
         table.add_row(row["slug"], row["name"], row["status"], f"{row['created_at']:%Y-%m-%d}", end)
     console.print(table)
@@ -69,7 +55,7 @@ def tenant_suspend(slug: Slug) -> None:
     """
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
-    _as_owner(lambda owner: Tenants(owner).suspend(slug))
+    as_owner(lambda owner: Tenants(owner).suspend(slug))
     console.print(f"Suspended {slug}.")
 
 
@@ -81,7 +67,7 @@ def tenant_resume(slug: Slug) -> None:
     """
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
-    _as_owner(lambda owner: Tenants(owner).resume(slug))
+    as_owner(lambda owner: Tenants(owner).resume(slug))
     console.print(f"Resumed {slug}.")
 
 
@@ -98,7 +84,7 @@ def tenant_limit(
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
     limits = {"requests_per_minute": per_minute, "principal_requests_per_minute": principal_per_minute}
-    _as_owner(lambda owner: Tenants(owner).change(slug, limits))
+    as_owner(lambda owner: Tenants(owner).change(slug, limits))
     console.print(f"Limited {slug}.")
 
 
@@ -114,7 +100,7 @@ def tenant_delete(
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
     grace = timedelta(days=Settings().deletion_grace_days if grace_days is None else grace_days)
-    row = _as_owner(lambda owner: Tenants(owner).delete(slug, grace))
+    row = as_owner(lambda owner: Tenants(owner).delete(slug, grace))
     console.print(f"{slug} can be resumed until {row['delete_after']:%Y-%m-%d %H:%M %Z}, and purged from then on.")
 
 
@@ -154,7 +140,7 @@ def tenant_export(slug: Slug, target: Annotated[Path, typer.Argument(help="The z
     if target.exists():
         raise fail(f"{target} exists")
     settings = Settings()
-    urls, signer = database_urls(settings), ContextSigner(context_key(settings))
+    urls, signer = database_urls(settings), ContextSigner(secret(settings, "context_key"))
 
     async def run() -> dict[str, int]:
         owner = await asyncpg.connect(urls["owner_url"])
@@ -179,7 +165,7 @@ def operator_key_create(name: Annotated[str, typer.Argument(help="Which system w
     """
     from backend.operation import operator_keys  # noqa: PLC0415
 
-    console.print(_as_owner(lambda owner: operator_keys.create(owner, name)))
+    console.print(as_owner(lambda owner: operator_keys.create(owner, name)))
 
 
 @operator_key_app.command("list")
@@ -191,7 +177,7 @@ def operator_key_list() -> None:
     from backend.operation import operator_keys  # noqa: PLC0415
 
     table = Table("name", "created", "revoked")
-    for row in _as_owner(operator_keys.listed):
+    for row in as_owner(operator_keys.listed):
         revoked = f"{row['revoked_at']:%Y-%m-%d %H:%M}" if row["revoked_at"] else ""
         table.add_row(row["name"], f"{row['created_at']:%Y-%m-%d %H:%M}", revoked)
     console.print(table)
@@ -205,5 +191,5 @@ def operator_key_revoke(name: Annotated[str, typer.Argument(help="The key's name
     """
     from backend.operation import operator_keys  # noqa: PLC0415
 
-    _as_owner(lambda owner: operator_keys.revoke(owner, name))
+    as_owner(lambda owner: operator_keys.revoke(owner, name))
     console.print(f"Revoked {name}.")

@@ -81,3 +81,26 @@ insert into identity.api_key_secret (tenant_id, id, key_id, lookup_id, digest) v
 -- name: add_event
 -- An event of the operator. It has no payloads: the operator encrypts nothing with a tenant's keys.
 insert into audit.event (id, envelope) values ($1, $2)
+
+-- name: add_issuer
+-- The OpenID provider that a tenant trusts.
+insert into identity.issuer
+  (tenant_id, id, issuer, client_id, client_secret, scopes, groups_claim, role_of_group, creates_users)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: remove_issuer
+-- Takes trust and links away; no row when there is none.
+delete from identity.issuer where tenant_id = $1 returning issuer
+
+-- name: end_external_sessions
+-- Ends the sessions of users who are subjects of the tenant's issuer.
+update identity.session set revoked_at = now(), revoked_reason = 'issuer distrusted'
+where tenant_id = $1 and revoked_at is null and user_id in (select user_id from identity.external_identity where tenant_id = $1)
+
+-- name: link_user
+-- Makes a user that exists a subject of the tenant's issuer.
+insert into identity.external_identity (tenant_id, issuer_id, subject, user_id)
+select u.tenant_id, i.id, $3, u.id
+from identity."user" u join identity.issuer i on i.tenant_id = u.tenant_id
+where u.tenant_id = $1 and u.username = $2
+returning user_id

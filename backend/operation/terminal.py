@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
 import asyncpg
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 
+from backend.database import Connection
 from backend.errors import ServiceError
 from backend.settings import Settings
 
@@ -40,14 +42,15 @@ def database_urls(settings: Settings) -> dict[str, str]:
     return known
 
 
-def context_key(settings: Settings) -> str:
-    """Returns the configured context key, or the demo's."""
-    if settings.context_key is not None:
-        return settings.context_key.get_secret_value()
+def secret(settings: Settings, name: str) -> str:
+    """Returns the configured `context_key` or `payload_key`, or the demo's."""
+    configured: SecretStr | None = getattr(settings, name)
+    if configured is not None:
+        return configured.get_secret_value()
     written = settings.home_folder / "secrets.json"
     if not written.exists():
-        raise fail("AFFIDAVIT_CONTEXT_KEY is not set: the secret that signs contexts, the same as the service's")
-    return str(json.loads(written.read_text())["context_key"])
+        raise fail(f"AFFIDAVIT_{name.upper()} is not set; it must be the service's")
+    return str(json.loads(written.read_text())[name])
 
 
 def run_operator(coroutine: Coroutine[None, None, _Result]) -> _Result:
@@ -62,3 +65,14 @@ def run_operator(coroutine: Coroutine[None, None, _Result]) -> _Result:
         raise fail(error.detail) from None
     except (OSError, asyncpg.PostgresError) as error:
         raise fail(f"the database refused: {error}") from None
+
+
+def as_owner(act: Callable[[Connection], Awaitable[_Result]]) -> _Result:
+    """Runs something in one transaction of the owner."""
+    from backend.operation.service import operator  # noqa: PLC0415
+
+    async def run() -> _Result:
+        async with operator(database_urls(Settings())["owner_url"]) as acting:
+            return await act(acting.connection)
+
+    return run_operator(run())

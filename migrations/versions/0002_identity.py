@@ -235,6 +235,48 @@ STATEMENTS = (
       revoked_at timestamptz
     )
     """,
+    # The OpenID provider that a tenant trusts, as one of its clients. The same client of a provider never serves two tenants:
+    # a token for one would open the other. Only the operator adds rows, so only the operator learns of a clash.
+    """
+    create table identity.issuer (
+      tenant_id uuid not null references tenancy.tenant (id),
+      id uuid not null,
+      issuer text not null check (length(issuer) between 1 and 500),
+      client_id text not null check (length(client_id) between 1 and 200),
+      client_secret text,
+      scopes text not null default 'openid profile email',
+      groups_claim text not null default 'groups',
+      role_of_group jsonb not null check (jsonb_typeof(role_of_group) = 'object'),
+      creates_users boolean not null default false,
+      created_at timestamptz not null default now(),
+      primary key (tenant_id, id),
+      constraint issuer_one_of_a_tenant unique (tenant_id),
+      constraint issuer_of_one_tenant unique (issuer, client_id)
+    )
+    """,
+    """
+    create table identity.external_identity (
+      tenant_id uuid not null,
+      issuer_id uuid not null,
+      subject text not null check (length(subject) between 1 and 255),
+      user_id uuid not null,
+      created_at timestamptz not null default now(),
+      primary key (tenant_id, issuer_id, subject),
+      foreign key (tenant_id, issuer_id) references identity.issuer (tenant_id, id) on delete cascade,
+      foreign key (tenant_id, user_id) references identity."user" (tenant_id, id) on delete cascade
+    )
+    """,
+    """
+    create function identity.presented_issuer()
+    returns table (id uuid, issuer text, client_id text, client_secret text, scopes text, groups_claim text, role_of_group jsonb,
+      creates_users boolean)
+    language sql stable security definer set search_path = pg_catalog, pg_temp
+    as $$
+      select i.id, i.issuer, i.client_id, i.client_secret, i.scopes, i.groups_claim, i.role_of_group, i.creates_users
+      from identity.issuer i
+      where i.tenant_id = (select tenancy.tenant_id()) and i.tenant_id::text = (select tenancy.presented('issuer_of'))
+    $$
+    """,
     # Grants that were withdrawn: with those of today they say who could read what at any moment.
     """
     create table identity.ended_grant (

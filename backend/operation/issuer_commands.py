@@ -1,0 +1,81 @@
+"""`affidavit issuer …`: which OpenID provider a tenant trusts."""
+
+from typing import Annotated
+
+import typer
+
+from backend.identity.permissions import Role
+from backend.operation.terminal import as_owner, console, fail, secret
+from backend.settings import Settings
+
+issuer_app = typer.Typer(no_args_is_help=True, help="Let a tenant's users sign in with its own OpenID provider.")
+
+Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
+
+
+@issuer_app.command("trust")
+def issuer_trust(
+    slug: Slug,
+    issuer: Annotated[str, typer.Argument(help="The issuer, exactly as its tokens name it.")],
+    client_id: Annotated[str, typer.Argument(help="Affidavit's client there, for this tenant only.")],
+    role: Annotated[list[str], typer.Option(help="GROUP=ROLE; repeat for more.")],
+    *,
+    create_users: Annotated[bool, typer.Option(help="Create users when they first sign in.")] = False,
+    confidential: Annotated[bool, typer.Option(help="Ask for the client's secret; PKCE is used anyway.")] = False,
+    groups_claim: Annotated[str, typer.Option(help="The claim of ID tokens that holds the groups.")] = "groups",
+    scopes: Annotated[str, typer.Option(help="What to ask the provider for.")] = "openid profile email",
+) -> None:
+    """Trust an OpenID provider; its page is then at /auth/oidc/SLUG/login.
+
+    Example: affidavit issuer trust meridian-bank https://id.example client-1 --role Risk=analyst --create-users
+    """
+    from backend.identity.federation import client_secret_seal  # noqa: PLC0415 - loads what --help does not need
+    from backend.operation import issuers  # noqa: PLC0415
+
+    mapping = {group: _role(name) for group, _, name in (entry.rpartition("=") for entry in role)}
+    sealed = None
+    if confidential:
+        typed = typer.prompt("Client secret", hide_input=True)
+        sealed = client_secret_seal(secret(Settings(), "payload_key")).close(typed.encode())
+    as_owner(
+        lambda owner: issuers.trust(
+            owner, slug, issuer, client_id, mapping, creates_users=create_users, sealed_secret=sealed,
+            groups_claim=groups_claim, scopes=scopes,
+        )
+    )  # fmt: skip
+    console.print(f"{slug} trusts {issuer}.")
+
+
+@issuer_app.command("distrust")
+def issuer_distrust(slug: Slug) -> None:
+    """Trust the tenant's provider no more, and end the sessions of all who signed in with it.
+
+    Example: affidavit issuer distrust meridian-bank
+    """
+    from backend.operation import issuers  # noqa: PLC0415
+
+    as_owner(lambda owner: issuers.distrust(owner, slug))
+    console.print(f"{slug} trusts no issuer any more.")
+
+
+@issuer_app.command("link")
+def issuer_link(
+    slug: Slug,
+    username: Annotated[str, typer.Argument(help="A user of the tenant.")],
+    subject: Annotated[str, typer.Argument(help="The `sub` that the provider knows that user by.")],
+) -> None:
+    """Say which subject of the provider an existing user is.
+
+    Example: affidavit issuer link meridian-bank jane 00u1a2b3c4
+    """
+    from backend.operation import issuers  # noqa: PLC0415
+
+    as_owner(lambda owner: issuers.link(owner, slug, username, subject))
+    console.print(f"{username} of {slug} signs in as {subject}.")
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        raise fail(f"{name!r} is no role; write GROUP=ROLE with one of {', '.join(Role)}") from None
