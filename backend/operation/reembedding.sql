@@ -4,7 +4,9 @@ select count(*) from documents.chunk where tenant_id = $1 and embedding_model <>
 
 -- name: next_outdated
 -- Some chunks that were embedded by another model.
-select id, version_id, text from documents.chunk where tenant_id = $1 and embedding_model <> $2 order by id limit $3
+select c.id, c.version_id, c.text, coalesce(c.metadata ->> 'title', d.title, '') as title
+from documents.chunk c join documents.document d on d.tenant_id = c.tenant_id and d.id = c.document_id
+where c.tenant_id = $1 and c.embedding_model <> $2 order by c.id limit $3
 
 -- name: replace_vectors
 -- Replaces the vectors of chunks; those of a chunk that is gone or done meanwhile are dropped.
