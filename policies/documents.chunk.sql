@@ -49,8 +49,11 @@ create policy follows_version on documents.chunk for update to affidavit_runtime
 create policy erasing on documents.chunk for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
     and (select tenancy.presented('erasing')) = 'documents');
+-- Nothing is deleted while a legal hold on everyone stands; who cannot see holds deletes nothing.
 create policy erased on documents.chunk for delete to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
+    and (select tenancy.has_permission('audit:read'))
+    and not exists (select from audit.hold h where h.tenant_id = chunk.tenant_id and h.released_at is null and h.subject_id is null));
 -- The operator moves a tenant's chunks between partitions and embeds them anew.
 create policy operator on documents.chunk to affidavit_owner using (true) with check (true);
 

@@ -14,8 +14,11 @@ create policy writable on documents.document for insert to affidavit_runtime
 create policy erasing on documents.document for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
     and (select tenancy.presented('erasing')) = 'documents');
+-- Nothing is deleted while a legal hold on everyone stands; who cannot see holds deletes nothing.
 create policy erased on documents.document for delete to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
+    and (select tenancy.has_permission('audit:read'))
+    and not exists (select from audit.hold h where h.tenant_id = document.tenant_id and h.released_at is null and h.subject_id is null));
 -- The operator reads titles when it embeds anew.
 create policy operator on documents.document for select to affidavit_owner using (true);
 

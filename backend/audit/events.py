@@ -33,6 +33,7 @@ class Action(StrEnum):
     DOCUMENT_APPROVED = "document:approved"
     DOCUMENT_REJECTED = "document:rejected"
     DOCUMENT_RETIRED = "document:retired"
+    DOCUMENT_ERASED = "document:erased"
     KEY_CREATED = "key:created"
     KEY_ROTATED = "key:rotated"
     KEY_REVOKED = "key:revoked"

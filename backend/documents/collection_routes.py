@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request, status
 
 from backend.audit.recorder import Recorder
 from backend.documents import collections
-from backend.documents.models import (
+from backend.documents.collection_models import (
     CollectionChange,
     CollectionList,
     CollectionView,

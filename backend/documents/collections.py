@@ -10,8 +10,7 @@ from uuid_utils.compat import uuid7
 from backend.audit.events import Action, Event, without_nulls
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
-from backend.documents.metadata_schema import check_schema
-from backend.documents.models import (
+from backend.documents.collection_models import (
     CollectionChange,
     CollectionList,
     CollectionView,
@@ -20,6 +19,7 @@ from backend.documents.models import (
     NewCollection,
     NewGrant,
 )
+from backend.documents.metadata_schema import check_schema
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.identity.caller import Caller
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from backend.identity.permissions import Role
 from backend.schema import ApiModel, JsonObject, Moment, Text
 
 DocId = Annotated[Text, Field(min_length=1, max_length=256, examples=["pol-001"])]
@@ -251,90 +250,32 @@ class Impact(ApiModel):
     truncated: bool = Field(description="Whether there are more than are listed.")
 
 
-Language = Annotated[Text, Field(min_length=1, max_length=40, examples=["english"])]
-CollectionName = Annotated[Text, Field(min_length=1, max_length=200, examples=["Compliance guidance"])]
-Approvers = Annotated[int, Field(ge=1, le=9, description="How many people must approve a version.")]
-MetadataSchema = Annotated[
-    JsonObject,
-    Field(
-        description="JSON Schema (2020-12) that metadata must meet; without references.",
-        examples=[
-            {"type": "object", "required": ["jurisdiction"], "properties": {"jurisdiction": {"enum": ["US", "CA"]}}}
-        ],
-    ),
-]
+Reason = Annotated[Text, Field(min_length=3, max_length=500, examples=["Request of the data subject, 2026-118"])]
 
 
-class NewCollection(ApiModel):
-    """A collection to create."""
+class SubjectErasure(ApiModel):
+    """The deletion of everything of a data subject."""
 
-    slug: Annotated[Text, Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$", examples=["compliance-guidance"])]
-    name: CollectionName
-    language: Language = Field(
-        default="english", description="The language whose word stems lexical retrieval compares."
-    )
-    approval_required: bool = False
-    approvers: Approvers = 1
-    metadata_schema: MetadataSchema | None = None
-
-
-class CollectionChange(ApiModel):
-    """What of a collection is to change; what is not named stays."""
-
-    name: CollectionName = ""
-    approval_required: bool = False
-    approvers: Approvers = 1
-    metadata_schema: MetadataSchema | None = None
+    data_subject: Annotated[
+        Text,
+        Field(
+            min_length=1, max_length=256, description="As in the metadata key `data_subject`.", examples=["cust-4711"]
+        ),
+    ]
+    reason: Reason
 
 
-class CollectionView(ApiModel):
-    """A collection, and whether the caller may read and write it."""
+class ErasedDocument(ApiModel):
+    """A document that was deleted, whole or in part."""
 
     id: UUID
-    slug: str
-    name: str
-    language: str
-    approval_required: bool
-    approvers: int
-    metadata_schema: dict[str, Any] | None
-    created_at: datetime
-    readable: bool
-    writable: bool
+    doc_id: str
+    whole: bool
 
 
-class CollectionList(ApiModel):
-    """Collections, by slug."""
+class ErasedDocuments(ApiModel):
+    """What was deleted."""
 
-    collections: list[CollectionView]
-
-
-class NewGrant(ApiModel):
-    """Access to a collection for one role, or for one principal: a user or a key."""
-
-    access: Literal["read", "write"]
-    role: Role | None = Field(default=None, examples=["analyst"])
-    principal_id: UUID | None = None
-
-    @model_validator(mode="after")
-    def _names_one(self) -> Self:
-        if (self.role is None) == (self.principal_id is None):
-            message = "name either a role or a principal_id"
-            raise ValueError(message)
-        return self
-
-
-class GrantView(ApiModel):
-    """Who may read or write a collection."""
-
-    id: UUID
-    access: str
-    role: str | None
-    principal_id: UUID | None
-    principal_name: str | None
-    created_at: datetime
-
-
-class GrantList(ApiModel):
-    """The grants of a collection, oldest first."""
-
-    grants: list[GrantView]
+    documents: list[ErasedDocument]
+    version_ids: list[UUID] = Field(description="Versions of which nothing is left.")
+    chunks: int

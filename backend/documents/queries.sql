@@ -231,3 +231,66 @@ select v.document_id, v.number, v.status, v.effective_from, v.effective_to
 from documents.version v
 join unnest($2::uuid[], $3::int[]) as n (document_id, number) on n.document_id = v.document_id and n.number = v.number
 where v.tenant_id = $1
+
+-- name: affected_answers
+-- Answers since a moment that cited one of these chunks, newest first.
+select e.id as event_id, e.occurred_at as time, e.principal_id, coalesce(u.username, k.name) as principal_name, e.request_id
+from audit.event_document d
+join audit.event e on e.tenant_id = $1 and e.id = d.event_id
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where d.tenant_id = $1 and d.doc_id = $2 and d.event_id >= $3 and e.id >= $3 and e.action = 'answer:returned'
+  and e.envelope::jsonb #> '{answer,citations}' ?| $4::text[]
+order by e.id desc limit $5
+
+-- name: erase_chunks_of_document
+-- Deletes the chunks of a document; says which of their terms were counted.
+delete from documents.chunk where tenant_id = $1 and document_id = $2
+returning document_id, collection_id, sparse, effective_from < 'infinity' as was_counted
+
+-- name: erase_chunks_of_subject
+-- Deletes the chunks whose metadata names a data subject.
+delete from documents.chunk where tenant_id = $1 and metadata ->> 'data_subject' = $2
+returning document_id, collection_id, sparse, effective_from < 'infinity' as was_counted
+
+-- name: documents_by_id
+-- Documents about to be deleted.
+select id, doc_id from documents.document where tenant_id = $1 and id = any ($2::uuid[]) order by id
+
+-- name: emptied_versions
+-- Versions of these documents that hold no chunk any more.
+select v.id from documents.version v where v.tenant_id = $1 and v.document_id = any ($2::uuid[])
+  and not exists (select from documents.chunk c where c.tenant_id = $1 and c.version_id = v.id)
+
+-- name: erase_approvals
+-- Deletes the decisions on versions.
+delete from documents.approval where tenant_id = $1 and version_id = any ($2::uuid[])
+
+-- name: erase_history
+-- Deletes what was known about versions.
+delete from documents.version_history where tenant_id = $1 and version_id = any ($2::uuid[])
+
+-- name: erase_versions
+-- Deletes versions.
+delete from documents.version where tenant_id = $1 and id = any ($2::uuid[])
+
+-- name: erase_documents
+-- Deletes those of these documents that have no version any more.
+delete from documents.document d where d.tenant_id = $1 and d.id = any ($2::uuid[])
+  and not exists (select from documents.version v where v.tenant_id = $1 and v.document_id = d.id)
+returning d.id
+
+-- name: uncount_terms
+-- Takes chunks out of the numbers of those that contain each term.
+update retrieval.term t set chunks = greatest(t.chunks - n.chunks, 0)
+from unnest($2::uuid[], $3::int[], $4::bigint[]) as n (collection_id, dimension, chunks)
+where t.tenant_id = $1 and t.collection_id = n.collection_id and t.dimension = n.dimension
+
+-- name: uncount_chunks
+-- Takes chunks out of the number of those in a collection.
+update retrieval.collection_size s set chunks = greatest(s.chunks - n.chunks, 0)
+from unnest($2::uuid[], $3::bigint[]) as n (collection_id, chunks) where s.tenant_id = $1 and s.collection_id = n.collection_id
+
+-- name: forget_terms
+-- Forgets terms that no chunk contains any more: a hash can be guessed.
+delete from retrieval.term where tenant_id = $1 and chunks = 0

@@ -8,17 +8,21 @@ from pydantic import Field
 
 from backend.audit.recorder import Recorder
 from backend.database import Connection
-from backend.documents import approval, service, versions
+from backend.documents import approval, changes, erasure, service, versions
 from backend.documents.chunks import Span, Vectorizer
 from backend.documents.models import (
     Approval,
+    DocumentComparison,
     DocumentPage,
     DocumentView,
     Effective,
+    ErasedDocuments,
+    Impact,
     NewVersion,
     NewVersionChunk,
     Rejection,
     Retirement,
+    SubjectErasure,
     SubmittedVersion,
     VersionView,
 )
@@ -36,6 +40,8 @@ router = APIRouter(prefix="/documents", tags=["documents"])
 Reader = Annotated[Caller, Requires(Permission.DOCUMENTS_READ)]
 Writer = Annotated[Caller, Requires(Permission.DOCUMENTS_WRITE)]
 Reviewer = Annotated[Caller, Requires(Permission.DOCUMENTS_REVIEW)]
+Auditor = Annotated[Caller, Requires(Permission.AUDIT_READ)]
+Eraser = Annotated[Caller, Requires(Permission.ERASURE_EXECUTE)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The version's number.")]
 
 
@@ -172,3 +178,48 @@ def _check_size(chunks: list[NewVersionChunk], settings: Settings) -> None:
 def _span(chunk: NewVersionChunk) -> Span:
     headings = None if chunk.heading_path is None else tuple(chunk.heading_path)
     return Span(chunk.page_start, chunk.page_end, chunk.char_start, chunk.char_end, headings)
+
+
+@router.get("/{document_id}/diff", summary="Compare two versions")
+async def compare_versions(
+    request: Request,
+    document_id: UUID,
+    caller: Reader,
+    before: Annotated[int, Query(alias="from", ge=1, le=2**31 - 1, examples=[1])],
+    after: Annotated[int, Query(alias="to", ge=1, le=2**31 - 1, examples=[2])],
+) -> DocumentComparison:
+    """Returns what two versions have in common and what only one of them has, by paragraph."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await changes.compare_versions(_tenancy(request), connection, caller, document_id, before, after)
+
+
+@router.get("/{document_id}/versions/{number}/impact", summary="Who was answered from a version")
+async def list_affected(
+    request: Request,
+    document_id: UUID,
+    number: Number,
+    caller: Auditor,
+    days: Annotated[int, Query(ge=1, le=3_660)] = 30,
+) -> Impact:
+    """Returns the answers of the last days that cited a version: who must be told when it is withdrawn."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await changes.list_affected(
+            _tenancy(request), connection, caller, _recorder(request), document_id, number, days=days
+        )
+
+
+@router.delete("/{document_id}", summary="Delete a document")
+async def erase_document(
+    request: Request, document_id: UUID, caller: Eraser,
+    reason: Annotated[Text, Query(min_length=3, max_length=500, description="Why; kept in the log.")],
+) -> ErasedDocuments:  # fmt: skip
+    """Deletes a document with all versions: text, vectors and statistics. 409 while a legal hold applies to everyone."""
+    async with _tenancy(request).transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
+        return await erasure.erase_document(connection, caller, _recorder(request), document_id, reason)
+
+
+@router.post("/erasures", summary="Delete everything of a data subject")
+async def erase_subject(request: Request, body: SubjectErasure, caller: Eraser) -> ErasedDocuments:
+    """Deletes every chunk whose metadata has this `data_subject`, in all collections, and what holds nothing else."""
+    async with _tenancy(request).transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
+        return await erasure.erase_subject(connection, caller, _recorder(request), body)

@@ -1,0 +1,102 @@
+"""The rules of deleting documents: their text, vectors and statistics go; that they went stays in the log.
+
+Copies in the log's encrypted payloads follow the log's own rules of retention and erasure.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from backend.audit.erasure import queries as holds
+from backend.audit.events import Action, Event, leading
+from backend.audit.recorder import Recorder
+from backend.database import Connection, Queries
+from backend.documents.models import ErasedDocument, ErasedDocuments, SubjectErasure
+from backend.errors import Conflict, NotFound
+from backend.identity.caller import Caller
+from backend.identity.permissions import Permission
+
+queries = Queries.beside(__file__)
+
+PRESENTED = {"erasing": "documents"}
+
+
+async def erase_document(
+    connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, reason: str
+) -> ErasedDocuments:
+    """Deletes a document with all its versions; raises NotFound, and Conflict while a hold applies.
+
+    The transaction must be bound with PRESENTED, also for the next one.
+    """
+    await _check(connection, caller, caller.tenant_id)
+    chunks = await connection.fetch(queries.erase_chunks_of_document, caller.tenant_id, document_id)
+    return await _finish(connection, caller, recorder, chunks, [document_id], reason)
+
+
+async def erase_subject(
+    connection: Connection, caller: Caller, recorder: Recorder, wanted: SubjectErasure
+) -> ErasedDocuments:
+    """Deletes every chunk whose metadata names a data subject, and the versions and documents that hold nothing else."""
+    await _check(connection, caller, caller.subject_named(wanted.data_subject))
+    chunks = await connection.fetch(queries.erase_chunks_of_subject, caller.tenant_id, wanted.data_subject)
+    documents = sorted({row["document_id"] for row in chunks})
+    return await _finish(connection, caller, recorder, chunks, documents, wanted.reason)
+
+
+async def _check(connection: Connection, caller: Caller, subject: UUID) -> None:
+    caller.require(Permission.ERASURE_EXECUTE)
+    caller.require(Permission.AUDIT_READ)  # who cannot see holds must not act against them
+    if await connection.fetchval(holds.holds_on, caller.tenant_id, subject):
+        raise Conflict("A legal hold applies.", reason="erasure:held")
+
+
+async def _finish(
+    connection: Connection, caller: Caller, recorder: Recorder, chunks: Sequence[asyncpg.Record],
+    documents: Sequence[UUID], reason: str,
+) -> ErasedDocuments:  # fmt: skip
+    """Deletes what holds nothing any more, takes the chunks out of the statistics, and records it."""
+    await _uncount(connection, caller, chunks)
+    known = await connection.fetch(queries.documents_by_id, caller.tenant_id, documents)
+    if len(known) < len(documents):
+        raise NotFound(reason="document:unknown")
+    emptied = await connection.fetch(queries.emptied_versions, caller.tenant_id, documents)
+    versions = [row["id"] for row in emptied]
+    for statement in (queries.erase_approvals, queries.erase_history, queries.erase_versions):
+        await connection.execute(statement, caller.tenant_id, versions)
+    gone = {row["id"] for row in await connection.fetch(queries.erase_documents, caller.tenant_id, documents)}
+    erased = ErasedDocuments(
+        documents=[ErasedDocument(id=row["id"], doc_id=row["doc_id"], whole=row["id"] in gone) for row in known],
+        version_ids=versions, chunks=len(chunks),
+    )  # fmt: skip
+    await recorder.record(connection, caller, _event(erased, reason))
+    return erased
+
+
+async def _uncount(connection: Connection, caller: Caller, chunks: Sequence[asyncpg.Record]) -> None:
+    terms: Counter[tuple[UUID, int]] = Counter()
+    sizes: Counter[UUID] = Counter()
+    for row in chunks:
+        if row["was_counted"]:
+            sizes[row["collection_id"]] += 1
+            terms.update((row["collection_id"], dimension) for dimension in row["sparse"].indices())
+    await connection.execute(
+        queries.uncount_terms, caller.tenant_id, [c for c, _ in terms], [d for _, d in terms], list(terms.values())
+    )
+    await connection.execute(queries.uncount_chunks, caller.tenant_id, list(sizes), list(sizes.values()))
+    await connection.execute(queries.forget_terms, caller.tenant_id)
+
+
+def _event(erased: ErasedDocuments, reason: str) -> Event:
+    documents = [
+        {"id": str(document.id), "doc_id": document.doc_id, "whole": document.whole} for document in erased.documents
+    ]
+    details = {
+        "documents": leading(documents), "document_count": len(documents), "versions": len(erased.version_ids),
+        "chunks": erased.chunks,
+    }  # fmt: skip
+    return Event(
+        Action.DOCUMENT_ERASED, details={"deletion": details}, payloads={"reason": reason},
+        doc_ids=[document.doc_id for document in erased.documents],
+    )  # fmt: skip

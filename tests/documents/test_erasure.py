@@ -1,0 +1,116 @@
+"""Deleting documents and everything of a data subject."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tests.conftest import Service, Tenant
+from tests.documents.review import approved, create_collection, decide, retrieved, submit
+
+pytestmark = pytest.mark.anyio
+
+REASON = "Request 118."
+MARKER = "Zyxwvut"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def guidance(service: Service, tenant: Tenant) -> None:
+    await create_collection(service, tenant)
+
+
+async def erase(service: Service, tenant: Tenant, document_id: str, username: str = "privacy") -> Any:
+    headers = await service.as_user(tenant, username)
+    return await service.client.delete(f"/documents/{document_id}", params={"reason": REASON}, headers=headers)
+
+
+async def occurrences(service: Service, marker: str) -> list[str]:
+    """Every table of the database, catalogues too, in which a text stands, also as bytes."""
+    superuser = await asyncpg.connect(service.database.superuser_url)
+    try:
+        tables = await superuser.fetch(
+            "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname <> 'information_schema'"
+        )
+        found = []
+        for table in tables:
+            statement = f"select exists (select from {table['name']} t where t::text ilike any ($1))"
+            if await superuser.fetchval(statement, [f"%{marker}%", f"%{marker.encode().hex()}%"]):
+                found.append(table["name"])
+        return found
+    finally:
+        await superuser.close()
+
+
+def files_with(folder: Path, marker: str) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and marker.encode() in path.read_bytes()]
+
+
+async def test_nothing_of_a_deleted_document_is_left_in_the_database_or_the_file_store(
+    service: Service, tenant: Tenant, model_home: Path
+) -> None:
+    marked = f"The {MARKER} account is frozen."
+    first = await approved(service, tenant, "marked", marked, title=f"About {MARKER}", metadata={"customer": MARKER})
+    await submit(service, tenant, "marked", f"{marked} Still.", metadata={"customer": MARKER})
+    await decide(service, tenant, {**first, "document_version": 2}, "reject", reason=f"{MARKER} is closed.")
+    superuser = await asyncpg.connect(service.database.superuser_url)
+    await superuser.execute("analyze")  # so that the planner's statistics have had their chance to keep it
+    planted = await occurrences(service, MARKER)
+    assert {"documents.chunk_shared", "documents.version", "documents.document", "documents.approval"} <= set(planted)
+    counted = await superuser.fetchval("select sum(chunks) from retrieval.term where tenant_id = $1", tenant.id)
+
+    erased = await erase(service, tenant, first["document_id"])
+    assert erased.status_code == 200, erased.text
+    assert (erased.json()["chunks"], len(erased.json()["version_ids"])) == (2, 2)
+    assert await occurrences(service, MARKER) == []
+    assert files_with(model_home, MARKER) == []
+    left = await superuser.fetchval("select sum(chunks) from retrieval.term where tenant_id = $1", tenant.id)
+    assert counted > 0
+    assert left is None
+    assert (await service.get(f"/documents/{first['document_id']}", tenant, "editor")).status_code == 404
+    assert await retrieved(service, tenant, f"Is the {MARKER} account frozen?", collection="guidance") == []
+    await superuser.close()
+
+
+async def test_the_deletion_is_on_record(service: Service, tenant: Tenant) -> None:
+    submitted = await approved(service, tenant, "recorded", "Deleted, and known to be.")
+    await erase(service, tenant, submitted["document_id"])
+    (event,) = await service.events(tenant, action="document:erased", document="recorded")
+    assert event["event"]["deletion"]["documents"][0]["doc_id"] == "recorded"
+    assert event["principal_id"] == str(tenant.users["privacy"])
+
+
+async def test_everything_of_a_data_subject_goes_and_nothing_else(service: Service, tenant: Tenant) -> None:
+    theirs = {"data_subject": "cust-4711"}
+    await submit(service, tenant, "case", "The customer moved to Trento.", metadata=theirs, collection="restricted")
+    shared = {"doc_id": "calls", "source_type": "note", "collection": "default"}
+    await service.post("/ingest", tenant, "editor", {**shared, "chunk_text": "Called from Trento.", "metadata": theirs})
+    await service.post("/ingest", tenant, "editor", {**shared, "chunk_text": "The line was busy."})
+    wanted = {"data_subject": "cust-4711", "reason": REASON}
+    answer = await service.post("/documents/erasures", tenant, "privacy", wanted)
+    assert answer.status_code == 200, answer.text
+    assert sorted((d["doc_id"], d["whole"]) for d in answer.json()["documents"]) == [("calls", False), ("case", True)]
+    assert await occurrences(service, "Trento") == []
+    assert await retrieved(service, tenant, "Was the line busy?", collection="default") == [("calls", 1)]
+
+
+async def test_only_who_may_erase_deletes_and_another_tenants_document_is_not_found(
+    service: Service, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    submitted = await approved(service, tenant, "kept", "This stays.")
+    for username in ("admin", "editor", "approver", "compliance"):
+        assert (await erase(service, tenant, submitted["document_id"], username)).status_code == 403
+    for document_id in (submitted["document_id"], str(uuid4())):
+        assert (await erase(service, other_tenant, document_id)).status_code == 404
+    assert await retrieved(service, tenant, "What stays?", collection="guidance") == [("kept", 1)]
+
+
+async def test_nothing_is_deleted_while_a_legal_hold_stands(service: Service, tenant: Tenant) -> None:
+    submitted = await approved(service, tenant, "held", "This is evidence.")
+    hold = await service.post("/audit/holds", tenant, "compliance", {"reason": "A lawsuit."})
+    assert hold.status_code == 201, hold.text
+    assert (await erase(service, tenant, submitted["document_id"])).status_code == 409
+    headers = await service.as_user(tenant, "compliance")
+    await service.client.delete(f"/audit/holds/{hold.json()['id']}", headers=headers)
+    assert (await erase(service, tenant, submitted["document_id"])).status_code == 200
