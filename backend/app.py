@@ -10,7 +10,6 @@ import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
 from backend import health, logging, openapi
@@ -24,8 +23,10 @@ from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.database import open_pool
 from backend.documents import collection_routes as collections
+from backend.documents import file_routes as files
 from backend.documents import routes as documents
 from backend.documents import version_routes as versions
+from backend.documents.file_routes import FORM_BYTES
 from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
 from backend.identity import oidc_routes as oidc
 from backend.identity import routes as identity
@@ -43,16 +44,13 @@ from backend.retrieval import embedders
 from backend.retrieval import replay_routes as replays
 from backend.retrieval import routes as retrieval
 from backend.retrieval.vectorizer import ChunkVectorizer
-from backend.settings import Settings
+from backend.settings import Settings, required
+from backend.storage.service import FileVault, store_from_settings
 from backend.tenancy import ContextSigner, Tenancy
 
 log = structlog.get_logger()
 
 _NAMED_FIELDS, _LONGEST_NAME = 20, 100
-
-
-class MissingSettingError(RuntimeError):
-    """A secret or address that serving needs is not configured."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -67,7 +65,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
     for routes in (
-        health, identity, oidc, users, documents, versions, collections, retrieval, answers, audit, replays, erasure, operation,
+        health, identity, oidc, users, documents, files, versions, collections, retrieval, answers, audit, replays, erasure,
+        operation,
         jobs,
     ):  # fmt: skip
         app.include_router(routes.router)
@@ -75,7 +74,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_middleware(RequestScope, body_limit=settings.max_body_bytes)
+    app.add_middleware(
+        RequestScope, body_limit=settings.max_body_bytes, larger={("POST", "/documents"): settings.max_file_bytes + FORM_BYTES}
+    )  # fmt: skip
     return app
 
 
@@ -84,7 +85,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     async with AsyncExitStack() as stack:
         pool = await open_pool(
-            _required(settings.runtime_database_url, "RUNTIME_DATABASE_URL"),
+            required(settings.runtime_database_url, "RUNTIME_DATABASE_URL"),
             size=settings.database_pool_size, timeout=settings.database_timeout,
         )  # fmt: skip
         stack.push_async_callback(pool.close)
@@ -93,11 +94,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             operator_url = settings.operator_database_url.get_secret_value()
             app.state.operator_pool = await open_pool(operator_url, size=2, timeout=settings.database_timeout)
             stack.push_async_callback(app.state.operator_pool.close)
-        signer = ContextSigner(_required(settings.context_key, "CONTEXT_KEY"))
+        signer = ContextSigner(required(settings.context_key, "CONTEXT_KEY"))
         tenancy = Tenancy(pool, signer, timeout=settings.database_timeout)
-        vault = PayloadVault(_required(settings.payload_key, "PAYLOAD_KEY"))
+        vault = PayloadVault(required(settings.payload_key, "PAYLOAD_KEY"))
         recorder = Recorder(vault)
-        keys = SigningKeys(_required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
+        keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
         tokens = AccessTokens(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
         embedder = embedders.from_settings(settings)
         state = app.state
@@ -108,20 +109,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             tenancy, recorder, state.sign_in,
             Providers(await stack.enter_async_context(httpx.AsyncClient()), loopback_http=settings.oidc_loopback_http),
             f"{settings.public_url}/auth/oidc/callback",
-            cookie=Seal(_required(settings.payload_key, "PAYLOAD_KEY"), "login cookie"),
-            client_secrets=client_secret_seal(_required(settings.payload_key, "PAYLOAD_KEY")),
+            cookie=Seal(required(settings.payload_key, "PAYLOAD_KEY"), "login cookie"),
+            client_secrets=client_secret_seal(required(settings.payload_key, "PAYLOAD_KEY")),
         )  # fmt: skip
         state.embedder, state.vectorizer = embedder, ChunkVectorizer(embedder)
+        state.files = FileVault(store_from_settings(settings), required(settings.payload_key, "PAYLOAD_KEY"))
         generator = generators.from_settings(settings, embedder)
         state.answering = Answering(tenancy, recorder, embedder, generator)
         yield
-
-
-def _required(secret: SecretStr | None, name: str) -> str:
-    if secret is None:
-        message = f"AFFIDAVIT_{name} is not set; `affidavit demo` makes its own, a deployment must choose one"
-        raise MissingSettingError(message)
-    return secret.get_secret_value()
 
 
 async def _service_error(request: Request, error: Exception) -> Response:

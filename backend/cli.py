@@ -107,6 +107,23 @@ def sealer() -> None:
 
 
 @app.command()
+def worker() -> None:
+    """Do queued jobs, such as reading uploaded files; start as many as there are cores to spare.
+
+    Example: AFFIDAVIT_RUNTIME_DATABASE_URL=… AFFIDAVIT_CONTEXT_KEY=… AFFIDAVIT_PAYLOAD_KEY=… affidavit worker
+    """
+    from backend import worker as working  # noqa: PLC0415 - loads the model runtime
+    from backend.settings import MissingSettingError  # noqa: PLC0415
+
+    try:
+        asyncio.run(working.run(Settings()))
+    except MissingSettingError as error:
+        raise fail(str(error)) from None
+    except KeyboardInterrupt:
+        return
+
+
+@app.command()
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check role, row-level security, policies, versions and keys; exit 1 if anything is wrong.
 

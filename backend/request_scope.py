@@ -1,6 +1,7 @@
 """What surrounds every request: its id, a bound on its body, one log line, and an answer whatever happens."""
 
 import time
+from collections.abc import Mapping
 from email.message import Message as Headers
 
 import orjson
@@ -18,10 +19,11 @@ log = structlog.get_logger()
 class RequestScope:
     """Outermost layer of the service. Plain ASGI: Starlette's function middleware costs a task and a queue a request."""
 
-    def __init__(self, app: ASGIApp, *, body_limit: int) -> None:
-        """Refuses bodies of more than `body_limit` bytes."""
+    def __init__(self, app: ASGIApp, *, body_limit: int, larger: Mapping[tuple[str, str], int] | None = None) -> None:
+        """Refuses bodies of more than `body_limit` bytes; `larger` has the limits of routes that stream theirs."""
         self._app = app
         self._body_limit = body_limit
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -41,13 +43,14 @@ class RequestScope:
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
             await send(message)
 
+        limit = self._larger.get((scope["method"], scope["path"]), self._body_limit)
         try:
             # Content-Length is only a hint: it spares reading what would be refused.
             declared = dict(scope["headers"]).get(b"content-length", b"0")
-            if not declared.isdigit() or int(declared) > self._body_limit:
-                await _answer(identified_send, TooLarge(self._too_large), request_id)
+            if not declared.isdigit() or int(declared) > limit:
+                await _answer(identified_send, _too_large(limit), request_id)
             else:
-                await self._app(scope, self._bounded(receive), identified_send)
+                await self._app(scope, _bounded(receive, limit), identified_send)
         except TooLarge as error:
             if not status:
                 await _answer(identified_send, error, request_id)
@@ -58,23 +61,24 @@ class RequestScope:
         elapsed = round((time.perf_counter() - started) * 1000, 1)
         log.info("request", method=scope["method"], route=route_of(scope), status=status, milliseconds=elapsed)
 
-    def _bounded(self, receive: Receive) -> Receive:
-        """Returns a reader of the body that raises TooLarge as soon as it has read too much."""
-        received = 0
 
-        async def bounded_receive() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._body_limit:
-                raise TooLarge(self._too_large)
-            return message
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Returns a reader of the body that raises TooLarge as soon as it has read too much."""
+    received = 0
 
-        return bounded_receive
+    async def bounded_receive() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise _too_large(limit)
+        return message
 
-    @property
-    def _too_large(self) -> str:
-        return f"The request body is larger than {self._body_limit} bytes."
+    return bounded_receive
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request body is larger than {limit} bytes.")
 
 
 async def supported_body(request: Request) -> None:

@@ -17,6 +17,18 @@ def _long_enough(secret: SecretStr) -> SecretStr:
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
 
 
+class MissingSettingError(RuntimeError):
+    """A secret or address that the process needs is not configured."""
+
+
+def required(secret: SecretStr | None, name: str) -> str:
+    """Returns the value of a setting; raises MissingSettingError when there is none."""
+    if secret is None:
+        message = f"AFFIDAVIT_{name} is not set; `affidavit demo` makes its own, a deployment must choose one"
+        raise MissingSettingError(message)
+    return secret.get_secret_value()
+
+
 class Settings(BaseSettings):
     """Configuration of one process; secrets have no defaults and are read from the environment or a secrets directory."""
 

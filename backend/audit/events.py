@@ -28,6 +28,8 @@ class Action(StrEnum):
     ANSWER_RETURNED = "answer:returned"
     ANSWER_REFUSED = "answer:refused"
     ANSWER_ABORTED = "answer:aborted"
+    DOCUMENT_UPLOADED = "document:uploaded"
+    DOCUMENT_READ = "document:read"
     DOCUMENT_INGESTED = "document:ingested"
     DOCUMENT_SUBMITTED = "document:submitted"
     DOCUMENT_APPROVED = "document:approved"

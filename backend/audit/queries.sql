@@ -64,6 +64,6 @@ join audit.event e on e.tenant_id = $1 and e.id = d.event_id
 left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
 left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
 where d.tenant_id = $1 and d.doc_id = $2 and d.event_id < $3
-  and e.action in ('retrieval:executed', 'prompt:submitted', 'answer:returned')
+  and e.action in ('retrieval:executed', 'prompt:submitted', 'answer:returned', 'document:read')
 order by d.event_id desc
 limit $4

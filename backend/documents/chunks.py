@@ -32,6 +32,13 @@ class Vectorizer(Protocol):
     def model(self) -> str:
         """The embedding model's name, recorded with each chunk."""
 
+    @property
+    def max_tokens(self) -> int:
+        """The longest text that is embedded whole, without the tokens that frame it."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Returns the number of the embedder's tokens of each text."""
+
     async def vectors(
         self, texts: Sequence[str], languages: Sequence[str], titles: Sequence[str]
     ) -> list[ChunkVectors]:

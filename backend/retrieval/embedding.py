@@ -44,6 +44,9 @@ class Embedder(Protocol):
     def max_tokens(self) -> int:
         """Longest text that the model reads at once: the size to cut chunks to."""
 
+    def count_each(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, without those that frame every passage."""
+
     async def embed_query(self, text: str) -> Vectors:
         """Return the vector (dimensions,) of a question."""
 
@@ -87,14 +90,15 @@ class LocalEmbedder:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         path = minilm.onnx_model(cache)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        tokenizer = Tokenizer.from_file(str(minilm.wheel_file("tokenizer.json")))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        return cls(session, tokenizer, threads or os.cpu_count() or 1)
+        return cls(session, minilm.tokenizer(), threads or os.cpu_count() or 1)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens to compare with `max_tokens` (the model's two markers included)."""
         return len(self._ids(text)) + 2
+
+    def count_each(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, without the model's two markers."""
+        return _count_each(self._tokenizer, texts)
 
     def encode(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
         """Return the vectors (len(texts), dimensions) of passages, using every thread; blocks the caller."""
@@ -161,6 +165,10 @@ class RemoteEmbedder:
         key = api_key.get_secret_value() if api_key else "none"
         self._client = AsyncOpenAI(base_url=url, api_key=key, timeout=timeout, max_retries=2)
 
+    def count_each(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text by the built-in tokenizer: the protocol has no way to ask."""
+        return _count_each(minilm.tokenizer(), texts)
+
     async def embed_query(self, text: str) -> Vectors:
         """Return the vector (dimensions,) of a question; raises EmbedderUnavailable."""
         vector: Vectors = (await self._embed([text]))[0]
@@ -225,3 +233,7 @@ def _unit(vectors: Vectors) -> Vectors:
 
 def _stacked(vectors: Sequence[Vectors], dimensions: int) -> Vectors:
     return np.stack(vectors) if vectors else np.empty((0, dimensions), dtype=np.float32)
+
+
+def _count_each(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
+    return [len(encoded.ids) for encoded in tokenizer.encode_batch(list(texts), add_special_tokens=False)]

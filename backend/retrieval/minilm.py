@@ -5,6 +5,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import load_file
+from tokenizers import Tokenizer
 
 NAME = "all-MiniLM-L6-v2-int8"
 DIMENSIONS = 384
@@ -44,16 +46,25 @@ def wheel_file(name: str) -> Path:
     raise ModelWeightsError(message)
 
 
-def onnx_model(cache: Path) -> Path:
-    """Return the quantised model's path in `cache`, building it there first (a few seconds) if it is absent.
+@cache
+def tokenizer() -> Tokenizer:
+    """Return the model's tokenizer, which neither cuts nor fills up what it encodes."""
+    loaded = Tokenizer.from_file(str(wheel_file("tokenizer.json")))
+    loaded.no_padding()
+    loaded.no_truncation()
+    return loaded
+
+
+def onnx_model(folder: Path) -> Path:
+    """Return the quantised model's path in `folder`, building it there first (a few seconds) if it is absent.
 
     Raises ModelWeightsError if the installed weights are not the pinned ones.
     """
-    path = cache / f"minilm-{_build_id()}.onnx"
+    path = folder / f"minilm-{_build_id()}.onnx"
     if not path.exists():
         weights = wheel_file("model.safetensors")
         _verify(weights)
-        cache.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         _write_quantised(_graph(load_file(weights)), path)
     return path
 

@@ -22,6 +22,15 @@ class ChunkVectorizer:
         """The embedding model's name, recorded with each chunk."""
         return self.embedder.model
 
+    @property
+    def max_tokens(self) -> int:
+        """The longest text that is embedded whole, without the tokens that frame it."""
+        return self.embedder.max_tokens - 2
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Returns the number of the embedder's tokens of each text."""
+        return self.embedder.count_each(texts)
+
     async def vectors(
         self, texts: Sequence[str], languages: Sequence[str], titles: Sequence[str]
     ) -> list[ChunkVectors]:

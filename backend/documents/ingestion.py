@@ -1,0 +1,179 @@
+"""Makes a version of an uploaded file: decrypt, parse, cut into chunks, embed, and submit all of it at once."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from shutil import rmtree
+from uuid import UUID
+
+import asyncpg
+from anyio import to_thread
+
+from backend.audit.events import Action, Event, Outcome
+from backend.audit.recorder import Recorder
+from backend.database import Connection
+from backend.documents import service, versions
+from backend.documents.chunking import Chunk, Chunker, ChunkSize
+from backend.documents.chunks import Span, Vectorizer
+from backend.documents.files import queries
+from backend.documents.parsing.errors import ParseError
+from backend.documents.parsing.limits import ParseLimits
+from backend.documents.parsing.sandbox import ParsedFile, parse_file
+from backend.documents.service import Collection
+from backend.documents.versions import Passage, Submission
+from backend.jobs.worker import Job, JobFailed
+from backend.settings import Settings
+from backend.storage.encryption import DamagedObject
+from backend.storage.objects import ObjectMissing
+from backend.storage.service import FileVault, TenantKey
+
+_EMBEDDED_AT_ONCE = 64
+_SCRATCH = "affidavit-scratch-"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """Handles the jobs that make versions of files."""
+
+    vault: FileVault
+    vectorizer: Vectorizer
+    recorder: Recorder
+    limits: ParseLimits
+    size: ChunkSize
+
+    async def run(self, job: Job) -> None:
+        """Makes the version; nothing of it is visible before all of it is. Raises JobFailed for a file that cannot be read."""
+        file_id = UUID(job.parameters["file"])
+        async with job.transaction() as connection:
+            file = await connection.fetchrow(queries.file, job.tenant_id, file_id)
+            if file is None or file["version_id"] is not None:
+                raise JobFailed("file_gone", "The file was deleted, or its collection is no longer yours to read.")
+            slug = file["collection"]
+            collection = (await service.collections_for(connection, job.caller, [slug]))[slug]
+            key = await self.vault.key(connection, job.tenant_id)
+        try:
+            async with self._plain(key, file) as path:
+                submission, pages = await self._read(job, path, file, collection)
+        except ParseError as error:
+            raise JobFailed(error.code, error.detail) from error
+        except (ObjectMissing, DamagedObject) as error:
+            raise JobFailed("file_damaged", "The stored file is missing or damaged.") from error
+        if not await self._submit(job, file, submission, pages):
+            await self.vault.delete(job.tenant_id, file_id)
+
+    async def failed(self, job: Job, connection: Connection, reason: str) -> None:
+        """Records that the file became no version, and takes it back as far as the caller still may."""
+        file_id = UUID(job.parameters["file"]) if "file" in job.parameters else None
+        details = {"job": str(job.id), "file": {"id": str(file_id)} if file_id else {}}
+        await self.recorder.record(
+            connection, job.caller, Event(Action.DOCUMENT_INGESTED, Outcome.FAILED, reason, details=details)
+        )
+        if file_id and await connection.execute(queries.withdraw_file, job.tenant_id, file_id) == "DELETE 1":
+            await self.vault.delete(job.tenant_id, file_id)
+
+    @asynccontextmanager
+    async def _plain(self, key: TenantKey, file: asyncpg.Record) -> AsyncIterator[Path]:
+        """Gives the decrypted file a path for as long as it is parsed, in a folder of this process alone."""
+        with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as folder:
+            path = Path(folder) / "file"
+            with path.open("wb") as plain:
+                async for piece in self.vault.read(key, file["id"], file["sha256"]):
+                    await to_thread.run_sync(plain.write, piece)
+            yield path
+
+    async def _read(
+        self, job: Job, path: Path, file: asyncpg.Record, collection: Collection
+    ) -> tuple[Submission, int | None]:
+        submitted = file["submitted"]
+        title = submitted["title"]
+        passages: list[Passage] = []
+        waiting: list[Chunk] = []
+        async with parse_file(
+            path, filename=file["filename"], media_type=file["media_type"], limits=self.limits
+        ) as parsed:
+            async for chunk in self._chunks(job, parsed):
+                waiting.append(chunk)
+                if len(waiting) >= _EMBEDDED_AT_ONCE:
+                    passages += await self._embedded(waiting, collection.language, title)
+                    waiting = []
+            passages += await self._embedded(waiting, collection.language, title)
+            pages = parsed.info.page_count
+        submission = Submission(
+            doc_id=file["doc_id"], collection=collection, source_type=file["source_type"], passages=passages,
+            title=title, metadata=submitted["metadata"],
+            effective_from=_moment(submitted["effective_from"]), effective_to=_moment(submitted["effective_to"]),
+        )  # fmt: skip
+        return submission, pages
+
+    async def _chunks(self, job: Job, parsed: ParsedFile) -> AsyncIterator[Chunk]:
+        """Yields chunks as soon as they are certain, and reports the page that is reached."""
+        chunker = Chunker(self.vectorizer.count_tokens, self.size)
+        async for block in parsed:
+            for chunk in chunker.add(block):
+                yield chunk
+            if block.page is not None:
+                await job.report(block.page, None)
+        for chunk in chunker.finish():
+            yield chunk
+        if parsed.info.page_count is not None:
+            await job.report(parsed.info.page_count, parsed.info.page_count)
+
+    async def _embedded(self, chunks: list[Chunk], language: str, title: str) -> list[Passage]:
+        texts = [chunk.text for chunk in chunks]
+        vectors = await self.vectorizer.vectors(texts, [language] * len(texts), [title] * len(texts))
+        return [Passage(chunk.text, vector, _span(chunk)) for chunk, vector in zip(chunks, vectors, strict=True)]
+
+    async def _submit(self, job: Job, file: asyncpg.Record, submission: Submission, pages: int | None) -> bool:
+        """Stores the version and ends the job in one transaction; returns whether the file is the version's."""
+        async with job.transaction(writing="chunks") as connection:
+            submitted = await versions.submit(connection, job.caller, self.recorder, submission, self.vectorizer.model)
+            if submitted.created:
+                await connection.execute(
+                    queries.tie_file,
+                    job.tenant_id,
+                    file["id"],
+                    submitted.document_id,
+                    submitted.document_version,
+                    pages,
+                )
+            else:
+                await connection.execute(queries.withdraw_file, job.tenant_id, file["id"])
+            result = submitted.model_dump(mode="json") | {"chunks": len(submission.passages), "pages": pages}
+            await job.finish(connection, result)
+        return submitted.created
+
+
+def from_settings(settings: Settings, vault: FileVault, vectorizer: Vectorizer, recorder: Recorder) -> Ingestion:
+    """Returns the handler with the limits that are configured."""
+    limits = ParseLimits(
+        max_bytes=settings.max_file_bytes, max_pages=settings.max_file_pages,
+        max_characters=settings.max_file_characters, memory_bytes=settings.parser_memory_bytes,
+        cpu_seconds=settings.parser_seconds, wall_seconds=settings.parser_seconds * 1.5,
+    )  # fmt: skip
+    limit = min(settings.chunk_token_limit, vectorizer.max_tokens)
+    size = ChunkSize(min(settings.chunk_tokens, limit), limit, settings.chunk_overlap_tokens)
+    return Ingestion(vault, vectorizer, recorder, limits, size)
+
+
+def sweep_scratch() -> None:
+    """Removes decrypted files of workers that were killed while they parsed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        owner = int(folder.name.removeprefix(_SCRATCH).split("-")[0])
+        try:
+            os.kill(owner, 0)
+        except ProcessLookupError:
+            rmtree(folder, ignore_errors=True)
+        except PermissionError:
+            continue  # somebody else's
+
+
+def _span(chunk: Chunk) -> Span:
+    return Span(chunk.page_start, chunk.page_end, chunk.char_start, chunk.char_end, chunk.heading_path)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,41 @@
+"""The background process that does jobs: `affidavit worker`. Any number of them may run."""
+
+import asyncio
+
+import structlog
+
+from backend import logging
+from backend.audit.payloads import PayloadVault
+from backend.audit.recorder import Recorder
+from backend.database import open_pool
+from backend.documents import files, ingestion
+from backend.jobs.worker import Worker
+from backend.retrieval import embedders
+from backend.retrieval.vectorizer import ChunkVectorizer
+from backend.settings import Settings, required
+from backend.storage.service import FileVault, store_from_settings
+from backend.tenancy import ContextSigner, Tenancy
+
+log = structlog.get_logger()
+
+
+async def run(settings: Settings) -> None:
+    """Does jobs until it is cancelled; what it was doing then, another worker takes over."""
+    logging.configure(settings.log_level)
+    ingestion.sweep_scratch()
+    pool = await open_pool(
+        required(settings.runtime_database_url, "RUNTIME_DATABASE_URL"), size=4, timeout=settings.database_timeout
+    )
+    try:
+        tenancy = Tenancy(
+            pool, ContextSigner(required(settings.context_key, "CONTEXT_KEY")), timeout=settings.database_timeout
+        )
+        payload_key = required(settings.payload_key, "PAYLOAD_KEY")
+        recorder = Recorder(PayloadVault(payload_key))
+        vault = FileVault(store_from_settings(settings), payload_key)
+        vectorizer = ChunkVectorizer(await asyncio.to_thread(embedders.from_settings, settings))
+        handlers = {files.INGEST: ingestion.from_settings(settings, vault, vectorizer, recorder)}
+        log.info("worker ready")
+        await Worker(tenancy, handlers, settings.job_lease_seconds, settings.job_attempts).run()
+    finally:
+        await pool.close()
