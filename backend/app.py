@@ -17,6 +17,7 @@ from backend.answers import generators
 from backend.answers import routes as answers
 from backend.answers.service import Answering
 from backend.audit import erasure_routes as erasure
+from backend.audit import export_routes as exports
 from backend.audit import routes as audit
 from backend.audit.denials import record_denial
 from backend.audit.payloads import PayloadVault
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
     for routes in (
         health, identity, oidc, users, documents, files, versions, collections, retrieval, answers, audit, replays, erasure,
-        operation,
+        exports, operation,
         jobs,
     ):  # fmt: skip
         app.include_router(routes.router)

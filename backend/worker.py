@@ -5,11 +5,12 @@ import asyncio
 import structlog
 
 from backend import logging
+from backend.audit import export_jobs
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.database import open_pool
 from backend.documents import files, ingestion
-from backend.jobs.worker import Worker
+from backend.jobs.worker import Handler, Worker
 from backend.retrieval import embedders
 from backend.retrieval.vectorizer import ChunkVectorizer
 from backend.settings import Settings, required
@@ -31,10 +32,14 @@ async def run(settings: Settings) -> None:
             pool, ContextSigner(required(settings.context_key, "CONTEXT_KEY")), timeout=settings.database_timeout
         )
         payload_key = required(settings.payload_key, "PAYLOAD_KEY")
-        recorder = Recorder(PayloadVault(payload_key))
+        payloads = PayloadVault(payload_key)
+        recorder = Recorder(payloads)
         vault = FileVault(store_from_settings(settings), payload_key)
         vectorizer = ChunkVectorizer(await asyncio.to_thread(embedders.from_settings, settings))
-        handlers = {files.INGEST: ingestion.from_settings(settings, vault, vectorizer, recorder)}
+        handlers: dict[str, Handler] = {
+            files.INGEST: ingestion.from_settings(settings, vault, vectorizer, recorder),
+            export_jobs.EXPORT: export_jobs.ExportHandler(vault, payloads, recorder),
+        }
         log.info("worker ready")
         await Worker(tenancy, handlers, settings.job_lease_seconds, settings.job_attempts).run()
     finally:

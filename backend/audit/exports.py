@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -21,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 
 from backend.audit.bundle import BundleWriter, ErasedPayload, RevealedPayload, Scope
 from backend.audit.events import timestamp, without_nulls
+from backend.audit.formats import Format
 from backend.audit.merkle import Frontier, Segment, consistency_path, frontier_nodes, inclusion_path, proof
 from backend.audit.payloads import PayloadVault
 from backend.audit.proofs import read_nodes
@@ -44,14 +44,6 @@ CSV_COLUMNS = (
 
 Open = Callable[[], AbstractAsyncContextManager[Connection]]
 Report = Callable[[int, int], Awaitable[None]]
-
-
-class Format(StrEnum):
-    """What an export is written as."""
-
-    BUNDLE = "bundle"
-    JSONL = "jsonl"
-    CSV = "csv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,3 +44,20 @@ select l.index, e.envelope from audit.event e
 join audit.leaf l on l.tenant_id = e.tenant_id and l.event_id = e.id
 where e.tenant_id = $1 and e.action = 'erasure:executed' and (l.index < $2 or l.index >= $3)
 order by l.index
+
+-- name: add_export
+-- A new export.
+insert into audit.export (tenant_id, id, requested_by, job_id, parameters) values ($1, $2, $3, $4, $5)
+
+-- name: export
+-- An export of the tenant.
+select e.id, e.job_id, e.requested_by, e.parameters, e.created_at, e.events, e.sha256, e.size
+from audit.export e where e.tenant_id = $1 and e.id = $2
+
+-- name: finish_export
+-- The file that came of an export.
+update audit.export set events = $3, sha256 = $4, size = $5 where tenant_id = $1 and id = $2
+
+-- name: sealed_until
+-- Until when everything is sealed: the newest checkpoint's time.
+select max(signed_at) from audit.checkpoint where tenant_id = $1

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backend.schema import ApiModel, Text
+from backend.audit.events import Action, Outcome
+from backend.audit.formats import Format
+from backend.schema import ApiModel, Moment, Text
 
 
 class EventView(ApiModel):
@@ -170,3 +172,36 @@ class OpenTurns(ApiModel):
     """Prompts without an answer, newest first."""
 
     turns: list[OpenTurn]
+
+
+class ExportFilters(ApiModel):
+    """Which events are exported. A filtered bundle proves each event, and not that none is missing."""
+
+    actor: UUID | None = Field(default=None, description="Id of a principal.")
+    action: Action | None = None
+    outcome: Outcome | None = None
+    document: Annotated[Text, Field(max_length=256)] | None = None
+
+
+class NewExport(ApiModel):
+    """An export of the log to ask for."""
+
+    since: Moment = Field(alias="from", description="Events at or after this moment.")
+    until: Moment = Field(alias="to", description="Events before this moment; a later one than now means now.")
+    filters: ExportFilters = Field(default_factory=ExportFilters, description="Unset means every event.")
+    format: Format = Format.BUNDLE
+    reveal: bool = Field(default=False, description="Adds decrypted texts; needs audit:reveal and a reason.")
+    reason: Annotated[Text, Field(min_length=3, max_length=500)] | None = None
+
+
+class ExportView(ApiModel):
+    """An export; its file can be fetched when `sha256` is there."""
+
+    id: UUID
+    job_id: UUID = Field(description="Progress and errors: `GET /jobs/{id}`.")
+    requested_by: UUID
+    created_at: datetime
+    format: Format
+    events: int | None
+    size: int | None = Field(description="Bytes of the file.")
+    sha256: str | None

@@ -143,6 +143,21 @@ STATEMENTS = (
       primary key (tenant_id, id)
     )
     """,
+    # What was asked to be exported, and the file that came of it.
+    """
+    create table audit.export (
+      tenant_id uuid not null,
+      id uuid not null,
+      requested_by uuid not null,
+      job_id uuid not null,
+      parameters jsonb not null check (jsonb_typeof(parameters) = 'object'),
+      created_at timestamptz not null default now(),
+      events bigint,
+      sha256 bytea,
+      size bigint,
+      primary key (tenant_id, id)
+    )
+    """,
     # Whether an erasure of this subject was approved by a second person, and no hold applies. Invoker's rights: the
     # policies of both tables decide what the caller sees of them.
     """

@@ -15,7 +15,8 @@ import asyncpg
 import pytest
 
 from backend.audit import verifier
-from backend.audit.exports import Export, Exporter, Format
+from backend.audit.exports import Export, Exporter
+from backend.audit.formats import Format
 from backend.audit.merkle import Frontier, leaf_hash
 from backend.audit.notes import Checkpoint, SigningKey, log_origin, open_checkpoint, sign_checkpoint
 from backend.audit.sealer import Sealer
