@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -82,7 +82,7 @@ async def deployment(folder: Path, *, keep: bool = False) -> AsyncIterator[Deplo
     folder.mkdir(parents=True, exist_ok=True)
     known = _secrets(folder)
     server = EmbeddedPostgres(
-        folder / "postgres", Passwords(*known["passwords"]), settings={"shared_buffers": "1GB", "max_wal_size": "8GB"}
+        folder / "postgres", Passwords(**known["passwords"]), settings={"shared_buffers": "1GB", "max_wal_size": "8GB"}
     )
     await asyncio.to_thread(server.start)
     try:
@@ -102,7 +102,7 @@ def _secrets(folder: Path) -> dict[str, Any]:
     path = folder / "secrets.json"
     if not path.exists():
         made = {
-            "passwords": [secrets.token_urlsafe(24) for _ in range(4)], "context_key": secrets.token_urlsafe(48),
+            "passwords": asdict(Passwords.generate()), "context_key": secrets.token_urlsafe(48),
             "payload_key": secrets.token_urlsafe(48), "jwt_private_key": generate_private_key_pem(),
         }  # fmt: skip
         path.touch(mode=0o600)
@@ -123,8 +123,9 @@ async def _service(folder: Path, urls: dict[str, str], known: dict[str, Any]) ->
         "AFFIDAVIT_DATABASE_POOL_SIZE": "16",
     }  # fmt: skip
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "backend", "serve", "--port", str(port), cwd=ROOT, env=environment
-    )
+        sys.executable, "-m", "uvicorn", "backend.app:create_app", "--factory", "--port", str(port),
+        "--log-level", "warning", "--no-access-log", cwd=ROOT, env=environment,
+    )  # fmt: skip
     base_url = f"http://127.0.0.1:{port}"
     try:
         async with httpx.AsyncClient(base_url=base_url) as client:

@@ -24,7 +24,7 @@ CHUNKS_PER_DOCUMENT = 50
 TOPICS = 400
 WORDS_PER_TOPIC = 300
 VOCABULARY = 50_000
-COMMON_WORDS = 100  # the most frequent ones
+STOP_WORDS = 100  # the most frequent ones, which are not indexed
 TEXT_BYTES = 600
 BLOCK = 20_000  # rows made at once
 SHARED = UUID(int=0)
@@ -60,6 +60,7 @@ class Topics:
         self._centres = _unit(self.random.standard_normal((TOPICS, DIMENSIONS)).astype(np.float32))
         self._noise = self.random.standard_normal((64, DIMENSIONS)).astype(np.float32) / np.sqrt(DIMENSIONS)
         zipf = 1 / (np.arange(VOCABULARY) + 2.7)
+        zipf[:STOP_WORDS] = 0
         self._background = np.cumsum(zipf / zipf.sum())
         self._of_topic = self.random.integers(0, VOCABULARY, (TOPICS, WORDS_PER_TOPIC))
         within = 1 / (np.arange(WORDS_PER_TOPIC) + 5)
@@ -82,9 +83,9 @@ class Topics:
         return np.concatenate(parts, axis=1)
 
     def question(self) -> tuple[str, Floats]:
-        """Returns a question's text and its vector: words of what it is about, and common ones such as any sentence has."""
+        """Returns a question's text and its vector: words of what it is about, and two of any kind."""
         first, second = (self.random.integers(0, TOPICS, 1) for _ in range(2))
-        words = np.concatenate([self.words(first, second, (6, 1, 0))[0], self.random.integers(0, COMMON_WORDS, 4)])
+        words = self.words(first, second, (6, 1, 2))[0]
         return " ".join(self._words[number] for number in words), self.dense(first, second)[0]
 
     def topics(self, n: int) -> tuple[Ints, Ints]:
@@ -165,7 +166,8 @@ def _block(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, 
     weights = repeats * 2.2 / (repeats + 1.2 * length)
     metadata = [json.dumps({"number": int(r), "product": "abcd"[r % 4]}).ljust(40).encode() for r in topics.random.integers(0, 100, n)]
     documents = [corpora[o].documents[ordinal // CHUNKS_PER_DOCUMENT].bytes for o, ordinal in zip(owners, ordinals, strict=True)]
-    text = (b"Synthetic text of a chunk. " * 40)[:TEXT_BYTES]
+    ids = [uuid7() for _ in range(n)]
+    texts = [(f"Chunk {i.hex}. " + "Synthetic text of a chunk. " * 40)[:TEXT_BYTES].encode() for i in ids]
     sparse = np.zeros(n, dtype=[("head", ">i4", 3), ("dimensions", ">i4", TERMS), ("weights", ">f4", TERMS)])
     sparse["head"] = (lexicon.DIMENSIONS, TERMS, 0)
     sparse["dimensions"], sparse["weights"] = dimensions, weights
@@ -174,7 +176,7 @@ def _block(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, 
     values: list[tuple[str, int, object]] = [
         ("S", 16, [corpora[o].tenant_id.bytes for o in owners]),
         ("S", 16, [corpora[o].placement.bytes for o in owners]),
-        ("S", 16, [uuid7().bytes for _ in range(n)]),
+        ("S", 16, [i.bytes for i in ids]),
         ("S", 16, [corpora[o].collection_id.bytes for o in owners]),
         ("S", 16, documents),
         ("S", 16, documents),
@@ -187,7 +189,7 @@ def _block(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, 
         ("S", 6, [b"policy"] * n),
         ("S", 41, [b"\1" + m for m in metadata]),
         ("S", 32, [bytes(32)] * n),
-        ("S", TEXT_BYTES, [text] * n),
+        ("S", TEXT_BYTES, texts),
     ]
     return _rows(n, values)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from backend.retrieval.fusion import LEXICAL_WEIGHT
 from tests.conftest import Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ async def test_an_explanation_names_scores_ranks_terms_tier_and_plan(service: Se
     first = answer["contexts"][0]
     explanation = first["explanation"]
     assert first["doc_id"] == "fees"
-    assert first["score"] == pytest.approx(explanation["cosine"] + 0.04 * explanation["bm25"])
+    assert first["score"] == pytest.approx(explanation["cosine"] + LEXICAL_WEIGHT * explanation["bm25"])
     assert (explanation["semantic_rank"], explanation["lexical_rank"]) == (1, 1)
     assert {term["term"] for term in explanation["matched_terms"]} == {"late", "payment", "fee"}
     assert all(term["idf"] > 0 for term in explanation["matched_terms"])
