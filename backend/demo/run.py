@@ -74,7 +74,7 @@ async def _fill(app: object, home: DemoHome, owner_url: str, port: int) -> None:
         credentials = {"base_url": f"http://127.0.0.1:{port}", **await seed.create_tenants(owner_url)}
         write_private(unfinished, credentials)
     async with app.router.lifespan_context(app):  # type: ignore[attr-defined]
-        await seed.ingest_documents(app, credentials, console.print)  # type: ignore[arg-type]
+        await seed.submit_documents(app, credentials, console.print)  # type: ignore[arg-type]
     unfinished.rename(home.credentials_path)
 
 

@@ -137,7 +137,7 @@ async def take_over(
     if own.is_empty:
         detail = "It would never be in force: its end has passed, or a later version begins before it."
         raise Conflict(detail, reason="version:never_in_force")
-    return _status("approved", own, planned.ends), own
+    return _status("approved", own), own
 
 
 async def _make_room(
@@ -151,7 +151,7 @@ async def _make_room(
     for number, validity in sorted(validities.items(), key=lambda item: item[1].ends):
         version = known[number]
         before = Validity(version["effective_from"], version["effective_to"] or FOREVER)
-        status = _status(version["status"], validity, version["planned_to"] or FOREVER)
+        status = _status(version["status"], validity)
         if (status, validity) != (version["status"], before):
             await _set(connection, caller, version["id"], status, validity)
     return own
@@ -165,10 +165,10 @@ def _plans(versions: Sequence[asyncpg.Record]) -> list[Plan]:
     ]
 
 
-def _status(status: str, validity: Validity, planned_end: datetime) -> str:
+def _status(status: str, validity: Validity) -> str:
     if status == "retired":
         return status
-    return "superseded" if validity.ends < planned_end else "approved"
+    return "superseded" if validity.is_superseded else "approved"
 
 
 async def _set(connection: Connection, caller: Caller, version_id: UUID, status: str, validity: Validity) -> None:

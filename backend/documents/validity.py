@@ -1,7 +1,7 @@
 """When each approved version of a document is in force: from its own beginning until its end, or until a later one begins."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -22,6 +22,7 @@ class Validity:
 
     begins: datetime
     ends: datetime
+    is_superseded: bool = field(default=False, compare=False)  # whether a later version begins when it ends, or before
 
     @property
     def is_empty(self) -> bool:
@@ -38,7 +39,8 @@ def timeline(plans: Iterable[Plan]) -> dict[int, Validity]:
     validities: dict[int, Validity] = {}
     successor_begins = FOREVER
     for plan in sorted(plans, key=lambda plan: plan.number, reverse=True):
-        validity = Validity(plan.begins, max(plan.begins, min(plan.ends, successor_begins)))
+        ends = max(plan.begins, min(plan.ends, successor_begins))
+        validity = Validity(plan.begins, ends, is_superseded=successor_begins <= plan.ends and successor_begins < FOREVER)
         if not validity.is_empty:
             successor_begins = plan.begins
         validities[plan.number] = validity

@@ -1,0 +1,67 @@
+"""The documents of the demo: in their versions, approved by somebody else, each in force in its own time."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from backend.demo import content, seed
+from tests.conftest import Service
+
+pytestmark = pytest.mark.anyio
+
+FEE = {"question": "What is the overdraft fee?"}
+MARKETING = {"query": "When must marketing copy be submitted to compliance?", "collection": "compliance-guidance"}
+
+
+@pytest.fixture(scope="module")
+async def credentials(service: Service) -> dict[str, Any]:
+    credentials = await seed.create_tenants(service.database.owner_url)
+    for _ in range(2):  # the second time goes on where the first was interrupted: it finds everything done
+        await seed.submit_documents(service.app, credentials, print)
+    return credentials
+
+
+async def headers(service: Service, credentials: dict[str, Any], username: str) -> dict[str, str]:
+    tenant = credentials["tenants"][0]
+    password = next(user["password"] for user in tenant["users"] if user["username"] == username)
+    form = {"username": username, "password": password, "client_id": tenant["slug"]}
+    token = (await service.client.post("/auth/token", data=form)).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_every_version_is_submitted_once_and_in_its_own_time(
+    service: Service, credentials: dict[str, Any]
+) -> None:
+    editor = await headers(service, credentials, "editor")
+    listed = (await service.client.get("/documents", params={"limit": 100}, headers=editor)).json()["documents"]
+    found = set()
+    for document in listed:
+        known: httpx.Response = await service.client.get(f"/documents/{document['id']}", headers=editor)
+        for version in known.json()["versions"]:
+            found.add((document["doc_id"], version["document_version"], version["effective_from"][:10]))
+    meridian = content.load("meridian-bank")
+    assert found == {(d.doc_id, d.version, d.effective_from.isoformat()) for d in meridian}
+
+
+async def test_a_past_moment_shows_the_fee_of_its_time(service: Service, credentials: dict[str, Any]) -> None:
+    analyst = await headers(service, credentials, "analyst")
+    today = (await service.client.post("/answer", json=FEE, headers=analyst)).json()
+    assert ("$20" in today["answer"], "$34" in today["answer"]) == (True, False)
+    then = {**FEE, "as_of": "2025-07-01T00:00:00Z"}
+    past = (await service.client.post("/answer", json=then, headers=analyst)).json()
+    assert ("$34" in past["answer"], "$20" in past["answer"]) == (True, False)
+
+
+async def test_guidance_was_approved_by_somebody_else_than_its_author(
+    service: Service, credentials: dict[str, Any]
+) -> None:
+    approver = await headers(service, credentials, "approver")
+    wanted = {"collection": "compliance-guidance"}
+    (document,) = (await service.client.get("/documents", params=wanted, headers=approver)).json()["documents"]
+    versions = (await service.client.get(f"/documents/{document['id']}", headers=approver)).json()["versions"]
+    assert [(v["document_version"], v["status"]) for v in versions] == [(2, "approved"), (1, "superseded")]
+    for version in versions:
+        (decision,) = version["decisions"]
+        assert decision["approver_id"] != version["author_id"]
+    assert (await service.client.post("/retrieve", json=MARKETING, headers=approver)).json()["contexts"]
