@@ -17,15 +17,16 @@ REVOKE_EVERYTHING = """
 do $$
 declare
   item record;
+  roles text := 'public, affidavit_runtime, affidavit_sealer, affidavit_operator';
 begin
   for item in select schemaname, tablename, policyname from pg_policies where schemaname = any ('{schemas}') loop
     execute format('drop policy %I on %I.%I', item.policyname, item.schemaname, item.tablename);
   end loop;
   for item in select nspname from pg_namespace where nspname = any ('{schemas}') loop
-    execute format('revoke all on schema %I from public, affidavit_runtime, affidavit_sealer, affidavit_operator', item.nspname);
-    execute format('revoke all on all tables in schema %I from public, affidavit_runtime, affidavit_sealer, affidavit_operator', item.nspname);
-    execute format('revoke all on all sequences in schema %I from public, affidavit_runtime, affidavit_sealer, affidavit_operator', item.nspname);
-    execute format('revoke all on all routines in schema %I from public, affidavit_runtime, affidavit_sealer, affidavit_operator', item.nspname);
+    execute format('revoke all on schema %I from %s', item.nspname, roles);
+    execute format('revoke all on all tables in schema %I from %s', item.nspname, roles);
+    execute format('revoke all on all sequences in schema %I from %s', item.nspname, roles);
+    execute format('revoke all on all routines in schema %I from %s', item.nspname, roles);
   end loop;
 end
 $$;
@@ -74,22 +75,24 @@ $$;
 
 
 # A tenant whose time of grace is over is deleted by the owner, who can read and delete then what it else cannot. The record
-# stays, as it was sealed; the texts that it commits to go.
+# stays, as it was sealed; the texts that it commits to go, once their retention is over.
 LET_TENANTS_BE_PURGED = """
 do $$
 declare
   item record;
 begin
   for item in
-    select c.oid::regclass as relation
+    select c.oid::regclass as relation, c.oid = 'audit.event'::regclass as stays
     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
     where n.nspname = any ('{schemas}') and c.relkind in ('r', 'p') and not c.relispartition and a.attname = 'tenant_id'
-      and (n.nspname <> 'audit' or c.relname in ('payload', 'data_key'))
+      and (n.nspname <> 'audit' or c.relname in ('event', 'payload', 'data_key', 'hold', 'erasure', 'retention'))
   loop
     execute format('create policy purged_select on %s for select to affidavit_owner
       using (tenant_id in (select tenancy.purgeable_tenants()))', item.relation);
-    execute format('create policy purged on %s for delete to affidavit_owner
-      using (tenant_id in (select tenancy.purgeable_tenants()))', item.relation);
+    if not item.stays then
+      execute format('create policy purged on %s for delete to affidavit_owner
+        using (tenant_id in (select tenancy.purgeable_tenants()))', item.relation);
+    end if;
   end loop;
 end
 $$;

@@ -106,7 +106,7 @@ def tenant_delete(
 
 @tenant_app.command("purge")
 def tenant_purge() -> None:
-    """Delete every row of the tenants whose time of grace is over; run it daily. The sealed audit log stays.
+    """Delete the rows of tenants whose time of grace is over; run it daily. The sealed audit log stays.
 
     Example: affidavit tenant purge
     """
@@ -118,8 +118,9 @@ def tenant_purge() -> None:
         owner = await asyncpg.connect(owner_url)
         try:
             for tenant_id, slug in await deletion.purgeable(owner):
-                rows = await deletion.purge(owner_url, owner, tenant_id, slug)
-                console.print(f"Deleted {slug}: {rows} rows.")
+                purged = await deletion.purge(owner_url, owner, tenant_id, slug)
+                kept = f"; {purged.retained} texts are kept until their retention is over" if purged.retained else ""
+                console.print(f"Deleted {slug}: {purged.rows} rows{kept}.")
         finally:
             await owner.close()
 

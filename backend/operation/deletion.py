@@ -1,9 +1,11 @@
 """Deletes every row of a tenant whose time of grace is over, table by table as PostgreSQL's catalog lists them.
 
 The audit log stays: its events are sealed, triggers refuse to delete them, and they hold identifiers, hashes and
-commitments but none of the tenant's texts. Those, and the keys that decrypted them, are deleted.
+commitments but none of the tenant's texts. Those, and the keys that decrypt them, are deleted when their retention is
+over; while a hold applies nothing is. Uploaded files end with the key that they are encrypted under.
 """
 
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from uuid import UUID
@@ -17,31 +19,50 @@ from backend.tenancy import PLATFORM_TENANT
 
 queries = Queries(Path(__file__).with_name("deletion.sql"))
 
+# Texts that must be kept, the keys that open them, and what says why they are kept.
+_KEPT_WITH_TEXTS = {"audit.payload", "audit.data_key", "audit.retention", "audit.hold", "audit.erasure"}
+
 
 async def purgeable(owner: Connection) -> list[tuple[UUID, str]]:
     """Returns id and slug of every tenant whose deletion can no longer be taken back."""
     return [(row["id"], row["slug"]) for row in await owner.fetch(queries.purgeable)]
 
 
-async def purge(owner_url: str, owner: Connection, tenant_id: UUID, slug: str) -> int:
-    """Deletes a tenant and returns how many rows it had; can be repeated when it was interrupted.
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many rows are gone, and how many texts stay until their retention is over."""
 
-    Raises Conflict when its time of grace is not over.
+    rows: int
+    retained: int
+
+
+async def purge(owner_url: str, owner: Connection, tenant_id: UUID, slug: str) -> Purged:
+    """Deletes a tenant, as far as no text must be kept; to be repeated until none is, or when it was interrupted.
+
+    Raises Conflict when its time of grace is not over, or a hold applies.
     """
     if tenant_id not in {purged for purged, _ in await purgeable(owner)}:
-        raise Conflict("The tenant can still be resumed.", reason="tenant:grace")
+        raise Conflict("The tenant can still be resumed, or a hold applies.", reason="tenant:grace")
     rows = await _delete(owner, "documents.chunk", tenant_id)
     if await owner.fetchval(queries.has_own_partition, tenant_id):
         await placement.demote(owner_url, tenant_id, lambda *_: None)
     async with owner.transaction():
+        rows += _count(await owner.execute(queries.delete_payloads, tenant_id))
+        retained = await owner.fetchval(queries.retained_payloads, tenant_id)
         for table in await deletion_order(owner):
-            rows += await _delete(owner, table, tenant_id)
-        if await owner.execute(queries.delete_tenant, tenant_id) != "DELETE 1":
-            raise Conflict("The tenant was resumed.", reason="tenant:grace")
-        details = {"tenant_status": "deleted", "slug": slug}
+            if not (retained and table in _KEPT_WITH_TEXTS):
+                rows += await _delete(owner, table, tenant_id)
+        if not retained:
+            await owner.execute(queries.delete_tenant, tenant_id)
+        details = {
+            "tenant_status": "deleting" if retained else "deleted",
+            "slug": slug,
+            "rows": rows,
+            "retained": retained,
+        }
         await COMMAND_LINE.record(owner, tenant_id, Action.TENANT_CHANGED, details)
         await COMMAND_LINE.record(owner, PLATFORM_TENANT, Action.TENANT_CHANGED, {**details, "deleted": str(tenant_id)})
-    return rows
+    return Purged(rows, retained)
 
 
 async def deletion_order(owner: Connection) -> list[str]:
@@ -58,4 +79,9 @@ async def _delete(owner: Connection, table: str, tenant_id: UUID) -> int:
         f"delete from {table} where tenant_id = $1 and tenant_id in (select tenancy.purgeable_tenants())",  # noqa: S608
         tenant_id,
     )
+    return _count(done)
+
+
+def _count(done: str) -> int:
+    """Returns the number of rows in a command's tag."""
     return int(done.rpartition(" ")[2])

@@ -15,6 +15,15 @@ order by 1
 -- Whether a tenant's chunks have a partition of their own.
 select exists (select from retrieval.placement where tenant_id = $1)
 
+-- name: delete_payloads
+-- Texts of the audit log whose retention is over.
+delete from audit.payload where tenant_id = $1 and tenant_id in (select tenancy.purgeable_tenants())
+  and audit.retained_until(tenant_id, event_id) <= now()
+
+-- name: retained_payloads
+-- How many texts of the audit log must be kept.
+select count(*) from audit.payload where tenant_id = $1
+
 -- name: delete_tenant
 -- The tenant itself, after all that was its.
 delete from tenancy.tenant where id = $1 and id in (select tenancy.purgeable_tenants())

@@ -134,12 +134,6 @@ STATEMENTS = (
     language sql stable set search_path = pg_catalog, pg_temp
     as $$ select array(select jsonb_array_elements_text(tenancy.context() -> 'permissions')) $$
     """,
-    # Tenants whose deletion can no longer be taken back.
-    """
-    create function tenancy.purgeable_tenants() returns setof uuid
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select id from tenancy.tenant where status = 'deleting' and delete_after <= now() $$
-    """,
     # Through functions, since tenants share an index on their slugs: a role that may select the column could ask the index,
     # by EXPLAIN ANALYZE, which slugs exist.
     """

@@ -179,6 +179,16 @@ STATEMENTS = (
       from audit.event e where e.tenant_id = tenant and e.id = event
     $$
     """,
+    # Tenants whose deletion can no longer be taken back, and on which nobody placed a hold.
+    """
+    create function tenancy.purgeable_tenants() returns setof uuid
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$
+      select t.id from tenancy.tenant t
+      where t.status = 'deleting' and t.delete_after <= now()
+        and not exists (select from audit.hold h where h.tenant_id = t.id and h.released_at is null)
+    $$
+    """,
     # Sealed logs (RFC 6962): one for each tenant, and one over the checkpoints of all. The right edge of each tree.
     """
     create table audit.log (

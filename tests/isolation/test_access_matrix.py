@@ -163,7 +163,8 @@ async def test_nobody_unknown_gets_past_any_route_but_the_public_ones(service: S
             public.add(route.path)
         else:
             assert answer.headers["www-authenticate"] == "Bearer"
-    assert public == {"/health", "/ready", "/auth/token", "/.well-known/jwks.json"}
+    signing_in = {"/auth/token", "/auth/oidc/{tenant}/login", "/auth/oidc/callback"}
+    assert public == {"/health", "/ready", "/.well-known/jwks.json", *signing_in}
 
 
 def _same(answer: httpx.Response) -> tuple[int, dict[str, Any], list[str]]:

@@ -4,6 +4,7 @@ import json
 import zipfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -106,6 +107,43 @@ async def test_the_database_lets_its_owner_delete_nothing_of_a_tenant_whose_grac
         await deletion.purge(service.database.owner_url, owner, tenant.id, tenant.slug)
     await owner.close()
     assert await rows_by_table(service.database, tenant.id) == before
+
+
+async def as_superuser(database: Database, statement: str, *arguments: Any) -> None:
+    connection = await asyncpg.connect(database.superuser_url)
+    await connection.execute(statement, *arguments)
+    await connection.close()
+
+
+async def test_texts_stay_until_their_retention_is_over_and_everything_else_goes_at_once(service: Service) -> None:
+    tenant = await service.create_tenant()
+    await fill(service, tenant)
+    await as_superuser(
+        service.database,
+        "insert into audit.retention (tenant_id, id, event_class, days, set_by) values ($1, $1, 'answer', 1, $1)",
+        tenant.id,
+    )
+    await delete(service, tenant, timedelta())
+    assert await purge_all(service.database) == [tenant.slug]
+    left = await rows_by_table(service.database, tenant.id)
+    assert left.keys() - KEPT == {"audit.payload", "audit.data_key", "audit.retention"}
+    await as_superuser(service.database, "update audit.retention set days = 0 where tenant_id = $1", tenant.id)
+    assert await purge_all(service.database) == [tenant.slug]
+    assert (await rows_by_table(service.database, tenant.id)).keys() <= KEPT
+    assert await purge_all(service.database) == []
+
+
+async def test_nothing_of_a_tenant_is_purged_while_a_hold_applies(service: Service) -> None:
+    tenant = await service.create_tenant()
+    await fill(service, tenant)
+    held = await service.post("/audit/holds", tenant, "compliance", {"reason": "Litigation 2026-17"})
+    assert held.status_code == 201, held.text
+    await delete(service, tenant, timedelta())
+    before = await rows_by_table(service.database, tenant.id)
+    assert await purge_all(service.database) == []
+    assert await rows_by_table(service.database, tenant.id) == before
+    await as_superuser(service.database, "update audit.hold set released_at = now() where tenant_id = $1", tenant.id)
+    assert await purge_all(service.database) == [tenant.slug]
 
 
 async def test_every_table_with_rows_of_tenants_is_purged_or_named_as_kept(service: Service) -> None:
