@@ -18,6 +18,7 @@ from backend.answers import routes as answers
 from backend.answers.service import Answering
 from backend.audit import erasure_routes as erasure
 from backend.audit import export_routes as exports
+from backend.audit import key_encryption
 from backend.audit import routes as audit
 from backend.audit.denials import record_denial
 from backend.audit.payloads import PayloadVault
@@ -97,7 +98,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             stack.push_async_callback(app.state.operator_pool.close)
         signer = ContextSigner(required(settings.context_key, "CONTEXT_KEY"))
         tenancy = Tenancy(pool, signer, timeout=settings.database_timeout)
-        vault = PayloadVault(required(settings.payload_key, "PAYLOAD_KEY"))
+        secret = required(settings.payload_key, "PAYLOAD_KEY")
+        vault = PayloadVault(await stack.enter_async_context(key_encryption.opened(settings, secret)))
         recorder = Recorder(vault)
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
         tokens = AccessTokens(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
@@ -110,11 +112,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             tenancy, recorder, state.sign_in,
             Providers(await stack.enter_async_context(httpx.AsyncClient()), loopback_http=settings.oidc_loopback_http),
             f"{settings.public_url}/auth/oidc/callback",
-            cookie=Seal(required(settings.payload_key, "PAYLOAD_KEY"), "login cookie"),
-            client_secrets=client_secret_seal(required(settings.payload_key, "PAYLOAD_KEY")),
+            cookie=Seal(secret, "login cookie"),
+            client_secrets=client_secret_seal(secret),
         )  # fmt: skip
         state.embedder, state.vectorizer = embedder, ChunkVectorizer(embedder)
-        state.files = FileVault(store_from_settings(settings), required(settings.payload_key, "PAYLOAD_KEY"))
+        state.files = FileVault(store_from_settings(settings), secret)
         generator = generators.from_settings(settings, embedder)
         state.answering = Answering(tenancy, recorder, embedder, generator)
         yield

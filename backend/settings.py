@@ -66,7 +66,28 @@ class Settings(BaseSettings):
         default=None, description="Signs the tenant context that row-level security verifies; at least 32 characters."
     )
     payload_key: Key | None = Field(
-        default=None, description="Wraps the data keys that encrypt audit payloads; at least 32 characters."
+        default=None,
+        description="Wraps the data keys that encrypt audit payloads, unless AWS KMS or Vault does; at least 32 characters.",
+    )
+    aws_kms_key: str | None = Field(
+        default=None, description="Id, ARN or alias of an AWS KMS key that wraps those data keys instead."
+    )
+    aws_kms_url: str | None = Field(default=None, description="Endpoint of KMS; unset means AWS.")
+    vault_transit_key: str | None = Field(
+        default=None,
+        pattern=r"^[\w.-]+$",
+        description="Key of HashiCorp Vault's transit engine that wraps those data keys instead, made with `derived=true`.",
+    )
+    vault_transit_mount: str = Field(
+        default="transit", pattern=r"^[\w./-]+$", description="Where the transit engine is mounted."
+    )
+    vault_url: str | None = Field(
+        default=None,
+        pattern=r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])(:|/|$))",
+        description="Address of Vault; without TLS only on this machine, for a Vault Agent.",
+    )
+    vault_token_file: Path | None = Field(
+        default=None, description="File with Vault's token, read at each use, so that an agent may renew it."
     )
     jwt_private_key: SecretStr | None = Field(
         default=None, description="PEM of the P-256 private key that signs access tokens (ES256)."
@@ -166,6 +187,16 @@ class Settings(BaseSettings):
             raise ValueError(message)
         if self.model_url and not self.model_name:
             message = "AFFIDAVIT_MODEL_URL needs AFFIDAVIT_MODEL_NAME"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _one_key_encryption(self) -> Self:
+        if self.aws_kms_key and self.vault_transit_key:
+            message = "AFFIDAVIT_AWS_KMS_KEY and AFFIDAVIT_VAULT_TRANSIT_KEY exclude each other"
+            raise ValueError(message)
+        if self.vault_transit_key and not (self.vault_url and self.vault_token_file):
+            message = "AFFIDAVIT_VAULT_TRANSIT_KEY needs AFFIDAVIT_VAULT_URL and AFFIDAVIT_VAULT_TOKEN_FILE"
             raise ValueError(message)
         return self
 

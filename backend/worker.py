@@ -1,11 +1,12 @@
 """The background process that does jobs: `affidavit worker`. Any number of them may run."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import structlog
 
 from backend import logging
-from backend.audit import export_jobs
+from backend.audit import export_jobs, key_encryption
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.database import open_pool
@@ -24,15 +25,16 @@ async def run(settings: Settings) -> None:
     """Does jobs until it is cancelled; what it was doing then, another worker takes over."""
     logging.configure(settings.log_level)
     ingestion.sweep_scratch()
-    pool = await open_pool(
-        required(settings.runtime_database_url, "RUNTIME_DATABASE_URL"), size=4, timeout=settings.database_timeout
-    )
-    try:
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(
+            required(settings.runtime_database_url, "RUNTIME_DATABASE_URL"), size=4, timeout=settings.database_timeout
+        )
+        stack.push_async_callback(pool.close)
         tenancy = Tenancy(
             pool, ContextSigner(required(settings.context_key, "CONTEXT_KEY")), timeout=settings.database_timeout
         )
         payload_key = required(settings.payload_key, "PAYLOAD_KEY")
-        payloads = PayloadVault(payload_key)
+        payloads = PayloadVault(await stack.enter_async_context(key_encryption.opened(settings, payload_key)))
         recorder = Recorder(payloads)
         vault = FileVault(store_from_settings(settings), payload_key)
         vectorizer = ChunkVectorizer(await asyncio.to_thread(embedders.from_settings, settings))
@@ -42,5 +44,3 @@ async def run(settings: Settings) -> None:
         }
         log.info("worker ready")
         await Worker(tenancy, handlers, settings.job_lease_seconds, settings.job_attempts).run()
-    finally:
-        await pool.close()

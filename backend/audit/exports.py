@@ -16,13 +16,12 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from cryptography.exceptions import InvalidTag
 
 from backend.audit.bundle import BundleWriter, ErasedPayload, RevealedPayload, Scope
 from backend.audit.events import timestamp, without_nulls
 from backend.audit.formats import Format
 from backend.audit.merkle import Frontier, Segment, consistency_path, frontier_nodes, inclusion_path, proof
-from backend.audit.payloads import PayloadVault
+from backend.audit.payloads import PayloadInvalid, PayloadVault
 from backend.audit.proofs import read_nodes
 from backend.database import Connection, Queries
 
@@ -78,7 +77,7 @@ class Exporter:
     def __init__(self, open_transaction: Open, vault: PayloadVault, export: Export, report: Report) -> None:
         """`report` is told the numbers of leaves that are read and that are to be read."""
         self._open = open_transaction
-        self._vault = vault
+        self._reader = vault.reader(export.tenant_id)
         self._export = export
         self._report = report
 
@@ -202,10 +201,10 @@ class Exporter:
         texts: dict[UUID, dict[str, RevealedPayload]] = {}
         for row in rows:
             try:
-                salt, text = self._vault.decrypt(
+                salt, text = await self._reader.decrypt(
                     row["key_id"], row["wrapped"], row["event_id"], row["name"], row["ciphertext"]
                 )
-            except (InvalidTag, ValueError):
+            except PayloadInvalid:
                 # Somebody changed it. What is exported cannot match the commitment either, and the verifier says so.
                 salt, text = b"", ""
             texts.setdefault(row["event_id"], {})[row["name"]] = RevealedPayload(row["name"], salt, text)

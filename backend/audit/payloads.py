@@ -1,4 +1,4 @@
-"""Encrypted texts of events: AES-256-GCM under a data key per tenant, data subject and month, wrapped by a key of ours.
+"""Encrypted texts of events: AES-256-GCM under a data key per tenant, data subject and month, itself wrapped.
 
 The envelope commits to a text by HMAC-SHA-256 under a random salt that is encrypted with the text. Not to the ciphertext:
 AES-GCM does not commit to its key. Destroying the data key leaves a commitment that nobody can test guesses against.
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from cryptography.hazmat.primitives import hashes
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from uuid_utils.compat import uuid7
 
+from backend.audit.key_encryption import NONCE_BYTES, KeyEncryption, KeyName
 from backend.database import Connection, Queries
 
 SALT_BYTES = 32
-NONCE_BYTES = 12
 _CACHED_KEYS = 10_000
 
 queries = Queries.beside(__file__)
@@ -45,37 +44,43 @@ class SealedPayload:
     size: int
 
 
+class PayloadInvalid(ValueError):
+    """A stored payload or its key was changed."""
+
+
 def commit(salt: bytes, text: str) -> str:
     """Returns the commitment to a text: hex HMAC-SHA-256 keyed with the salt."""
     return hmac.new(salt, text.encode(), hashlib.sha256).hexdigest()
 
 
 class PayloadVault:
-    """Encrypts and decrypts payloads; holds the key-encryption key and recently used data keys."""
+    """Encrypts payloads; remembers the data keys that were used recently, so that few texts wait for a KMS."""
 
-    def __init__(self, secret: str) -> None:
-        material = HKDF(hashes.SHA256(), 32, salt=None, info=b"affidavit payload key encryption").derive(
-            secret.encode()
-        )
-        self._wrapping = AESGCM(material)
+    def __init__(self, key_encryption: KeyEncryption) -> None:
+        self._key_encryption = key_encryption
         self._known: OrderedDict[tuple[UUID, UUID, date], DataKey] = OrderedDict()
 
     async def data_key(self, connection: Connection, tenant_id: UUID, subject_id: UUID, month: date) -> DataKey:
-        """Returns the data key of a subject and month, made at first use, in the open transaction."""
+        """Returns the data key of a subject and month, made at first use, in the open transaction.
+
+        Raises AuditUnavailable and WrappedKeyInvalid.
+        """
         scope = (tenant_id, subject_id, month)
         if (known := self._known.get(scope)) is not None:
             self._known.move_to_end(scope)
             return known
         row = await connection.fetchrow(queries.data_key, *scope)
         if row is None:
-            key_id, key = uuid7(), AESGCM.generate_key(256)
-            await connection.execute(
-                queries.add_data_key, tenant_id, key_id, subject_id, month, self._wrap(key_id, key)
-            )
+            made = DataKey(uuid7(), AESGCM.generate_key(256))
+            wrapped = await self._key_encryption.wrap(KeyName(tenant_id, made.id), made.key)
+            await connection.execute(queries.add_data_key, tenant_id, made.id, subject_id, month, wrapped)
             row = await connection.fetchrow(queries.data_key, *scope)
-        assert row is not None
-        data_key = DataKey(row["id"], self._unwrap(row["id"], row["wrapped"]))
-        # A key of this very transaction will never have existed if that is rolled back.
+            assert row is not None
+            if row["id"] == made.id:
+                # Not remembered: it will never have existed if this transaction is rolled back.
+                return made
+        data_key = DataKey(row["id"], await self._key_encryption.unwrap(KeyName(tenant_id, row["id"]), row["wrapped"]))
+        # A savepoint may have made it in this very transaction.
         if row["committed"]:
             self._remember(scope, data_key)
         return data_key
@@ -92,24 +97,44 @@ class PayloadVault:
         ciphertext = nonce + AESGCM(data_key.key).encrypt(nonce, salt + encoded, _bound_to(event_id, name))
         return SealedPayload(name, data_key.id, ciphertext, commit(salt, text), len(encoded))
 
-    def decrypt(self, key_id: UUID, wrapped: bytes, event_id: UUID, name: str, ciphertext: bytes) -> tuple[bytes, str]:
-        """Returns salt and text of a payload; raises cryptography's InvalidTag when any part was changed."""
-        key = self._unwrap(key_id, wrapped)
-        nonce, body = ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:]
-        plain = AESGCM(key).decrypt(nonce, body, _bound_to(event_id, name))
-        return plain[:SALT_BYTES], plain[SALT_BYTES:].decode()
-
-    def _wrap(self, key_id: UUID, key: bytes) -> bytes:
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._wrapping.encrypt(nonce, key, key_id.bytes)
-
-    def _unwrap(self, key_id: UUID, wrapped: bytes) -> bytes:
-        return self._wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], key_id.bytes)
+    def reader(self, tenant_id: UUID) -> "PayloadReader":
+        """Returns a reader of the tenant's payloads."""
+        return PayloadReader(self._key_encryption, tenant_id)
 
     def _remember(self, scope: tuple[UUID, UUID, date], data_key: DataKey) -> None:
         self._known[scope] = data_key
         if len(self._known) > _CACHED_KEYS:
             self._known.popitem(last=False)
+
+
+class PayloadReader:
+    """Decrypts payloads of one tenant; unwraps each data key once, and forgets it with the reading."""
+
+    def __init__(self, key_encryption: KeyEncryption, tenant_id: UUID) -> None:
+        self._key_encryption = key_encryption
+        self._tenant_id = tenant_id
+        self._keys: OrderedDict[tuple[UUID, bytes], AESGCM] = OrderedDict()
+
+    async def decrypt(
+        self, key_id: UUID, wrapped: bytes, event_id: UUID, name: str, ciphertext: bytes
+    ) -> tuple[bytes, str]:
+        """Returns salt and text of a payload; raises PayloadInvalid, and AuditUnavailable without the key."""
+        try:
+            key = await self._key(key_id, wrapped)
+            nonce, body = ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:]
+            plain = key.decrypt(nonce, body, _bound_to(event_id, name))
+            return plain[:SALT_BYTES], plain[SALT_BYTES:].decode()
+        except (InvalidTag, ValueError) as error:
+            raise PayloadInvalid from error
+
+    async def _key(self, key_id: UUID, wrapped: bytes) -> AESGCM:
+        if (known := self._keys.get((key_id, wrapped))) is not None:
+            return known
+        key = AESGCM(await self._key_encryption.unwrap(KeyName(self._tenant_id, key_id), wrapped))
+        self._keys[key_id, wrapped] = key
+        if len(self._keys) > _CACHED_KEYS:
+            self._keys.popitem(last=False)
+        return key
 
 
 def _bound_to(event_id: UUID, name: str) -> bytes:

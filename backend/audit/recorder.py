@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from backend.audit.canonical import CanonicalJSONError, canonical_json
 from backend.audit.events import LISTED_COLLECTIONS, Actor, Event, envelope
+from backend.audit.key_encryption import WrappedKeyInvalid
 from backend.audit.payloads import PayloadVault, SealedPayload, queries
 from backend.database import Connection
 from backend.errors import AuditUnavailable
@@ -36,7 +37,7 @@ class Recorder:
             # The data key was destroyed by an erasure in another process; the next request makes a new one.
             self._vault.forget(actor.tenant_id, actor.subject_id)
             raise AuditUnavailable(reason="audit:erased_key") from error
-        except (asyncpg.PostgresError, CanonicalJSONError) as error:
+        except (asyncpg.PostgresError, CanonicalJSONError, WrappedKeyInvalid) as error:
             raise AuditUnavailable(reason=f"audit:{type(error).__name__}") from error
         return event_id
 

@@ -118,7 +118,11 @@ async def open_event(
 
 async def _reveal(connection: Connection, actor: Actor, vault: PayloadVault, event_id: UUID) -> dict[str, str]:
     sealed = await connection.fetch(queries.payloads, actor.tenant_id, event_id)
-    return {p["name"]: vault.decrypt(p["key_id"], p["wrapped"], event_id, p["name"], p["ciphertext"])[1] for p in sealed}
+    reader = vault.reader(actor.tenant_id)
+    texts = {}
+    for p in sealed:
+        _, texts[p["name"]] = await reader.decrypt(p["key_id"], p["wrapped"], event_id, p["name"], p["ciphertext"])
+    return texts
 
 
 async def list_readers(

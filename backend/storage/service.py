@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from uuid_utils.compat import uuid7
 
-from backend.audit.payloads import NONCE_BYTES
+from backend.audit.key_encryption import NONCE_BYTES
 from backend.database import Connection, Queries
 from backend.settings import Settings
 from backend.storage.encryption import DamagedObject, decrypt, encrypt
