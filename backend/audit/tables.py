@@ -1,0 +1,202 @@
+"""The tables of audit, as the migrations make them; a test holds both against each other."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import UserDefinedType
+from sqlmodel import Field, SQLModel
+
+
+class Xid8(UserDefinedType[int]):
+    """A transaction id that never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Returns the type's name in SQL."""
+        return "XID8"
+
+
+class CheckpointRow(SQLModel, table=True):
+    """Signed checkpoints of sealed logs. Append-only, like the events."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    note: str = Field(sa_column=Column(Text, nullable=False))
+    signed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class DataKeyRow(SQLModel, table=True):
+    """The keys of payloads, wrapped by a key that the database never sees."""
+
+    __tablename__ = "data_key"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    subject_id: UUID
+    month: date
+    wrapped: bytes
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class ErasureRow(SQLModel, table=True):
+    """Erasures of a data subject's texts: requested by one, approved by another, executed once."""
+
+    __tablename__ = "erasure"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    subject_id: UUID
+    legal_basis: str = Field(sa_column=Column(Text, nullable=False))
+    requested_by: UUID
+    requested_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    approved_by: UUID | None
+    executed_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
+class EventRow(SQLModel, table=True):
+    """The audit log. Append-only: nobody may update, delete or truncate, and triggers that always fire refuse it as well."""
+
+    __tablename__ = "event"
+    __table_args__ = {"schema": "audit"}
+
+    id: UUID = Field(primary_key=True)
+    envelope: str = Field(sa_column=Column(Text, nullable=False))
+    xid: int = Field(sa_column=Column(Xid8, nullable=False))
+    tenant_id: UUID = Field(primary_key=True)
+    occurred_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    action: str = Field(sa_column=Column(Text, nullable=False))
+    outcome: str = Field(sa_column=Column(Text, nullable=False))
+    principal_id: UUID | None
+    request_id: str = Field(sa_column=Column(Text, nullable=False))
+    turn: UUID | None
+
+
+class EventDocumentRow(SQLModel, table=True):
+    """Which documents an event is about."""
+
+    __tablename__ = "event_document"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    doc_id: str = Field(sa_column=Column(Text, primary_key=True))
+    event_id: UUID = Field(primary_key=True)
+
+
+class ExportRow(SQLModel, table=True):
+    """Exports of the log: what was asked for, and the file that came of it."""
+
+    __tablename__ = "export"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    requested_by: UUID
+    job_id: UUID
+    parameters: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    events: int | None = Field(sa_column=Column(BigInteger))
+    sha256: bytes | None
+    size: int | None = Field(sa_column=Column(BigInteger))
+
+
+class HoldRow(SQLModel, table=True):
+    """Legal holds: while one applies, nothing of its subject is erased; one without a subject applies to everyone."""
+
+    __tablename__ = "hold"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    subject_id: UUID | None
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    placed_by: UUID
+    placed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    released_by: UUID | None
+    released_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
+class LeafRow(SQLModel, table=True):
+    """The leaves of sealed logs: which event stands where, under which hash. Append-only, like the events."""
+
+    __tablename__ = "leaf"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    index: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    event_id: UUID
+    hash: bytes
+
+
+class LogRow(SQLModel, table=True):
+    """The right edge of each sealed log, from which it grows."""
+
+    __tablename__ = "log"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    frontier: list[bytes] = Field(sa_column=Column(ARRAY(LargeBinary), nullable=False))
+
+
+class NodeRow(SQLModel, table=True):
+    """Inner nodes of sealed logs, for proofs. Append-only, like the events."""
+
+    __tablename__ = "node"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    level: int = Field(sa_column=Column(SmallInteger, primary_key=True))
+    position: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    hash: bytes
+
+
+class PayloadRow(SQLModel, table=True):
+    """Encrypted texts of events: questions, contexts, answers."""
+
+    __tablename__ = "payload"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    event_id: UUID = Field(primary_key=True)
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    key_id: UUID
+    ciphertext: bytes
+
+
+class RetentionRow(SQLModel, table=True):
+    """How long texts are kept. Append-only: the longest period counts."""
+
+    __tablename__ = "retention"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    event_class: str = Field(sa_column=Column(Text, nullable=False))
+    days: int
+    set_by: UUID
+    set_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class SealerRow(SQLModel, table=True):
+    """Who seals, and up to where."""
+
+    __tablename__ = "sealer"
+    __table_args__ = {"schema": "audit"}
+
+    singleton: bool = Field(primary_key=True)
+    epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
+    holder: str | None = Field(sa_column=Column(Text))
+    lease_until: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    last_xid: int = Field(sa_column=Column(Xid8, nullable=False))
+    last_event: UUID
+    sealed_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))

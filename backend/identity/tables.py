@@ -1,0 +1,243 @@
+"""The tables of identity, as the migrations make them; a test holds both against each other."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, DateTime, Text
+from sqlalchemy.dialects.postgresql import ARRAY, CIDR, JSONB
+from sqlmodel import Field, SQLModel
+
+
+class ApiKeyRow(SQLModel, table=True):
+    """API keys: what each may do, from where and how often. Their secrets are apart."""
+
+    __tablename__ = "api_key"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    permissions: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    allowed_networks: list[str] = Field(sa_column=Column(ARRAY(CIDR), nullable=False))
+    requests_per_minute: int | None
+    requests_per_day: int | None
+    assertion_key: str | None = Field(sa_column=Column(Text))
+    created_by: UUID | None
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    expires_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    revoked_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    last_used_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
+class ApiKeySecretRow(SQLModel, table=True):
+    """Secrets of API keys, as digests."""
+
+    __tablename__ = "api_key_secret"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    key_id: UUID
+    lookup_id: str = Field(sa_column=Column(Text, nullable=False))
+    digest: bytes
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class CollectionGrantRow(SQLModel, table=True):
+    """Who may read or write a collection: a principal, or everyone of a role."""
+
+    __tablename__ = "collection_grant"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    collection_id: UUID
+    principal_id: UUID | None
+    role: str | None = Field(sa_column=Column(Text))
+    access: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class EndedGrantRow(SQLModel, table=True):
+    """Grants that were withdrawn."""
+
+    __tablename__ = "ended_grant"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    collection_id: UUID
+    principal_id: UUID | None
+    role: str | None = Field(sa_column=Column(Text))
+    access: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    ended_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class EndedRoleRow(SQLModel, table=True):
+    """Roles that were taken away."""
+
+    __tablename__ = "ended_role"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    user_id: UUID
+    role: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    ended_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class ExternalIdentityRow(SQLModel, table=True):
+    """Which user a subject of a tenant's provider is."""
+
+    __tablename__ = "external_identity"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    issuer_id: UUID = Field(primary_key=True)
+    subject: str = Field(sa_column=Column(Text, primary_key=True))
+    user_id: UUID
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class IssuerRow(SQLModel, table=True):
+    """The OpenID providers that tenants trust."""
+
+    __tablename__ = "issuer"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    issuer: str = Field(sa_column=Column(Text, nullable=False))
+    client_id: str = Field(sa_column=Column(Text, nullable=False))
+    client_secret: str | None = Field(sa_column=Column(Text))
+    scopes: str = Field(sa_column=Column(Text, nullable=False))
+    groups_claim: str = Field(sa_column=Column(Text, nullable=False))
+    role_of_group: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    creates_users: bool
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class OperatorKeyRow(SQLModel, table=True):
+    """Keys of the operator's own systems, as digests."""
+
+    __tablename__ = "operator_key"
+    __table_args__ = {"schema": "identity"}
+
+    id: UUID = Field(primary_key=True)
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    digest: bytes
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    revoked_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
+class PasswordRow(SQLModel, table=True):
+    """Password hashes."""
+
+    __tablename__ = "password"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    hash: str = Field(sa_column=Column(Text, nullable=False))
+    changed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class RefreshTokenRow(SQLModel, table=True):
+    """Refresh tokens as digests; each is used once."""
+
+    __tablename__ = "refresh_token"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    session_id: UUID
+    digest: bytes
+    issued_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    used_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
+class RequestCountRow(SQLModel, table=True):
+    """How often something was asked, for limits."""
+
+    __tablename__ = "request_count"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    subject: str = Field(sa_column=Column(Text, primary_key=True))
+    seconds: int = Field(primary_key=True)
+    started_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    requests: int
+
+
+class SessionRow(SQLModel, table=True):
+    """Sign-ins: one session for each, to which its refresh tokens belong."""
+
+    __tablename__ = "session"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    user_id: UUID
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    revoked_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    revoked_reason: str | None = Field(sa_column=Column(Text))
+
+
+class UserRow(SQLModel, table=True):
+    """The people of a tenant."""
+
+    __tablename__ = "user"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    username: str = Field(sa_column=Column(Text, nullable=False))
+    display_name: str = Field(sa_column=Column(Text, nullable=False))
+    status: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class UserRoleRow(SQLModel, table=True):
+    """Which roles a user has."""
+
+    __tablename__ = "user_role"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    role: str = Field(sa_column=Column(Text, primary_key=True))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class ContextKeyRow(SQLModel, table=True):
+    """The keys that sign contexts. Whoever reads them can be anyone: only the owner can, through tenancy.context()."""
+
+    __tablename__ = "context_key"
+    __table_args__ = {"schema": "tenancy"}
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    inner_pad: bytes
+    outer_pad: bytes
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    retired_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
+class TenantRow(SQLModel, table=True):
+    """The tenants of this deployment. Created and changed only by the operator, as the owner."""
+
+    __tablename__ = "tenant"
+    __table_args__ = {"schema": "tenancy"}
+
+    id: UUID = Field(primary_key=True)
+    slug: str = Field(sa_column=Column(Text, nullable=False))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    status: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    requests_per_minute: int | None
+    principal_requests_per_minute: int | None
+    delete_after: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))

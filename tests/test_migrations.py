@@ -1,0 +1,67 @@
+"""The schema has one description in SQL, one in Python and one policy file a table, and none of them drifts."""
+
+import asyncio
+from importlib import import_module
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.dialects import postgresql
+from sqlmodel import SQLModel
+
+from backend.migration import migrate
+from tests.conftest import Database
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).resolve().parent.parent
+
+COLUMNS = """
+    select n.nspname || '.' || t.relname as table, a.attname as column, format_type(a.atttypid, a.atttypmod) as type,
+      a.attnotnull as required, coalesce(a.attnum = any (i.indkey), false) as key
+    from pg_class t join pg_namespace n on n.oid = t.relnamespace
+    join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_index i on i.indrelid = t.oid and i.indisprimary
+    where t.relkind in ('r', 'p') and not t.relispartition
+      and n.nspname not in ('pg_catalog', 'information_schema', 'migration')
+"""
+
+Column = tuple[str, str, str, bool, bool]
+
+
+async def migrated(database: Database) -> set[Column]:
+    """Every column that the migrations make: table, name, type, whether it is required, whether it is a key."""
+    connection = await asyncpg.connect(database.superuser_url)
+    try:
+        return {tuple(row) for row in await connection.fetch(COLUMNS)}
+    finally:
+        await connection.close()
+
+
+def declared() -> set[Column]:
+    """Every column that the table models declare."""
+    for path in (ROOT / "backend").glob("*/tables.py"):
+        import_module(f"backend.{path.parent.name}.tables")
+    dialect = postgresql.dialect()
+    return {
+        (f"{table.schema}.{table.name}", column.name, column.type.compile(dialect).lower(), not column.nullable,
+         column.primary_key)
+        for table in SQLModel.metadata.tables.values()
+        for column in table.columns
+    }  # fmt: skip
+
+
+async def test_the_table_models_are_what_the_migrations_make(database: Database) -> None:
+    assert declared() == await migrated(database)
+
+
+async def test_every_table_has_its_policy_file_and_every_file_its_table(database: Database) -> None:
+    tables = {column[0] for column in await migrated(database)}
+    files = {path.name.removesuffix(".sql") for path in (ROOT / "policies").glob("*.sql")}
+    assert files - {"migration.alembic_version"} == tables
+
+
+async def test_migrating_again_changes_nothing(database: Database) -> None:
+    before = await migrated(database)
+    await asyncio.to_thread(migrate, database.owner_url)
+    assert await migrated(database) == before
