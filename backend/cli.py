@@ -13,8 +13,8 @@ from backend.identity.permissions import Permission, Role
 from backend.operation.commands import operator_key_app, tenant_app
 from backend.operation.issuer_commands import issuer_app
 from backend.operation.retrieval_commands import outgrown_tenants, reembed
-from backend.operation.terminal import console, database_urls, fail, run_operator
-from backend.settings import Settings
+from backend.operation.terminal import console, database_urls, fail, needed, read_settings, run_operator
+from backend.self_check import Finding, check, check_sealer
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
@@ -38,9 +38,12 @@ def demo(port: Annotated[int, typer.Option(help="Port of the service.", min=1, m
 
     Example: affidavit demo --port 8000
     """
-    from backend.demo.run import run  # noqa: PLC0415 - loads the model runtime
+    from backend.demo.run import DemoError, run  # noqa: PLC0415 - loads the model runtime
 
-    run(Settings(), port)
+    try:
+        run(read_settings(), port)
+    except DemoError as error:
+        raise fail(str(error)) from None
 
 
 @app.command()
@@ -53,11 +56,9 @@ def serve(
 
     Example: affidavit serve --host 0.0.0.0 --workers 4
     """
-    settings = Settings()
-    if settings.runtime_database_url is None:
-        raise fail("AFFIDAVIT_RUNTIME_DATABASE_URL is not set; to try the service, run `affidavit demo`")
-    if not _report(settings.runtime_database_url.get_secret_value(), as_json=False, only_problems=True):
-        raise typer.Exit(1)
+    runtime_url, *_ = needed(read_settings(), "runtime_database_url", "context_key", "payload_key", "jwt_private_key")
+    if problems := [finding for finding in _self_check(runtime_url, sealing=False) if finding.problem]:
+        raise fail("the self-check failed: " + "; ".join(f"{finding.check}: {finding.problem}" for finding in problems))
     uvicorn.run(
         "backend.app:create_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
     )
@@ -73,15 +74,10 @@ def migrate() -> None:
     from backend.migration import store_context_key  # noqa: PLC0415
     from backend.tenancy import ContextSigner  # noqa: PLC0415
 
-    settings = Settings()
-    if settings.database_url is None:
-        raise fail("AFFIDAVIT_DATABASE_URL is not set: the owner's connection URL")
-    if settings.context_key is None:
-        raise fail("AFFIDAVIT_CONTEXT_KEY is not set: the secret that signs contexts, the same as the service's")
-    owner_url = settings.database_url.get_secret_value()
+    owner_url, context_key = needed(read_settings(), "database_url", "context_key")
     try:
         apply(owner_url)
-        asyncio.run(store_context_key(owner_url, ContextSigner(settings.context_key.get_secret_value())))
+        asyncio.run(store_context_key(owner_url, ContextSigner(context_key)))
     except (OSError, asyncpg.PostgresError) as error:
         raise fail(f"the database refused: {error}") from None
     console.print("The schema and its policies are up to date.")
@@ -96,7 +92,7 @@ def sealer() -> None:
     from backend import logging  # noqa: PLC0415
     from backend.audit import sealing  # noqa: PLC0415
 
-    settings = Settings()
+    settings = read_settings()
     logging.configure(settings.log_level)
     try:
         asyncio.run(sealing.run(settings))
@@ -116,7 +112,7 @@ def worker() -> None:
     from backend.settings import MissingSettingError  # noqa: PLC0415
 
     try:
-        asyncio.run(working.run(Settings()))
+        asyncio.run(working.run(read_settings()))
     except MissingSettingError as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
@@ -131,46 +127,42 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
     Example: affidavit doctor --json
     """
-    urls = database_urls(Settings())
-    if not _report(urls["runtime_url"], owner_url=urls["owner_url"], as_json=as_json, only_problems=False):
-        raise typer.Exit(1)
-
-
-def _report(runtime_url: str, *, owner_url: str | None = None, as_json: bool, only_problems: bool) -> bool:
-    from backend.self_check import check, check_sealer  # noqa: PLC0415
-
-    async def run() -> list[tuple[str, str | None]]:
-        try:
-            connection = await asyncpg.connect(runtime_url, timeout=5)
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-            return [("database", f"cannot connect: {type(error).__name__}")]
-        try:
-            findings = await check(connection)
-            if not only_problems and all(finding.problem is None for finding in findings):
-                findings.append(await check_sealer(connection))  # serving may begin before sealing does
-            return [(finding.check, finding.problem) for finding in findings]
-        finally:
-            await connection.close()
-
-    findings = asyncio.run(run())
-    sound = all(problem is None for _, problem in findings)
-    outgrown = asyncio.run(outgrown_tenants(owner_url)) if owner_url else []
+    urls = database_urls(read_settings())
+    findings = _self_check(urls["runtime_url"], sealing=True)
+    sound = all(finding.problem is None for finding in findings)
+    outgrown = asyncio.run(outgrown_tenants(urls["owner_url"])) if sound else []
     if as_json:
-        console.print_json(
-            data={
-                "ok": sound,
-                "checks": [{"check": name, "ok": problem is None, "problem": problem} for name, problem in findings],
-                "promotions_proposed": [{"tenant": slug, "chunks": chunks} for slug, chunks in outgrown],
-            }
-        )
-    elif not (only_problems and sound):
+        checks = [{"check": f.check, "ok": f.problem is None, "problem": f.problem} for f in findings]
+        promotions = [{"tenant": slug, "chunks": chunks} for slug, chunks in outgrown]
+        console.print_json(data={"ok": sound, "checks": checks, "promotions_proposed": promotions})
+    else:
         table = Table("check", "result")
-        for name, problem in findings:
-            table.add_row(name, f"[red]{problem}[/red]" if problem else "[green]ok[/green]")
+        for finding in findings:
+            table.add_row(finding.check, f"[red]{finding.problem}[/red]" if finding.problem else "[green]ok[/green]")
         console.print(table)
         for slug, chunks in outgrown:
             console.print(f"[yellow]advice:[/yellow] {slug} has {chunks} chunks; run `affidavit tenant promote {slug}`")
-    return sound
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _self_check(runtime_url: str, *, sealing: bool) -> list[Finding]:
+    """Checks as the runtime role; serving may begin before sealing does."""
+
+    async def run() -> list[Finding]:
+        try:
+            connection = await asyncpg.connect(runtime_url, timeout=5)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            return [Finding("database", f"cannot connect: {type(error).__name__}")]
+        try:
+            findings = await check(connection)
+            if sealing and all(finding.problem is None for finding in findings):
+                findings.append(await check_sealer(connection))
+            return findings
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
 
 
 @user_app.command("create")
@@ -186,7 +178,7 @@ def user_create(
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
 
     async def run() -> None:
-        async with operator(database_urls(Settings())["owner_url"]) as acting:
+        async with operator(database_urls(read_settings())["owner_url"]) as acting:
             await acting.create_user(await acting.tenant(tenant), username, password, role)
 
     from backend.operation.service import operator  # noqa: PLC0415
@@ -208,7 +200,7 @@ def key_create(
     """
 
     async def run() -> str:
-        async with operator(database_urls(Settings())["owner_url"]) as acting:
+        async with operator(database_urls(read_settings())["owner_url"]) as acting:
             return await acting.create_key(await acting.tenant(tenant), name, permission, collection or ["default"])
 
     from backend.operation.service import operator  # noqa: PLC0415

@@ -95,9 +95,10 @@ class EmbeddedPostgres:
         }
 
     def start(self) -> None:
-        """Starts the server, or joins the one that already runs on this folder; creates the cluster at first use."""
+        """Starts the server, or takes over the one that was left running on this folder; creates it at first use."""
         if (running := self._running_port()) is not None:
             self.port = running
+            self._started_here = True
             return
         first = not (self.folder / "PG_VERSION").exists()
         if first:
@@ -123,7 +124,7 @@ class EmbeddedPostgres:
         )
 
     def stop(self, mode: str = "fast") -> None:
-        """Stops the server if this object started it; `mode` is smart, fast or immediate."""
+        """Stops the server if this object started it or took it over; `mode` is smart, fast or immediate."""
         if self._started_here:
             self._started_here = False
             with contextlib.suppress(EmbeddedPostgresError):
@@ -173,9 +174,11 @@ class EmbeddedPostgres:
         try:
             lines = pid_file.read_text().splitlines()
             os.kill(int(lines[0]), 0)
+            # After a crash the process of that number can be another one.
+            with socket.create_connection(("127.0.0.1", int(lines[3])), timeout=1):
+                return int(lines[3]) if lines[7].strip() == "ready" else None
         except (OSError, ValueError, IndexError):
             return None
-        return int(lines[3]) if len(lines) > 7 and lines[7].strip() == "ready" else None
 
     def _run(self, program: str, *arguments: str) -> None:
         # A file, since a pipe would be inherited by the server and never close; outside, since initdb wants an empty folder.

@@ -36,8 +36,8 @@ def configure(level: str = "INFO") -> None:
         structlog.processors.ExceptionRenderer(_FramesOnly()),
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -53,7 +53,9 @@ def configure(level: str = "INFO") -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    # Libraries at DEBUG write out what they send and receive.
+    root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))
+    logging.getLogger("backend").setLevel(level)
     # uvicorn's access log holds query strings, and httpx logs addresses; the service logs its own line a request.
     for name in ("uvicorn.access", "httpx", "httpcore", "openai"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """Every setting of the service: environment variables with the prefix AFFIDAVIT_, each with a sentence."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,7 +32,7 @@ def required(secret: SecretStr | None, name: str) -> str:
 class Settings(BaseSettings):
     """Configuration of one process; secrets have no defaults and are read from the environment or a secrets directory."""
 
-    model_config = SettingsConfigDict(env_prefix="AFFIDAVIT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="AFFIDAVIT_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(
         default=Path("~/.local/share/affidavit"),
@@ -105,17 +105,21 @@ class Settings(BaseSettings):
         description="Where browsers reach the service; identity providers send them back to `<public_url>/auth/oidc/callback`.",
     )
     oidc_loopback_http: bool = Field(
-        default=False, description="Lets a tenant's identity provider be on this machine without TLS; for trying out only."
+        default=False,
+        description="Lets a tenant's identity provider be on this machine without TLS; for trying out only.",
     )
 
     checkpoint_key: SecretStr | None = Field(
-        default=None, description="PEM of the Ed25519 private key that signs audit checkpoints; only the sealer needs it."
+        default=None,
+        description="PEM of the Ed25519 private key that signs audit checkpoints; only the sealer needs it.",
     )
     checkpoint_public_key: str | None = Field(
         default=None, description="The verifier-key line of the checkpoint key, shown to reviewers."
     )
     checkpoint_key_name: str = Field(
-        default="affidavit", pattern=r"^[^\s+]+$", description="Name of the checkpoint key, usually the service's domain."
+        default="affidavit",
+        pattern=r"^[^\s+]+$",
+        description="Name of the checkpoint key, usually the service's domain.",
     )
     checkpoint_folder: Path | None = Field(
         default=None, description="Folder outside the database to which checkpoints are appended."
@@ -144,7 +148,9 @@ class Settings(BaseSettings):
         default=180, ge=16, le=8_000, description="Size that a chunk is filled up to, in the embedder's tokens."
     )
     chunk_token_limit: int = Field(default=250, ge=16, le=8_000, description="Tokens that no chunk exceeds.")
-    chunk_overlap_tokens: int = Field(default=0, ge=0, le=4_000, description="Tokens that a full chunk's successor repeats.")
+    chunk_overlap_tokens: int = Field(
+        default=0, ge=0, le=4_000, description="Tokens that a full chunk's successor repeats."
+    )
 
     job_lease_seconds: float = Field(
         default=30.0, ge=1, le=600, description="After how long without a sign of its worker a job is taken over."
@@ -178,7 +184,7 @@ class Settings(BaseSettings):
         description="Networks (CIDR) of proxies whose X-Forwarded-For is believed for the source address.",
     )
 
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="What is logged.")
 
     @model_validator(mode="after")
     def _servers_come_with_model_names(self) -> Self:

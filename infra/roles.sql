@@ -7,10 +7,18 @@
 \getenv runtime_password AFFIDAVIT_RUNTIME_PASSWORD
 \getenv sealer_password AFFIDAVIT_SEALER_PASSWORD
 \getenv operator_password AFFIDAVIT_OPERATOR_PASSWORD
-\if :{?owner_password} \else \warn 'set AFFIDAVIT_OWNER_PASSWORD' \quit \endif
-\if :{?runtime_password} \else \warn 'set AFFIDAVIT_RUNTIME_PASSWORD' \quit \endif
-\if :{?sealer_password} \else \warn 'set AFFIDAVIT_SEALER_PASSWORD' \quit \endif
-\if :{?operator_password} \else \warn 'set AFFIDAVIT_OPERATOR_PASSWORD' \quit \endif
+\if :{?owner_password} \else
+  do $$ begin raise exception 'set AFFIDAVIT_OWNER_PASSWORD'; end $$;
+\endif
+\if :{?runtime_password} \else
+  do $$ begin raise exception 'set AFFIDAVIT_RUNTIME_PASSWORD'; end $$;
+\endif
+\if :{?sealer_password} \else
+  do $$ begin raise exception 'set AFFIDAVIT_SEALER_PASSWORD'; end $$;
+\endif
+\if :{?operator_password} \else
+  do $$ begin raise exception 'set AFFIDAVIT_OPERATOR_PASSWORD'; end $$;
+\endif
 \set database affidavit
 \getenv database AFFIDAVIT_DATABASE_NAME
 

@@ -1,8 +1,11 @@
 """What `affidavit demo` keeps in its home folder: secrets made at first start, addresses, credentials."""
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,27 @@ CHECKPOINT_KEY_NAME = "affidavit-demo"
 _ROLES = ("superuser", "owner", "runtime", "sealer", "operator")
 
 
+class DemoHomeInUse(Exception):
+    """Another demo runs on the folder."""
+
+
 class DemoHome:
     """The folder of one demo."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps the folder from a second demo, which would stop the first one's PostgreSQL; raises DemoHomeInUse."""
+        with (self.folder / "demo.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                message = f"a demo runs on {self.folder} already; set AFFIDAVIT_HOME to another folder"
+                raise DemoHomeInUse(message) from error
+            yield
 
     def secrets(self) -> dict[str, str]:
         """Returns the demo's secrets, made at first use."""
@@ -44,7 +62,7 @@ class DemoHome:
         """Returns the line that verifies checkpoints, and keeps it in `checkpoint-key.pub`."""
         key = SigningKey.load(CHECKPOINT_KEY_NAME, self.secrets()["checkpoint_key"].encode())
         line = str(key.verifier_key)
-        (self.folder / "checkpoint-key.pub").write_text(f"{line}\n")
+        _write_private_text(self.folder / "checkpoint-key.pub", f"{line}\n")
         return line
 
     @property
@@ -55,9 +73,12 @@ class DemoHome:
 
 def write_private(path: Path, content: Any) -> None:  # noqa: ANN401 - any JSON
     """Writes JSON that only the owner of the file may read, whole or not at all."""
+    _write_private_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write_private_text(path: Path, text: str) -> None:
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
+        file.write(text)
     partial.replace(path)

@@ -1,16 +1,23 @@
-"""`affidavit demo`: an embedded PostgreSQL, two tenants, and the service, in one process."""
+"""`affidavit demo`: an embedded PostgreSQL, two tenants, service and sealer, in one process."""
 
 import asyncio
 import json
-from pathlib import Path
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 
 from backend.app import create_app
 from backend.audit import sealing
 from backend.demo import seed
-from backend.demo.home import CHECKPOINT_KEY_NAME, DemoHome, write_private
+from backend.demo.home import CHECKPOINT_KEY_NAME, DemoHome, DemoHomeInUse, write_private
+from backend.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from backend.migration import migrate, store_context_key
 from backend.settings import Settings
 from backend.tenancy import ContextSigner
@@ -18,79 +25,131 @@ from backend.tenancy import ContextSigner
 console = Console(highlight=False, soft_wrap=True)
 
 
+class DemoError(Exception):
+    """The demo cannot start; the message says why and what to do."""
+
+
 def run(settings: Settings, port: int) -> None:
-    """Runs until interrupted; a second run on the same folder keeps all data."""
+    """Runs until interrupted; a second run on the same folder keeps all data. Raises DemoError."""
+    # Termination must come as an exception, or PostgreSQL would be left running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = DemoHome(settings.home_folder)
-    known = home.secrets()
+    try:
+        with home.locked(), _listener(port) as listener, _started(home) as postgres:
+            configured = _configured(settings, home, postgres)
+            asyncio.run(_serve(configured, home, postgres.urls()["owner_url"], listener))
+    except (DemoHomeInUse, EmbeddedPostgresError) as error:
+        raise DemoError(str(error)) from error
+    except KeyboardInterrupt:
+        console.print("Stopped; the next start keeps everything.")
+
+
+@contextmanager
+def _listener(port: int) -> Iterator[socket.socket]:
+    """Takes the port before anything is started."""
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        message = f"port {port} is in use; choose another with --port"
+        raise DemoError(message) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _started(home: DemoHome) -> Iterator[EmbeddedPostgres]:
+    """Starts PostgreSQL with this version's schema, and stops it in the end."""
     postgres = home.postgres()
     with console.status("Starting PostgreSQL"):
         postgres.start()
     try:
         postgres.prepare_roles()
         write_private(home.folder / "database.json", postgres.urls())
+        owner_url = postgres.urls()["owner_url"]
         with console.status("Migrating"):
-            migrate(postgres.urls()["owner_url"])
-        asyncio.run(store_context_key(postgres.urls()["owner_url"], ContextSigner(known["context_key"])))
-        configured = Settings(
-            **settings.model_dump(exclude_unset=True) | {
-                "runtime_database_url": postgres.urls()["runtime_url"], "sealer_database_url": postgres.urls()["sealer_url"],
-                "operator_database_url": postgres.urls()["operator_url"],
-                "context_key": known["context_key"], "payload_key": known["payload_key"],
-                "jwt_private_key": known["jwt_private_key"], "checkpoint_key": known["checkpoint_key"],
-                "checkpoint_key_name": CHECKPOINT_KEY_NAME, "checkpoint_public_key": home.checkpoint_public_key(),
-                "checkpoint_folder": home.folder / "checkpoints",
-            }
-        )  # fmt: skip
-        asyncio.run(_serve(configured, home, postgres.urls()["owner_url"], port))
+            migrate(owner_url)
+        asyncio.run(store_context_key(owner_url, ContextSigner(home.secrets()["context_key"])))
+        yield postgres
     finally:
         postgres.stop()
 
 
-async def _serve(settings: Settings, home: DemoHome, owner_url: str, port: int) -> None:
+def _configured(settings: Settings, home: DemoHome, postgres: EmbeddedPostgres) -> Settings:
+    known = home.secrets()
+    own = {name: known[name] for name in ("context_key", "payload_key", "jwt_private_key", "checkpoint_key")}
+    own |= {f"{role}_database_url": postgres.urls()[f"{role}_url"] for role in ("runtime", "sealer", "operator")}
+    chosen: dict[str, Any] = settings.model_dump(exclude_unset=True) | own
+    return Settings(
+        **chosen | {
+            "checkpoint_key_name": CHECKPOINT_KEY_NAME,
+            "checkpoint_public_key": home.checkpoint_public_key(),
+            "checkpoint_folder": home.folder / "checkpoints",
+        }
+    )  # fmt: skip
+
+
+async def _serve(settings: Settings, home: DemoHome, owner_url: str, listener: socket.socket) -> None:
     app = create_app(settings)
     if not home.credentials_path.exists():
-        await _fill(app, home, owner_url, port)
+        await _fill(app, home, owner_url)
     credentials = json.loads(home.credentials_path.read_text())
-    credentials["base_url"] = f"http://127.0.0.1:{port}"
+    credentials["base_url"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
     write_private(home.credentials_path, credentials)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
-    serving = asyncio.create_task(server.serve())
     sealer = asyncio.create_task(sealing.run(settings))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.05)
-    if server.started:
-        console.print(_greeting(credentials, home.credentials_path))
-    await serving
-    sealer.cancel()
-    await asyncio.gather(sealer, return_exceptions=True)
+    try:
+        await _GreetingServer(app, _greeting(credentials, home)).serve(sockets=[listener])
+    finally:
+        sealer.cancel()
+        await asyncio.gather(sealer, return_exceptions=True)
 
 
-async def _fill(app: object, home: DemoHome, owner_url: str, port: int) -> None:
+class _GreetingServer(uvicorn.Server):
+    """Says what to try once it serves."""
+
+    def __init__(self, app: FastAPI, greeting: str) -> None:
+        super().__init__(uvicorn.Config(app, log_config=None, access_log=False))
+        self._greeting = greeting
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to serve, and greets."""
+        await super().startup(sockets)
+        if self.started:
+            console.print(self._greeting, markup=False)
+
+
+async def _fill(app: FastAPI, home: DemoHome, owner_url: str) -> None:
+    """Makes tenants and documents; goes on where an interrupted first start stopped."""
     console.print("First start: making two tenants.")
     unfinished = home.folder / "demo-credentials.unfinished.json"
-    if unfinished.exists():
-        credentials = json.loads(unfinished.read_text())
-    else:
-        credentials = {"base_url": f"http://127.0.0.1:{port}", **await seed.create_tenants(owner_url)}
-        write_private(unfinished, credentials)
-    async with app.router.lifespan_context(app):  # type: ignore[attr-defined]
-        await seed.submit_documents(app, credentials, console.print)  # type: ignore[arg-type]
+    if not unfinished.exists():
+        write_private(unfinished, await seed.create_tenants(owner_url))
+    async with app.router.lifespan_context(app):
+        await seed.submit_documents(app, json.loads(unfinished.read_text()), console.print)
     unfinished.rename(home.credentials_path)
 
 
-def _greeting(credentials: dict[str, object], path: Path) -> str:
-    base_url = credentials["base_url"]
+def _greeting(credentials: dict[str, Any], home: DemoHome) -> str:
+    base_url, tenant = credentials["base_url"], credentials["tenants"][0]
+    passwords = {user["username"]: user["password"] for user in tenant["users"]}
+
+    def sign_in(username: str) -> str:
+        form = f"-d client_id={tenant['slug']} -d username={username} -d password={passwords[username]}"
+        return f"""TOKEN=$(curl -s {base_url}/auth/token {form} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')"""
+
     return f"""
 Affidavit is at {base_url} and its API at {base_url}/docs
-Users, passwords and keys: {path}
+Users, passwords and keys: {home.credentials_path}
 
-Ask a question, then read its record:
+Ask a question as an analyst of {tenant["slug"]}:
 
-  credential() {{ python3 -c "import json,sys; t=json.load(open('{path}'))['tenants'][0]; print(next(u['password'] for u in t['users'] if u['username']==sys.argv[1]))" "$1"; }}
-  token() {{ curl -s {base_url}/auth/token -d username="$1" -d client_id=meridian-bank --data-urlencode password="$(credential "$1")" | python3 -c "import json,sys; print(json.load(sys.stdin)['access_token'])"; }}
-  curl -s {base_url}/answer -H "Authorization: Bearer $(token analyst)" -H 'Content-Type: application/json' \\
-    -d '{{"question": "How long do customers have to dispute a billing error on a credit card statement?"}}' | python3 -m json.tool
-  curl -s "{base_url}/audit/events?limit=3" -H "Authorization: Bearer $(token compliance)" | python3 -m json.tool
+  {sign_in("analyst")}
+  curl -s {base_url}/answer -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+    -d '{{"question": "How long do customers have to dispute a billing error on a credit card statement?"}}'
+
+Then read what is on record, as its compliance officer:
+
+  {sign_in("compliance")}
+  curl -s '{base_url}/audit/events?limit=3' -H "Authorization: Bearer $TOKEN"
 
 Ctrl-C stops it; the next start keeps everything.
 """

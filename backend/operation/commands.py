@@ -8,8 +8,7 @@ import asyncpg
 import typer
 from rich.table import Table
 
-from backend.operation.terminal import as_owner, console, database_urls, fail, run_operator, secret
-from backend.settings import Settings
+from backend.operation.terminal import as_owner, console, database_urls, fail, read_settings, run_operator, secret
 
 tenant_app = typer.Typer(no_args_is_help=True, help="Create, suspend, resume, export and delete tenants.")
 operator_key_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke keys of the operator's API.")
@@ -99,7 +98,7 @@ def tenant_delete(
     """
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
-    grace = timedelta(days=Settings().deletion_grace_days if grace_days is None else grace_days)
+    grace = timedelta(days=read_settings().deletion_grace_days if grace_days is None else grace_days)
     row = as_owner(lambda owner: Tenants(owner).delete(slug, grace))
     console.print(f"{slug} can be resumed until {row['delete_after']:%Y-%m-%d %H:%M %Z}, and purged from then on.")
 
@@ -112,7 +111,7 @@ def tenant_purge() -> None:
     """
     from backend.operation import deletion  # noqa: PLC0415
 
-    owner_url = database_urls(Settings())["owner_url"]
+    owner_url = database_urls(read_settings())["owner_url"]
 
     async def run() -> None:
         owner = await asyncpg.connect(owner_url)
@@ -140,7 +139,7 @@ def tenant_export(slug: Slug, target: Annotated[Path, typer.Argument(help="The z
 
     if target.exists():
         raise fail(f"{target} exists")
-    settings = Settings()
+    settings = read_settings()
     urls, signer = database_urls(settings), ContextSigner(secret(settings, "context_key"))
 
     async def run() -> dict[str, int]:

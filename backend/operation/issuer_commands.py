@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from backend.identity.permissions import Role
-from backend.operation.terminal import as_owner, console, fail, secret
-from backend.settings import Settings
+from backend.operation.terminal import as_owner, console, fail, read_settings, secret
 
 issuer_app = typer.Typer(no_args_is_help=True, help="Let a tenant's users sign in with its own OpenID provider.")
 
@@ -36,7 +35,7 @@ def issuer_trust(
     sealed = None
     if confidential:
         typed = typer.prompt("Client secret", hide_input=True)
-        sealed = client_secret_seal(secret(Settings(), "payload_key")).close(typed.encode())
+        sealed = client_secret_seal(secret(read_settings(), "payload_key")).close(typed.encode())
     as_owner(
         lambda owner: issuers.trust(
             owner, slug, issuer, client_id, mapping, creates_users=create_users, sealed_secret=sealed,

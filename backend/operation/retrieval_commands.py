@@ -9,8 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backend.operation.commands import tenant_app
-from backend.operation.terminal import console, database_urls, errors, run_operator
-from backend.settings import Settings
+from backend.operation.terminal import console, database_urls, errors, read_settings, run_operator
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
 
@@ -49,7 +48,7 @@ def reembed(slug: Slug) -> None:
     from backend.operation.reembedding import reembed as run  # noqa: PLC0415
     from backend.retrieval import embedders  # noqa: PLC0415 - loads the model runtime
 
-    embedder = embedders.from_settings(Settings())
+    embedder = embedders.from_settings(read_settings())
     _with_progress(slug, lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, progress))
     console.print(f"All chunks of {slug} are embedded with {embedder.model}.")
 
@@ -60,12 +59,14 @@ def _with_progress(
     from backend.operation.service import operator  # noqa: PLC0415
 
     async def run(bar: Progress) -> None:
-        owner_url = database_urls(Settings())["owner_url"]
+        owner_url = database_urls(read_settings())["owner_url"]
         async with operator(owner_url) as acting:
             tenant_id = await acting.tenant(slug)
         task = bar.add_task("starting", total=None)
         await act(
-            owner_url, tenant_id, lambda step, done, total: bar.update(task, description=step, completed=done, total=total)
+            owner_url,
+            tenant_id,
+            lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
         )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import asyncpg
 import typer
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from rich.console import Console
 
 from backend.database import Connection
@@ -22,8 +22,26 @@ _Result = TypeVar("_Result")
 
 def fail(message: str) -> typer.Exit:
     """Prints an error and returns what to raise."""
-    errors.print(f"[red]error:[/red] {message}")
+    errors.print("[red]error:[/red]", end=" ")
+    errors.print(message, markup=False)
     return typer.Exit(1)
+
+
+def read_settings() -> Settings:
+    """Returns the settings of the environment; exits with the names of those that are wrong, and never their values."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = (f"AFFIDAVIT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise fail("; ".join(problems)) from None
+
+
+def needed(settings: Settings, *names: str) -> list[str]:
+    """Returns the values of secret settings; exits with the names of those that are not set."""
+    values: list[SecretStr | None] = [getattr(settings, name) for name in names]
+    if missing := [f"AFFIDAVIT_{name.upper()}" for name, value in zip(names, values, strict=True) if value is None]:
+        raise fail(f"not set: {', '.join(missing)}. To try the service without any settings, run `affidavit demo`")
+    return [value.get_secret_value() for value in values if value is not None]
 
 
 def database_urls(settings: Settings) -> dict[str, str]:
@@ -72,7 +90,7 @@ def as_owner(act: Callable[[Connection], Awaitable[_Result]]) -> _Result:
     from backend.operation.service import operator  # noqa: PLC0415
 
     async def run() -> _Result:
-        async with operator(database_urls(Settings())["owner_url"]) as acting:
+        async with operator(database_urls(read_settings())["owner_url"]) as acting:
             return await act(acting.connection)
 
     return run_operator(run())
