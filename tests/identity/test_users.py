@@ -1,0 +1,105 @@
+"""Managing a tenant's users over HTTP."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.conftest import PASSWORD, Service, Tenant
+
+pytestmark = pytest.mark.anyio
+
+
+async def create(service: Service, tenant: Tenant, username: str, *roles: str) -> dict[str, Any]:
+    wanted = {"username": username, "password": PASSWORD, "roles": list(roles)}
+    answer = await service.post("/users", tenant, "admin", wanted)
+    assert answer.status_code == 201, answer.text
+    user: dict[str, Any] = answer.json()
+    return user
+
+
+async def change(
+    service: Service, tenant: Tenant, path: str, body: Any, username: str = "admin", method: str = "PATCH"
+) -> httpx.Response:
+    return await service.client.request(method, path, json=body, headers=await service.as_user(tenant, username))
+
+
+async def test_a_new_user_signs_in_and_may_do_what_its_roles_permit(service: Service, tenant: Tenant) -> None:
+    user = await create(service, tenant, "dana", "analyst")
+    me = (await service.get("/auth/me", tenant, "dana")).json()
+    assert (me["id"], me["roles"]) == (user["id"], ["analyst"])
+    (event, *_) = await service.events(tenant, action="user:changed")
+    assert event["event"]["user"] == {"id": user["id"], "change": "created", "roles": ["analyst"]}
+    assert PASSWORD not in str(event)
+
+
+async def test_a_taken_name_or_an_unusable_password_is_refused(service: Service, tenant: Tenant) -> None:
+    taken = {"username": "analyst", "password": PASSWORD}
+    assert (await service.post("/users", tenant, "admin", taken)).status_code == 409
+    short = {"username": "short", "password": "x"}
+    assert (await service.post("/users", tenant, "admin", short)).status_code == 422
+    named = {"username": "No Name", "password": PASSWORD}
+    assert (await service.post("/users", tenant, "admin", named)).status_code == 422
+
+
+async def test_a_disabled_user_is_refused_on_the_next_request_and_comes_back_when_enabled(
+    service: Service, tenant: Tenant
+) -> None:
+    user = await create(service, tenant, "leaver", "analyst")
+    assert (await service.get("/auth/me", tenant, "leaver")).status_code == 200
+    path = f"/users/{user['id']}"
+    assert (await change(service, tenant, path, {"status": "disabled"})).json()["status"] == "disabled"
+    assert (await service.get("/auth/me", tenant, "leaver")).status_code == 401
+    await change(service, tenant, path, {"status": "active"})
+    assert (await service.get("/auth/me", tenant, "leaver")).status_code == 200
+
+
+async def test_roles_change_on_the_next_request_and_on_record(service: Service, tenant: Tenant) -> None:
+    user = await create(service, tenant, "mover", "analyst")
+    path = f"/users/{user['id']}/roles"
+    answer = await change(service, tenant, path, {"roles": ["analyst", "compliance"]}, method="PUT")
+    assert answer.json()["roles"] == ["analyst", "compliance"]
+    await change(service, tenant, path, {"roles": []}, method="PUT")
+    assert (await service.get("/auth/me", tenant, "mover")).json()["permissions"] == []
+    events = await service.events(tenant, action="user:changed", limit=2)
+    assert [event["event"]["user"]["roles"] for event in events] == [[], ["analyst", "compliance"]]
+
+
+async def test_nobody_changes_their_own_roles_or_status_not_through_a_key_either(
+    service: Service, tenant: Tenant
+) -> None:
+    admin = tenant.users["admin"]
+    for body in ({"roles": ["admin", "compliance"]}, {"roles": []}):
+        assert (await change(service, tenant, f"/users/{admin}/roles", body, method="PUT")).status_code == 403
+    assert (await change(service, tenant, f"/users/{admin}", {"status": "disabled"})).status_code == 403
+    key = await service.post("/auth/keys", tenant, "admin", {"name": "mine", "permissions": ["users:manage"]})
+    headers = {"Authorization": f"Bearer {key.json()['key']}"}
+    more = {"roles": ["admin", "compliance"]}
+    raised = await service.client.put(f"/users/{admin}/roles", json=more, headers=headers)
+    assert raised.status_code == 403
+    assert (await service.get("/auth/me", tenant, "admin")).json()["roles"] == ["admin"]
+
+
+async def test_only_who_manages_users_does_and_another_tenants_user_is_not_found(
+    service: Service, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    path = f"/users/{tenant.users['analyst']}"
+    for username in ("editor", "compliance", "partner"):
+        assert (await service.get(path, tenant, username)).status_code == 403
+    for unknown in (path, f"/users/{uuid4()}"):
+        answers = [
+            await service.get(unknown, other_tenant, "admin"),
+            await change(service, other_tenant, unknown, {"status": "disabled"}),
+            await change(service, other_tenant, f"{unknown}/roles", {"roles": []}, method="PUT"),
+        ]
+        assert {(answer.status_code, answer.json()["error"]) for answer in answers} == {(404, "not_found")}
+    assert (await service.get("/auth/me", tenant, "analyst")).status_code == 200
+
+
+async def test_users_are_listed_page_by_page(service: Service, tenant: Tenant) -> None:
+    everyone = (await service.get("/users", tenant, "admin", limit=100)).json()["users"]
+    first = (await service.get("/users", tenant, "admin", limit=3)).json()
+    rest = (await service.get("/users", tenant, "admin", limit=100, cursor=first["next_cursor"])).json()
+    assert first["users"] + rest["users"] == everyone
+    assert rest["next_cursor"] is None
