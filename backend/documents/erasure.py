@@ -1,4 +1,4 @@
-"""The rules of deleting documents: their text, vectors and statistics go; that they went stays in the log.
+"""The rules of deleting documents: their files, text, vectors and statistics go; that they went stays in the log.
 
 Copies in the log's encrypted payloads follow the log's own rules of retention and erasure.
 """
@@ -17,6 +17,7 @@ from backend.documents.models import ErasedDocument, ErasedDocuments, SubjectEra
 from backend.errors import Conflict, NotFound
 from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
+from backend.storage.service import FileVault
 
 queries = Queries.beside(__file__)
 
@@ -24,7 +25,7 @@ PRESENTED = {"erasing": "documents"}
 
 
 async def erase_document(
-    connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, reason: str
+    connection: Connection, caller: Caller, recorder: Recorder, vault: FileVault, document_id: UUID, reason: str
 ) -> ErasedDocuments:
     """Deletes a document with all its versions; raises NotFound, and Conflict while a hold applies.
 
@@ -32,17 +33,17 @@ async def erase_document(
     """
     await _check(connection, caller, caller.tenant_id)
     chunks = await connection.fetch(queries.erase_chunks_of_document, caller.tenant_id, document_id)
-    return await _finish(connection, caller, recorder, chunks, [document_id], reason)
+    return await _finish(connection, caller, recorder, vault, chunks, [document_id], reason)
 
 
 async def erase_subject(
-    connection: Connection, caller: Caller, recorder: Recorder, wanted: SubjectErasure
+    connection: Connection, caller: Caller, recorder: Recorder, vault: FileVault, wanted: SubjectErasure
 ) -> ErasedDocuments:
     """Deletes every chunk whose metadata names a data subject, and the versions and documents that hold nothing else."""
     await _check(connection, caller, caller.subject_named(wanted.data_subject))
     chunks = await connection.fetch(queries.erase_chunks_of_subject, caller.tenant_id, wanted.data_subject)
     documents = sorted({row["document_id"] for row in chunks})
-    return await _finish(connection, caller, recorder, chunks, documents, wanted.reason)
+    return await _finish(connection, caller, recorder, vault, chunks, documents, wanted.reason)
 
 
 async def _check(connection: Connection, caller: Caller, subject: UUID) -> None:
@@ -53,7 +54,7 @@ async def _check(connection: Connection, caller: Caller, subject: UUID) -> None:
 
 
 async def _finish(
-    connection: Connection, caller: Caller, recorder: Recorder, chunks: Sequence[asyncpg.Record],
+    connection: Connection, caller: Caller, recorder: Recorder, vault: FileVault, chunks: Sequence[asyncpg.Record],
     documents: Sequence[UUID], reason: str,
 ) -> ErasedDocuments:  # fmt: skip
     """Deletes what holds nothing any more, takes the chunks out of the statistics, and records it."""
@@ -63,6 +64,9 @@ async def _finish(
         raise NotFound(reason="document:unknown")
     emptied = await connection.fetch(queries.emptied_versions, caller.tenant_id, documents)
     versions = [row["id"] for row in emptied]
+    # The original of a version goes with the first of its chunks: it holds the whole text.
+    touched = {*versions, *(row["version_id"] for row in chunks)}
+    files = await connection.fetch(queries.erase_files, caller.tenant_id, documents, list(touched))
     for statement in (queries.erase_approvals, queries.erase_history, queries.erase_versions):
         await connection.execute(statement, caller.tenant_id, versions)
     gone = {row["id"] for row in await connection.fetch(queries.erase_documents, caller.tenant_id, documents)}
@@ -71,6 +75,9 @@ async def _finish(
         version_ids=versions, chunks=len(chunks),
     )  # fmt: skip
     await recorder.record(connection, caller, _event(erased, reason))
+    # Before the commit: if that fails the deletion is repeated, while a file that was left behind nobody would look for.
+    for file in files:
+        await vault.delete(caller.tenant_id, file["id"])
     return erased
 
 

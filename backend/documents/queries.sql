@@ -246,12 +246,12 @@ order by e.id desc limit $5
 -- name: erase_chunks_of_document
 -- Deletes the chunks of a document; says which of their terms were counted.
 delete from documents.chunk where tenant_id = $1 and document_id = $2
-returning document_id, collection_id, sparse, effective_from < 'infinity' as was_counted
+returning document_id, version_id, collection_id, sparse, effective_from < 'infinity' as was_counted
 
 -- name: erase_chunks_of_subject
 -- Deletes the chunks whose metadata names a data subject.
 delete from documents.chunk where tenant_id = $1 and metadata ->> 'data_subject' = $2
-returning document_id, collection_id, sparse, effective_from < 'infinity' as was_counted
+returning document_id, version_id, collection_id, sparse, effective_from < 'infinity' as was_counted
 
 -- name: documents_by_id
 -- Documents about to be deleted.
@@ -261,6 +261,11 @@ select id, doc_id from documents.document where tenant_id = $1 and id = any ($2:
 -- Versions of these documents that hold no chunk any more.
 select v.id from documents.version v where v.tenant_id = $1 and v.document_id = any ($2::uuid[])
   and not exists (select from documents.chunk c where c.tenant_id = $1 and c.version_id = v.id)
+
+-- name: erase_files
+-- Deletes the files of these versions, and those of these documents that became no version.
+delete from documents.file where tenant_id = $1 and document_id = any ($2::uuid[]) and (version_id is null or version_id = any ($3::uuid[]))
+returning id
 
 -- name: erase_approvals
 -- Deletes the decisions on versions.

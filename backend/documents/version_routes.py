@@ -33,6 +33,7 @@ from backend.identity.guard import Requires
 from backend.identity.permissions import Permission
 from backend.schema import ApiModel, Text
 from backend.settings import Settings
+from backend.storage.service import FileVault
 from backend.tenancy import Tenancy
 
 router = APIRouter(prefix="/documents", tags=["documents"])
@@ -60,6 +61,10 @@ def _tenancy(request: Request) -> Tenancy:
 
 def _recorder(request: Request) -> Recorder:
     return cast("Recorder", request.app.state.recorder)
+
+
+def _vault(request: Request) -> FileVault:
+    return cast("FileVault", request.app.state.files)
 
 
 @router.post(
@@ -213,13 +218,15 @@ async def erase_document(
     request: Request, document_id: UUID, caller: Eraser,
     reason: Annotated[Text, Query(min_length=3, max_length=500, description="Why; kept in the log.")],
 ) -> ErasedDocuments:  # fmt: skip
-    """Deletes a document with all versions: text, vectors and statistics. 409 while a legal hold applies to everyone."""
+    """Deletes a document with all versions: files, text, vectors, statistics. 409 while a legal hold applies to everyone."""
     async with _tenancy(request).transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
-        return await erasure.erase_document(connection, caller, _recorder(request), document_id, reason)
+        return await erasure.erase_document(
+            connection, caller, _recorder(request), _vault(request), document_id, reason
+        )
 
 
 @router.post("/erasures", summary="Delete everything of a data subject")
 async def erase_subject(request: Request, body: SubjectErasure, caller: Eraser) -> ErasedDocuments:
     """Deletes every chunk whose metadata has this `data_subject`, in all collections, and what holds nothing else."""
     async with _tenancy(request).transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
-        return await erasure.erase_subject(connection, caller, _recorder(request), body)
+        return await erasure.erase_subject(connection, caller, _recorder(request), _vault(request), body)

@@ -228,3 +228,19 @@ async def test_a_file_store_that_is_away_is_waited_for_by_jobs_and_refuses_uploa
     await asyncio.sleep(2.6)
     await work(service)
     assert (await service.get(f"/jobs/{uploaded['job_id']}", tenant, "editor")).json()["status"] == "succeeded"
+
+
+async def test_a_deleted_document_takes_its_files_along(service: Service, tenant: Tenant) -> None:
+    before = len(stored(service))
+    job = await ingested(service, tenant, "gone.txt", b"To be deleted.")
+    await post_file(service, tenant, "gone.txt", b"Never made a version.")
+    assert len(stored(service)) == before + 2
+    path = f"/documents/{job['result']['document_id']}"
+    headers = await service.as_user(tenant, "privacy")
+    deleted = await service.client.delete(path, params={"reason": "Asked for."}, headers=headers)
+    assert deleted.status_code == 200, deleted.text
+    assert len(stored(service)) == before
+    await work(service)
+    assert (await service.get(f"{path}/versions/1/file", tenant, "editor")).status_code == 404
+    (late,) = (await service.get("/jobs", tenant, "editor", status="failed", limit=1)).json()["jobs"]
+    assert late["error"]["code"] == "file_gone"
