@@ -9,6 +9,7 @@ import typer
 import uvicorn
 from rich.table import Table
 
+from backend.documents.commands import ingest
 from backend.identity.permissions import Permission, Role
 from backend.operation.commands import operator_key_app, tenant_app
 from backend.operation.issuer_commands import issuer_app
@@ -30,6 +31,7 @@ app.add_typer(operator_key_app, name="operator-key")
 audit_app = typer.Typer(no_args_is_help=True, help="Verify exports of the audit log.")
 app.add_typer(audit_app, name="audit")
 app.command()(reembed)
+app.command()(ingest)
 
 
 @app.command()
@@ -103,7 +105,7 @@ def sealer() -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(*, with_parent: Annotated[bool, typer.Option(hidden=True, help="End when the starting process has.")] = False) -> None:
     """Do queued jobs, such as reading uploaded files; start as many as there are cores to spare.
 
     Example: AFFIDAVIT_RUNTIME_DATABASE_URL=… AFFIDAVIT_CONTEXT_KEY=… AFFIDAVIT_PAYLOAD_KEY=… affidavit worker
@@ -112,7 +114,7 @@ def worker() -> None:
     from backend.settings import MissingSettingError  # noqa: PLC0415
 
     try:
-        asyncio.run(working.run(read_settings()))
+        asyncio.run(working.run(read_settings(), with_parent=with_parent))
     except MissingSettingError as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
@@ -193,6 +195,7 @@ def key_create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     permission: Annotated[list[Permission], typer.Option(help="A permission; repeat for more.")],
     collection: Annotated[list[str] | None, typer.Option(help="A collection it may read; repeat for more.")] = None,
+    write: Annotated[list[str] | None, typer.Option(help="A collection it may write; repeat for more.")] = None,
 ) -> None:
     """Create an API key and print it, the only time that it is shown.
 
@@ -201,7 +204,9 @@ def key_create(
 
     async def run() -> str:
         async with operator(database_urls(read_settings())["owner_url"]) as acting:
-            return await acting.create_key(await acting.tenant(tenant), name, permission, collection or ["default"])
+            return await acting.create_key(
+                await acting.tenant(tenant), name, permission, collection or ["default"], writable=write or ()
+            )
 
     from backend.operation.service import operator  # noqa: PLC0415
 

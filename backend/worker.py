@@ -1,7 +1,8 @@
 """The background process that does jobs: `affidavit worker`. Any number of them may run."""
 
 import asyncio
-from contextlib import AsyncExitStack
+import os
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 
@@ -21,8 +22,8 @@ from backend.tenancy import ContextSigner, Tenancy
 log = structlog.get_logger()
 
 
-async def run(settings: Settings) -> None:
-    """Does jobs until it is cancelled; what it was doing then, another worker takes over."""
+async def run(settings: Settings, *, with_parent: bool = False) -> None:
+    """Does jobs until it is cancelled, or its parent process has ended; what it leaves, another worker takes over."""
     logging.configure(settings.log_level)
     ingestion.sweep_scratch()
     async with AsyncExitStack() as stack:
@@ -43,4 +44,11 @@ async def run(settings: Settings) -> None:
             export_jobs.EXPORT: export_jobs.ExportHandler(vault, payloads, recorder),
         }
         log.info("worker ready")
-        await Worker(tenancy, handlers, settings.job_lease_seconds, settings.job_attempts).run()
+        worker = Worker(tenancy, handlers, settings.job_lease_seconds, settings.job_attempts)
+        working = asyncio.create_task(worker.run())
+        parent = os.getppid()
+        while not working.done() and not (with_parent and os.getppid() != parent):
+            await asyncio.wait({working}, timeout=1)
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working

@@ -1,4 +1,4 @@
-"""`affidavit demo`: an embedded PostgreSQL, two tenants, service and sealer, in one process."""
+"""`affidavit demo`: an embedded PostgreSQL, two tenants, service and sealer in one process, and a worker."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ from backend.app import create_app
 from backend.audit import sealing
 from backend.demo import seed
 from backend.demo.home import CHECKPOINT_KEY_NAME, DemoHome, DemoHomeInUse, write_private
+from backend.demo.worker_process import running_worker
 from backend.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from backend.migration import migrate, store_context_key
 from backend.settings import Settings
@@ -97,7 +98,8 @@ async def _serve(settings: Settings, home: DemoHome, owner_url: str, listener: s
     write_private(home.credentials_path, credentials)
     sealer = asyncio.create_task(sealing.run(settings))
     try:
-        await _GreetingServer(app, _greeting(credentials, home)).serve(sockets=[listener])
+        async with running_worker(settings):
+            await _GreetingServer(app, _greeting(credentials, home)).serve(sockets=[listener])
     finally:
         sealer.cancel()
         await asyncio.gather(sealer, return_exceptions=True)

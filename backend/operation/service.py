@@ -103,15 +103,17 @@ class Operator:
 
     async def create_key(
         self, tenant_id: UUID, name: str, permissions: Iterable[Permission], collections: Iterable[str],
-        expires_at: datetime | None = None,
+        expires_at: datetime | None = None, *, writable: Iterable[str] = (),
     ) -> str:  # fmt: skip
-        """Creates an API key and returns it, the only time that it is shown."""
+        """Creates an API key that may read collections, and write some, and returns it, the only time that it is shown."""
         key, key_id = api_keys.mint(), uuid7()
         given = sorted(set(permissions))
         await self.connection.execute(queries.add_key, tenant_id, key_id, name, given, expires_at)
         await self.connection.execute(queries.add_key_secret, tenant_id, uuid7(), key_id, key.lookup_id, key.digest)
         for collection in collections:
             await self.grant(tenant_id, collection, "read", principal_id=key_id)
+        for collection in writable:
+            await self.grant(tenant_id, collection, "write", principal_id=key_id)
         await self.record(tenant_id, Action.KEY_CREATED, {"key": {"id": str(key_id), "permissions": given}})
         return key.plaintext
 

@@ -1,0 +1,27 @@
+"""The demo's worker: a process of its own, so that reading files does not slow down answers."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from backend.migration import ROOT
+from backend.settings import Settings, required
+
+
+@asynccontextmanager
+async def running_worker(settings: Settings) -> AsyncIterator[None]:
+    """Runs `affidavit worker` beside the block; it also ends when this process is killed."""
+    names = ("RUNTIME_DATABASE_URL", "CONTEXT_KEY", "PAYLOAD_KEY")
+    own = {f"AFFIDAVIT_{name}": required(getattr(settings, name.lower()), name) for name in names}
+    environment = {**os.environ, **own, "AFFIDAVIT_HOME": str(settings.home_folder)}
+    command = (sys.executable, "-m", "backend", "worker", "--with-parent")
+    worker = await asyncio.create_subprocess_exec(*command, env=environment, cwd=ROOT, stdin=DEVNULL)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            worker.terminate()
+        await worker.wait()

@@ -1,0 +1,96 @@
+"""`affidavit ingest` against a running service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from anyio import to_thread
+from click.testing import Result
+from typer.testing import CliRunner
+
+from backend.cli import app as cli
+from backend.identity.permissions import Permission
+from tests.conftest import PASSWORD, Service, Tenant
+from tests.documents.upload import worker
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def url(service: Service) -> AsyncIterator[str]:
+    """The service on a socket, with a worker."""
+    config = uvicorn.Config(service.app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.02)
+    working = asyncio.create_task(worker(service).run())
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    working.cancel()
+    server.should_exit = True
+    await asyncio.gather(serving, working, return_exceptions=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    below = tmp_path / "policies" / "cards"
+    below.mkdir(parents=True)
+    (below / "disputes.md").write_text("# Disputes\n\nFile within 60 days.")
+    (tmp_path / "policies" / "fees.csv").write_text("fee,amount\nwire,25\n")
+    (tmp_path / "policies" / "notes.docm").write_bytes(b"macros")
+    (tmp_path / "policies" / ".hidden.txt").write_text("Not for the service.")
+    return tmp_path / "policies"
+
+
+async def ingest(*arguments: str, **environment: str) -> Result:
+    runner = CliRunner()
+    return await to_thread.run_sync(lambda: runner.invoke(cli, ["ingest", *arguments], env=environment))
+
+
+async def test_a_folder_is_ingested_once_and_only_what_changed_again(
+    service: Service, tenant: Tenant, url: str, folder: Path
+) -> None:
+    arguments = (str(folder), "--tenant", tenant.slug, "--username", "editor", "--url", url)
+    first = await ingest(*arguments, AFFIDAVIT_PASSWORD=PASSWORD)
+    assert first.exit_code == 0, first.output
+    assert "2 ingested, 0 unchanged, 0 failed" in first.output
+    assert "notes.docm" in first.output
+    documents = (await service.get("/documents", tenant, "editor")).json()["documents"]
+    assert [document["doc_id"] for document in documents] == ["cards/disputes.md", "fees.csv"]
+    again = await ingest(*arguments, AFFIDAVIT_PASSWORD=PASSWORD)
+    assert "0 ingested, 2 unchanged, 0 failed" in again.output
+    (folder / "fees.csv").write_text("fee,amount\nwire,30\n")
+    third = await ingest(*arguments, AFFIDAVIT_PASSWORD=PASSWORD)
+    assert "1 ingested, 1 unchanged, 0 failed" in third.output
+
+
+async def test_a_key_ingests_where_it_may_write_and_a_failure_is_told(
+    service: Service, tenant: Tenant, url: str, tmp_path: Path
+) -> None:
+    async with service.operator() as acting:
+        rights = [Permission.DOCUMENTS_READ, Permission.DOCUMENTS_WRITE]
+        key = await acting.create_key(tenant.id, "ingester", rights, ["default"], writable=["default"])
+    (tmp_path / "good.txt").write_text("Readable.")
+    (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.7 and nothing else")
+    ended = await ingest(str(tmp_path), "--tenant", tenant.slug, "--url", url, AFFIDAVIT_API_KEY=key)
+    assert ended.exit_code == 1
+    assert "1 ingested, 0 unchanged, 1 failed" in ended.output
+    assert "failed: bad.pdf: " in ended.output
+    elsewhere = await ingest(
+        str(tmp_path), "--tenant", tenant.slug, "--collection", "restricted", "--url", url, AFFIDAVIT_API_KEY=key
+    )
+    assert "0 ingested, 0 unchanged, 2 failed" in elsewhere.output
+
+
+async def test_credentials_of_another_tenant_upload_nothing(
+    service: Service, tenant: Tenant, other_tenant: Tenant, url: str, folder: Path
+) -> None:
+    arguments = (str(folder), "--tenant", other_tenant.slug, "--url", url)
+    foreign = await ingest(*arguments, AFFIDAVIT_API_KEY=tenant.partner_key)
+    assert foreign.exit_code == 1
+    assert "not of" in foreign.output
+    wrong = await ingest(*arguments, "--username", "editor", AFFIDAVIT_PASSWORD="wrong")
+    assert wrong.exit_code == 1
+    assert (await service.get("/documents", other_tenant, "editor")).json()["documents"] == []
