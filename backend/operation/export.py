@@ -59,7 +59,7 @@ async def _write(
     digest, rows = hashlib.sha256(), 0
     # Names come from the catalog, quoted by it.
     query = f"select row_to_json(exported)::text from (select {columns} from {table} where tenant_id = $1) as exported"  # noqa: S608
-    with archive.open(f"{table}.jsonl", "w") as file:
+    with archive.open(table.replace('"', "") + ".jsonl", "w") as file:
         async for row in connection.cursor(query, tenant_id, prefetch=200):
             line = row[0].encode() + b"\n"
             digest.update(line)
