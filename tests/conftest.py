@@ -42,6 +42,7 @@ _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--isolation-report", metavar="FOLDER", help="write isolation-report.md and .json into a folder")
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite golden files from what is there, to be reviewed as a diff"
     )

@@ -13,6 +13,7 @@ import pytest
 from backend.identity.permissions import Permission, Role
 from tests.conftest import Service, Tenant
 from tests.isolation.examples import body_of, example, query_of
+from tests.isolation.findings import Findings
 from tests.isolation.golden import assert_golden
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +124,7 @@ async def _things(known: dict[str, Any], service: Service, tenant: Tenant, route
 
 async def test_every_route_answers_everyone_as_reviewed(
     service: Service, tenant: Tenant, other_tenant: Tenant, routes: list[Route], known: dict[str, Any],
-    request: pytest.FixtureRequest,
+    request: pytest.FixtureRequest, findings: Findings,
 ) -> None:  # fmt: skip
     width = max(len(route.path) for route in routes) + 8
     lines = ["".ljust(width) + "  ".join(ACTORS)]
@@ -136,6 +137,10 @@ async def test_every_route_answers_everyone_as_reviewed(
             assert answer.status_code < 500 or route.path == "/ready", (route.path, actor, answer.text)
             statuses.append(str(answer.status_code).ljust(len(actor)))
         lines.append(f"{route.method.upper():7}{route.path.ljust(width - 7)}{'  '.join(statuses)}".rstrip())
+    findings["access"] = {
+        "routes": len(routes), "actors": list(ACTORS), "requests": len(routes) * len(ACTORS), "lines": lines,
+        "ids": sum(route.names_something for route in routes),
+    }  # fmt: skip
     assert_golden(request.config, "access_matrix.txt", lines)
 
 

@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from backend.errors import Unavailable
 from backend.identity.caller import Caller, Origin
+from tests.isolation.findings import Findings
 from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +144,7 @@ async def _hung_up(address: str, someone: Someone, chance: random.Random) -> str
 
 
 async def test_500_interleaved_requests_of_20_callers_see_no_row_of_another_tenant(
-    service: Service, everyone: list[Someone], address: str
+    service: Service, everyone: list[Someone], address: str, findings: Findings
 ) -> None:
     chance = random.Random(SEED)
     at_once = asyncio.Semaphore(4 * CONNECTIONS)
@@ -171,6 +172,9 @@ async def test_500_interleaved_requests_of_20_callers_see_no_row_of_another_tena
     ended = await asyncio.gather(*(one(chance.choice(everyone), manner) for manner in manners))
     counts = Counter(ended)
     print(f"\npool safety: {dict(counts)} over {CONNECTIONS} connections; rows of a wrong tenant: 0")
+    findings["pool"] = {
+        "requests": REQUESTS, "callers": len(everyone), "connections": CONNECTIONS, "wrong_rows": 0, "ended": dict(counts),
+    }  # fmt: skip
     assert len(counts) >= 6
     assert counts.total() == REQUESTS
 
