@@ -114,7 +114,7 @@ class Resolver:
                 tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
                 name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
                 permissions=permissions_of(Role(role) for role in roles) & token.scope,
-                readable=frozenset(row["readable"]), writable=frozenset(row["writable"]), session_id=token.session_id,
+                readable=frozenset(row["readable"]), writable=_writable(row), session_id=token.session_id,
             )  # fmt: skip
             try:
                 _refuse_ended_session(row)
@@ -145,7 +145,7 @@ class Resolver:
                 tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=key_id, kind="key", name=row["name"],
                 request_id=origin.request_id, source_address=origin.source_address,
                 permissions=frozenset(Permission(p) for p in row["permissions"]),
-                readable=frozenset(row["readable"]), writable=frozenset(row["writable"]),
+                readable=frozenset(row["readable"]), writable=_writable(row),
             )  # fmt: skip
             try:
                 return await self._admit_key(connection, caller, row, origin)
@@ -177,6 +177,11 @@ class Resolver:
             return on_behalf_of.signed(named, assertion_key, audience=self.tokens.audience)
         except InvalidToken as error:
             raise Unauthenticated(reason=f"on_behalf_of:{error.reason}") from error
+
+
+def _writable(row: asyncpg.Record) -> frozenset[UUID]:
+    """Returns the collections granted for writing, as far as they may be read: a writer must see what is there already."""
+    return frozenset(row["writable"]) & frozenset(row["readable"])
 
 
 def _shared_limits(caller: Caller, row: asyncpg.Record) -> list[Limit]:

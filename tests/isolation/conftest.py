@@ -1,5 +1,6 @@
 """Collects what the isolation tests find out, and writes the report when pytest runs with --isolation-report=FOLDER."""
 
+import asyncio
 import platform
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.conftest import Database
+from backend.embedded_postgres import EmbeddedPostgres
 from tests.isolation import findings as reports
 from tests.isolation.attacks import ATTACKS, SHOWN_BY_POSTGRES
 from tests.isolation.findings import Findings
@@ -28,13 +29,15 @@ _FINDINGS = pytest.StashKey[Findings]()
 _OUTCOMES = pytest.StashKey[dict[str, str]]()
 
 
-@pytest.fixture(scope="module", autouse=True)
-async def database_version(database: Database, findings: Findings) -> None:
-    if "postgresql" not in findings:
-        connection = await asyncpg.connect(database.owner_url)
+@pytest.fixture(scope="session", autouse=True)
+def database_version(postgres: EmbeddedPostgres, findings: Findings) -> None:
+    async def ask() -> None:
+        connection = await asyncpg.connect(postgres.urls()["owner_url"])
         findings["postgresql"] = await connection.fetchval("show server_version")
         findings["pgvector"] = await connection.fetchval("select extversion from pg_extension where extname = 'vector'")
         await connection.close()
+
+    asyncio.run(ask())
 
 
 @pytest.hookimpl(wrapper=True)
