@@ -35,34 +35,31 @@ STATEMENTS = (
     create function tenancy.context() returns jsonb
     language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan -- the runtime role's own setting would plan the look-up of keys at every call
     as $$
     declare
       signed text := nullif(current_setting('app.context', true), '');
-      parts text[];
-      authentic boolean := false;
+      octets bytea;
+      code bytea;
+      document bytea;
       claims jsonb;
       remaining numeric;
-      key record;
     begin
       if signed is null then
         return null;
       end if;
-      parts := string_to_array(signed, '.');
-      if cardinality(parts) <> 3 or parts[1] <> 'v1' or octet_length(signed) > 262144 then
+      octets := convert_to(signed, 'UTF8');
+      code := substr(octets, 4, 64);
+      document := substr(octets, 69);
+      -- Both codes are hashed again, so that the time of the comparison says nothing about the expected one.
+      perform from tenancy.context_key k
+      where (k.retired_at is null or k.retired_at > now())
+        and sha256(convert_to(encode(sha256(k.outer_pad || sha256(k.inner_pad || 'v1.'::bytea || document)), 'hex'), 'UTF8'))
+          = sha256(code);
+      if not found or substr(octets, 1, 3) <> 'v1.'::bytea or substr(octets, 68, 1) <> '.'::bytea then
         raise exception 'invalid context' using errcode = 'invalid_authorization_specification';
       end if;
-      for key in select inner_pad, outer_pad from tenancy.context_key where retired_at is null or retired_at > now() loop
-        -- Both sides are hashed again, so that the time of the comparison says nothing about the expected code.
-        if sha256(convert_to(parts[3], 'UTF8')) = sha256(convert_to(encode(
-             sha256(key.outer_pad || sha256(key.inner_pad || convert_to('v1.' || parts[2], 'UTF8'))), 'hex'), 'UTF8')) then
-          authentic := true;
-        end if;
-      end loop;
-      if not authentic then
-        raise exception 'invalid context' using errcode = 'invalid_authorization_specification';
-      end if;
-      claims := convert_from(decode(
-        rpad(translate(parts[2], '-_', '+/'), (octet_length(parts[2]) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb;
+      claims := convert_from(document, 'UTF8')::jsonb;
       remaining := (claims ->> 'expires')::numeric - extract(epoch from clock_timestamp());
       if remaining is null or remaining <= 0 or remaining > 65 then
         raise exception 'expired context' using errcode = 'invalid_authorization_specification';
@@ -75,64 +72,65 @@ STATEMENTS = (
     end
     $$
     """,
+    # Of the SQL standard's form: bound to what they call when they are created, whatever the search path is later, and inlined.
     """
     create function tenancy.tenant_id() returns uuid
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select (tenancy.context() ->> 'tenant')::uuid $$
+    language sql stable
+    return (tenancy.context() ->> 'tenant')::uuid
     """,
     """
     create function tenancy.principal_id() returns uuid
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select (tenancy.context() ->> 'principal')::uuid $$
+    language sql stable
+    return (tenancy.context() ->> 'principal')::uuid
     """,
     # Whose personal data is recorded: an end user of a partner, else the principal, else nobody's but the tenant's.
     """
     create function tenancy.subject_id() returns uuid
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select coalesce(tenancy.context() ->> 'subject', tenancy.context() ->> 'principal', tenancy.context() ->> 'tenant')::uuid $$
+    language sql stable
+    return coalesce(tenancy.context() ->> 'subject', tenancy.context() ->> 'principal', tenancy.context() ->> 'tenant')::uuid
     """,
     """
     create function tenancy.request_id() returns text
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select tenancy.context() ->> 'request' $$
+    language sql stable
+    return tenancy.context() ->> 'request'
     """,
     """
     create function tenancy.has_permission(permission text) returns boolean
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select coalesce(tenancy.context() -> 'permissions' ? permission, false) $$
+    language sql stable
+    return coalesce(tenancy.context() -> 'permissions' ? permission, false)
     """,
     """
     create function tenancy.readable_collections() returns uuid[]
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select array(select jsonb_array_elements_text(tenancy.context() -> 'readable')::uuid) $$
+    language sql stable
+    return array(select jsonb_array_elements_text(tenancy.context() -> 'readable')::uuid)
     """,
     """
     create function tenancy.writable_collections() returns uuid[]
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select array(select jsonb_array_elements_text(tenancy.context() -> 'writable')::uuid) $$
+    language sql stable
+    return array(select jsonb_array_elements_text(tenancy.context() -> 'writable')::uuid)
     """,
     # The moment for which a caller asks what is in force; a caller who names none asks about now.
     """
     create function tenancy.moment() returns timestamptz
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select coalesce((tenancy.context() ->> 'moment')::timestamptz, now()) $$
+    language sql stable
+    return coalesce((tenancy.context() ->> 'moment')::timestamptz, now())
     """,
     # The moment whose knowledge a caller asks for; null means all that is known now.
     """
     create function tenancy.known_at() returns timestamptz
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select (tenancy.context() ->> 'known_at')::timestamptz $$
+    language sql stable
+    return (tenancy.context() ->> 'known_at')::timestamptz
     """,
     # What somebody showed before it is known who they are: a tenant's slug, a user name, the digest of a secret.
     """
     create function tenancy.presented(credential text) returns text
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select tenancy.context() -> 'presented' ->> credential $$
+    language sql stable
+    return tenancy.context() -> 'presented' ->> credential
     """,
     """
     create function tenancy.permissions() returns text[]
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$ select array(select jsonb_array_elements_text(tenancy.context() -> 'permissions')) $$
+    language sql stable
+    return array(select jsonb_array_elements_text(tenancy.context() -> 'permissions'))
     """,
     # Through functions, since tenants share an index on their slugs: a role that may select the column could ask the index,
     # by EXPLAIN ANALYZE, which slugs exist.

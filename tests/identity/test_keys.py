@@ -1,5 +1,6 @@
 """API keys as principals of their own: what they may be given, from where and how often they work, and for whom."""
 
+import asyncio
 import json
 import time
 from typing import Any
@@ -81,7 +82,7 @@ async def test_a_keys_rate_limit_and_daily_budget_refuse_with_the_time_to_wait(
     for limit, longest in ({"requests_per_minute": 3}, 60), ({"requests_per_day": 3}, 86_400):
         _, key = await _key(service, tenant, **limit)
         while time.time() % 60 > 50:
-            time.sleep(1)  # a window may end between two requests
+            await asyncio.sleep(1)  # a window may end between two requests
         answers = [await _ask(service, key) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
         assert 1 <= int(answers[-1].headers["retry-after"]) <= longest
