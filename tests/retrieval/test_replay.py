@@ -47,12 +47,24 @@ async def test_a_retrieval_replayed_at_its_own_moment_is_equal_whatever_came_sin
     first = await replayed(service, tenant, event_id)
     assert (first["outcome"], first["differences"], first["changed_since"]) == ("equal", [], [])
     assert [chunk["doc_id"] for chunk in first["then"]] == ["boxes", "keys"]
-    for number in range(5):  # shifts what words weigh
-        await approved(service, tenant, f"more-{number}", f"Boxes of pens are drilled open {number} times.")
     await approved(service, tenant, "boxes", "Safe deposit boxes are drilled open after five years.")
     again = await replayed(service, tenant, event_id)
     assert (again["outcome"], again["then"], again["now"]) == ("equal", first["then"], first["then"])
     assert again["changed_since"] == ["version_superseded"]
+
+
+async def test_later_documents_move_no_rank_of_an_earlier_question(service: Service, tenant: Tenant) -> None:
+    await approved(service, tenant, "quorum", "A quorum is needed.")
+    for number in range(2):
+        await approved(service, tenant, f"ballast-{number}", f"Ballast weighs {number} tons.")
+    body = {"query": "quorum ballast", "mode": "lexical", "k": 3, "collection": "guidance"}
+    answer = (await service.post("/retrieve", tenant, "analyst", body)).json()
+    assert answer["contexts"][0]["doc_id"] == "quorum"  # the rarer word
+    for number in range(6):
+        await approved(service, tenant, f"quorum-{number}", f"Quorum number {number}.")
+    today = (await service.post("/retrieve", tenant, "analyst", body)).json()
+    assert today["contexts"][0]["doc_id"] != "quorum"
+    assert (await replayed(service, tenant, answer["audit_event_id"]))["outcome"] == "equal"
 
 
 async def test_with_todays_knowledge_a_withdrawn_version_is_named_as_the_reason(
