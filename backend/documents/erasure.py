@@ -58,7 +58,6 @@ async def _finish(
     documents: Sequence[UUID], reason: str,
 ) -> ErasedDocuments:  # fmt: skip
     """Deletes what holds nothing any more, takes the chunks out of the statistics, and records it."""
-    await _uncount(connection, caller, chunks)
     known = await connection.fetch(queries.documents_by_id, caller.tenant_id, documents)
     if len(known) < len(documents):
         raise NotFound(reason="document:unknown")
@@ -67,9 +66,14 @@ async def _finish(
     # The original of a version goes with the first of its chunks: it holds the whole text.
     touched = {*versions, *(row["version_id"] for row in chunks)}
     files = await connection.fetch(queries.erase_files, caller.tenant_id, documents, list(touched))
-    for statement in (queries.erase_approvals, queries.erase_history, queries.erase_versions):
-        await connection.execute(statement, caller.tenant_id, versions)
-    gone = {row["id"] for row in await connection.fetch(queries.erase_documents, caller.tenant_id, documents)}
+    try:
+        for statement in (queries.erase_approvals, queries.erase_history, queries.erase_versions):
+            await connection.execute(statement, caller.tenant_id, versions)
+        gone = {row["id"] for row in await connection.fetch(queries.erase_documents, caller.tenant_id, documents)}
+    except asyncpg.ForeignKeyViolationError as error:
+        raise Conflict("Somebody else has just added to this document; try again.", reason="erasure:concurrent") from error
+    # After the versions, as writers do it: the other way round, each would wait for what the other has locked.
+    await _uncount(connection, caller, chunks)
     erased = ErasedDocuments(
         documents=[ErasedDocument(id=row["id"], doc_id=row["doc_id"], whole=row["id"] in gone) for row in known],
         version_ids=versions, chunks=len(chunks),

@@ -286,14 +286,20 @@ delete from documents.document d where d.tenant_id = $1 and d.id = any ($2::uuid
 returning d.id
 
 -- name: uncount_terms
--- Takes chunks out of the numbers of those that contain each term.
-update retrieval.term t set chunks = greatest(t.chunks - n.chunks, 0)
-from unnest($2::uuid[], $3::int[], $4::bigint[]) as n (collection_id, dimension, chunks)
-where t.tenant_id = $1 and t.collection_id = n.collection_id and t.dimension = n.dimension
+-- Takes chunks out of the numbers of those that contain each term; locked in the order in which they are counted.
+with locked as materialized (
+  select t.collection_id, t.dimension, n.chunks
+  from retrieval.term t
+  join unnest($2::uuid[], $3::int[], $4::bigint[]) as n (collection_id, dimension, chunks)
+    on n.collection_id = t.collection_id and n.dimension = t.dimension
+  where t.tenant_id = $1 order by t.collection_id, t.dimension for update of t
+)
+update retrieval.term t set chunks = t.chunks - l.chunks
+from locked l where t.tenant_id = $1 and t.collection_id = l.collection_id and t.dimension = l.dimension
 
 -- name: uncount_chunks
 -- Takes chunks out of the number of those in a collection.
-update retrieval.collection_size s set chunks = greatest(s.chunks - n.chunks, 0)
+update retrieval.collection_size s set chunks = s.chunks - n.chunks
 from unnest($2::uuid[], $3::bigint[]) as n (collection_id, chunks) where s.tenant_id = $1 and s.collection_id = n.collection_id
 
 -- name: forget_terms

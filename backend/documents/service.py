@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 from uuid_utils.compat import uuid7
 
@@ -72,7 +73,10 @@ async def ingest(
     caller.require(Permission.DOCUMENTS_WRITE)
     for chunk in chunks:
         check_metadata(chunk.metadata, collections[chunk.collection].metadata_schema)
-    versions = await _open_versions(connection, caller, chunks, collections)
+    try:
+        versions = await _open_versions(connection, caller, chunks, collections)
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict("Somebody else has just added a version; try again.", reason="version:concurrent") from error
     stored, added = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
     in_force = [index for index in added if not collections[chunks[index].collection].approval_required]
     await chunk_store.count(

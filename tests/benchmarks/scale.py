@@ -138,7 +138,7 @@ class Bench:
             ids = {hit.chunk_id for hit in ranking.hits}
             found, wanted, short = found + len(ids & set(exact)), wanted + len(exact), short + (len(ids) < len(exact))
             plans.add(ranking.plan)
-        return {"recall@10": round(found / max(wanted, 1), 4), "short": short, "plans": sorted(plans)}
+        return {"recall@10": round(found / wanted, 4) if wanted else None, "short": short, "plans": sorted(plans)}
 
     async def _exact(self, connection: Any, caller: Caller, question: Question) -> list[UUID]:
         space = await search.survey(connection, caller, question)
@@ -274,6 +274,10 @@ def _report(step: str, done: int, total: int) -> None:
         console.print(f"{step}: {done} of {total}")
 
 
+def _figure(recall: float | None) -> str:
+    return "nothing passes" if recall is None else f"{recall:.3f}"
+
+
 def show(results: Mapping[str, Any]) -> None:
     """Prints the tables."""
     table = Table("ratio", "measured")
@@ -294,7 +298,7 @@ def show(results: Mapping[str, Any]) -> None:
     console.print(times)
     recalls = Table("recall@10 against comparing everything", "recall", "short lists", "plans")
     for name, recall in results["recall"].items():
-        recalls.add_row(name, f"{recall['recall@10']:.3f}", str(recall["short"]), ", ".join(recall["plans"]))
+        recalls.add_row(name, _figure(recall["recall@10"]), str(recall["short"]), ", ".join(recall["plans"]))
     console.print(recalls)
     console.print({name: results[name] for name in ("p50", "floor", "throughput", "ingestion", "promotion_seconds")})
 

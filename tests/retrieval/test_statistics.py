@@ -1,0 +1,90 @@
+"""Term statistics say exactly what is stored, whatever is ingested, replaced and erased at the same time."""
+
+import asyncio
+import random
+from collections import Counter
+from uuid import UUID
+
+import asyncpg
+import pytest
+from pgvector import SparseVector
+
+from backend.database import prepare_connection
+from tests.conftest import Service, Tenant
+
+pytestmark = pytest.mark.anyio
+
+WORDS = "fee dispute card wire loan rate branch statement deadline notice penalty refund account holder address".split()
+DOCUMENTS = 6
+
+
+def text(choice: random.Random) -> str:
+    return " ".join(choice.choices(WORDS, k=choice.randint(1, 12)))
+
+
+async def ingest(service: Service, tenant: Tenant, choice: random.Random) -> int:
+    chunks = [
+        {
+            "doc_id": f"doc-{choice.randrange(DOCUMENTS)}", "chunk_text": text(choice), "source_type": "policy",
+            "collection": choice.choice(["default", "restricted"]),
+        }
+        for _ in range(choice.randint(1, 4))
+    ]  # fmt: skip
+    answer = await service.post("/ingest/batch", tenant, "editor", {"chunks": chunks})
+    assert answer.status_code in {201, 409}, answer.text
+    return answer.status_code
+
+
+async def replace(service: Service, tenant: Tenant, choice: random.Random) -> int:
+    version = {
+        "doc_id": f"doc-{choice.randrange(DOCUMENTS)}", "source_type": "policy",
+        "collection": choice.choice(["default", "restricted"]), "chunks": [{"text": text(choice)} for _ in range(2)],
+    }  # fmt: skip
+    return (await service.post("/documents/versions", tenant, "editor", version)).status_code
+
+
+async def erase(service: Service, tenant: Tenant, choice: random.Random) -> int:
+    listed = (await service.get("/documents", tenant, "editor", collection="default")).json()["documents"]
+    if not listed:
+        return 204
+    path, reason = f"/documents/{choice.choice(listed)['id']}", {"reason": "A customer asked for it."}
+    headers = await service.as_user(tenant, "privacy")
+    return (await service.client.delete(path, params=reason, headers=headers)).status_code
+
+
+async def counted_and_stored(service: Service, tenant: Tenant) -> tuple[Counter[tuple[UUID, int]], Counter[tuple[UUID, int]]]:
+    """Both as {(collection, dimension): chunks}, with the number of chunks under dimension -1."""
+    connection = await asyncpg.connect(service.database.superuser_url)
+    try:
+        await prepare_connection(connection)
+        counted: Counter[tuple[UUID, int]] = Counter()
+        for row in await connection.fetch(
+            "select collection_id, dimension, chunks from retrieval.term where tenant_id = $1"
+            " union all select collection_id, -1, chunks from retrieval.collection_size where tenant_id = $1",
+            tenant.id,
+        ):
+            counted[row["collection_id"], row["dimension"]] = row["chunks"]
+        stored: Counter[tuple[UUID, int]] = Counter()
+        for row in await connection.fetch(
+            "select collection_id, sparse from documents.chunk where tenant_id = $1 and effective_from < 'infinity'", tenant.id
+        ):
+            sparse: SparseVector = row["sparse"]
+            stored.update((row["collection_id"], dimension) for dimension in [-1, *sparse.indices()])
+        return +counted, stored
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_statistics_equal_a_recount_after_concurrent_changes(service: Service, seed: int) -> None:
+    tenant = await service.create_tenant()
+    choice = random.Random(seed)
+    acts = choice.choices([ingest, replace, erase], weights=[6, 3, 2], k=24)
+    outcomes: Counter[int] = Counter()
+    for start in range(0, len(acts), 6):
+        outcomes.update(await asyncio.gather(*(act(service, tenant, choice) for act in acts[start : start + 6])))
+        counted, stored = await counted_and_stored(service, tenant)
+        assert counted == stored
+    assert outcomes[201] >= 12
+    # Two writers of one document can be told to try again; nothing may fail otherwise.
+    assert set(outcomes) <= {200, 201, 204, 404, 409}, outcomes
