@@ -1,20 +1,32 @@
 """Where checkpoints are kept outside the database, so that whoever rewrites the one must also rewrite the other."""
 
-import asyncio
+import fcntl
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import boto3
+from anyio import to_thread
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+# The end of a note: an empty line and a whole signature line.
+_SIGNED = re.compile("\n\n\u2014 [^\n]+\n".encode())
+_LONGEST_NOTE_BYTES = 64 * 1024
+
+
+class CheckpointsNotKept(Exception):
+    """A sink is away, full or refuses."""
 
 
 class CheckpointSink(Protocol):
     """A place that keeps signed notes."""
 
     async def publish(self, notes: Sequence[str]) -> None:
-        """Keeps the notes of one sealing; returns when they are durable."""
+        """Keeps notes, of which it may have some already; returns when they are durable. Raises CheckpointsNotKept."""
 
 
 class CheckpointFolder:
@@ -26,31 +38,47 @@ class CheckpointFolder:
 
     async def publish(self, notes: Sequence[str]) -> None:
         """Appends and flushes to the disk, off the event loop."""
-        if notes:
-            await asyncio.to_thread(self._append, notes)
+        try:
+            await to_thread.run_sync(self._append, notes)
+        except OSError as error:
+            raise CheckpointsNotKept(f"{type(error).__name__}: {error.strerror}") from error
 
     def _append(self, notes: Sequence[str]) -> None:
         path = self._folder / f"{datetime.now(UTC):%Y-%m-%d}.notes"
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            separator = "\n" if os.fstat(descriptor).st_size else ""
-            os.write(descriptor, (separator + "\n".join(notes)).encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644), "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # a leader that was replaced may still be writing
+            end = _end_of_last_note(file)
+            file.write(("\n" if end else "").encode() + "\n".join(notes).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _end_of_last_note(file: BinaryIO) -> int:
+    """Returns where the last whole note ends; cuts off what a crash left half written behind it."""
+    size = file.seek(0, os.SEEK_END)
+    start = max(0, size - _LONGEST_NOTE_BYTES)
+    file.seek(start)
+    ends = [match.end() for match in _SIGNED.finditer(file.read())]
+    end = start + ends[-1] if ends else 0
+    if end < size:
+        file.truncate(end)
+    return end
 
 
 class CheckpointBucket:
     """Writes one object a sealing to an S3-compatible bucket, locked against deletion for a retention period."""
 
     def __init__(self, bucket: str, *, prefix: str = "checkpoints/", retention_days: int = 365, **client: Any) -> None:  # noqa: ANN401 - options of boto3
-        self._client = boto3.client("s3", **client)
+        patience = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+        self._client = boto3.client("s3", config=patience, **client)
         self._bucket, self._prefix, self._retention = bucket, prefix, timedelta(days=retention_days)
 
     async def publish(self, notes: Sequence[str]) -> None:
         """Uploads, off the event loop."""
-        if notes:
-            await asyncio.to_thread(self._upload, notes)
+        try:
+            await to_thread.run_sync(self._upload, notes)
+        except (BotoCoreError, ClientError) as error:
+            raise CheckpointsNotKept(str(error)) from error
 
     def _upload(self, notes: Sequence[str]) -> None:
         now = datetime.now(UTC)

@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
-from backend.audit.checkpoint_sinks import CheckpointSink
+from backend.audit.checkpoint_sinks import CheckpointSink, CheckpointsNotKept
 from backend.audit.merkle import Frontier, Node, leaf_hash
 from backend.audit.notes import Checkpoint, SigningKey, log_origin, sign_checkpoint
 from backend.database import UNREACHABLE, Connection, Pool, Queries
@@ -71,6 +71,7 @@ class Sealer:
         self._pool = pool
         self._key = key
         self._sinks = sinks
+        self._behind: set[CheckpointSink] = set()
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
         self._last_heartbeat = 0.0
 
@@ -114,16 +115,35 @@ class Sealer:
         if epoch is None:
             return
         log.info("sealing", epoch=epoch)
+        # Whoever led before may have died between sealing and publishing.
+        self._behind = set(self._sinks)
         try:
             while True:
                 sealing = await self.seal(epoch)
-                for sink in self._sinks:
-                    await sink.publish(sealing.notes)
+                if sealing.notes:
+                    await self._publish(sealing.notes)
                 if not sealing.more:
                     await asyncio.sleep(INTERVAL_SECONDS)
         except asyncio.CancelledError:
             await asyncio.shield(self._resign(epoch))
             raise
+
+    async def _publish(self, notes: Sequence[str]) -> None:
+        """Publishes notes; to a sink that missed some, the newest of every log, which vouch for those before.
+
+        Sealing goes on without a sink: what is sealed late can be tampered with meanwhile.
+        """
+        for sink in self._sinks:
+            try:
+                await sink.publish(await self._newest_notes() if sink in self._behind else notes)
+                self._behind.discard(sink)
+            except CheckpointsNotKept as error:
+                self._behind.add(sink)
+                log.warning("checkpoints not kept", sink=type(sink).__name__, cause=str(error))
+
+    async def _newest_notes(self) -> list[str]:
+        async with self._transaction() as connection:
+            return [row["note"] for row in await connection.fetch(queries.newest_notes)]
 
     async def _resign(self, epoch: int) -> None:
         async with self._transaction() as connection:

@@ -57,3 +57,9 @@ on conflict (tenant_id) do update set size = excluded.size, frontier = excluded.
 -- New signed checkpoints.
 insert into audit.checkpoint (tenant_id, id, size, note)
 select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[])
+
+-- name: newest_notes
+-- The newest checkpoint of each log.
+select newest.note from audit.log l, lateral (
+  select c.note from audit.checkpoint c where c.tenant_id = l.tenant_id order by c.id desc limit 1
+) as newest
