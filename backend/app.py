@@ -19,10 +19,12 @@ from backend.answers.service import Answering
 from backend.audit import erasure_routes as erasure
 from backend.audit import export_routes as exports
 from backend.audit import key_encryption
+from backend.audit import review_routes as review
 from backend.audit import routes as audit
 from backend.audit.denials import record_denial
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
+from backend.audit.search_words import SearchWords
 from backend.database import open_pool
 from backend.documents import collection_routes as collections
 from backend.documents import file_routes as files
@@ -67,8 +69,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
     for routes in (
-        health, identity, oidc, users, documents, files, versions, collections, retrieval, answers, audit, replays, erasure,
-        exports, operation,
+        health, identity, oidc, users, documents, files, versions, collections, retrieval, answers, audit, review, replays,
+        erasure, exports, operation,
         jobs,
     ):  # fmt: skip
         app.include_router(routes.router)
@@ -100,12 +102,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tenancy = Tenancy(pool, signer, timeout=settings.database_timeout)
         secret = required(settings.payload_key, "PAYLOAD_KEY")
         vault = PayloadVault(await stack.enter_async_context(key_encryption.opened(settings, secret)))
-        recorder = Recorder(vault)
+        words = SearchWords(secret)
+        recorder = Recorder(vault, words)
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
         tokens = AccessTokens(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
         embedder = embedders.from_settings(settings)
         state = app.state
         state.pool, state.tenancy, state.vault, state.recorder = pool, tenancy, vault, recorder
+        state.search_words = words
         state.resolver = Resolver(tenancy, tokens)
         state.sign_in = SignIn(tenancy, tokens, recorder, settings.refresh_token_days)
         state.federation = Federation(

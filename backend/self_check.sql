@@ -34,10 +34,8 @@ select format('%s on %s.%s', privilege, n.nspname, c.relname) as grant
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 cross join unnest(array['update', 'delete', 'truncate', 'trigger', 'references']) as privilege
 where n.nspname = 'audit' and c.relkind in ('r', 'p') and has_table_privilege(c.oid, privilege)
-  -- Erasure deletes texts and their keys, which no proof needs.
-  and not (privilege = 'delete' and c.relname in ('payload', 'data_key'))
-  -- An approved erasure destroys texts and their keys, and its policies say when.
-  and not (privilege = 'delete' and c.relname in ('payload', 'data_key'))
+  -- An approved erasure destroys texts and their keys, and its policies say when. Saved searches are no evidence.
+  and not (privilege = 'delete' and c.relname in ('payload', 'data_key', 'saved_search'))
 union all
 select format('select on partition %s.%s', n.nspname, c.relname)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -10,6 +10,7 @@ from backend import logging
 from backend.audit import export_jobs, key_encryption
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
+from backend.audit.search_words import SearchWords
 from backend.database import open_pool
 from backend.documents import files, ingestion
 from backend.jobs.worker import Handler, Worker
@@ -36,7 +37,7 @@ async def run(settings: Settings, *, with_parent: bool = False) -> None:
         )
         payload_key = required(settings.payload_key, "PAYLOAD_KEY")
         payloads = PayloadVault(await stack.enter_async_context(key_encryption.opened(settings, payload_key)))
-        recorder = Recorder(payloads)
+        recorder = Recorder(payloads, SearchWords(payload_key))
         vault = FileVault(store_from_settings(settings), payload_key)
         vectorizer = ChunkVectorizer(await asyncio.to_thread(embedders.from_settings, settings))
         handlers: dict[str, Handler] = {

@@ -22,7 +22,8 @@ grant insert (id, envelope) on audit.event to affidavit_operator;
 grant execute on function audit.event_time(jsonb) to affidavit_runtime, affidavit_owner, affidavit_operator;
 grant execute on function audit.may_erase(uuid, uuid), audit.retained_until(uuid, uuid) to affidavit_runtime;
 grant insert (id, envelope) on audit.event to affidavit_runtime;
-grant select (tenant_id, id, envelope, occurred_at, action, outcome, principal_id, request_id, turn) on audit.event to affidavit_runtime;
+grant select (tenant_id, id, envelope, occurred_at, action, outcome, principal_id, request_id, turn, model)
+  on audit.event to affidavit_runtime;
 grant select on audit.event to affidavit_sealer;
 revoke update, delete, truncate, references, trigger on audit.event from affidavit_owner;
 -- Not granted: select of xid, whose index spans tenants; anything on the partitions; update, delete, truncate to anyone.

@@ -52,6 +52,8 @@ class Action(StrEnum):
     HOLD_PLACED = "hold:placed"
     HOLD_RELEASED = "hold:released"
     RETENTION_RAISED = "retention:raised"
+    SEARCH_SAVED = "search:saved"
+    SEARCH_DELETED = "search:deleted"
     AUDIT_EXPORTED = "audit:exported"
     AUDIT_VERIFIED = "audit:verified"
 

@@ -11,6 +11,20 @@ from backend.audit.formats import Format
 from backend.schema import ApiModel, Moment, Text
 
 
+class EventFilters(ApiModel):
+    """Which events; unset takes all."""
+
+    since: Moment | None = Field(default=None, alias="from", description="Events at or after this moment.")
+    until: Moment | None = Field(default=None, alias="to", description="Events before this moment.")
+    actor: Annotated[Text, Field(max_length=128)] | None = Field(
+        default=None, description="Id of a principal, user name, or name of a key."
+    )
+    action: Action | None = None
+    outcome: Outcome | None = None
+    document: Annotated[Text, Field(max_length=256)] | None = Field(default=None, description="A doc_id.")
+    request_id: Annotated[Text, Field(max_length=64)] | None = None
+
+
 class EventView(ApiModel):
     """One event: the members that reviewers filter by, and its envelope as it was recorded."""
 
@@ -205,3 +219,42 @@ class ExportView(ApiModel):
     events: int | None
     size: int | None = Field(description="Bytes of the file.")
     sha256: str | None
+
+
+class Bucket(ApiModel):
+    """Counts of one interval; intervals without events are left out."""
+
+    start: datetime
+    counts: dict[str, int]
+
+
+class Statistics(ApiModel):
+    """Counts over time."""
+
+    by: str
+    interval: str
+    since: datetime = Field(serialization_alias="from")
+    until: datetime = Field(serialization_alias="to")
+    buckets: list[Bucket] = Field(description="Oldest first; intervals begin at midnight, or on Mondays, in UTC.")
+
+
+class NewSavedSearch(ApiModel):
+    """A search to keep under a name."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=100, examples=["Denials of last week"])]
+    filters: EventFilters = EventFilters()
+
+
+class SavedSearch(ApiModel):
+    """A search that its owner comes back to; `filters` are parameters of `GET /audit/events`."""
+
+    id: UUID
+    name: str
+    filters: dict[str, str]
+    saved_at: datetime
+
+
+class SavedSearchList(ApiModel):
+    """The caller's searches by name."""
+
+    searches: list[SavedSearch]

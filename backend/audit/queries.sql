@@ -8,15 +8,24 @@ insert into audit.data_key (tenant_id, id, subject_id, month, wrapped) values ($
 on conflict (tenant_id, subject_id, month) do nothing
 
 -- name: add_event
--- One event with its payloads and the documents it is about, in one round trip.
+-- One event with its payloads, their words and the documents it is about, in one round trip.
 with documents as (
   insert into audit.event_document (tenant_id, doc_id, event_id)
   select $3, doc_id, $1 from unnest($4::text[]) as doc_id
 ), payloads as (
   insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext)
   select $3, $1, name, $5, ciphertext from unnest($6::text[], $7::bytea[]) as p (name, ciphertext)
+), terms as (
+  insert into audit.payload_term (tenant_id, term, event_id, name)
+  select $3, term, $1, name from unnest($8::text[], $9::bigint[]) as t (name, term)
 )
 insert into audit.event (id, envelope) values ($1, $2)
+
+-- name: plan_for_values
+-- Plans each search for the filters it has, so that those it lacks vanish and the others find their index; and along an index
+-- that has the order of the page, since the planner keeps no statistics of tenants and would take a filter for selective.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
+  set_config('enable_bitmapscan', 'off', true)
 
 -- name: list_events
 -- A page of the tenant's log, newest first. Ids carry their time, so a range of time is a range of ids and of partitions.
@@ -29,9 +38,52 @@ where e.tenant_id = $1 and e.id >= $2 and e.id < $3
   and ($5::text is null or e.action = $5)
   and ($6::text is null or e.outcome = $6)
   and ($7::text is null or e.request_id = $7)
-  and ($8::text is null or e.id in (select d.event_id from audit.event_document d where d.tenant_id = $1 and d.doc_id = $8))
 order by e.id desc
-limit $9
+limit $8
+
+-- name: list_events_of_document
+-- The same, of events about one document; with terms, those whose texts hold all of them.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from audit.event_document d
+join audit.event e on e.tenant_id = $1 and e.id = d.event_id
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where d.tenant_id = $1 and d.doc_id = $9 and d.event_id >= $2 and d.event_id < $3
+  and ($4::uuid is null or e.principal_id = $4)
+  and ($5::text is null or e.action = $5)
+  and ($6::text is null or e.outcome = $6)
+  and ($7::text is null or e.request_id = $7)
+  and not exists (select from unnest($10::bigint[]) as w (term) where not exists (
+    select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = d.event_id))
+order by d.event_id desc
+limit $8
+
+-- name: list_events_with_terms
+-- The same, of events whose texts hold all terms; the first is the rarest. A question stands in several payloads of an event.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from (
+  select distinct event_id from audit.payload_term t
+  where t.tenant_id = $1 and t.term = ($9::bigint[])[1] and t.event_id >= $2 and t.event_id < $3
+  order by event_id desc
+) d
+join audit.event e on e.tenant_id = $1 and e.id = d.event_id
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where true
+  and ($4::uuid is null or e.principal_id = $4)
+  and ($5::text is null or e.action = $5)
+  and ($6::text is null or e.outcome = $6)
+  and ($7::text is null or e.request_id = $7)
+  and not exists (select from unnest(($9::bigint[])[2:]) as w (term) where not exists (
+    select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = d.event_id))
+order by d.event_id desc
+limit $8
+
+-- name: rarest_first
+-- Terms by how many texts hold them, counted no further than it matters.
+select w.term from unnest($2::bigint[]) as w (term)
+order by (select count(*) from (
+  select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term limit 10000) as counted)
 
 -- name: principal_by_name
 -- The principals that a reviewer means by a name.

@@ -11,15 +11,20 @@ from backend.audit.canonical import CanonicalJSONError, canonical_json
 from backend.audit.events import LISTED_COLLECTIONS, Actor, Event, envelope
 from backend.audit.key_encryption import WrappedKeyInvalid
 from backend.audit.payloads import PayloadVault, SealedPayload, queries
+from backend.audit.search_words import SearchWords
 from backend.database import Connection
 from backend.errors import AuditUnavailable
+
+# Texts whose words reviewers search: what was asked and what was answered.
+SEARCHED_PAYLOADS = ("query", "question", "answer")
 
 
 class Recorder:
     """Records events; shared by all requests."""
 
-    def __init__(self, vault: PayloadVault) -> None:
+    def __init__(self, vault: PayloadVault, words: SearchWords) -> None:
         self._vault = vault
+        self._words = words
 
     async def record(self, connection: Connection, actor: Actor, event: Event, *, event_id: UUID | None = None) -> UUID:
         """Inserts one event and returns its id; raises AuditUnavailable, and the transaction must then not commit."""
@@ -29,9 +34,15 @@ class Recorder:
             sealed = await self._seal(connection, actor, event, event_id, moment)
             commitments = {p.name: {"commitment": p.commitment, "bytes": p.size} for p in sealed}
             text = canonical_json(envelope(event_id, moment, actor, event, commitments))
+            words = [
+                (name, term)
+                for name in SEARCHED_PAYLOADS
+                for term in self._words.hashes(actor.tenant_id, event.payloads.get(name, ""))
+            ]
             await connection.execute(
                 queries.add_event, event_id, text, actor.tenant_id, list(dict.fromkeys(event.doc_ids)),
                 sealed[0].key_id if sealed else None, [p.name for p in sealed], [p.ciphertext for p in sealed],
+                [name for name, _ in words], [term for _, term in words],
             )  # fmt: skip
         except asyncpg.ForeignKeyViolationError as error:
             # The data key was destroyed by an erasure in another process; the next request makes a new one.

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from backend.audit import proofs, service
-from backend.audit.events import Action, Outcome
 from backend.audit.models import (
     ConsistencyProof,
+    EventFilters,
     EventPage,
     EventView,
     InclusionProof,
@@ -18,11 +18,12 @@ from backend.audit.models import (
 )
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
+from backend.audit.search_words import SearchWords
 from backend.errors import InvalidInput
 from backend.identity.caller import Caller
 from backend.identity.guard import Requires
 from backend.identity.permissions import Permission
-from backend.schema import ApiModel, Moment, Text
+from backend.schema import Text
 from backend.settings import Settings
 from backend.tenancy import Tenancy
 
@@ -33,18 +34,16 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[Text | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 
 
-class EventQuery(ApiModel):
+class EventQuery(EventFilters):
     """Filters and page of the log."""
 
-    since: Moment | None = Field(default=None, alias="from", description="Events at or after this moment.")
-    until: Moment | None = Field(default=None, alias="to", description="Events before this moment.")
-    actor: Annotated[Text, Field(max_length=128)] | None = Field(
-        default=None, description="Id of a principal, user name, or name of a key."
+    q: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="Words that questions or answers hold, all of them; needs audit:reveal and a `reason`.",
     )
-    action: Action | None = None
-    outcome: Outcome | None = None
-    document: Annotated[Text, Field(max_length=256)] | None = Field(default=None, description="A doc_id.")
-    request_id: Annotated[Text, Field(max_length=64)] | None = None
+    reason: Annotated[Text, Field(min_length=3, max_length=500)] | None = Field(
+        default=None, description="Why texts are searched; recorded."
+    )
     limit: int = Field(default=50, ge=1, le=500)
     cursor: Annotated[Text, Field(max_length=64)] | None = Field(
         default=None, description="`next_cursor` of the page before."
@@ -63,16 +62,29 @@ def _recorder(request: Request) -> Recorder:
     return cast("Recorder", request.app.state.recorder)
 
 
+def _vault(request: Request) -> PayloadVault:
+    return cast("PayloadVault", request.app.state.vault)
+
+
+def _words(request: Request) -> SearchWords:
+    return cast("SearchWords", request.app.state.search_words)
+
+
 @router.get("/events", summary="Search the audit log")
 async def list_events(request: Request, query: Annotated[EventQuery, Query()], caller: Reviewer) -> EventPage:
     """Returns the tenant's events, newest first. Reading the log is itself an event."""
+    if query.q is not None:
+        caller.require(Permission.AUDIT_REVEAL)
+        if query.reason is None:
+            raise InvalidInput("reason: is needed to search texts")
     wanted = service.EventFilter(
         since=query.since, until=query.until, actor=query.actor, action=query.action, outcome=query.outcome,
         document=query.document, request_id=query.request_id,
+        text=query.q, purpose=query.reason,
     )  # fmt: skip
     async with _tenancy(request).transaction(caller.claims()) as connection:
         return await service.list_events(
-            connection, caller, _recorder(request), wanted, limit=query.limit, cursor=query.cursor
+            connection, caller, _recorder(request), _words(request), wanted, limit=query.limit, cursor=query.cursor
         )
 
 
@@ -90,10 +102,9 @@ async def get_event(
         caller.require(Permission.AUDIT_REVEAL)
         if reason is None:
             raise InvalidInput("reason: is needed to reveal texts")
-    vault = cast("PayloadVault", request.app.state.vault)
     async with _tenancy(request).transaction(caller.claims()) as connection:
         return await service.get_event(
-            connection, caller, _recorder(request), vault, event_id, reason if reveal else None
+            connection, caller, _recorder(request), _vault(request), event_id, reason if reveal else None
         )
 
 

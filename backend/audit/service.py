@@ -14,6 +14,7 @@ from backend.audit.events import Action, Actor, Event, without_nulls
 from backend.audit.models import EventPage, EventView, Reader, ReaderPage
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
+from backend.audit.search_words import SearchWords
 from backend.database import Connection, Queries
 from backend.errors import InvalidInput, NotFound
 
@@ -34,6 +35,19 @@ class EventFilter:
     outcome: str | None = None
     document: str | None = None
     request_id: str | None = None
+    text: str | None = None
+    purpose: str | None = None  # why texts are searched
+
+    def described(self) -> dict[str, str]:
+        """Returns what an event may say of it: all but the words that are searched for, which can be personal."""
+        return without_nulls(
+            {
+                "from": self.since.isoformat() if self.since else None,
+                "to": self.until.isoformat() if self.until else None,
+                "actor": self.actor, "action": self.action, "outcome": self.outcome,
+                "document": self.document, "request_id": self.request_id,
+            }
+        )  # fmt: skip
 
 
 def first_id_at(moment: datetime) -> UUID:
@@ -61,28 +75,59 @@ def decode_cursor(cursor: str | None) -> UUID:
 
 
 async def list_events(
-    connection: Connection, actor: Actor, recorder: Recorder, wanted: EventFilter, *, limit: int, cursor: str | None
+    connection: Connection,
+    actor: Actor,
+    recorder: Recorder,
+    words: SearchWords,
+    wanted: EventFilter,
+    *,
+    limit: int,
+    cursor: str | None,
 ) -> EventPage:
-    """Returns a page of events, newest first, and records that it was read."""
+    """Returns a page of events, newest first, and records that it was read; for a search in texts also why."""
     before = decode_cursor(cursor)
     if wanted.until is not None:
         before = min(before, first_id_at(wanted.until))
-    principal = await _principal(connection, actor, wanted.actor)
-    rows = await connection.fetch(
-        queries.list_events, actor.tenant_id, first_id_at(wanted.since) if wanted.since else _BEFORE_ALL, before,
-        principal, wanted.action, wanted.outcome, wanted.request_id, wanted.document, limit + 1,
+    filters = (
+        first_id_at(wanted.since) if wanted.since else _BEFORE_ALL, before, await find_principal(connection, actor, wanted.actor),
+        wanted.action, wanted.outcome, wanted.request_id, limit + 1,
     )  # fmt: skip
-    filters = without_nulls(
-        {
-            "from": wanted.since.isoformat() if wanted.since else None,
-            "to": wanted.until.isoformat() if wanted.until else None,
-            "actor": wanted.actor, "action": wanted.action, "outcome": wanted.outcome,
-            "document": wanted.document, "request_id": wanted.request_id,
-        }
-    )  # fmt: skip
-    read = {"filters": filters, "returned": min(len(rows), limit)}
-    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": read}))
+    terms = await _terms(connection, actor, words, wanted.text)
+    await plan_for_values(connection)
+    if wanted.document is not None:
+        rows = await connection.fetch(
+            queries.list_events_of_document, actor.tenant_id, *filters, wanted.document, terms
+        )
+    elif terms:
+        rows = await connection.fetch(queries.list_events_with_terms, actor.tenant_id, *filters, terms)
+    else:
+        rows = await connection.fetch(queries.list_events, actor.tenant_id, *filters)
+    read = {"filters": wanted.described(), "returned": min(len(rows), limit), "searched_texts": bool(terms) or None}
+    texts = without_nulls({"searched": wanted.text, "reason": wanted.purpose})
+    await recorder.record(
+        connection, actor, Event(Action.AUDIT_READ, details={"read": without_nulls(read)}, payloads=texts)
+    )
+    return page_of(rows, limit)
+
+
+async def plan_for_values(connection: Connection) -> None:
+    """Has the statements of this transaction planned for the filters that they have."""
+    await connection.execute(queries.plan_for_values)
+
+
+def page_of(rows: list[asyncpg.Record], limit: int) -> EventPage:
+    """Returns the first `limit` events, and a cursor behind them if there are more."""
     return EventPage(events=[_view(row) for row in rows[:limit]], next_cursor=_next_cursor(rows, limit))
+
+
+async def _terms(connection: Connection, actor: Actor, words: SearchWords, text: str | None) -> list[int]:
+    """Returns the hashes of the words to search for, the rarest first; raises InvalidInput when there is none."""
+    if text is None:
+        return []
+    hashes = words.hashes(actor.tenant_id, text)
+    if not hashes:
+        raise InvalidInput("q: holds no word that can be searched for")
+    return [row["term"] for row in await connection.fetch(queries.rarest_first, actor.tenant_id, hashes)]
 
 
 async def get_event(
@@ -141,7 +186,7 @@ async def list_readers(
     return ReaderPage(doc_id=doc_id, readers=readers, next_cursor=_next_cursor(rows, limit))
 
 
-async def _principal(connection: Connection, actor: Actor, named: str | None) -> UUID | None:
+async def find_principal(connection: Connection, actor: Actor, named: str | None) -> UUID | None:
     """Returns the principal that a reviewer names by id or by name; one that matches nobody finds no event."""
     if named is None:
         return None

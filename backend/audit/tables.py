@@ -79,6 +79,7 @@ class EventRow(SQLModel, table=True):
     principal_id: UUID | None
     request_id: str = Field(sa_column=Column(Text, nullable=False))
     turn: UUID | None
+    model: str | None = Field(sa_column=Column(Text))
 
 
 class EventDocumentRow(SQLModel, table=True):
@@ -171,6 +172,32 @@ class PayloadRow(SQLModel, table=True):
     name: str = Field(sa_column=Column(Text, primary_key=True))
     key_id: UUID
     ciphertext: bytes
+
+
+class PayloadTermRow(SQLModel, table=True):
+    """Keyed hashes of the words of encrypted texts: an index, not evidence."""
+
+    __tablename__ = "payload_term"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    term: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    event_id: UUID = Field(primary_key=True)
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+
+
+class SavedSearchRow(SQLModel, table=True):
+    """Searches that a reviewer comes back to."""
+
+    __tablename__ = "saved_search"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    filters: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    saved_by: UUID
+    saved_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class RetentionRow(SQLModel, table=True):

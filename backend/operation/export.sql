@@ -9,7 +9,7 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute 
 where n.nspname in ('identity', 'documents', 'retrieval', 'audit') and c.relkind in ('r', 'p') and not c.relispartition
   and a.attnum > 0 and not a.attisdropped and format_type(a.atttypid, null) not in ('halfvec', 'sparsevec')
   and has_column_privilege('affidavit_runtime', c.oid, a.attnum, 'select')
-  and c.oid not in ('audit.payload'::regclass, 'audit.data_key'::regclass)
+  and c.oid not in ('audit.payload'::regclass, 'audit.payload_term'::regclass, 'audit.data_key'::regclass)
 group by c.oid
 having bool_or(a.attname = 'tenant_id')
 order by 1

@@ -32,6 +32,7 @@ STATEMENTS = (
       principal_id uuid generated always as ((envelope::jsonb #>> '{principal,id}')::uuid) stored,
       request_id text not null generated always as (envelope::jsonb ->> 'request_id') stored,
       turn uuid generated always as ((envelope::jsonb ->> 'turn')::uuid) stored,
+      model text generated always as (envelope::jsonb #>> '{answer,model_served}') stored,
       primary key (tenant_id, id),
       check ((envelope::jsonb ->> 'id')::uuid = id)
     ) partition by range (id)
@@ -68,6 +69,18 @@ STATEMENTS = (
       foreign key (tenant_id, key_id) references audit.data_key (tenant_id, id)
     )
     """,
+    # Keyed hashes of the words of payloads, by which they are searched; erased with their payload, by whatever erases it.
+    """
+    create table audit.payload_term (
+      tenant_id uuid not null,
+      term bigint not null,
+      event_id uuid not null,
+      name text not null,
+      primary key (tenant_id, term, event_id, name),
+      foreign key (tenant_id, event_id, name) references audit.payload (tenant_id, event_id, name) on delete cascade
+    )
+    """,
+    "create index payload_term_by_payload on audit.payload_term (tenant_id, event_id, name)",
     # A partition of its own for each month, walled like the parent. Triggers on TRUNCATE are not inherited.
     """
     create function audit.create_partition(month date) returns void
@@ -101,8 +114,24 @@ STATEMENTS = (
     "create index event_by_transaction on audit.event (xid, id)",
     "create index event_by_actor on audit.event (tenant_id, principal_id, id)",
     "create index event_by_action on audit.event (tenant_id, action, id)",
-    "create index event_by_request on audit.event (tenant_id, request_id)",
-    "create index event_by_turn on audit.event (tenant_id, turn) where turn is not null",
+    "create index event_by_actor_and_action on audit.event (tenant_id, principal_id, action, id)",
+    # Small, since nearly all succeed; an index of those would find what the others find.
+    "create index event_by_failure on audit.event (tenant_id, outcome, id) where outcome <> 'succeeded'",
+    "create index event_by_request on audit.event (tenant_id, request_id, id)",
+    "create index event_by_turn on audit.event (tenant_id, turn, id) where turn is not null",
+    # What reviewers name for searches they come back to.
+    """
+    create table audit.saved_search (
+      tenant_id uuid not null,
+      id uuid not null,
+      name text not null check (length(name) between 1 and 100),
+      filters jsonb not null,
+      saved_by uuid not null,
+      saved_at timestamptz not null default now(),
+      primary key (tenant_id, id),
+      unique (tenant_id, saved_by, name)
+    )
+    """,
     # How long texts are kept, by class of events (what stands before the colon of their action). Append-only: the longest
     # period counts, so it can be raised and never lowered.
     """

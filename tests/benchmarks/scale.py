@@ -24,8 +24,10 @@ from rich.console import Console
 from rich.table import Table
 from uuid_utils.compat import uuid7
 
+from backend.audit.key_encryption import LocalKeyEncryption
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
+from backend.audit.search_words import SearchWords
 from backend.database import open_pool
 from backend.identity.caller import Caller
 from backend.operation import placement
@@ -313,7 +315,9 @@ async def main(options: argparse.Namespace) -> None:
         await superuser.execute("set plan_cache_mode = force_custom_plan; set jit = off")
         pool = await open_pool(deployed.urls["runtime_url"], size=4, timeout=5)
         tenancy = Tenancy(pool, ContextSigner(known["context_key"]), timeout=5)
-        recorder = Recorder(PayloadVault(known["payload_key"]))
+        recorder = Recorder(
+            PayloadVault(LocalKeyEncryption(known["payload_key"])), SearchWords(known["payload_key"])
+        )
         bench = Bench(deployed, superuser, tenancy, recorder, Topics(LocalEmbedder.model), options.runs)
         try:
             results = await measure(bench, options)

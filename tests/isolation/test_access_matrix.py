@@ -69,6 +69,7 @@ def known() -> dict[str, Callable[[Service, Tenant, dict[str, str]], Any]]:
     return {
         "key_id": _new_key, "event_id": _some_event, "doc_id": _some_doc_id, "document_id": _some_document,
         "user_id": _some_user, "slug": _new_collection, "grant_id": _new_grant,
+        "search_id": _new_search,
     }  # fmt: skip
 
 
@@ -104,6 +105,11 @@ async def _new_grant(service: Service, tenant: Tenant, things: dict[str, str]) -
     body = {"role": "analyst", "access": "read"}
     answer = await service.post(f"/collections/{things['slug']}/grants", tenant, "admin", body)
     return str(answer.json()["id"])
+
+
+async def _new_search(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
+    body = {"name": uuid4().hex}
+    return str((await service.post("/audit/searches", tenant, "compliance", body)).json()["id"])
 
 
 async def _headers(service: Service, tenant: Tenant, foreign: Tenant, actor: str) -> dict[str, str]:

@@ -126,7 +126,7 @@ async def test_texts_stay_until_their_retention_is_over_and_everything_else_goes
     await delete(service, tenant, timedelta())
     assert await purge_all(service.database) == [tenant.slug]
     left = await rows_by_table(service.database, tenant.id)
-    assert left.keys() - KEPT == {"audit.payload", "audit.data_key", "audit.retention"}
+    assert left.keys() - KEPT == {"audit.payload", "audit.payload_term", "audit.data_key", "audit.retention"}
     await as_superuser(service.database, "update audit.retention set days = 0 where tenant_id = $1", tenant.id)
     assert await purge_all(service.database) == [tenant.slug]
     assert (await rows_by_table(service.database, tenant.id)).keys() <= KEPT

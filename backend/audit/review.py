@@ -1,0 +1,104 @@
+"""What reviewers ask about many events at once: how many, and in which order."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+from uuid import UUID
+
+from backend.audit.events import Action, Actor, Event, without_nulls
+from backend.audit.models import Bucket, EventPage, Statistics
+from backend.audit.recorder import Recorder
+from backend.audit.service import (
+    decode_cursor,
+    find_principal,
+    first_id_at,
+    page_of,
+    plan_for_values,
+)
+from backend.database import Connection, Queries
+from backend.errors import InvalidInput
+
+queries = Queries(Path(__file__).with_name("review.sql"))
+
+MAX_BUCKETS = 1_000
+_MONDAY = datetime(2001, 1, 1, tzinfo=UTC)  # where days, hours and weeks begin
+_BEFORE_ALL = UUID(int=0)
+_AFTER_ALL = UUID(int=2**128 - 1)
+
+
+class Dimension(StrEnum):
+    """What events are counted by."""
+
+    ACTION = "action"
+    ACTOR = "actor"
+    OUTCOME = "outcome"
+    MODEL = "model"
+
+
+class Interval(StrEnum):
+    """How long a bucket is, in UTC."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+
+    @property
+    def length(self) -> timedelta:
+        """The duration of a bucket."""
+        return {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}[self]
+
+
+_COUNTS = {
+    Dimension.ACTION: queries.count_by_action,
+    Dimension.ACTOR: queries.count_by_actor,
+    Dimension.OUTCOME: queries.count_by_outcome,
+    Dimension.MODEL: queries.count_by_model,
+}
+
+
+async def statistics(
+    connection: Connection, actor: Actor, recorder: Recorder, by: Dimension, interval: Interval,
+    since: datetime | None, until: datetime | None,
+) -> Statistics:  # fmt: skip
+    """Returns counts over time, by default of the last 30 days; raises InvalidInput for more than 1,000 buckets."""
+    until = until or datetime.now(UTC)
+    since = since or until - timedelta(days=30)
+    if not since < until:
+        raise InvalidInput("from: must be before to")
+    if (until - since) / interval.length > MAX_BUCKETS:
+        raise InvalidInput(
+            f"from: is more than {MAX_BUCKETS} of interval={interval} before to; ask for a longer interval"
+        )
+    rows = await connection.fetch(
+        _COUNTS[by], actor.tenant_id, first_id_at(since), first_id_at(until), interval.length, _MONDAY
+    )
+    buckets = [
+        Bucket(start=start, counts={row["value"]: row["count"] for row in group})
+        for start, group in groupby(rows, key=lambda row: row["start"])
+    ]
+    read = {"counts_by": by, "interval": interval, "from": since.isoformat(), "to": until.isoformat()}
+    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": read}))
+    return Statistics(by=by, interval=interval, since=since, until=until, buckets=buckets)
+
+
+async def timeline(
+    connection: Connection, actor: Actor, recorder: Recorder, *, principal: str | None, request_id: str | None,
+    turn: UUID | None, until: datetime | None, limit: int, cursor: str | None,
+) -> EventPage:  # fmt: skip
+    """Returns a page of what one principal did, or what happened in one request or turn, oldest first.
+
+    Raises InvalidInput unless exactly one of them is named.
+    """
+    named = without_nulls({"actor": principal, "request_id": request_id, "turn": turn and str(turn)})
+    if len(named) != 1:
+        raise InvalidInput("actor, request_id, turn: exactly one of them is needed")
+    after = decode_cursor(cursor) if cursor else _BEFORE_ALL
+    await plan_for_values(connection)
+    rows = await connection.fetch(
+        queries.timeline, actor.tenant_id, after, first_id_at(until) if until else _AFTER_ALL,
+        await find_principal(connection, actor, principal), request_id, turn, limit + 1,
+    )  # fmt: skip
+    read = {"timeline": named, "returned": min(len(rows), limit)}
+    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": read}))
+    return page_of(rows, limit)

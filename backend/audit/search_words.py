@@ -1,0 +1,48 @@
+"""The words by which reviewers search encrypted texts, and the keyed hashes that stand for them in the database.
+
+Who reads the table learns how often some word occurs, never which: the key never enters the database.
+"""
+
+import hmac
+import re
+import unicodedata
+from uuid import UUID
+
+import Stemmer
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+
+MAX_WORDS = 1_000  # of one text; what follows is not searched
+
+_WORD = re.compile(r"[^\W_]+")
+# Nearly every text holds these, so that they narrow no search.
+_COMMON = """
+a an and are as at be by can do does for from has have how i if in is it my of on or that the this to was what when
+which who will with you your
+"""
+_SKIPPED = frozenset(_COMMON.split())
+
+
+def search_words(text: str) -> list[str]:
+    """Returns the distinct words of a text in order, as English Snowball stems of their case-folded NFKC form.
+
+    Words of other languages are stemmed the same way on both sides, so that they are found as well.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    words = dict.fromkeys(word for word in _WORD.findall(folded) if word not in _SKIPPED)
+    return list(dict.fromkeys(Stemmer.Stemmer("english").stemWords(list(words))))[:MAX_WORDS]
+
+
+class SearchWords:
+    """Hashes words under a key of each tenant, so that no hash of one tenant tells anything about another's texts."""
+
+    def __init__(self, secret: str) -> None:
+        """Derives from the secret that wraps data keys, independently of them (HKDF, RFC 5869)."""
+        kdf = HKDF(hashes.SHA256(), 32, salt=None, info=b"affidavit payload search")
+        self._root = kdf.derive(secret.encode())
+
+    def hashes(self, tenant_id: UUID, text: str) -> list[int]:
+        """Returns the signed 64-bit head of the HMAC-SHA-256 of each word of a text."""
+        words = search_words(text)
+        key = HKDFExpand(hashes.SHA256(), 32, b"tenant " + tenant_id.bytes).derive(self._root) if words else b""
+        return [int.from_bytes(hmac.digest(key, word.encode(), "sha256")[:8], signed=True) for word in words]
