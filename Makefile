@@ -25,6 +25,15 @@ demo: setup ## Serve two demo tenants on port 8000 from an embedded PostgreSQL
 test: setup ## Run the whole suite against an embedded PostgreSQL, as the runtime role
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
+bench: setup ## Measure ranking quality on ../shared/data: BM25, dense, reciprocal rank fusion, ours
+	$(BIN)/python -m tests.benchmarks.quality
+
+bench-scale: setup ## Measure cost by tenant size, recall of the indexes and distance from the floor
+	$(BIN)/python -m tests.benchmarks.scale
+
+isolation-report: setup ## Attack the service as everyone and write what held to isolation-report.md
+	$(BIN)/python -m tests.isolation.report
+
 lint: setup ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
