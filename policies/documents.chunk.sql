@@ -8,15 +8,17 @@ create policy in_force on documents.chunk for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[])
     and ((effective_from <= (select tenancy.moment()) and effective_to > (select tenancy.moment()))
       or (select tenancy.has_permission('documents:review'))));
--- Who asks for a past moment's knowledge sees what was then known to be in force.
+-- Who asks for a past moment's knowledge sees what was then known to be in force. What most callers do not ask for is false,
+-- not null, and comes first: an AND goes on after null, here to a query for every statement that reads chunks.
 create policy known_in_force on documents.chunk for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[])
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.known_at()) is not null
+    and collection_id = any ((select tenancy.readable_collections())::uuid[])
     and created_at <= (select tenancy.known_at())
     and version_id = any ((select documents.versions_known_in_force())::uuid[]));
 -- Who looks for what used to apply sees what was in force before the moment asked about, as it would by naming that time.
 create policy lapsed on documents.chunk for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[])
-    and (select tenancy.presented('reading')) = 'lapsed'
+  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.presented('reading')) is not distinct from 'lapsed'
+    and collection_id = any ((select tenancy.readable_collections())::uuid[])
     and effective_to <= (select tenancy.moment()) and effective_from < effective_to);
 -- Who writes sees what it wrote before it is in force, so that the same text is not stored twice.
 create policy being_written on documents.chunk for select to affidavit_runtime

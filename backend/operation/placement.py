@@ -107,7 +107,9 @@ async def _move(connection: Connection, tenant_id: UUID, source: UUID, target: U
     done = 0
 
     async def step() -> int:
-        versions = [row["version_id"] for row in await connection.fetch(queries.next_versions, tenant_id, source, _BATCH)]
+        versions = [
+            row["version_id"] for row in await connection.fetch(queries.next_versions, tenant_id, source, _BATCH)
+        ]
         await locked_versions(connection, tenant_id, versions)
         moved = await connection.execute(queries.move_chunks, tenant_id, source, target, versions)
         nonlocal done
@@ -126,7 +128,9 @@ async def _build_indexes(connection: Connection, tenant_id: UUID, progress: Prog
         progress("indexing meanings", number, len(models) + 1)
         await index_model(connection, tenant_id, row["embedding_model"], row["dimensions"])
     progress("indexing words", len(models), len(models) + 1)
-    await _index(connection, table, f"chunk_{tenant_id.hex}_sparse", f"using hnsw (sparse sparsevec_ip_ops) {_SPARSE_GRAPH}")
+    await _index(
+        connection, table, f"chunk_{tenant_id.hex}_sparse", f"using hnsw (sparse sparsevec_ip_ops) {_SPARSE_GRAPH}"
+    )
     await connection.execute(f"analyze {table}")
     progress("indexing words", len(models) + 1, len(models) + 1)
     return [row["embedding_model"] for row in models]

@@ -33,9 +33,7 @@ async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, progress:
         done = 0
         while rows := await connection.fetch(queries.next_outdated, tenant_id, embedder.model, _BATCH):
             # No lock is held while texts are embedded: a text never changes, and a chunk that goes is skipped.
-            vectors = await embedder.embed_passages(
-                [row["text"] for row in rows], [row["title"] for row in rows]
-            )
+            vectors = await embedder.embed_passages([row["text"] for row in rows], [row["title"] for row in rows])
             async with connection.transaction():
                 await locked_versions(connection, tenant_id, {row["version_id"] for row in rows})
                 await connection.execute(

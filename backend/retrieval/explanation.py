@@ -10,7 +10,9 @@ from backend.retrieval.models import Explanation, MatchedTerm
 from backend.retrieval.search import Question, Ranking, candidates_of, conditions_of, queries, scope_of
 
 
-async def explain(connection: Connection, caller: Caller, question: Question, ranking: Ranking) -> Mapping[UUID, Explanation]:
+async def explain(
+    connection: Connection, caller: Caller, question: Question, ranking: Ranking
+) -> Mapping[UUID, Explanation]:
     """Returns the explanation of each chunk found; compares all chunks that the search covers, whatever its plan was."""
     conditions = conditions_of(question.request, first_parameter=8)
     statement = queries.ranks.replace("{filters}", str(conditions)).replace("{candidates}", candidates_of(question))

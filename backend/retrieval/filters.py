@@ -68,7 +68,9 @@ class Range(ApiModel):
 class Condition(Range):
     """What the value of a metadata key must satisfy, all of it. A metadata list satisfies `in` with any of its items."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"gte": "2024-01-01", "lt": "2025-01-01"}, {"exists": True}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"gte": "2024-01-01", "lt": "2025-01-01"}, {"exists": True}]}
+    )
 
     in_: Values | None = Field(default=None, alias="in")
     exists: StrictBool | None = None

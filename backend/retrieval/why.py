@@ -70,11 +70,11 @@ async def _reasons(
     except NotFound:  # it names a collection that the principal may not read: nothing is searched
         return [_described(row["slug"], _unsearched(row, asker), None, question) for row in documents]
     conditions = conditions_of(question.request, first_parameter=9)
-    statement = queries.document_ranks.replace("{filters}", str(conditions)).replace("{candidates}", candidates_of(question))
-    ids = [row["id"] for row in documents]
-    rows = await connection.fetch(
-        statement, *scope_of(asker, question, space), LEXICAL_WEIGHT, ids, *conditions.values
+    statement = queries.document_ranks.replace("{filters}", str(conditions)).replace(
+        "{candidates}", candidates_of(question)
     )
+    ids = [row["id"] for row in documents]
+    rows = await connection.fetch(statement, *scope_of(asker, question, space), LEXICAL_WEIGHT, ids, *conditions.values)
     found: dict[UUID, asyncpg.Record] = {row["document_id"]: row for row in rows}
     reasons = []
     for document in documents:

@@ -56,7 +56,9 @@ class Deployment:
     async def key(self, tenant_id: UUID, collections: Sequence[str]) -> dict[str, str]:
         """Returns headers with an API key that may only retrieve, from these collections."""
         async with operator(self.urls["owner_url"]) as acting:
-            key = await acting.create_key(tenant_id, f"bench-{secrets.token_hex(4)}", [Permission.RETRIEVAL_QUERY], collections)
+            key = await acting.create_key(
+                tenant_id, f"bench-{secrets.token_hex(4)}", [Permission.RETRIEVAL_QUERY], collections
+            )
         return {"Authorization": f"Bearer {key}"}
 
     async def sign_in(self, client: httpx.AsyncClient, slug: str, username: str) -> dict[str, str]:
@@ -79,7 +81,6 @@ class Deployment:
 @asynccontextmanager
 async def deployment(folder: Path, *, keep: bool = False) -> AsyncIterator[Deployment]:
     """Starts everything in a folder and stops it at the end; removes the folder unless told to keep it."""
-    folder.mkdir(parents=True, exist_ok=True)
     known = _secrets(folder)
     server = EmbeddedPostgres(
         folder / "postgres", Passwords(**known["passwords"]), settings={"shared_buffers": "1GB", "max_wal_size": "8GB"}
@@ -99,6 +100,7 @@ async def deployment(folder: Path, *, keep: bool = False) -> AsyncIterator[Deplo
 
 
 def _secrets(folder: Path) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "secrets.json"
     if not path.exists():
         made = {
@@ -112,7 +114,9 @@ def _secrets(folder: Path) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _service(folder: Path, urls: dict[str, str], known: dict[str, Any]) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+async def _service(
+    folder: Path, urls: dict[str, str], known: dict[str, Any]
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

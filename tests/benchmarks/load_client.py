@@ -12,7 +12,12 @@ import orjson
 def encoded(path: str, body: object, headers: Mapping[str, str]) -> bytes:
     """Returns a POST request as bytes."""
     content = orjson.dumps(body)
-    lines = [f"POST {path} HTTP/1.1", "Host: service", "Content-Type: application/json", f"Content-Length: {len(content)}"]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: service",
+        "Content-Type: application/json",
+        f"Content-Length: {len(content)}",
+    ]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + content
 

@@ -191,9 +191,9 @@ def _against(target: float | None, value: float, system: str) -> str:
 def plot(results: Mapping[str, Any], path: Path) -> None:
     """Draws both measures of every system and set."""
     mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415 - after the backend is chosen
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
 
-    figure, axes = pyplot.subplots(1, len(MEASURES), figsize=(11, 4), sharey=True)
+    figure, axes = plt.subplots(1, len(MEASURES), figsize=(11, 4), sharey=True)
     for axis, measure in zip(axes, MEASURES.values(), strict=True):
         for offset, system in enumerate(SYSTEMS):
             heights = [result["systems"][system][measure] for result in results.values()]

@@ -87,7 +87,8 @@ class Bench:
         names = [f"part-{n}" for n in range(COLLECTIONS)]
         tenant_id = await self.deployed.tenant(slug, names)
         rows = await self.superuser.fetch(
-            "select slug, id from documents.collection where tenant_id = $1 and slug like 'part-%' order by id", tenant_id
+            "select slug, id from documents.collection where tenant_id = $1 and slug like 'part-%' order by id",
+            tenant_id,
         )
         async with self.deployed.client() as client:
             headers = await self.deployed.sign_in(client, slug, "analyst")
@@ -98,7 +99,9 @@ class Bench:
         corpora = [corpus for subject in subjects for corpus in subject.corpora()]
         for size in spread(total - sum(corpus.chunks for corpus in corpora), others, self.topics.random):
             tenant_id, collection_id = uuid7(), uuid7()
-            await self.superuser.execute("insert into tenancy.tenant (id, slug, name) values ($1, $2, $2)", tenant_id, f"t-{tenant_id}")
+            await self.superuser.execute(
+                "insert into tenancy.tenant (id, slug, name) values ($1, $2, $2)", tenant_id, f"t-{tenant_id}"
+            )
             await self.superuser.execute(
                 "insert into documents.collection (tenant_id, id, slug, name) values ($1, $2, 'default', 'Default')",
                 tenant_id, collection_id,
@@ -126,7 +129,9 @@ class Bench:
         vector = None if request.mode == "lexical" else HalfVector(dense)
         return Question(request, None, vector, self.topics.model, DIMENSIONS)
 
-    async def recall(self, subject: Subject, mode: str, filters: Mapping[str, object], collections: int) -> dict[str, Any]:
+    async def recall(
+        self, subject: Subject, mode: str, filters: Mapping[str, object], collections: int
+    ) -> dict[str, Any]:
         """Returns recall@10 against comparing everything, how many questions got fewer than they could, and the plans."""
         found = wanted = short = 0
         plans: set[str] = set()
@@ -291,11 +296,16 @@ def show(results: Mapping[str, Any]) -> None:
     secured = parts["the search under row-level security"]
     spent = {
         "embedding the question": floor["embedding"], "the bare SQL": floor["sql"],
-        "row-level security": secured - floor["sql"], "resolving the caller: a transaction": parts["a transaction bound to the caller"],
+        "row-level security": secured - floor["sql"],
+        "resolving the caller: a transaction": parts["a transaction bound to the caller"],
         "the transaction of the search": parts["a transaction bound to the caller"],
         "the audit event and its commit": parts["the audit event and its commit"],
     }  # fmt: skip
-    for name, milliseconds in {**spent, "HTTP, tokens, validation, JSON": total - sum(spent.values()), "all": total}.items():
+    for name, milliseconds in {
+        **spent,
+        "HTTP, tokens, validation, JSON": total - sum(spent.values()),
+        "all": total,
+    }.items():
         times.add_row(name, f"{milliseconds:.2f}")
     console.print(times)
     recalls = Table("recall@10 against comparing everything", "recall", "short lists", "plans")

@@ -125,7 +125,10 @@ async def load(connection: asyncpg.Connection, topics: Topics, corpora: list[Cor
 
 
 async def _add_documents(connection: asyncpg.Connection, corpus: Corpus) -> None:
-    documents = [(corpus.tenant_id, d, corpus.collection_id, f"doc-{n}", "policy", SHARED) for n, d in enumerate(corpus.documents)]
+    documents = [
+        (corpus.tenant_id, d, corpus.collection_id, f"doc-{n}", "policy", SHARED)
+        for n, d in enumerate(corpus.documents)
+    ]
     await connection.copy_records_to_table(
         "document", schema_name="documents", records=documents,
         columns=["tenant_id", "id", "collection_id", "doc_id", "source_type", "created_by"],
@@ -164,8 +167,13 @@ def _block(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, 
     repeats = topics.random.choice([1, 2, 3], (n, TERMS), p=[0.7, 0.2, 0.1])
     length = topics.random.uniform(0.6, 1.4, (n, 1))
     weights = repeats * 2.2 / (repeats + 1.2 * length)
-    metadata = [json.dumps({"number": int(r), "product": "abcd"[r % 4]}).ljust(40).encode() for r in topics.random.integers(0, 100, n)]
-    documents = [corpora[o].documents[ordinal // CHUNKS_PER_DOCUMENT].bytes for o, ordinal in zip(owners, ordinals, strict=True)]
+    metadata = [
+        json.dumps({"number": int(r), "product": "abcd"[r % 4]}).ljust(40).encode()
+        for r in topics.random.integers(0, 100, n)
+    ]
+    documents = [
+        corpora[o].documents[ordinal // CHUNKS_PER_DOCUMENT].bytes for o, ordinal in zip(owners, ordinals, strict=True)
+    ]
     ids = [uuid7() for _ in range(n)]
     texts = [(f"Chunk {i.hex}. " + "Synthetic text of a chunk. " * 40)[:TEXT_BYTES].encode() for i in ids]
     sparse = np.zeros(n, dtype=[("head", ">i4", 3), ("dimensions", ">i4", TERMS), ("weights", ">f4", TERMS)])
@@ -210,7 +218,10 @@ def _rows(n: int, values: list[tuple[str, int, object]]) -> bytes:
 
 async def _count(connection: asyncpg.Connection, corpus: Corpus, terms: dict[int, int]) -> None:
     await connection.execute(
-        "insert into retrieval.collection_size values ($1, $2, $3)", corpus.tenant_id, corpus.collection_id, corpus.chunks
+        "insert into retrieval.collection_size values ($1, $2, $3)",
+        corpus.tenant_id,
+        corpus.collection_id,
+        corpus.chunks,
     )
     await connection.copy_records_to_table(
         "term", schema_name="retrieval", columns=["tenant_id", "collection_id", "dimension", "chunks"],

@@ -34,7 +34,9 @@ class LargeTenant:
         try:
             rows = await connection.fetch("select slug, id from documents.collection where tenant_id = $1", tenant.id)
             collections = {row["slug"]: row["id"] for row in rows}
-            await load(connection, topics, [Corpus(tenant.id, collections[slug], count) for slug, count in chunks.items()])
+            await load(
+                connection, topics, [Corpus(tenant.id, collections[slug], count) for slug, count in chunks.items()]
+            )
         finally:
             await connection.close()
         return cls(service, tenant, topics, collections)
@@ -75,7 +77,9 @@ class LargeTenant:
             if template == search.queries.indexed_search:
                 await connection.execute(search.queries.prefer_indexes, str(search.EF_SEARCH))
             scope = search.scope_of(caller, question, space)
-            rows = await connection.fetch(f"explain (costs off) {statement}", *scope, search.LEXICAL_WEIGHT, *limits, *values)
+            rows = await connection.fetch(
+                f"explain (costs off) {statement}", *scope, search.LEXICAL_WEIGHT, *limits, *values
+            )
         return "\n".join(re.sub(r"'[\[{][^']{100,}'", "…", row[0]) for row in rows)
 
     async def placed(self) -> dict[str, int]:
@@ -85,7 +89,8 @@ class LargeTenant:
             row = await connection.fetchrow(
                 """
                 select count(distinct id) filter (where placement = tenant_id) as private,
-                  count(distinct id) filter (where placement <> tenant_id) as shared, count(distinct id) as distinct, count(*) as rows
+                  count(distinct id) filter (where placement <> tenant_id) as shared,
+                  count(distinct id) as distinct, count(*) as rows
                 from documents.chunk where tenant_id = $1
                 """,
                 self.tenant.id,

@@ -62,7 +62,10 @@ async def test_ingestion_and_questions_never_block_the_loop(
     chunks = [{"doc_id": f"d{n}", "chunk_text": f"Passage {n}. {text}", "source_type": "x"} for n in range(60)]
     answers: list[httpx.Response] = await asyncio.gather(
         service.post("/ingest/batch", tenant, "editor", {"chunks": chunks}),
-        *(service.post("/retrieve", tenant, "analyst", {"query": f"late payment {n} " * 100, "k": 50}) for n in range(10)),
+        *(
+            service.post("/retrieve", tenant, "analyst", {"query": f"late payment {n} " * 100, "k": 50})
+            for n in range(10)
+        ),
     )
     assert {answer.status_code for answer in answers} == {200, 201}
     assert watch.longest < LONGEST, watch.culprit

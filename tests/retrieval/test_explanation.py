@@ -81,14 +81,20 @@ async def test_an_unapproved_document_is_said_to_be_so(service: Service, filled:
         for role in ("editor", "analyst"):
             await acting.grant(filled.id, "reviewed", "read", role=role)  # type: ignore[arg-type]
         await acting.grant(filled.id, "reviewed", "write", role="editor")  # type: ignore[arg-type]
-    chunk = {"doc_id": "draft", "chunk_text": "A late payment fee may rise.", "source_type": "policy", "collection": "reviewed"}
+    chunk = {
+        "doc_id": "draft",
+        "chunk_text": "A late payment fee may rise.",
+        "source_type": "policy",
+        "collection": "reviewed",
+    }
     assert (await service.post("/ingest", filled, "editor", chunk)).status_code == 201
     assert (await why(service, filled, "analyst", "draft"))[0]["reason"] == "not_approved"
 
 
 async def test_of_what_the_caller_may_not_see_nothing_is_said(service: Service, filled: Tenant) -> None:
     hidden, absent = [
-        await service.post("/retrieve/why", filled, "analyst", {"query": QUERY, "doc_id": doc_id}) for doc_id in ("secret", "absent")
+        await service.post("/retrieve/why", filled, "analyst", {"query": QUERY, "doc_id": doc_id})
+        for doc_id in ("secret", "absent")
     ]
     assert hidden.status_code == absent.status_code == 404
     assert hidden.json()["detail"].replace("secret", "absent") == absent.json()["detail"]
@@ -110,4 +116,6 @@ async def test_only_who_manages_users_asks_about_others(service: Service, filled
     body = {"query": QUERY, "doc_id": "fees", "principal": "analyst"}
     assert (await service.post("/retrieve/why", filled, "approver", body)).status_code == 403
     assert (await service.post("/retrieve/why", filled, "admin", {**body, "principal": "nobody"})).status_code == 404
-    assert (await service.post("/retrieve/why", filled, "compliance", {"query": QUERY, "doc_id": "fees"})).status_code == 403
+    assert (
+        await service.post("/retrieve/why", filled, "compliance", {"query": QUERY, "doc_id": "fees"})
+    ).status_code == 403

@@ -62,7 +62,9 @@ async def test_a_metadata_filter_selects(
     assert await found(service, filled, filters=filters) == expected
 
 
-async def test_source_types_collections_and_languages_narrow_as_one_or_several(service: Service, filled: Tenant) -> None:
+async def test_source_types_collections_and_languages_narrow_as_one_or_several(
+    service: Service, filled: Tenant
+) -> None:
     assert await found(service, filled, source_type="policy") == {"us-2023", "us-2024"}
     assert await found(service, filled, source_type=["memo", "policy"]) == set(DOCUMENTS)
     assert await found(service, filled, collection=["restricted"]) == {"gb-none"}
@@ -101,7 +103,9 @@ async def test_no_filter_reaches_a_collection_that_the_caller_may_not_read(servi
     for filters in ({"jurisdiction": "GB"}, {"limit": {"exists": False}}, {"products": ["card"]}):
         assert "gb-none" in await found(service, filled, filters=filters)
         assert "gb-none" not in await found(service, filled, "analyst", filters=filters)
-    refused = await service.post("/retrieve", filled, "analyst", {"query": "q", "collection": ["default", "restricted"]})
+    refused = await service.post(
+        "/retrieve", filled, "analyst", {"query": "q", "collection": ["default", "restricted"]}
+    )
     assert refused.status_code == 404
     unknown = await service.post("/retrieve", filled, "analyst", {"query": "q", "collection": ["default", "no-such"]})
     assert unknown.json()["detail"].replace("no-such", "") == refused.json()["detail"].replace("restricted", "")

@@ -20,6 +20,7 @@ from tests.retrieval.large_tenant import LargeTenant
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).resolve().parents[2]
 CHUNKS = {"default": 1500, "restricted": 100}
 ALL = ("default", "restricted")
 
@@ -52,7 +53,9 @@ async def promoted(service: Service) -> LargeTenant:
 async def test_a_small_tenant_is_compared_whole_by_one_scan_of_its_collections(small: LargeTenant) -> None:
     plan = await small.plan(search.queries.exact_search, 9, small.question(), [10])
     scan, *others = re.findall(r"(\S+ Scan (?:using \S+ )?on chunk\S*)", plan)
-    assert re.fullmatch(r"(Index|Heap) Scan (using chunk_shared_tenant_id_collection_id\w+ )?on chunk_shared", scan), plan
+    assert re.fullmatch(r"(Index|Heap) Scan (using chunk_shared_tenant_id_collection_id\w+ )?on chunk_shared", scan), (
+        plan
+    )
     assert all(other.startswith("Index Scan on chunk_shared_tenant_id_collection_id") for other in others), plan
     assert "chunk_0" not in plan, plan  # no partition of anyone's
 
@@ -79,7 +82,9 @@ async def test_the_indexes_find_what_comparing_everything_finds(promoted: LargeT
 
 
 @pytest.mark.parametrize("collections", [("default",), ("restricted",), ALL])
-@pytest.mark.parametrize("filters", [{"number": 7}, {"number": {"gte": 3}, "product": "c"}, {"product": ["a", "b", "c"]}])
+@pytest.mark.parametrize(
+    "filters", [{"number": 7}, {"number": {"gte": 3}, "product": "c"}, {"product": ["a", "b", "c"]}]
+)
 async def test_filters_and_permissions_never_reduce_recall(
     promoted: LargeTenant, filters: dict[str, object], collections: tuple[str, ...]
 ) -> None:
@@ -155,13 +160,15 @@ async def test_a_promotion_killed_at_any_step_is_carried_on(service: Service, st
     for direction in ("promote", "demote"):
         died = await asyncio.create_subprocess_exec(
             sys.executable, "-c", PROMOTE_AND_DIE, owner_url, str(large.tenant.id), step if direction == "promote" else "moving",
-            direction, env={**os.environ}, cwd=Path(__file__).resolve().parents[2],
+            direction, env={**os.environ}, cwd=ROOT,
         )  # fmt: skip
         assert await died.wait() == -signal.SIGKILL
         placed = await large.placed()
         assert placed["distinct"] == placed["rows"] == 900
         question = large.question(k=10)
-        assert [hit.chunk_id for hit in (await large.search(question, "default")).hits] == await large.exact(question, "default")
+        assert [hit.chunk_id for hit in (await large.search(question, "default")).hits] == await large.exact(
+            question, "default"
+        )
         await retried(getattr(placement, direction), owner_url, large)
         where = "private" if direction == "promote" else "shared"
         assert (await large.placed())[where] == 900
@@ -179,7 +186,9 @@ async def retried(move, owner_url: str, large: LargeTenant) -> None:  # type: ig
     raise AssertionError
 
 
-async def test_a_tenant_that_outgrew_the_shared_partition_is_proposed(small: LargeTenant, promoted: LargeTenant) -> None:
+async def test_a_tenant_that_outgrew_the_shared_partition_is_proposed(
+    small: LargeTenant, promoted: LargeTenant
+) -> None:
     connection = await asyncpg.connect(small.service.database.owner_url)
     try:
         proposed = dict(await placement.proposals(connection, 1000))

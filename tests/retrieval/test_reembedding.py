@@ -78,7 +78,9 @@ async def test_embedding_anew_is_carried_on_after_it_was_stopped(service: Servic
     )  # fmt: skip
     by_new = await large.search(new, "default")
     assert len(by_new.hits) == 100
-    assert not {hit.chunk_id for hit in by_new.hits} & {hit.chunk_id for hit in (await large.search(question, "default")).hits}
+    assert not {hit.chunk_id for hit in by_new.hits} & {
+        hit.chunk_id for hit in (await large.search(question, "default")).hits
+    }
 
     everything = replace(question, request=RetrievalRequest(query=question.request.query, k=100))
     mixed = await large.search(everything, "default")
@@ -92,7 +94,9 @@ async def test_embedding_anew_is_carried_on_after_it_was_stopped(service: Servic
     assert (await large.placed())["rows"] == 300
 
 
-async def test_a_private_tenant_is_searched_by_the_new_models_index(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_private_tenant_is_searched_by_the_new_models_index(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(search, "CROSSOVER", 100)
     large = await LargeTenant.create(service, {"default": 400})
     await placement.promote(service.database.owner_url, large.tenant.id, quietly)

@@ -14,7 +14,20 @@ from tests.conftest import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
-WORDS = "fee dispute card wire loan rate branch statement deadline notice penalty refund account holder address".split()
+WORDS = (
+    "fee",
+    "dispute",
+    "card",
+    "wire",
+    "loan",
+    "rate",
+    "branch",
+    "deadline",
+    "notice",
+    "penalty",
+    "refund",
+    "address",
+)
 DOCUMENTS = 6
 
 
@@ -52,7 +65,9 @@ async def erase(service: Service, tenant: Tenant, choice: random.Random) -> int:
     return (await service.client.delete(path, params=reason, headers=headers)).status_code
 
 
-async def counted_and_stored(service: Service, tenant: Tenant) -> tuple[Counter[tuple[UUID, int]], Counter[tuple[UUID, int]]]:
+async def counted_and_stored(
+    service: Service, tenant: Tenant
+) -> tuple[Counter[tuple[UUID, int]], Counter[tuple[UUID, int]]]:
     """Both as {(collection, dimension): chunks}, with the number of chunks under dimension -1."""
     connection = await asyncpg.connect(service.database.superuser_url)
     try:
@@ -66,7 +81,8 @@ async def counted_and_stored(service: Service, tenant: Tenant) -> tuple[Counter[
             counted[row["collection_id"], row["dimension"]] = row["chunks"]
         stored: Counter[tuple[UUID, int]] = Counter()
         for row in await connection.fetch(
-            "select collection_id, sparse from documents.chunk where tenant_id = $1 and effective_from < 'infinity'", tenant.id
+            "select collection_id, sparse from documents.chunk where tenant_id = $1 and effective_from < 'infinity'",
+            tenant.id,
         ):
             sparse: SparseVector = row["sparse"]
             stored.update((row["collection_id"], dimension) for dimension in [-1, *sparse.indices()])
