@@ -1,0 +1,157 @@
+"""Real filings, one tenant per company: ingested by `affidavit ingest`, asked about by their owner and by others.
+
+python -m tests.benchmarks.filings [COMPANY…]
+"""
+
+import asyncio
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.benchmarks.deployment import PASSWORD, RESULTS, ROOT, SHARED_DATA, Deployment, deployment
+
+FILINGS = SHARED_DATA / "financebench"
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (FILINGS / name).read_text().splitlines()]
+
+
+def slug_of(company: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", company.lower())
+
+
+def filings() -> dict[str, list[Path]]:
+    """The files of each company."""
+    found: dict[str, dict[str, Path]] = defaultdict(dict)
+    for page in lines("documents.jsonl"):
+        found[page["metadata"]["tenant"]][page["metadata"]["pdf"]] = FILINGS / "pdfs" / page["metadata"]["pdf"]
+    return {company: sorted(paths.values()) for company, paths in found.items()}
+
+
+@asynccontextmanager
+async def worker(running: Deployment, folder: Path) -> AsyncIterator[int]:
+    """A worker process; gives its id."""
+    known = json.loads((folder / "secrets.json").read_text())  # noqa: ASYNC240 - once
+    environment = {
+        **os.environ, "AFFIDAVIT_HOME": str(folder / "home"), "AFFIDAVIT_RUNTIME_DATABASE_URL": running.urls["runtime_url"],
+        "AFFIDAVIT_CONTEXT_KEY": known["context_key"], "AFFIDAVIT_PAYLOAD_KEY": known["payload_key"],
+        "AFFIDAVIT_LOG_LEVEL": "WARNING", "AFFIDAVIT_DATABASE_TIMEOUT": "10",
+    }  # fmt: skip
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "backend", "worker", cwd=ROOT, env=environment)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def peak_memory(pid: int) -> str:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(line.split(":")[1].strip() for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+async def ingest(running: Deployment, slug: str, paths: list[Path]) -> bool:
+    command = [sys.executable, "-m", "backend", "ingest", *map(str, paths), "--tenant", slug, "--username", "editor"]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--url", running.base_url, cwd=ROOT, env={**os.environ, "AFFIDAVIT_PASSWORD": PASSWORD}
+    )
+    return await process.wait() == 0
+
+
+class Tenant:
+    """A company's analyst."""
+
+    def __init__(self, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+        self.client, self.headers = client, headers
+        self.pages: dict[str, tuple[str, int, int]] = {}  # of each chunk: document, first and last page
+        self.count = 0
+
+    async def get(self, path: str, **params: Any) -> Any:
+        return (await self.client.get(path, params=params, headers=self.headers)).raise_for_status().json()
+
+    async def ask(self, path: str, **body: Any) -> Any:
+        return (await self.client.post(path, json=body, headers=self.headers)).raise_for_status().json()
+
+    async def learn_pages(self) -> None:
+        for document in (await self.get("/documents", limit=500))["documents"]:
+            version = await self.get(f"/documents/{document['id']}/versions/1")
+            for chunk in version["chunks"]:
+                self.pages[chunk["chunk_id"]] = (document["id"], chunk["page_start"], chunk["page_end"])
+            self.count = len(self.pages)
+
+
+async def owners_questions(tenants: dict[str, Tenant]) -> dict[str, int]:
+    """Counts the questions whose page is retrieved, and whose citation then opens on that page."""
+    counts = defaultdict(int)
+    for question in lines("queries.jsonl"):
+        tenant = tenants.get(question["metadata"]["company"])
+        if tenant is None:
+            continue
+        gold = {(name, int(page) + 1) for name, page in (g.rsplit("::p", 1) for g in question["relevant_doc_ids"])}
+        contexts = (await tenant.ask("/retrieve", query=question["question"], k=10))["contexts"]
+        counts["asked"] += 1
+        for context in contexts:
+            document, first, last = tenant.pages[context["chunk_id"]]
+            page = next((p for name, p in gold if f"{name}.pdf" == context["doc_id"] and first <= p <= last), None)
+            if page is not None:
+                counts["gold page in the first 10"] += 1
+                shown = await tenant.get(f"/documents/{document}/versions/1/pages/{page}")
+                counts["citation opens on it"] += context["chunk_text"] in shown["text"]
+                break
+    return dict(counts)
+
+
+async def probes(tenants: dict[str, Tenant]) -> dict[str, int]:
+    """Counts how others are answered who ask about what only the owner has."""
+    counts = defaultdict(int)
+    for probe in lines("isolation_probes.jsonl"):
+        tenant = tenants.get(probe["ask_as_tenant"])
+        if tenant is None:
+            continue
+        forbidden = {name.rsplit("::p", 1)[0] + ".pdf" for name in probe["forbidden_doc_ids"]}
+        answer = await tenant.ask("/answer", question=probe["question"])
+        contexts = (await tenant.ask("/retrieve", query=probe["question"], k=100))["contexts"]
+        shown = {context["doc_id"] for context in contexts} | {citation["doc_id"] for citation in answer["citations"]}
+        counts["asked"] += 1
+        counts["refused"] += answer["refused"]
+        counts["showed something of the owner"] += bool(shown & forbidden)
+    return dict(counts)
+
+
+async def main(chosen: list[str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="affidavit-filings-") as name:
+        folder = Path(name) / "deployment"
+        async with deployment(folder) as running, worker(running, folder) as pid, running.client() as client:
+            tenants, started, failed = {}, time.perf_counter(), 0
+            for company, paths in filings().items():
+                if not chosen or company in chosen:
+                    await running.tenant(slug_of(company))
+                    failed += not await ingest(running, slug_of(company), paths)
+                    tenants[company] = Tenant(client, await running.sign_in(client, slug_of(company), "analyst"))
+                    await tenants[company].learn_pages()
+            results = {
+                "seconds to ingest": round(time.perf_counter() - started),
+                "worker's peak memory": peak_memory(pid),
+                "companies with a failure": failed,
+                "chunks": sum(tenant.count for tenant in tenants.values()),
+                "questions of owners": await owners_questions(tenants),
+                "questions of others": await probes(tenants),
+            }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "filings.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))  # noqa: T201 - what it is for
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
