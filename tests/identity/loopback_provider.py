@@ -35,6 +35,7 @@ class LoopbackProvider:
         self.forms: list[dict[str, str]] = []
         self.id_token = ""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = False  # so that closing waits for every answer, and leaves no socket open
         self.issuer = f"http://127.0.0.1:{self._server.server_port}"
 
     def metadata(self) -> dict[str, Any]:

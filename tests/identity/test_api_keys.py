@@ -119,10 +119,7 @@ def test_any_single_typo_is_refused_without_a_look_up(position: int, character: 
 @given(position=st.integers(0, len(KEY.plaintext) - 2))
 def test_any_two_swapped_neighbours_are_refused(position: int) -> None:
     swapped = (
-        KEY.plaintext[:position]
-        + KEY.plaintext[position + 1]
-        + KEY.plaintext[position]
-        + KEY.plaintext[position + 2 :]
+        KEY.plaintext[:position] + KEY.plaintext[position + 1] + KEY.plaintext[position] + KEY.plaintext[position + 2 :]
     )
     if swapped == KEY.plaintext:
         return

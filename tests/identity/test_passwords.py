@@ -148,7 +148,7 @@ async def test_hashing_leaves_the_event_loop_free() -> None:
 
 @pytest.mark.anyio
 async def test_a_burst_of_logins_hashes_only_a_few_at_a_time() -> None:
-    limiter = passwords._CONCURRENT_HASHES  # noqa: SLF001 -- the bound itself is under test
+    limiter = passwords._CONCURRENT_HASHES
     most = 0
 
     async def watch() -> None:

@@ -28,9 +28,7 @@ SCOPE = {Permission.RETRIEVAL_QUERY, Permission.DOCUMENTS_READ}
 OLD_PEM, NEW_PEM = generate_private_key_pem(), generate_private_key_pem()
 
 
-def tokens(
-    keys: SigningKeys, *, now: float = NOW, issuer: str = "affidavit", audience: str = "api"
-) -> AccessTokens:
+def tokens(keys: SigningKeys, *, now: float = NOW, issuer: str = "affidavit", audience: str = "api") -> AccessTokens:
     return AccessTokens(keys, issuer=issuer, audience=audience, clock=lambda: now)
 
 
@@ -169,9 +167,7 @@ def private_pem(
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, password: bytes = b""
 ) -> str:
     encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
-    ).decode()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption).decode()
 
 
 UNUSABLE_PRIVATE_KEYS = {

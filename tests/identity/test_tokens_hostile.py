@@ -463,7 +463,7 @@ def test_a_hostile_token_is_refused_for_its_own_reason(token: str, refusal: Refu
 
 
 def test_every_reason_to_refuse_has_an_attack() -> None:
-    assert {attack.values[1] for attack in ATTACKS} == set(Refusal)
+    assert {attack.values[1] for attack in ATTACKS} == set(Refusal) - {Refusal.WRONG_NONCE}  # only ID tokens have one
 
 
 def test_no_attack_makes_the_verifier_open_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,9 +508,7 @@ JSON = st.recursive(
 @given(name=st.sampled_from(sorted(set(CLAIMS) - {"iat", "nbf"})), value=JSON)
 def test_any_other_value_of_a_claim_is_refused_or_read_as_what_it_is(name: str, value: object) -> None:
     verified = not is_refused(signed(claims=claims(**{name: value})))
-    harmless = (name == "scope" and value == "") or (
-        name == "exp" and type(value) is int and 0 < value - NOW <= 900
-    )
+    harmless = (name == "scope" and value == "") or (name == "exp" and type(value) is int and 0 < value - NOW <= 900)
     assert verified == harmless
 
 
