@@ -34,6 +34,7 @@ META_LOG_NAME = "checkpoints"
 LEASE_SECONDS = 5.0
 INTERVAL_SECONDS = 0.3
 HEARTBEAT_SECONDS = 60.0
+PARTITIONS_SECONDS = 3600.0
 BATCH_EVENTS = 10_000
 
 
@@ -74,6 +75,7 @@ class Sealer:
         self._behind: set[CheckpointSink] = set()
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
         self._last_heartbeat = 0.0
+        self._partitions_due = 0.0
 
     async def run(self) -> None:
         """Seals until cancelled, whatever becomes of the database or of other sealers."""
@@ -119,6 +121,7 @@ class Sealer:
         self._behind = set(self._sinks)
         try:
             while True:
+                await self._create_partitions()
                 sealing = await self.seal(epoch)
                 if sealing.notes:
                     await self._publish(sealing.notes)
@@ -127,6 +130,17 @@ class Sealer:
         except asyncio.CancelledError:
             await asyncio.shield(self._resign(epoch))
             raise
+
+    async def _create_partitions(self) -> None:
+        """Creates the partitions of the coming months, now and every hour; long before they are needed, so it may fail."""
+        if time.monotonic() < self._partitions_due:
+            return
+        self._partitions_due = time.monotonic() + PARTITIONS_SECONDS
+        try:
+            async with self._transaction() as connection:
+                await connection.execute(queries.create_coming_partitions)
+        except asyncpg.LockNotAvailableError:
+            log.warning("no partitions created: the log is being written")
 
     async def _publish(self, notes: Sequence[str]) -> None:
         """Publishes notes; to a sink that missed some, the newest of every log, which vouch for those before.

@@ -63,3 +63,7 @@ select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[])
 select newest.note from audit.log l, lateral (
   select c.note from audit.checkpoint c where c.tenant_id = l.tenant_id order by c.id desc limit 1
 ) as newest
+
+-- name: create_coming_partitions
+-- Room for the events of this month and the next three.
+select audit.create_coming_partitions()

@@ -200,6 +200,33 @@ async def test_another_tenants_event_has_no_proof_for_this_one(
     assert too_far.status_code == 422
 
 
+async def test_a_sealer_makes_room_for_the_coming_months_walled_like_the_others(database: Database, pool: Pool) -> None:
+    superuser = await asyncpg.connect(database.superuser_url)
+    month = await superuser.fetchval("select to_char(now() + interval '2 months', 'event_YYYY_MM')")
+    await superuser.execute(f"drop table audit.{month}")
+    await expire_lease(database)
+    sealer = asyncio.create_task(Sealer(pool, KEY).run())
+    async with asyncio.timeout(20):
+        while await superuser.fetchval("select to_regclass('audit.' || $1)", month) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    sealer.cancel()
+    await asyncio.gather(sealer, return_exceptions=True)
+    walls = await superuser.fetchrow(
+        "select relrowsecurity and relforcerowsecurity as forced,"
+        " (select array_agg(tgname::text order by tgname) from pg_trigger where tgrelid = c.oid and tgenabled = 'A') as triggers"
+        " from pg_class c where oid = ('audit.' || $1)::regclass",
+        month,
+    )
+    assert walls is not None
+    assert walls["forced"]
+    assert walls["triggers"] == ["no_change", "no_truncate"]
+    await superuser.close()
+    sealing = await asyncpg.connect(database.sealer_url)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await sealing.execute("select audit.create_partition('2090-01-01')")
+    await sealing.close()
+
+
 async def test_nobody_can_change_a_sealed_leaf_or_checkpoint(database: Database) -> None:
     for url in (database.sealer_url, database.owner_url, database.superuser_url):
         connection = await asyncpg.connect(url)
