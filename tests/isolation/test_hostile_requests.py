@@ -1,0 +1,95 @@
+"""Hostile requests over a real socket: malformed tokens, oversized headers, and what a fuzzer of the API makes up."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+
+from backend.identity.compact_jws import MAX_CHARACTERS
+from tests.conftest import Service, Tenant
+from tests.identity import test_tokens_hostile as hostile
+
+pytestmark = pytest.mark.anyio
+
+TOKENS = {
+    f"{kind}: {name}": token
+    for kind, group in (("form", hostile.NOT_COMPACT), ("size", hostile.TOO_LARGE), ("header", hostile.BAD_HEADER))
+    for name, token in group.items()
+}
+SECONDS = 100  # of fuzzing
+SEED = 20260101
+
+
+@pytest.fixture(scope="module")
+async def address(service: Service) -> AsyncIterator[str]:
+    config = uvicorn.Config(service.app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await serving
+
+
+async def _status(address: str, *headers: bytes) -> int:
+    """Sends raw octets, since a client library would not; 0 when the server hangs up without an answer."""
+    reader, writer = await asyncio.open_connection(urlsplit(address).hostname, urlsplit(address).port)
+    try:
+        writer.write(b"\r\n".join([b"GET /auth/me HTTP/1.1", b"Host: service.test", b"Connection: close", *headers, b"", b""]))
+        line = await reader.readline()
+        return int(line.split(b" ")[1]) if line else 0
+    except ConnectionError:
+        return 0
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("name", TOKENS)
+async def test_a_malformed_token_is_refused_and_never_an_error_of_ours(address: str, name: str) -> None:
+    token = TOKENS[name].encode("utf-8", "surrogatepass")
+    status = await _status(address, b"Authorization: Bearer " + token)
+    expected = {401}
+    if len(token) > MAX_CHARACTERS * 4:
+        expected |= {400, 431, 0}  # the HTTP server refuses it before us
+    if any(octet in token for octet in b"\r\n\0"):
+        expected |= {400}  # no header at all
+    if name == "form: leading space" or name.endswith(("trailing space", "trailing newline", "trailing carriage return")):
+        expected |= {401, 400}
+    assert status in expected
+
+
+async def test_oversized_headers_are_refused(address: str) -> None:
+    for headers in (
+        [b"X-Padding: " + b"x" * 1_000_000],
+        [b"X-%d: %s" % (number, b"x" * 4_000) for number in range(200)],
+        [b"Authorization: Bearer " + b"x" * 500_000],
+        [b"Cookie: " + b"a=b; " * 100_000],
+    ):
+        assert await _status(address, *headers) in {400, 401, 431, 0}
+    assert await _status(address) == 401
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["admin", "editor", "compliance"])
+async def test_a_fuzzer_of_the_served_openapi_document_finds_nothing(
+    service: Service, tenant: Tenant, address: str, role: str, tmp_path: Path
+) -> None:
+    headers = await service.as_user(tenant, role)
+    arguments = [
+        "run", f"{address}/openapi.json", "--header", f"Authorization:{headers['Authorization']}", "--checks", "all", "--exclude-checks", "positive_data_acceptance",
+        "--seed", str(SEED), "--max-time", str(SECONDS // 3), "--max-examples", "5", "--workers", "1", "--no-color",
+        "--generation-database", "none", "--request-timeout", "30", "--suppress-health-check", "all", "--no-shrink",
+        "--warnings", "off", "--max-failures", "40", "--continue-on-failure",
+    ]  # fmt: skip
+    fuzzer = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("st")), *arguments, cwd=tmp_path, env={**os.environ, "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await fuzzer.communicate()
+    assert fuzzer.returncode == 0, output.decode()[-60000:]
