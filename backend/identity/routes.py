@@ -14,7 +14,7 @@ from backend.identity.guard import Requires, origin_of
 from backend.identity.models import CreatedKey, KeyList, Me, NewKeyRequest, RotatedKey, RotateKeyRequest, TokenPair
 from backend.identity.permissions import Permission
 from backend.identity.service import SignIn
-from backend.schema import Text
+from backend.schema import ErrorBody, Text
 from backend.tenancy import Tenancy
 
 router = APIRouter(tags=["identity"])
@@ -32,7 +32,11 @@ def _recorder(request: Request) -> Recorder:
     return cast("Recorder", request.app.state.recorder)
 
 
-@router.post("/auth/token", summary="Sign in, or refresh")
+@router.post(
+    "/auth/token",
+    summary="Sign in, or refresh",
+    responses={401: {"model": ErrorBody, "description": "Something was wrong; what, is not said."}},
+)
 async def issue_token(
     request: Request,
     response: Response,
