@@ -42,7 +42,7 @@ def filings() -> dict[str, list[Path]]:
 @asynccontextmanager
 async def worker(running: Deployment, folder: Path) -> AsyncIterator[int]:
     """A worker process; gives its id."""
-    known = json.loads((folder / "secrets.json").read_text())  # noqa: ASYNC240 - once
+    known = json.loads((folder / "secrets.json").read_text())
     environment = {
         **os.environ, "AFFIDAVIT_HOME": str(folder / "home"), "AFFIDAVIT_RUNTIME_DATABASE_URL": running.urls["runtime_url"],
         "AFFIDAVIT_CONTEXT_KEY": known["context_key"], "AFFIDAVIT_PAYLOAD_KEY": known["payload_key"],
@@ -150,7 +150,7 @@ async def main(chosen: list[str]) -> None:
             }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "filings.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results, indent=2))  # noqa: T201 - what it is for
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":
