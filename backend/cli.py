@@ -105,7 +105,9 @@ def sealer() -> None:
 
 
 @app.command()
-def worker(*, with_parent: Annotated[bool, typer.Option(hidden=True, help="End when the starting process has.")] = False) -> None:
+def worker(
+    *, with_parent: Annotated[bool, typer.Option(hidden=True, help="End when the starting process has.")] = False
+) -> None:
     """Do queued jobs, such as reading uploaded files; start as many as there are cores to spare.
 
     Example: AFFIDAVIT_RUNTIME_DATABASE_URL=… AFFIDAVIT_CONTEXT_KEY=… AFFIDAVIT_PAYLOAD_KEY=… affidavit worker

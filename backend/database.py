@@ -67,6 +67,7 @@ def _dump_json(value: object) -> str:
 
 
 async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Teaches a new connection the types of pgvector, and JSON as Python values."""
     try:
         await pgvector.asyncpg.register_vector(connection)
     except ValueError as error:  # infra/roles.sql has not been run yet

@@ -96,7 +96,11 @@ def _schema(app: FastAPI) -> dict[str, Any]:
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schema["components"].setdefault("securitySchemes", {}).update(
         bearer={"type": "http", "scheme": "bearer", "description": "An access token or an API key."},
-        operator={"type": "http", "scheme": "bearer", "description": "A key of the operator, which belongs to no tenant."},
+        operator={
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key of the operator, which belongs to no tenant.",
+        },
     )
     for context in iter_route_contexts(app.routes):
         route = context.original_route

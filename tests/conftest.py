@@ -105,7 +105,9 @@ async def cloned_database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]
     try:
         await admin.execute(f"create database {name} template {TEMPLATE} owner affidavit_owner")
         await admin.execute(f"revoke all on database {name} from public")
-        await admin.execute(f"grant connect on database {name} to affidavit_runtime, affidavit_sealer, affidavit_operator")
+        await admin.execute(
+            f"grant connect on database {name} to affidavit_runtime, affidavit_sealer, affidavit_operator"
+        )
         yield Database(**postgres.urls(name))
     finally:
         await admin.execute(f"drop database if exists {name} with (force)")

@@ -47,7 +47,7 @@ async def served(service: Service) -> AsyncIterator[int]:
     """The service on a real port."""
     server = uvicorn.Server(uvicorn.Config(service.app, port=0, lifespan="off", log_config=None))
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0.02)
     try:
         yield server.servers[0].sockets[0].getsockname()[1]

@@ -49,7 +49,8 @@ class AnswerResponse(ApiModel):
     reason: str | None = Field(default=None, description="Why there is no answer, when refused.")
     citations: list[Citation]
     superseded: list[SupersededVersion] = Field(
-        default_factory=list, description="When refused: versions that used to answer the question, and are not in force."
+        default_factory=list,
+        description="When refused: versions that used to answer the question, and are not in force.",
     )
     notice: str | None = Field(default=None, description="When refused: the sentence that says what used to apply.")
     model: str

@@ -71,7 +71,9 @@ async def _finish(
             await connection.execute(statement, caller.tenant_id, versions)
         gone = {row["id"] for row in await connection.fetch(queries.erase_documents, caller.tenant_id, documents)}
     except asyncpg.ForeignKeyViolationError as error:
-        raise Conflict("Somebody else has just added to this document; try again.", reason="erasure:concurrent") from error
+        raise Conflict(
+            "Somebody else has just added to this document; try again.", reason="erasure:concurrent"
+        ) from error
     # After the versions, as writers do it: the other way round, each would wait for what the other has locked.
     await _uncount(connection, caller, chunks)
     erased = ErasedDocuments(

@@ -40,7 +40,9 @@ def timeline(plans: Iterable[Plan]) -> dict[int, Validity]:
     successor_begins = FOREVER
     for plan in sorted(plans, key=lambda plan: plan.number, reverse=True):
         ends = max(plan.begins, min(plan.ends, successor_begins))
-        validity = Validity(plan.begins, ends, is_superseded=successor_begins <= plan.ends and successor_begins < FOREVER)
+        validity = Validity(
+            plan.begins, ends, is_superseded=successor_begins <= plan.ends and successor_begins < FOREVER
+        )
         if not validity.is_empty:
             successor_begins = plan.begins
         validities[plan.number] = validity

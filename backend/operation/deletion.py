@@ -20,7 +20,14 @@ from backend.tenancy import PLATFORM_TENANT
 queries = Queries(Path(__file__).with_name("deletion.sql"))
 
 # Texts that must be kept, the keys that open them, and what says why they are kept.
-_KEPT_WITH_TEXTS = {"audit.payload", "audit.payload_term", "audit.data_key", "audit.retention", "audit.hold", "audit.erasure"}
+_KEPT_WITH_TEXTS = {
+    "audit.payload",
+    "audit.payload_term",
+    "audit.data_key",
+    "audit.retention",
+    "audit.hold",
+    "audit.erasure",
+}
 
 
 async def purgeable(owner: Connection) -> list[tuple[UUID, str]]:

@@ -45,7 +45,9 @@ class Scope(ApiModel):
             "Metadata that a chunk must have: a value, a list of which one must match, or bounds and existence. "
             "They narrow the search without making it less thorough."
         ),
-        examples=[{"jurisdiction": ["US", "CA"], "approved": {"gte": "2024-01-01"}, "superseded_by": {"exists": False}}],
+        examples=[
+            {"jurisdiction": ["US", "CA"], "approved": {"gte": "2024-01-01"}, "superseded_by": {"exists": False}}
+        ],
     )
     effective_from: Range | None = Field(
         default=None,
@@ -56,7 +58,8 @@ class Scope(ApiModel):
         default=None, description="The moment for which content must be in force; unset means now, or `known_at`."
     )
     known_at: Moment | None = Field(
-        default=None, description="Answer from what was known at this moment: versions and their validity as they were then."
+        default=None,
+        description="Answer from what was known at this moment: versions and their validity as they were then.",
     )
     as_caller_then: bool = Field(
         default=False,
@@ -128,7 +131,9 @@ class Explanation(ApiModel):
     lexical_rank: int | None
     matched_terms: list[MatchedTerm]
     tier: str = Field(description="`shared` or `private`: the partition that holds the tenant's chunks.")
-    plan: str = Field(description="`exact`, `hnsw`, or `exact-after-hnsw` where filters left the indexes with too little.")
+    plan: str = Field(
+        description="`exact`, `hnsw`, or `exact-after-hnsw` where filters left the indexes with too little."
+    )
 
 
 class Context(ApiModel):
@@ -181,7 +186,9 @@ class ReplayRequest(ApiModel):
         default=Knowledge.THEN, description="`then`: versions as they were known; `now`: as they are known today."
     )
     as_caller_then: bool = Field(
-        default=True, strict=True, description="With the collections that the caller could read then, or those of today."
+        default=True,
+        strict=True,
+        description="With the collections that the caller could read then, or those of today.",
     )
 
 
@@ -215,7 +222,9 @@ class Replay(ApiModel):
     known_at: datetime | None
     as_caller_then: bool
     reasons: list[Cause] = Field(description="Why the runs differ.")
-    changed_since: list[Cause] = Field(description="What happened since to what was found, whether or not the runs differ.")
+    changed_since: list[Cause] = Field(
+        description="What happened since to what was found, whether or not the runs differ."
+    )
     then: list[ReplayedChunk]
     now: list[ReplayedChunk]
     differences: list[Difference]
@@ -226,7 +235,8 @@ class WhyRequest(RetrievalRequest):
 
     doc_id: Annotated[Text, Field(min_length=1, max_length=256, examples=["pol-001"])]
     principal: Annotated[Text, Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="A user or key by name, to ask on its behalf; needs users:manage. Unset means yourself."
+        default=None,
+        description="A user or key by name, to ask on its behalf; needs users:manage. Unset means yourself.",
     )
 
 

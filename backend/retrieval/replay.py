@@ -83,7 +83,9 @@ class Replaying:
 
     async def _readable_at(self, reviewer: Caller, recorded: Recorded, moment: datetime) -> frozenset[UUID]:
         """Returns what the recorded caller could read at a moment; grants are seen by whom they are given to."""
-        theirs = replace(reviewer.claims(), principal_id=recorded.principal_id, permissions=(), readable=(), writable=())
+        theirs = replace(
+            reviewer.claims(), principal_id=recorded.principal_id, permissions=(), readable=(), writable=()
+        )
         async with self.tenancy.transaction(theirs) as connection:
             return await readable_at(connection, reviewer.tenant_id, recorded.principal_id, moment)
 
@@ -173,7 +175,11 @@ class Comparison:
 async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVault, event_id: UUID) -> Recorded:
     envelope, payloads = await audit.open_event(connection, reviewer, vault, event_id)
     details = envelope.get("retrieval")
-    if envelope["action"] != Action.RETRIEVAL_EXECUTED or details is None or ("reading" in details and "known_at" not in details):
+    if (
+        envelope["action"] != Action.RETRIEVAL_EXECUTED
+        or details is None
+        or ("reading" in details and "known_at" not in details)
+    ):
         raise Conflict("Only a retrieval that was shown to somebody can be replayed.", reason="replay:no_retrieval")
     if "query" not in payloads:
         raise Conflict("The question was erased.", reason="replay:erased")

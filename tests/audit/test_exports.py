@@ -74,7 +74,11 @@ async def test_who_may_not_export_or_reveal_is_refused_and_so_are_bad_periods(lo
     good = {"from": "2026-01-01T00:00:00Z", "to": now}
     for role in ("admin", "analyst", "editor", "partner", "privacy"):
         assert (await log.service.post("/audit/exports", log.tenant, role, good)).status_code == 403
-    for bad in ({**good, "from": now, "to": "2026-01-01T00:00:00Z"}, {**good, "reveal": True}, {**good, "format": "pdf"}):
+    for bad in (
+        {**good, "from": now, "to": "2026-01-01T00:00:00Z"},
+        {**good, "reveal": True},
+        {**good, "format": "pdf"},
+    ):
         assert (await log.service.post("/audit/exports", log.tenant, "compliance", bad)).status_code == 422
 
 

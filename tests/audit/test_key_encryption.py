@@ -106,9 +106,9 @@ async def test_a_renewed_vault_token_is_used_at_once(vault: TransitServer, token
         vault.token = "hvs.renewed"
         with pytest.raises(AuditUnavailable):
             await provider.unwrap(name, wrapped)
-        token_file.write_text("hvs.renewed")  # noqa: ASYNC240 - a few bytes
+        token_file.write_text("hvs.renewed")
         assert await provider.unwrap(name, wrapped) == b"k" * 32
-        token_file.unlink()  # noqa: ASYNC240
+        token_file.unlink()
         with pytest.raises(AuditUnavailable):
             await provider.unwrap(name, wrapped)
 

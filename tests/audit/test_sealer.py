@@ -207,7 +207,7 @@ async def test_a_sealer_makes_room_for_the_coming_months_walled_like_the_others(
     await expire_lease(database)
     sealer = asyncio.create_task(Sealer(pool, KEY).run())
     async with asyncio.timeout(20):
-        while await superuser.fetchval("select to_regclass('audit.' || $1)", month) is None:  # noqa: ASYNC110
+        while await superuser.fetchval("select to_regclass('audit.' || $1)", month) is None:
             await asyncio.sleep(0.05)
     sealer.cancel()
     await asyncio.gather(sealer, return_exceptions=True)

@@ -122,7 +122,7 @@ async def test_sealers_killed_at_random_moments_lose_nothing_and_leave_every_roo
 
 async def until_sealed(superuser: asyncpg.Connection, events: int) -> None:
     count = "select count(*) from audit.leaf where tenant_id = any ($1)"
-    while await superuser.fetchval(count, TENANTS) < events:  # noqa: ASYNC110 - other processes seal
+    while await superuser.fetchval(count, TENANTS) < events:
         await asyncio.sleep(0.05)
 
 
@@ -137,7 +137,7 @@ async def test_a_new_leader_publishes_what_the_last_one_did_not(database: Databa
     await expire_lease(database)
     leading = asyncio.create_task(Sealer(pool, KEY, [CheckpointFolder(tmp_path)]).run())
     async with asyncio.timeout(20):
-        while unpublished not in set(notes_in(tmp_path)):  # noqa: ASYNC110 - the folder tells nobody
+        while unpublished not in set(notes_in(tmp_path)):
             await asyncio.sleep(0.05)
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)

@@ -325,9 +325,7 @@ async def main(options: argparse.Namespace) -> None:
         await superuser.execute("set plan_cache_mode = force_custom_plan; set jit = off")
         pool = await open_pool(deployed.urls["runtime_url"], size=4, timeout=5)
         tenancy = Tenancy(pool, ContextSigner(known["context_key"]), timeout=5)
-        recorder = Recorder(
-            PayloadVault(LocalKeyEncryption(known["payload_key"])), SearchWords(known["payload_key"])
-        )
+        recorder = Recorder(PayloadVault(LocalKeyEncryption(known["payload_key"])), SearchWords(known["payload_key"]))
         bench = Bench(deployed, superuser, tenancy, recorder, Topics(LocalEmbedder.model), options.runs)
         try:
             results = await measure(bench, options)

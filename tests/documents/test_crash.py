@@ -46,7 +46,7 @@ async def unfinished(service: Service, tenant: Tenant) -> int:
 
 async def until(reached: Callable[[int], bool], service: Service, tenant: Tenant) -> None:
     async with asyncio.timeout(120):
-        while not reached(await unfinished(service, tenant)):  # noqa: ASYNC110 - of another process
+        while not reached(await unfinished(service, tenant)):
             await asyncio.sleep(0.05)
 
 

@@ -24,7 +24,7 @@ async def url(service: Service) -> AsyncIterator[str]:
     config = uvicorn.Config(service.app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0.02)
     working = asyncio.create_task(worker(service).run())
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

@@ -16,8 +16,8 @@ from uuid_utils.compat import uuid7
 
 from backend.errors import Unavailable
 from backend.identity.caller import Caller, Origin
-from tests.isolation.findings import Findings
 from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
+from tests.isolation.findings import Findings
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def address(service: Service) -> AsyncIterator[str]:
     config = uvicorn.Config(service.app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0.01)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
