@@ -1,6 +1,6 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-scale isolation-report lock
+.PHONY: help setup demo test lint format bench bench-scale bench-sealing isolation-report lock
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -30,6 +30,9 @@ bench: setup ## Measure ranking quality on ../shared/data: BM25, dense, reciproc
 
 bench-scale: setup ## Measure cost by tenant size, recall of the indexes and distance from the floor
 	$(BIN)/python -m tests.benchmarks.scale
+
+bench-sealing: setup ## Measure how soon events are sealed, how fast a backlog is, and what the record costs a retrieval
+	$(BIN)/python -m tests.benchmarks.sealing
 
 isolation-report: setup ## Attack the service as everyone and write what held to isolation-report.md
 	$(BIN)/python -m tests.isolation.report
