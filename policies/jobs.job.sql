@@ -8,9 +8,10 @@ create policy visible on jobs.job for select to affidavit_runtime
     and (requested_by = (select tenancy.principal_id())
       or (select tenancy.has_permission('users:manage'))
       or lease_id::text = (select tenancy.presented('lease'))));
--- It is asked for in one's own name.
+-- It is asked for in one's own name, in the request at hand.
 create policy requested on jobs.job for insert to affidavit_runtime
-  with check (tenant_id = (select tenancy.tenant_id()) and requested_by = (select tenancy.principal_id()));
+  with check (tenant_id = (select tenancy.tenant_id()) and requested_by = (select tenancy.principal_id())
+    and request_id = (select tenancy.request_id()));
 -- Who asked for it, or manages users, cancels it before it has ended.
 create policy cancelled on jobs.job for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and status in ('queued', 'running')

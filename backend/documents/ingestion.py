@@ -47,10 +47,10 @@ class Ingestion:
 
     async def run(self, job: Job) -> None:
         """Makes the version; nothing of it is visible before all of it is. Raises JobFailed for a file that cannot be read."""
-        file_id = UUID(job.parameters["file"])
+        file_id = _file_of(job)
         async with job.transaction() as connection:
             file = await connection.fetchrow(queries.file, job.tenant_id, file_id)
-            if file is None or file["version_id"] is not None:
+            if file_id is None or file is None or file["version_id"] is not None:
                 raise JobFailed("file_gone", "The file was deleted, or its collection is no longer yours to read.")
             slug = file["collection"]
             collection = (await service.collections_for(connection, job.caller, [slug]))[slug]
@@ -67,7 +67,7 @@ class Ingestion:
 
     async def failed(self, job: Job, connection: Connection, reason: str) -> None:
         """Records that the file became no version, and takes it back as far as the caller still may."""
-        file_id = UUID(job.parameters["file"]) if "file" in job.parameters else None
+        file_id = _file_of(job)
         details = {"job": str(job.id), "file": {"id": str(file_id)} if file_id else {}}
         await self.recorder.record(
             connection, job.caller, Event(Action.DOCUMENT_INGESTED, Outcome.FAILED, reason, details=details)
@@ -169,6 +169,14 @@ def sweep_scratch() -> None:
             rmtree(folder, ignore_errors=True)
         except PermissionError:
             continue  # somebody else's
+
+
+def _file_of(job: Job) -> UUID | None:
+    """Returns the file that the job is about; None for parameters that this service did not write."""
+    try:
+        return UUID(job.parameters["file"])
+    except (KeyError, ValueError, AttributeError, TypeError):
+        return None
 
 
 def _span(chunk: Chunk) -> Span:

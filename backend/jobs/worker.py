@@ -107,6 +107,9 @@ class Worker:
             except (ServiceError, asyncpg.PostgresError) as error:
                 log.warning("queue unavailable", reason=getattr(error, "reason", type(error).__name__))
                 worked = False
+            except Exception:  # one job must not end the worker for all the others
+                log.exception("job could not be ended")
+                worked = False
             if not worked:
                 await asyncio.sleep(self.idle_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
 

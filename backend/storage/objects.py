@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar, TypeVarTuple, Unpack
 from uuid import uuid4
@@ -71,10 +70,7 @@ class LocalStore:
 
     async def delete(self, key: str) -> None:
         """Removes the file."""
-        path = self._path(key)
-        path.unlink(missing_ok=True)
-        with suppress(OSError):  # of another object's
-            path.parent.rmdir()
+        self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self._folder / checked(key)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.documents import files
+from backend.identity.principals import resolve_principal
+from backend.jobs import service as jobs
 from tests.conftest import Service, Tenant
 from tests.documents.test_parsing_office import tampered, word
 from tests.documents.test_parsing_pdf import Page, lines, pdf
@@ -57,8 +60,8 @@ async def test_a_bad_file_fails_its_job_with_a_reason_and_leaves_nothing(
     job = await ingested(service, tenant, filename, make(tmp_path / "bad.docx"))
     assert (job["status"], job["error"]["code"]) == ("failed", code), job
     assert job["attempts"] == 1
-    files = (await service.get("/documents/files", tenant, "editor", doc_id=filename)).json()["files"]
-    assert files == []
+    listed = (await service.get("/documents/files", tenant, "editor", doc_id=filename)).json()["files"]
+    assert listed == []
     found = (await service.get("/documents", tenant, "editor", doc_id=filename)).json()["documents"]
     assert [(await service.get(f"/documents/{d['id']}", tenant, "editor")).json()["versions"] for d in found] == [[]]
     event = (await service.events(tenant, action="document:ingested", limit=1))[0]
@@ -156,3 +159,16 @@ async def test_a_body_that_is_no_form_with_a_file_is_refused(
     headers = {**await service.as_user(tenant, "editor"), "Content-Type": content_type}
     answer = await service.client.post("/documents", content=body, headers=headers)
     assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("parameters", [{}, {"file": 1}, {"file": "no id"}, {"file": "0193f0c0-0000-7000-8000-000000000000"}])
+async def test_a_job_that_the_service_did_not_write_fails_and_the_worker_goes_on(
+    service: Service, tenant: Tenant, parameters: dict[str, object]
+) -> None:
+    tenancy = service.app.state.tenancy
+    caller = await resolve_principal(tenancy, tenant.id, tenant.users["editor"], "a-request")
+    async with tenancy.transaction(caller.claims()) as connection:
+        job_id = await jobs.enqueue(connection, caller, files.INGEST, parameters)
+    await work(service)
+    job = (await service.get(f"/jobs/{job_id}", tenant, "editor")).json()
+    assert (job["status"], job["error"]["code"]) == ("failed", "file_gone")
