@@ -161,7 +161,9 @@ async def test_a_body_that_is_no_form_with_a_file_is_refused(
     assert answer.status_code == status, answer.text
 
 
-@pytest.mark.parametrize("parameters", [{}, {"file": 1}, {"file": "no id"}, {"file": "0193f0c0-0000-7000-8000-000000000000"}])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"file": 1}, {"file": "no id"}, {"file": "0193f0c0-0000-7000-8000-000000000000"}]
+)
 async def test_a_job_that_the_service_did_not_write_fails_and_the_worker_goes_on(
     service: Service, tenant: Tenant, parameters: dict[str, object]
 ) -> None:
