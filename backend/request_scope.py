@@ -105,7 +105,7 @@ def _has_body(request: Request) -> bool:
 
 def route_of(scope: Scope) -> str:
     """Returns the route's template; the path itself can hold what somebody typed."""
-    return getattr(scope.get("route"), "path", "unknown")
+    return getattr(scope.get("route"), "path_format", "unknown")
 
 
 async def _answer(send: Send, error: ServiceError, request_id: str) -> None:

@@ -107,7 +107,8 @@ async def list_documents(request: Request, query: Annotated[DocumentQuery, Query
         )
 
 
-@router.get("/{document_id}", summary="A document and its versions")
+# As a uuid: otherwise /documents/versions and /documents/erasures were ids too, with methods that they do not have.
+@router.get("/{document_id:uuid}", summary="A document and its versions")
 async def get_document(request: Request, document_id: UUID, caller: Reader) -> DocumentView:
     """Returns a document with its versions; those that were never approved only to writers and reviewers."""
     async with _tenancy(request).transaction(caller.claims()) as connection:
@@ -213,7 +214,7 @@ async def list_affected(
         )
 
 
-@router.delete("/{document_id}", summary="Delete a document")
+@router.delete("/{document_id:uuid}", summary="Delete a document")
 async def erase_document(
     request: Request, document_id: UUID, caller: Eraser,
     reason: Annotated[Text, Query(min_length=3, max_length=500, description="Why; kept in the log.")],
