@@ -10,7 +10,9 @@ import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from backend import health, logging, openapi
 from backend.answers import generators
@@ -164,9 +166,18 @@ async def _http_error(request: Request, error: Exception) -> Response:
     known = {
         HTTPStatus.BAD_REQUEST: InvalidInput("The request body is malformed."),
         HTTPStatus.NOT_FOUND: NotFound("There is no such route."),
-        HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed(headers=error.headers),
+        HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed(headers={"Allow": ", ".join(_methods_of_path(request))}),
     }
     return _answer(request, known.get(HTTPStatus(error.status_code), ServiceError()))
+
+
+def _methods_of_path(request: Request) -> list[str]:
+    """Returns the methods of all routes that match the path; the framework's own Allow names those of one."""
+    routes = [
+        route for route in iter_route_contexts(request.app.routes) if route.matches(request.scope)[0] is not Match.NONE
+    ]
+    methods = {method for route in routes for method in route.methods or ()}
+    return sorted(methods or {"GET", "HEAD"})  # static files are mounted and say no methods
 
 
 def _answer(request: Request, error: ServiceError, **more: object) -> Response:

@@ -330,6 +330,24 @@ async def test_a_bad_path_is_refused(
     assert is_error(answer, status), answer.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "methods"),
+    [
+        ("PUT", "/documents", "GET, POST"),
+        ("PUT", f"/documents/{UNKNOWN}", "DELETE, GET"),
+        ("DELETE", "/documents/versions", "POST"),
+        ("POST", "/health", "GET"),
+        ("POST", "/docs/assets/swagger-ui.css", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_a_path_does_not_take_is_answered_with_all_that_it_takes(
+    service: Service, method: str, path: str, methods: str
+) -> None:
+    answer = await service.client.request(method, path)
+    assert is_error(answer, 405), answer.text
+    assert answer.headers["allow"] == methods
+
+
 async def test_a_document_whose_name_is_a_path_can_be_asked_about(service: Service, tenant: Tenant) -> None:
     doc_id = "policies/2026/fees? #1 100%"
     assert (await service.post("/ingest", tenant, "editor", {**CHUNK, "doc_id": doc_id})).status_code == 201
