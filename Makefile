@@ -35,7 +35,7 @@ bench-sealing: setup ## Measure how soon events are sealed, how fast a backlog i
 	$(BIN)/python -m tests.benchmarks.sealing
 
 isolation-report: setup ## Attack the service as everyone and write what held to isolation-report.md
-	$(BIN)/python -m tests.isolation.report
+	$(BIN)/python -m pytest tests/isolation --isolation-report=. -q
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

@@ -208,7 +208,10 @@ AUDIT = (
     refused("an event in a colleague's name", "insert into audit.event (id, envelope) values ('{event_id}', $${colleague_envelope}$$)"),
     refused("an event of another request", "insert into audit.event (id, envelope) values ('{event_id}', $${other_request_envelope}$$)"),
     refused("changing payloads", "update audit.payload set ciphertext = ''", role="compliance"),
-    refused("deleting data keys", "delete from audit.data_key", role="compliance"),
+    nothing("deleting payloads and data keys", "delete from audit.payload returning *", "delete from audit.data_key returning *",
+            role="compliance"),
+    nothing("deleting payloads and data keys without an approved erasure", "delete from audit.payload returning *",
+            "delete from audit.data_key returning *", role="privacy"),
     refused("a data key for a colleague",
             "insert into audit.data_key (tenant_id, id, subject_id, month, wrapped)"
             " values ('{own}', gen_random_uuid(), '{other_user}', '2030-01-01', '')"),

@@ -16,6 +16,7 @@ from tests.isolation.attacks import ATTACKS, SHOWN_BY_POSTGRES
 from tests.isolation.findings import Findings
 
 _PACKAGES = ("affidavit", "fastapi", "asyncpg", "python-jose", "cryptography", "libpass")
+_SHOWN_CHARACTERS = 1_000  # of a statement, some of which are a megabyte
 _ATTACK_TEST = "test_injected_sql_reads_changes_and_detects_nothing["
 
 
@@ -67,9 +68,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         name.split(_ATTACK_TEST)[1].rstrip("]"): outcome for name, outcome in outcomes.items() if _ATTACK_TEST in name
     }
     found["attacks"] = [
-        {"name": attack.name, "role": attack.role, "statements": list(attack.statements), "held": held[key] == "passed"}
+        {
+            "name": attack.name, "role": attack.role, "held": held[key] == "passed",
+            "statements": [statement[:_SHOWN_CHARACTERS] for statement in attack.statements],
+        }
         for attack in ATTACKS
         if (key := attack.name.replace(" ", "_")) in held
-    ]
+    ]  # fmt: skip
     found["shown_by_postgres"] = list(SHOWN_BY_POSTGRES)
     reports.write(found, Path(folder))

@@ -54,7 +54,8 @@ async def target(service: Service, tenant: Tenant, other_tenant: Tenant, witness
     for someone in ("analyst", "compliance", "admin"):
         for whose in (tenant, other_tenant):
             await service.get("/auth/me", whose, someone)
-    await service.post("/retrieve", other_tenant, "partner", {"query": "Who acquires whom?"})
+    for whose in (tenant, other_tenant):
+        await service.post("/retrieve", whose, "partner", {"query": "Who acquires whom?"})
 
     async def one(query: str, *values: object) -> str:
         return str(await witness.fetchval(query, *values))
