@@ -38,6 +38,12 @@ async def check(connection: Connection) -> list[Finding]:
         ),
         Finding("pgvector version", _pgvector_problem(versions["vector"])),
         Finding("role", _role_problem(role)),
+        Finding(
+            "definitions guard",
+            None
+            if await connection.fetchval(queries.guarded)
+            else "the event trigger refuse_definitions is missing or not always enabled: run infra/roles.sql",
+        ),
     ]
     if not await connection.fetchval(queries.is_migrated):
         return [*findings, Finding("schema", "not migrated: run `affidavit migrate`")]

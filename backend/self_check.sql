@@ -12,6 +12,12 @@ from pg_roles r where r.rolname = current_user
 -- Versions of server and extension.
 select current_setting('server_version_num')::int as server, (select extversion from pg_extension where extname = 'vector') as vector
 
+-- name: guarded
+-- Whether the event trigger that refuses definitions of the serving roles is always on.
+select exists (select from pg_event_trigger t join pg_proc p on p.oid = t.evtfoid join pg_namespace n on n.oid = p.pronamespace
+  where t.evtname = 'refuse_definitions' and t.evtevent = 'ddl_command_start' and t.evtenabled = 'A' and t.evttags is null
+    and n.nspname = 'guard' and p.proname = 'refuse_definitions')
+
 -- name: is_migrated
 -- Whether a migration has ever run.
 select to_regclass('migration.alembic_version') is not null
