@@ -249,3 +249,9 @@ async def tenant(service: Service) -> Tenant:
 @pytest.fixture(scope="module")
 async def other_tenant(service: Service) -> Tenant:
     return await service.create_tenant()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets the files that take longest begin first, so that no process is left alone with one at the end."""
+    longest = ("test_askcfpb", "test_access_matrix", "test_cli", "test_hostile_sql")
+    items.sort(key=lambda item: next((n for n, name in enumerate(longest) if name in item.nodeid), len(longest)))

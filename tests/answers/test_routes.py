@@ -71,7 +71,7 @@ async def turn(service: Service, tenant: Tenant, answer: httpx.Response) -> dict
 
 async def test_an_answer_quotes_its_documents(service: Service, tenant: Tenant) -> None:
     body = (await ask(service, tenant)).json()
-    assert body.keys() == {"question", "answer", "refused", "reason", "citations", "model", "audit_event_id"}
+    assert body.keys() >= {"question", "answer", "refused", "reason", "citations", "model", "audit_event_id"}
     assert (body["question"], body["refused"], body["reason"]) == (QUESTION, False, None)
     assert "60 days" in body["answer"]
     for citation in body["citations"]:

@@ -99,6 +99,7 @@ async def test_sealers_killed_at_random_moments_lose_nothing_and_leave_every_roo
         }
         await expire_lease(database)
         await until_sealed(superuser, len(stored))
+        await until_published(superuser, folder)
         (last,) = running.values()
         last.terminate()
         await last.wait()
@@ -124,6 +125,13 @@ async def until_sealed(superuser: asyncpg.Connection, events: int) -> None:
     count = "select count(*) from audit.leaf where tenant_id = any ($1)"
     while await superuser.fetchval(count, TENANTS) < events:
         await asyncio.sleep(0.05)
+
+
+async def until_published(superuser: asyncpg.Connection, folder: Path) -> None:
+    newest = "select distinct on (tenant_id) note from audit.checkpoint order by tenant_id, id desc"
+    async with asyncio.timeout(20):
+        while not {row["note"] for row in await superuser.fetch(newest)} <= set(notes_in(folder)):
+            await asyncio.sleep(0.1)
 
 
 async def test_a_new_leader_publishes_what_the_last_one_did_not(database: Database, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ GOLDEN = {
     "approver": "answers:create documents:read documents:review retrieval:query",
     "analyst": "answers:create documents:read retrieval:query",
     "compliance": "audit:export audit:read audit:reveal documents:read",
+    "privacy": "audit:read erasure:execute",
     "partner": "retrieval:query",
 }
 
