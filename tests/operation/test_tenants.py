@@ -1,9 +1,11 @@
 """The operator creates, limits, suspends, resumes and deletes tenants, with credentials that open nothing of theirs."""
 
+import re
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -127,7 +129,7 @@ async def test_an_operator_key_opens_no_other_route(service: Service, as_operato
     for path, operations in service.app.openapi()["paths"].items():
         for method, operation in operations.items():
             if operation.get("security") == [{"bearer": []}]:
-                answer = await as_operator.request(method, path.replace("{", "").replace("}", ""))
+                answer = await as_operator.request(method, re.sub(r"\{\w+\}", str(uuid4()), path))
                 opened += [(method, path)] if answer.status_code not in {401, 422} else []
                 assert answer.status_code == 401 or method in {"post", "put", "patch"} or "{" in path
     assert opened == []
