@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from backend.documents.chunks import Span
+
 NOT_SUPPORTED = "not_supported"
 """Refusal: the retrieved passages hold no answer."""
 
@@ -30,8 +32,10 @@ class Passage:
 
     number: int
     chunk_id: UUID
+    document_id: UUID
     doc_id: str
     document_version: int
+    span: Span
     title: str | None
     text: str
     score: float

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from backend.documents.models import Source
 from backend.retrieval.models import Scope
 from backend.schema import ApiModel, Text
 
@@ -19,12 +20,10 @@ class AnswerRequest(Scope):
     stream: bool = Field(default=False, description="Answer with server-sent events `token`, `citation`, `done`.")
 
 
-class Citation(ApiModel):
+class Citation(Source):
     """Where a sentence of the answer stands: `quote` is verbatim in the chunk."""
 
-    doc_id: str
     chunk_id: UUID
-    document_version: int
     quote: str
 
 

@@ -172,8 +172,9 @@ def _citations(generation: Generation) -> list[Citation]:
     quotes = dict.fromkeys(quote for claim in generation.claims for quote in claim.quotes)
     return [
         Citation(
-            doc_id=quote.passage.doc_id, chunk_id=quote.passage.chunk_id,
-            document_version=quote.passage.document_version, quote=quote.text,
+            document_id=quote.passage.document_id, doc_id=quote.passage.doc_id,
+            document_version=quote.passage.document_version, **quote.passage.span._asdict(),
+            chunk_id=quote.passage.chunk_id, quote=quote.text,
         )
         for quote in quotes
     ]  # fmt: skip

@@ -66,8 +66,9 @@ def passages(hits: Sequence[Hit]) -> list[Passage]:
     """Returns hits as the numbered passages of a prompt."""
     return [
         Passage(
-            number=number, chunk_id=hit.chunk_id, doc_id=hit.doc_id, document_version=hit.version, title=hit.title,
-            text=hit.text, score=hit.score, cosine=hit.cosine, bm25=hit.bm25,
+            number=number, chunk_id=hit.chunk_id, document_id=hit.document_id, doc_id=hit.doc_id,
+            document_version=hit.version, span=hit.span, title=hit.title, text=hit.text, score=hit.score,
+            cosine=hit.cosine, bm25=hit.bm25,
         )
         for number, hit in enumerate(hits, start=1)
     ]  # fmt: skip

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from pgvector import HalfVector, SparseVector
@@ -45,12 +45,12 @@ class Vectorizer(Protocol):
         """Returns the vectors of texts, each in its language and under its document's title, which may be empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Where a chunk stands in its file: pages counted from 1, characters of the extracted text from 0, end exclusive."""
 
     page_start: int | None = None
     page_end: int | None = None
+    sheet: str | None = None
     char_start: int | None = None
     char_end: int | None = None
     heading_path: tuple[str, ...] | None = None
@@ -97,7 +97,7 @@ async def add(connection: Connection, tenant_id: UUID, rows: Sequence[ChunkRow],
             [r.source_type for r in batch], [r.text for r in batch], [r.sha256 for r in batch],
             [dict(r.metadata) for r in batch], model, [r.vectors.dense for r in batch],
             [SparseVector(dict(r.vectors.sparse), TERM_DIMENSIONS) for r in batch],
-            [r.span.page_start for r in batch], [r.span.page_end for r in batch],
+            [r.span.page_start for r in batch], [r.span.page_end for r in batch], [r.span.sheet for r in batch],
             [r.span.char_start for r in batch], [r.span.char_end for r in batch],
             # In an object each, since the driver takes lists in a list for further dimensions.
             [None if r.span.heading_path is None else {"path": list(r.span.heading_path)} for r in batch],

@@ -100,7 +100,7 @@ async def open_file(
     connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, number: int
 ) -> asyncpg.Record:
     """Returns the row of a version's file and records that it is read; raises NotFound."""
-    document, _, file = await _file_of(connection, caller, document_id, number)
+    document, file = await _file_of(connection, caller, document_id, number)
     details = {"read": {**_named(document, number), "file_sha256": file["sha256"].hex()}}
     await recorder.record(
         connection, caller, Event(Action.DOCUMENT_READ, details=details, doc_ids=[document["doc_id"]])
@@ -118,8 +118,14 @@ async def read_page(
     page: int,
 ) -> PageView:
     """Returns the text of one page, chunk by chunk, and records that it is read; raises NotFound."""
-    document, version, file = await _file_of(connection, caller, document_id, number)
-    if page > (file["page_count"] or 0):
+    document = await versions.find_document(connection, caller, document_id)
+    version = await versions.find_version(connection, caller, document_id, number)
+    file = await connection.fetchrow(queries.file_of_version, caller.tenant_id, version["id"])
+    rows = await versions.read_chunks(tenancy, connection, caller, version)
+    paged = [(row["page_start"], row["page_end"] or row["page_start"], row) for row in rows if row["page_start"]]
+    # A version that was submitted as text has the pages that its chunks say.
+    page_count = (file and file["page_count"]) or max((last for _, last, _ in paged), default=0)
+    if page > page_count:
         raise NotFound("The version has no such page.", reason="page:unknown")
     details = {"read": {**_named(document, number), "page": page}}
     await recorder.record(
@@ -127,11 +133,11 @@ async def read_page(
     )
     chunks = [
         PageChunk(chunk_id=row["id"], **{name: row[name] for name in PageChunk.model_fields if name != "chunk_id"})
-        for row in await versions.read_chunks(tenancy, connection, caller, version)
-        if row["page_start"] is not None and row["page_start"] <= page <= row["page_end"]
+        for first, last, row in paged
+        if first <= page <= last
     ]
     return PageView(
-        doc_id=document["doc_id"], document_version=number, page=page, page_count=file["page_count"],
+        doc_id=document["doc_id"], document_version=number, page=page, page_count=page_count,
         text="\n".join(chunk.text for chunk in chunks), chunks=chunks,
     )  # fmt: skip
 
@@ -170,14 +176,14 @@ def _same(known: list[asyncpg.Record], upload: Upload) -> asyncpg.Record | None:
 
 async def _file_of(
     connection: Connection, caller: Caller, document_id: UUID, number: int
-) -> tuple[asyncpg.Record, asyncpg.Record, asyncpg.Record]:
-    """Returns the rows of document, version and file; raises NotFound."""
+) -> tuple[asyncpg.Record, asyncpg.Record]:
+    """Returns the rows of a version's document and file; raises NotFound."""
     document = await versions.find_document(connection, caller, document_id)
     version = await versions.find_version(connection, caller, document_id, number)
     file = await connection.fetchrow(queries.file_of_version, caller.tenant_id, version["id"])
     if file is None:
         raise NotFound("This version was submitted as text; there is no file.", reason="file:none")
-    return document, version, file
+    return document, file
 
 
 def _named(document: asyncpg.Record, number: int) -> dict[str, object]:

@@ -180,7 +180,7 @@ def _file_of(job: Job) -> UUID | None:
 
 
 def _span(chunk: Chunk) -> Span:
-    return Span(chunk.page_start, chunk.page_end, chunk.char_start, chunk.char_end, chunk.heading_path)
+    return Span(chunk.page_start, chunk.page_end, chunk.sheet, chunk.char_start, chunk.char_end, chunk.heading_path)
 
 
 def _moment(text: str | None) -> datetime | None:

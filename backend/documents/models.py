@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import orjson
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, computed_field, model_validator
 
 from backend.schema import ApiModel, JsonObject, Moment, Text
 
@@ -86,11 +86,23 @@ class NewVersionChunk(ApiModel):
     text: Annotated[Text, Field(min_length=1, examples=["An outgoing domestic wire costs $25."])]
     page_start: int | None = Field(default=None, ge=1, le=1_000_000, description="Counted from 1.")
     page_end: int | None = Field(default=None, ge=1, le=1_000_000)
+    sheet: Annotated[Text, Field(max_length=255)] | None = Field(default=None, description="Of a workbook.")
     char_start: int | None = Field(default=None, ge=0, le=2**31 - 1, description="Counted from 0.")
     char_end: int | None = Field(default=None, ge=0, le=2**31 - 1, description="Exclusive.")
     heading_path: Annotated[list[Annotated[Text, Field(max_length=500)]], Field(max_length=16)] | None = Field(
         default=None, examples=[["Fees", "Wires"]]
     )
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        for what, start, end in (
+            ("page", self.page_start, self.page_end),
+            ("char", self.char_start, self.char_end),
+        ):
+            if end is not None and (start is None or end < start):
+                message = f"{what}_end: must not be before {what}_start"
+                raise ValueError(message)
+        return self
 
 
 class NewVersion(Effective):
@@ -106,6 +118,39 @@ class NewVersion(Effective):
         examples=[{"jurisdiction": "US", "product_line": "deposits", "language": "en", "owner": "deposits-team"}],
     )
     chunks: Annotated[list[NewVersionChunk], Field(min_length=1, description="The text in reading order.")]
+
+
+class Place(ApiModel):
+    """Where a chunk stands in its document, as far as that is known."""
+
+    page_start: int | None = Field(default=None, description="Counted from 1.", examples=[7])
+    page_end: int | None = Field(default=None, examples=[7])
+    sheet: str | None = Field(default=None, description="Of a workbook.")
+    char_start: int | None = Field(
+        default=None, description="In the text of the whole document, counted from 0.", examples=[10_240]
+    )
+    char_end: int | None = Field(default=None, description="Exclusive.", examples=[11_020])
+    heading_path: list[str] | None = Field(
+        default=None, description="The headings that it is under.", examples=[["Fees", "Wires"]]
+    )
+
+
+class Source(Place):
+    """A place in a version of a document, and the path that opens it."""
+
+    document_id: UUID
+    doc_id: str
+    document_version: int
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="What shows it, for who may read documents: its page, or the text of the version.",
+        examples=["/documents/01968a1c-9c5e-7d60-8a3f-0f6d2a4c1b7e/versions/2/pages/7"],
+    )
+    @property
+    def link(self) -> str:
+        """The path that opens it."""
+        version = f"/documents/{self.document_id}/versions/{self.document_version}"
+        return version if self.page_start is None else f"{version}/pages/{self.page_start}"
 
 
 def _parsed(value: object) -> object:
@@ -228,16 +273,11 @@ class VersionSummary(ApiModel):
     reason: str | None = Field(description="Why it was rejected or retired.")
 
 
-class VersionChunk(ApiModel):
+class VersionChunk(Place):
     """One chunk of a version, and where it stands in the original."""
 
     chunk_id: UUID
     text: str
-    page_start: int | None
-    page_end: int | None
-    char_start: int | None
-    char_end: int | None
-    heading_path: list[str] | None
 
 
 class VersionView(VersionSummary):

@@ -60,16 +60,18 @@ order by version_id, ordinal
 -- name: add_chunks
 -- Chunks with both vectors, in the tenant's own partition if it has one.
 insert into documents.chunk (tenant_id, placement, id, collection_id, document_id, version_id, ordinal, effective_from, effective_to,
-  source_type, text, sha256, metadata, embedding_model, dense, sparse, page_start, page_end, char_start, char_end, heading_path)
+  source_type, text, sha256, metadata, embedding_model, dense, sparse, page_start, page_end, sheet, char_start,
+  char_end, heading_path)
 select $1, coalesce((select p.tenant_id from retrieval.placement p where p.tenant_id = $1 and p.state <> 'demoting'),
     '00000000-0000-0000-0000-000000000000'),
   n.id, v.collection_id, v.document_id, v.id, n.ordinal, v.effective_from, v.effective_to,
-  n.source_type, n.text, n.sha256, n.metadata, $9, n.dense, n.sparse, n.page_start, n.page_end, n.char_start, n.char_end,
+  n.source_type, n.text, n.sha256, n.metadata, $9, n.dense, n.sparse, n.page_start, n.page_end, n.sheet, n.char_start,
+  n.char_end,
   case when n.heading_path is not null then array(select jsonb_array_elements_text(n.heading_path -> 'path')) end
 from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[], $10::halfvec[], $11::sparsevec[],
-    $12::int[], $13::int[], $14::int[], $15::int[], $16::jsonb[])
-  as n (id, version_id, ordinal, source_type, text, sha256, metadata, dense, sparse, page_start, page_end, char_start, char_end,
-    heading_path)
+    $12::int[], $13::int[], $14::text[], $15::int[], $16::int[], $17::jsonb[])
+  as n (id, version_id, ordinal, source_type, text, sha256, metadata, dense, sparse, page_start, page_end, sheet, char_start,
+    char_end, heading_path)
 join documents.version v on v.tenant_id = $1 and v.id = n.version_id
 
 -- name: set_content_hash
@@ -129,7 +131,7 @@ from documents.approval where tenant_id = $1 and version_id = any ($2::uuid[]) o
 
 -- name: version_chunks
 -- The chunks of a version in order, as far as the caller may see them.
-select id, text, page_start, page_end, char_start, char_end, heading_path
+select id, text, page_start, page_end, sheet, char_start, char_end, heading_path
 from documents.chunk where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
 order by ordinal
 

@@ -50,6 +50,7 @@ class ChunkRow(SQLModel, table=True):
     metadata_: dict[str, Any] = Field(sa_column=Column("metadata", JSONB, nullable=False))
     page_start: int | None
     page_end: int | None
+    sheet: str | None = Field(sa_column=Column(Text))
     char_start: int | None
     char_end: int | None
     heading_path: list[str] | None = Field(sa_column=Column(ARRAY(Text)))

@@ -183,7 +183,7 @@ def _check_size(chunks: list[NewVersionChunk], settings: Settings) -> None:
 
 def _span(chunk: NewVersionChunk) -> Span:
     headings = None if chunk.heading_path is None else tuple(chunk.heading_path)
-    return Span(chunk.page_start, chunk.page_end, chunk.char_start, chunk.char_end, headings)
+    return Span(chunk.page_start, chunk.page_end, chunk.sheet, chunk.char_start, chunk.char_end, headings)
 
 
 @router.get("/{document_id}/diff", summary="Compare two versions")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
 
+from backend.documents.models import Source
 from backend.retrieval.filters import Filters, Range
 from backend.schema import ApiModel, Moment, Text
 
@@ -136,16 +137,14 @@ class Explanation(ApiModel):
     )
 
 
-class Context(ApiModel):
-    """One retrieved chunk."""
+class Context(Source):
+    """One retrieved chunk, and where it stands."""
 
-    doc_id: str
     chunk_id: UUID
     chunk_text: str
     metadata: dict[str, Any]
     source_type: str
     collection: str
-    document_version: int
     score: float = Field(description="Comparable within one response only.")
     rank: int = Field(description="Counted from 1.")
     explanation: Explanation | None = Field(default=None, description="When asked for with `explain`.")
@@ -198,6 +197,7 @@ class ReplayedChunk(ApiModel):
     chunk_id: UUID
     doc_id: str
     document_version: int
+    page: int | None = Field(description="The first that it stands on.")
     sha256: str
     rank: int
 

@@ -31,7 +31,7 @@ where tenant_id = $1 and collection_id = any ($2::uuid[]) and dimension = any ($
 -- {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters.
 with best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
-    cosine + $7 * bm25 as score
+    page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score
   from (
     select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
       coalesce(-(sparse <#> $6), 0) as bm25
@@ -76,7 +76,7 @@ with semantic as materialized (
       union select placement, id from elsewhere)
 ), best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
-    cosine + $7 * bm25 as score
+    page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score
   from scored
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8

@@ -201,8 +201,8 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
         idf={int(dimension): weight for dimension, weight in orjson.loads(payloads["term_weights"]).items()},
         chunks=[
             ReplayedChunk(
-                chunk_id=chunk["id"], doc_id=chunk["doc_id"], document_version=chunk["version"], sha256=chunk["sha256"],
-                rank=chunk["rank"],
+                chunk_id=chunk["id"], doc_id=chunk["doc_id"], document_version=chunk["version"],
+                page=chunk.get("page"), sha256=chunk["sha256"], rank=chunk["rank"],
             )
             for chunk in chunks
         ],
@@ -216,7 +216,12 @@ async def _search(connection: Connection, searcher: Caller, question: Question) 
         return []
     return [
         ReplayedChunk(
-            chunk_id=hit.chunk_id, doc_id=hit.doc_id, document_version=hit.version, sha256=hit.sha256, rank=rank
+            chunk_id=hit.chunk_id,
+            doc_id=hit.doc_id,
+            document_version=hit.version,
+            page=hit.span.page_start,
+            sha256=hit.sha256,
+            rank=rank,
         )
         for rank, hit in enumerate(ranking.hits, start=1)
     ]

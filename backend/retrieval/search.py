@@ -19,6 +19,7 @@ import structlog
 from pgvector import HalfVector, SparseVector
 
 from backend.database import Connection, Queries
+from backend.documents.chunks import NOWHERE, Span
 from backend.errors import NotFound, Unavailable
 from backend.identity.caller import Caller
 from backend.retrieval import lexicon
@@ -105,6 +106,7 @@ class Hit:
     cosine: float
     bm25: float
     score: float
+    span: Span = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,4 +266,13 @@ def _hit(row: asyncpg.Record, space: Space) -> Hit:
         title=row["title"], text=row["text"], sha256=row["sha256"].hex(), metadata=row["metadata"],
         source_type=row["source_type"], collection=space.collections[row["collection_id"]],
         cosine=row["cosine"], bm25=row["bm25"], score=row["score"],
+        span=_span(row),
+    )  # fmt: skip
+
+
+def _span(row: asyncpg.Record) -> Span:
+    headings = row["heading_path"]
+    return Span(
+        row["page_start"], row["page_end"], row["sheet"], row["char_start"], row["char_end"],
+        None if headings is None else tuple(headings),
     )  # fmt: skip

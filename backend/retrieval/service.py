@@ -31,9 +31,9 @@ async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, q
     event_id = await recorder.record(connection, caller, retrieval_event(question, ranking))
     contexts = [
         Context(
-            doc_id=hit.doc_id, chunk_id=hit.chunk_id, chunk_text=hit.text, metadata=dict(hit.metadata),
-            source_type=hit.source_type, collection=hit.collection, document_version=hit.version,
-            score=hit.score, rank=rank, explanation=explanations.get(hit.chunk_id),
+            document_id=hit.document_id, doc_id=hit.doc_id, document_version=hit.version, **hit.span._asdict(),
+            chunk_id=hit.chunk_id, chunk_text=hit.text, metadata=dict(hit.metadata), source_type=hit.source_type,
+            collection=hit.collection, score=hit.score, rank=rank, explanation=explanations.get(hit.chunk_id),
         )
         for rank, hit in enumerate(ranking.hits, start=1)
     ]  # fmt: skip
@@ -57,10 +57,10 @@ def retrieval_event(question: Question, ranking: Ranking, *, shown: bool = True)
     """Returns the record of a retrieval: parameters, versions, and each chunk that was found; `shown` to somebody or not."""
     request, hits = question.request, ranking.hits
     chunks = [
-        {
+        without_nulls({
             "id": str(hit.chunk_id), "doc_id": hit.doc_id, "version": hit.version, "sha256": hit.sha256,
-            "rank": rank, "score_micros": round(hit.score * 1_000_000), "used": shown,
-        }
+            "page": hit.span.page_start, "rank": rank, "score_micros": round(hit.score * 1_000_000), "used": shown,
+        })
         for rank, hit in enumerate(hits, start=1)
     ]  # fmt: skip
     listed = leading(chunks)

@@ -132,6 +132,7 @@ STATEMENTS = (
       metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
       page_start integer,
       page_end integer,
+      sheet text,
       char_start integer,
       char_end integer,
       heading_path text[],

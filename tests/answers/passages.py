@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 from backend.answers.generator import Passage
+from backend.documents.chunks import NOWHERE
 
 
 def passages(*texts: str, title: str | None = None, cosine: float | None = 0.6) -> list[Passage]:
@@ -11,8 +12,10 @@ def passages(*texts: str, title: str | None = None, cosine: float | None = 0.6) 
         Passage(
             number=number,
             chunk_id=uuid4(),
+            document_id=uuid4(),
             doc_id=f"doc-{number}",
             document_version=1,
+            span=NOWHERE,
             title=title,
             text=text,
             score=0.7,

@@ -55,7 +55,9 @@ async def test_an_uploaded_file_becomes_a_version_that_is_found_and_read_again(
     assert (found["doc_id"], found["document_version"]) == ("fees", 1)
     assert found["metadata"] == {"jurisdiction": "US", "title": "Fee schedule"}
     version = await service.get(f"/documents/{body['document_id']}/versions/1", tenant, "analyst")
-    assert version.json()["chunks"][0]["heading_path"] == ["Fees"]
+    assert version.json()["chunks"][0]["heading_path"] == found["heading_path"] == ["Fees"]
+    assert (found["char_start"], found["page_start"]) == (0, None)
+    assert found["link"] == f"/documents/{body['document_id']}/versions/1"
 
     path = f"/documents/{body['document_id']}/versions/1/file"
     original = await service.get(path, tenant, "analyst")

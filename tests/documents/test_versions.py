@@ -65,6 +65,51 @@ async def test_a_version_knows_where_each_chunk_stands(service: Service, tenant:
     assert [chunk["text"] for chunk in version["chunks"]] == ["Wires cost $25.", "Checks cost $8."]
 
 
+async def test_what_is_retrieved_or_cited_says_where_it_stands_and_opens_there(
+    service: Service, tenant: Tenant
+) -> None:
+    texts = {
+        "page": "A lost zebra card is replaced for $12.", "sheet": "The zebra card costs $3 a month.",
+        "text": "Zebra cards are sent by post within 9 days.",
+    }  # fmt: skip
+    spans: dict[str, dict[str, Any]] = {
+        "page": {"page_start": 3, "page_end": 4, "char_start": 10, "char_end": 48, "heading_path": ["Cards", "Zebra"]},
+        "sheet": {"sheet": "Fees 2026"},
+        "text": {},
+    }
+    nowhere = dict.fromkeys(("page_start", "page_end", "sheet", "char_start", "char_end", "heading_path"))
+    body = {"doc_id": "zebra", "source_type": "policy", "chunks": [{"text": texts[at], **spans[at]} for at in texts]}
+    document = (await service.post("/documents/versions", tenant, "editor", body)).json()["document_id"]
+
+    found = (await service.post("/retrieve", tenant, "analyst", {"query": "zebra card", "k": 3})).json()
+    answer = await service.post(
+        "/answer", tenant, "analyst", {"question": "How much is a lost zebra card replaced for?"}
+    )
+    assert {cited["quote"] for cited in answer.json()["citations"]} >= {texts["page"]}
+    for source in (*found["contexts"], *answer.json()["citations"]):
+        text = source.get("chunk_text") or source["quote"]
+        at = next(at for at in texts if texts[at] == text)
+        version = f"/documents/{document}/versions/1"
+        assert {name: source[name] for name in nowhere} == nowhere | spans[at]
+        assert source["link"] == (f"{version}/pages/3" if at == "page" else version)
+        opened = (await service.get(source["link"], tenant, "analyst")).json()
+        assert (source["chunk_id"], text) in {(chunk["chunk_id"], chunk["text"]) for chunk in opened["chunks"]}
+    pages = [(await service.get(f"{version}/pages/{page}", tenant, "analyst")) for page in (3, 4, 5)]
+    assert [(page.status_code, page.json().get("text")) for page in pages] == [
+        (200, texts["page"]), (200, texts["page"]), (404, None),
+    ]  # fmt: skip
+    recorded = (await service.events(tenant, action="retrieval:executed", request_id=answer.headers["x-request-id"]))[0]
+    assert {chunk.get("page") for chunk in recorded["event"]["retrieval"]["chunks"]} >= {3}
+
+
+@pytest.mark.parametrize("span", [{"page_start": 4, "page_end": 3}, {"char_end": 3}])
+async def test_a_place_that_ends_before_it_begins_is_refused(
+    service: Service, tenant: Tenant, span: dict[str, int]
+) -> None:
+    body = {"doc_id": "astray", "source_type": "policy", "chunks": [{"text": "Somewhere.", **span}]}
+    assert (await service.post("/documents/versions", tenant, "editor", body)).status_code == 422
+
+
 async def test_metadata_must_meet_the_schema_of_its_collection(service: Service, tenant: Tenant) -> None:
     schema = {"required": ["jurisdiction"], "properties": {"jurisdiction": {"enum": ["US", "CA"]}}}
     await create_collection(service, tenant, "strict", approval_required=False, metadata_schema=schema)
