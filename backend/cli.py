@@ -217,17 +217,17 @@ def key_create(
 
 @audit_app.command("verify")
 def audit_verify(
-    bundle: Annotated[Path, typer.Argument(help="An exported bundle.")],
+    bundles: Annotated[list[Path], typer.Argument(help="A bundle; or the parts of an export, or it and its archives.")],
     key: Annotated[str, typer.Option(help="File with the public key, or the key itself.")],
     checkpoints: Annotated[
         Path | None, typer.Option(help="Checkpoints that you kept: a file, a folder, or another bundle.")
     ] = None,
 ) -> None:
-    """Verify a bundle offline; exit 0 only if nothing was changed, lost or forged. One line per finding.
+    """Verify bundles offline; exit 0 only if nothing was changed, lost or forged. One line per finding.
 
     Example: affidavit audit verify export.zip --key checkpoint-key.pub --checkpoints kept/
     """
     from backend.audit import verifier  # noqa: PLC0415 - loads nothing else of the service
 
     kept = ["--checkpoints", str(checkpoints)] if checkpoints else []
-    raise typer.Exit(verifier.main([str(bundle), "--key", key, *kept]))
+    raise typer.Exit(verifier.main([*map(str, bundles), "--key", key, *kept]))

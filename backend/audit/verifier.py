@@ -33,12 +33,15 @@ events.ndjson, in the order of the log, one line each, members in this order and
     ,"hash":h                              the hash that was sealed, if E no longer has it
   {"leaf":N,"hash":h}                      a sealed leaf whose event is gone
 
-erasures.ndjson (may be absent): lines as above, of `erasure:executed` events outside the exported ones that
-  account for payloads erased; their proofs lead to the last checkpoint.
+erasures.ndjson (may be absent): lines as above, of `erasure:executed` and `audit:archived` events outside the
+  exported ones, which account for payloads erased and leaves archived; their proofs lead to the last checkpoint.
 
 Members of an envelope that are read: id (UUID version 7), tenant, action, time; turn, which ties a
 `prompt:submitted` to its `answer:*`; payloads, {name: {"commitment": hex HMAC-SHA-256(salt, text), "bytes": n}};
-erased, [{"event": id, "payloads": [name…]}], in an `erasure:executed`.
+erased, [{"event": id, "payloads": [name…]}], in an `erasure:executed`; archive, {"first_leaf", "end_leaf", "sha256"
+of the bundle that holds these leaves, "month"}, in an `audit:archived`.
+
+Several bundles are verified together: the parts of one export, or an export and the archives that it points to.
 """
 
 import argparse
@@ -57,8 +60,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
-from hashlib import sha256
+from functools import lru_cache, partial
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
@@ -72,6 +75,8 @@ TOLERANCE = 120_000
 """Milliseconds by which a time may contradict the order of the log: open transactions and unequal clocks."""
 TURN_LIMIT = 300_000
 """Milliseconds that an answer may take; a prompt this old when the export ends ought to have one."""
+ARCHIVED_AFTER = 365 * 86_400_000
+"""Milliseconds for which every event is kept in the log: what is younger cannot have left for an archive."""
 
 MAX_LINE_BYTES = 8 * 2**20
 MAX_MANIFEST_BYTES = 2**20
@@ -96,12 +101,13 @@ class Kind(StrEnum):
     OK = "OK"
     NOTE = "NOTE"
     ERASED = "ERASED"
+    ARCHIVED = "ARCHIVED"
     MISSING = "MISSING"
     GAP = "GAP"
     INVALID = "INVALID"
 
 
-OK, NOTE, ERASED, MISSING, GAP, INVALID = Kind
+OK, NOTE, ERASED, ARCHIVED, MISSING, GAP, INVALID = Kind
 CONVICTING = (INVALID, MISSING, GAP)
 
 
@@ -113,16 +119,22 @@ class Finding(NamedTuple):
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.kind:<8}{self.subject}: {self.detail}"
+        return f"{self.kind:<7} {self.subject}: {self.detail}"
 
 
 @dataclass
 class Report:
-    """What the verification found; `counts` also counts what was too much to list."""
+    """What the verification found; `counts` also counts what was too much to list.
+
+    `tenant` and `leaves` are what the bundle covers; `archives` the hashes of the bundles that it points to.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[Kind] = field(default_factory=Counter)
     events: int = 0
+    tenant: str = ""
+    leaves: range = range(0)
+    archives: set[str] = field(default_factory=set)
 
     def add(self, kind: Kind, subject: str, detail: str) -> None:
         """Adds a finding; beyond MAX_SHOWN of a kind it is only counted."""
@@ -751,7 +763,7 @@ class Log:
             since = f"from {_moment(first.time)}" if first_leaf else "from the beginning"
             leaves = f"leaves {first_leaf} to {end_leaf - 1}" if first_leaf < end_leaf else "there is none"
             until = _moment(self.until)
-            self._report.add(OK, "completeness", f"every event sealed {since} until {until} is here: {leaves}")
+            self._report.add(OK, "completeness", f"every leaf sealed {since} until {until} is here: {leaves}")
 
     def _fault(self, subject: str, detail: str) -> None:
         self._intact = False
@@ -849,6 +861,10 @@ class Turns:
         elif self._began is None or when > self._began + TURN_LIMIT:
             self._report.add(MISSING, f"leaf {leaf}", f"is an answer ({action}) without a prompt")
 
+    def miss(self, when: int) -> None:
+        """Takes note of an event that is gone, which can have been the prompt of an answer that is here."""
+        self._began = max(self._began or 0, when)
+
     def finish(self, end: int) -> None:
         """Reports the turns that are still open at `end`, when the export ends."""
         running = 0
@@ -861,6 +877,81 @@ class Turns:
             self._report.add(NOTE, "turns", f"{running} had begun shortly before the export ends")
         if self._answered:
             self._report.add(OK, "turns", f"{self._answered} prompts have their answer")
+
+
+# --- Events that left for an archive -----------------------------------------------------------------------------
+
+_DAY = 86_400_000
+
+
+class _Archive(NamedTuple):
+    """What an `audit:archived` event says; `leaf` and `when` are its own."""
+
+    first: int
+    end: int
+    month: str
+    sha256: str
+    leaf: int
+    when: int
+
+
+class Archives:
+    """Ties the leaves whose events are gone to the `audit:archived` events that account for them."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._missing: list[tuple[int, int, int]] = []
+        self._archives: list[_Archive] = []
+
+    def miss(self, leaf: int, sealed: int) -> None:
+        """Remembers a leaf without its event, sealed by a checkpoint of `sealed` (Unix ms); those of one day as one."""
+        first, end, when = self._missing[-1] if self._missing else (leaf, leaf, sealed)
+        if self._missing and end == leaf and when // _DAY == sealed // _DAY:
+            self._missing.pop()
+        else:
+            first = leaf
+        self._missing.append((first, leaf + 1, max(when, sealed) if first < leaf else sealed))
+        if len(self._missing) > MAX_TRACKED:
+            raise BadBundle(f"more than {MAX_TRACKED} gaps")
+
+    def execute(self, leaf: int, envelope: dict[str, Any]) -> None:
+        """Takes the word of an `audit:archived` event for what was sealed before it; raises ValueError if malformed."""
+        said = envelope.get("archive")
+        if (
+            not isinstance(said, dict)
+            or type(said.get("first_leaf")) is not int
+            or type(said.get("end_leaf")) is not int
+        ):
+            raise ValueError("what was archived is malformed")
+        digest = _hash(said.get("sha256")).hex()
+        if not 0 <= said["first_leaf"] <= said["end_leaf"] <= leaf:
+            raise ValueError("leaves were archived that were not sealed before")
+        when = _milliseconds(envelope["time"])
+        self._archives.append(
+            _Archive(said["first_leaf"], said["end_leaf"], str(said.get("month")), digest, leaf, when)
+        )
+
+    def finish(self) -> None:
+        """Reports each archive that accounts for leaves, and each leaf that none accounts for."""
+        self._archives.sort()
+        for first, end, sealed in self._missing:
+            for leaf in self._unaccounted(first, end, sealed):
+                self._report.add(MISSING, f"leaf {leaf}", "was sealed, but its event is gone")
+
+    def _unaccounted(self, first: int, end: int, sealed: int) -> Iterator[int]:
+        for archive in self._archives:
+            if first < archive.end and archive.first < end and archive.when - sealed >= ARCHIVED_AFTER:
+                yield from range(first, archive.first)
+                first = archive.end
+                self._rely_on(archive)
+        yield from range(first, end)
+
+    def _rely_on(self, archive: _Archive) -> None:
+        if archive.sha256 not in self._report.archives:
+            self._report.archives.add(archive.sha256)
+            leaves, month = f"leaves {archive.first} to {archive.end - 1}", _shown(archive.month)
+            where = f"left, as leaf {archive.leaf} says, for the archive of {month} with SHA-256 {archive.sha256}"
+            self._report.add(ARCHIVED, leaves, where)
 
 
 # --- Payloads and their erasure ----------------------------------------------------------------------------------
@@ -957,6 +1048,8 @@ class Payloads:
 
 # --- The whole verification --------------------------------------------------------------------------------------
 
+_ACCOUNTING = frozenset({"erasure:executed", "audit:archived"})
+
 
 class Verification:
     """One pass over a bundle, in memory that does not grow with its length."""
@@ -973,6 +1066,9 @@ class Verification:
         self._clock, self._identifiers, self._turns = Clock(report), Identifiers(report), Turns(report, began)
         self._erasures = Erasures(report)
         self._payloads = Payloads(report, self._erasures, all_revealed=self._manifest.revealed)
+        self._archives = Archives(report)
+        report.tenant = self._manifest.tenant
+        report.leaves = range(self._manifest.first_leaf, self._manifest.end_leaf)
 
     def _kept(self, notes: Iterable[str]) -> Iterator[Checkpoint]:
         """Yields the checkpoints of this log among the notes that the reviewer kept."""
@@ -1003,6 +1099,7 @@ class Verification:
             except ValueError as error:
                 self._report.add(INVALID, f"erasure at leaf {entry[0]}", str(error))
         self._erasures.finish()
+        self._archives.finish()
         self._payloads.finish()
         if self._manifest.complete:
             self._turns.finish(self._log.until)
@@ -1021,7 +1118,9 @@ class Verification:
             proof = _hashes(others["proof"]) if "proof" in others else None
             self._log.place(leaf, sealed or b"", proof)
             if envelope is None:
-                self._report.add(MISSING, f"leaf {leaf}", "was sealed, but its event is gone")
+                sealed_by = self._log.after.time if self._log.after else 2**63
+                self._archives.miss(leaf, sealed_by)
+                self._turns.miss(sealed_by)
             elif sealed != computed:
                 self._report.add(INVALID, f"leaf {leaf}", "was changed after it was sealed")
             else:
@@ -1037,8 +1136,14 @@ class Verification:
             self._payloads.check(leaf, identifier, envelope, revealed)
         if self._manifest.complete:
             self._turns.check(leaf, action, envelope, when)
+        if action in _ACCOUNTING:
+            self._account(leaf, action, envelope)
+
+    def _account(self, leaf: int, action: str, envelope: dict[str, Any]) -> None:
         if action == "erasure:executed":
             self._erasures.execute(leaf, envelope)
+        else:
+            self._archives.execute(leaf, envelope)
 
     def _check_erasure(self, entry: Entry, last: Checkpoint) -> None:
         leaf, envelope, computed, others = entry
@@ -1046,9 +1151,10 @@ class Verification:
             raise ValueError("an envelope and a proof are expected, nothing else")
         if not verify_inclusion(computed, leaf, last.size, _hashes(others["proof"]), last.root):
             raise ValueError(f"is not in the tree that was signed at size {last.size}")
-        if self._identity(envelope)[1] != "erasure:executed":
-            raise ValueError("is not an erasure")
-        self._erasures.execute(leaf, envelope)
+        action = self._identity(envelope)[1]
+        if action not in _ACCOUNTING:
+            raise ValueError("is neither an erasure nor an archiving")
+        self._account(leaf, action, envelope)
 
     def _identity(self, envelope: dict[str, Any]) -> tuple[str, str, int]:
         identifier, action = envelope.get("id"), envelope.get("action")
@@ -1076,6 +1182,62 @@ def verify(
     except Exception as error:  # noqa: BLE001 - hostile archives make zipfile and zlib raise almost anything.
         report.add(INVALID, "bundle", f"cannot be read: {type(error).__name__}: {_shown(str(error))}")
     return report
+
+
+def verify_together(
+    bundles: Sequence[Path], keys: str, *, known: Iterable[str] = (), progress: Callable[[float], None] = lambda _: None
+) -> Report:
+    """Verifies bundles of one log, each by itself and against the checkpoints of the others.
+
+    They are the parts of one export, or an export and its archives; what lies between two of them is a GAP.
+    """
+    whole, known, reports = Report(), list(known), dict[Path, Report]()
+    for number, bundle in enumerate(bundles):
+        others = [note for other in bundles if other != bundle for note in _notes_of(other)]
+        share = partial(_progress_of, progress, number, len(bundles))
+        report = reports[bundle] = verify(bundle, keys, known=[*known, *others], progress=share)
+        for finding in report.findings:
+            whole.add(finding.kind, f"{ascii(bundle.name)[1:-1]}: {finding.subject}", finding.detail)
+        whole.counts.update({kind: max(0, count - MAX_SHOWN) for kind, count in report.counts.items()})
+        whole.events += report.events
+    _report_coverage(reports, whole)
+    return whole
+
+
+def _progress_of(progress: Callable[[float], None], number: int, count: int, share: float) -> None:
+    progress((number + share) / count)
+
+
+def _report_coverage(reports: dict[Path, Report], whole: Report) -> None:
+    """Reports which leaves are in none of the bundles, and which archives are among them."""
+    if len({report.tenant for report in reports.values()}) > 1:
+        whole.add(INVALID, "together", "the bundles are not of one log")
+    in_order = sorted(reports.values(), key=lambda report: report.leaves.start)
+    end = in_order[0].leaves.start
+    for report in in_order:
+        if report.leaves.start > end:
+            whole.add(GAP, "together", f"leaves {end} to {report.leaves.start - 1} are in none of the bundles")
+        end = max(end, report.leaves.stop)
+    given = {sha256_of(bundle): bundle.name for bundle in reports if bundle.is_file()}
+    for digest in sorted({digest for report in reports.values() for digest in report.archives}):
+        if digest in given:
+            whole.add(OK, "together", f"the archive with SHA-256 {digest} is {_shown(given[digest])}")
+        else:
+            whole.add(NOTE, "together", f"the archive with SHA-256 {digest} is not among the bundles")
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _notes_of(bundle: Path) -> list[str]:
+    """Returns the checkpoints in a bundle; none of one that cannot be read, which its own verification says."""
+    try:
+        return list(notes_in(bundle)) if zipfile.is_zipfile(bundle) else []
+    except Exception:  # noqa: BLE001 - hostile archives make zipfile and zlib raise almost anything.
+        return []
 
 
 # --- Command line ------------------------------------------------------------------------------------------------
@@ -1118,7 +1280,7 @@ def notes_in(path: Path) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints one line per finding; returns 0 if nothing convicts the bundle, else 1."""
     parser = argparse.ArgumentParser(description="Verifies an exported audit log offline.")
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="+", help="a bundle; or parts of an export, or it and its archives")
     parser.add_argument("--key", required=True, help="file with the public key, or the key itself")
     parser.add_argument("--checkpoints", type=Path, help="kept checkpoints: a file, a directory, another bundle")
     options = parser.parse_args(arguments)
@@ -1126,7 +1288,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         key = Path(options.key).read_text(encoding="utf-8") if Path(options.key).exists() else options.key
         known = list(notes_in(options.checkpoints)) if options.checkpoints else []
-        report = verify(options.bundle, key, known=known, progress=bar.draw)
+        if len(options.bundle) == 1:
+            report = verify(options.bundle[0], key, known=known, progress=bar.draw)
+        else:
+            report = verify_together(options.bundle, key, known=known, progress=bar.draw)
     except Exception as error:  # noqa: BLE001 - the kept checkpoints may come from a hostile bundle as well.
         sys.stderr.write(f"key or checkpoints cannot be read: {type(error).__name__}: {_shown(str(error))}\n")
         return 1

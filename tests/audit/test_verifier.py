@@ -28,7 +28,7 @@ def test_a_complete_export_is_proved_complete(tmp_path: Path) -> None:
     assert [found.subject for found in report.findings] == [
         "checkpoints", "events", "completeness", "payloads", "turns",
     ]  # fmt: skip
-    assert "every event sealed from the beginning until 2026-11-01T00:00:28.000Z is here" in str(report.findings[2])
+    assert "every leaf sealed from the beginning until 2026-11-01T00:00:28.000Z is here" in str(report.findings[2])
 
 
 @pytest.mark.parametrize(("first", "end"), [(6, 12), (6, 24), (12, 18), (18, 24), (0, 6), (6, 6)])
@@ -38,7 +38,7 @@ def test_a_complete_export_of_the_middle_of_a_log_is_proved_complete(tmp_path: P
     report = judged(tmp_path, log.complete(range(first, end), begin=times[first], end=times[end]))
     assert report.ok, convicted(report)
     assert report.events == end - first
-    assert any(line.startswith("completeness: every event") for line in said(report, Kind.OK))
+    assert any(line.startswith("completeness: every leaf") for line in said(report, Kind.OK))
 
 
 def test_a_log_without_events_is_proved_empty(tmp_path: Path) -> None:

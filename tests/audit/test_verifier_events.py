@@ -238,5 +238,5 @@ def test_only_an_erasure_erases(tmp_path: Path) -> None:
         for _, note in log.notes:
             bundle.add_checkpoint(note)
     report = judged(tmp_path, stream.getvalue())
-    assert said(report, Kind.INVALID) == ["erasure at leaf 6: is not an erasure"]
+    assert said(report, Kind.INVALID) == ["erasure at leaf 6: is neither an erasure nor an archiving"]
     assert len(said(report, Kind.MISSING)) == 1
