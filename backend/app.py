@@ -24,6 +24,7 @@ from backend.audit import key_encryption
 from backend.audit import review_routes as review
 from backend.audit import routes as audit
 from backend.audit.denials import record_denial
+from backend.audit.export_jobs import EXPORT, ExportHandler
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
@@ -33,6 +34,8 @@ from backend.documents import file_routes as files
 from backend.documents import routes as documents
 from backend.documents import version_routes as versions
 from backend.documents.file_routes import FORM_BYTES
+from backend.documents.files import INGEST
+from backend.documents.withdrawal import Withdrawal
 from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
 from backend.identity import oidc_routes as oidc
 from backend.identity import routes as identity
@@ -123,6 +126,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         )  # fmt: skip
         state.embedder, state.vectorizer = embedder, ChunkVectorizer(embedder)
         state.files = FileVault(store_from_settings(settings), secret)
+        state.job_endings = {
+            INGEST: Withdrawal(tenancy, state.files, recorder), EXPORT: ExportHandler(state.files, vault, recorder)
+        }  # fmt: skip
         generator = generators.from_settings(settings, embedder)
         state.answering = Answering(tenancy, recorder, embedder, generator)
         yield

@@ -156,6 +156,10 @@ class Settings(BaseSettings):
         default=30.0, ge=1, le=600, description="After how long without a sign of its worker a job is taken over."
     )
     job_attempts: int = Field(default=5, ge=1, le=50, description="How often a job is tried before it has failed.")
+    job_retention_days: int = Field(
+        default=30, ge=1, le=3650,
+        description="Days after which a job that ended is forgotten; until then one that used up its attempts can be retried.",
+    )  # fmt: skip
 
     embeddings_url: str | None = Field(
         default=None, description="An OpenAI-compatible /v1 base URL; unset means the built-in MiniLM."

@@ -13,6 +13,7 @@ from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
 from backend.database import open_pool
 from backend.documents import files, ingestion
+from backend.documents.withdrawal import Withdrawal
 from backend.jobs.worker import Handler, Worker
 from backend.retrieval import embedders
 from backend.retrieval.vectorizer import ChunkVectorizer
@@ -41,11 +42,17 @@ async def run(settings: Settings, *, with_parent: bool = False) -> None:
         vault = FileVault(store_from_settings(settings), payload_key)
         vectorizer = ChunkVectorizer(await asyncio.to_thread(embedders.from_settings, settings))
         handlers: dict[str, Handler] = {
-            files.INGEST: ingestion.from_settings(settings, vault, vectorizer, recorder),
+            files.INGEST: ingestion.from_settings(settings, Withdrawal(tenancy, vault, recorder), vectorizer),
             export_jobs.EXPORT: export_jobs.ExportHandler(vault, payloads, recorder),
         }
         log.info("worker ready")
-        worker = Worker(tenancy, handlers, settings.job_lease_seconds, settings.job_attempts)
+        worker = Worker(
+            tenancy,
+            handlers,
+            settings.job_lease_seconds,
+            settings.job_attempts,
+            retention_days=settings.job_retention_days,
+        )
         working = asyncio.create_task(worker.run())
         parent = os.getppid()
         while not working.done() and not (with_parent and os.getppid() != parent):

@@ -19,6 +19,12 @@ create policy erased on documents.document for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
     and (select tenancy.has_permission('audit:read'))
     and not exists (select from audit.hold h where h.tenant_id = document.tenant_id and h.released_at is null and h.subject_id is null));
+-- A document whose only upload is withdrawn goes with it. The foreign keys keep one that has a version or another file.
+create policy withdrawing on documents.document for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and id::text = (select tenancy.presented('withdrawing')));
+create policy withdrawn on documents.document for delete to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and id::text = (select tenancy.presented('withdrawing')));
+
 -- The operator reads titles when it embeds anew.
 create policy operator on documents.document for select to affidavit_owner using (true);
 

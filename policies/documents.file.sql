@@ -23,6 +23,13 @@ create policy tied on documents.file for update to affidavit_runtime
 -- Its uploader takes back what became no version.
 create policy withdrawn on documents.file for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and created_by = (select tenancy.principal_id()) and version_id is null);
+-- With its job, when that ends without a version, goes the file, whoever ends the job and whatever its uploader may still do.
+create policy withdrawing on documents.file for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and version_id is null
+    and job_id::text = (select tenancy.presented('withdrawing')));
+create policy withdrawn_with_job on documents.file for delete to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and version_id is null
+    and job_id::text = (select tenancy.presented('withdrawing')));
 -- Who erases sees and deletes what it erases, in every collection.
 create policy erasing on documents.file for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))

@@ -17,6 +17,12 @@ create policy cancelled on jobs.job for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and status in ('queued', 'running')
     and (requested_by = (select tenancy.principal_id()) or (select tenancy.has_permission('users:manage'))))
   with check (tenant_id = (select tenancy.tenant_id()) and status = 'cancelled');
+-- They also queue one again that has failed and might succeed another time.
+create policy retried on jobs.job for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and retryable
+    and (requested_by = (select tenancy.principal_id()) or (select tenancy.has_permission('users:manage'))))
+  with check (tenant_id = (select tenancy.tenant_id()) and status = 'queued'
+    and (requested_by = (select tenancy.principal_id()) or (select tenancy.has_permission('users:manage'))));
 -- The worker that has it reports on it, ends it, or puts it back.
 create policy worked on jobs.job for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and status = 'running' and lease_id::text = (select tenancy.presented('lease')))
@@ -24,10 +30,13 @@ create policy worked on jobs.job for update to affidavit_runtime
 -- The queue hands jobs of all tenants to workers, through jobs.lease() alone.
 create policy queue_select on jobs.job for select to affidavit_owner using (true);
 create policy queue_lease on jobs.job for update to affidavit_owner using (true) with check (status = 'running');
+-- Those that ended long ago are forgotten, through jobs.forget() alone.
+create policy queue_forget on jobs.job for delete to affidavit_owner using (finished_at is not null and not retryable);
 
-grant execute on function jobs.lease(uuid, double precision) to affidavit_runtime;
+grant execute on function jobs.lease(uuid, double precision), jobs.lease_expired(uuid, double precision, interval),
+  jobs.forget(interval) to affidavit_runtime;
 grant select on jobs.job to affidavit_runtime;
 grant insert (tenant_id, id, kind, requested_by, request_id, on_behalf_of, parameters) on jobs.job to affidavit_runtime;
-grant update (status, run_after, leased_until, done, total, result, error_code, error_detail, finished_at) on jobs.job
-  to affidavit_runtime;
+grant update (status, attempts, run_after, leased_until, done, total, result, error_code, error_detail, retryable, finished_at)
+  on jobs.job to affidavit_runtime;
 -- Not granted: delete, and update of what was asked for and by whom.

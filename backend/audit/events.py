@@ -36,6 +36,8 @@ class Action(StrEnum):
     DOCUMENT_REJECTED = "document:rejected"
     DOCUMENT_RETIRED = "document:retired"
     DOCUMENT_ERASED = "document:erased"
+    JOB_CANCELLED = "job:cancelled"
+    JOB_RETRIED = "job:retried"
     KEY_CREATED = "key:created"
     KEY_ROTATED = "key:rotated"
     KEY_REVOKED = "key:revoked"

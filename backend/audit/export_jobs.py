@@ -10,7 +10,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event, Outcome, timestamp, without_nulls
+from backend.audit.events import Action, Event, timestamp, without_nulls
 from backend.audit.exports import Export, Exporter, NothingSealed, queries
 from backend.audit.formats import Format
 from backend.audit.models import ExportView, NewExport
@@ -20,6 +20,7 @@ from backend.database import Connection
 from backend.errors import InvalidInput, NotFound
 from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
+from backend.jobs.endings import Ending
 from backend.jobs.service import enqueue
 from backend.jobs.worker import Job, JobFailed
 from backend.storage.service import FileVault
@@ -104,11 +105,11 @@ class ExportHandler:
             )
             await job.finish(connection, {"export": str(export_id), "events": events})
 
-    async def failed(self, job: Job, connection: Connection, reason: str) -> None:
+    async def ended(self, connection: Connection, caller: Caller, ending: Ending) -> None:
         """Records that nothing came of the export."""
-        details = {"export": {"id": job.parameters.get("export", "")}}
-        event = Event(Action.AUDIT_EXPORTED, Outcome.FAILED, reason, details=details)
-        await self.recorder.record(connection, job.caller, event)
+        details = {"export": {"id": ending.parameters.get("export", "")}}
+        event = Event(Action.AUDIT_EXPORTED, ending.outcome, ending.reason, details=details)
+        await self.recorder.record(connection, caller, event)
 
     async def _export(self, job: Job, export_id: UUID) -> Export:
         async with job.transaction() as connection:

@@ -31,6 +31,7 @@ _ACTIVITIES = {
     "created": _CREATE, "ingested": _CREATE, "submitted": _CREATE, "placed": _CREATE, "saved": _CREATE, "requested": _CREATE,
     "executed": _READ, "replayed": _READ, "explained": _READ, "returned": _READ, "refused": _READ, "aborted": _READ,
     "read": _READ, "revealed": _READ, "exported": _READ, "verified": _READ,
+    "cancelled": _UPDATE, "retried": _UPDATE,
     "changed": _UPDATE, "rotated": _UPDATE, "approved": _UPDATE, "rejected": _UPDATE, "raised": _UPDATE,
     "retired": _DELETE, "revoked": _DELETE, "released": _DELETE, "deleted": _DELETE,
 }  # fmt: skip

@@ -70,10 +70,15 @@ async def accept(connection: Connection, caller: Caller, recorder: Recorder, upl
             job_id=None if same["latest"] else same["job_id"], document_version=same["document_version"],
         )  # fmt: skip
     job_id, stored = uuid7(), upload.stored
-    await connection.execute(
-        queries.add_file, caller.tenant_id, stored.id, collection.id, document_id, job_id, upload.filename,
-        upload.media_type, stored.size, stored.sha256, upload.submitted, caller.principal_id,
-    )  # fmt: skip
+    try:
+        await connection.execute(
+            queries.add_file, caller.tenant_id, stored.id, collection.id, document_id, job_id, upload.filename,
+            upload.media_type, stored.size, stored.sha256, upload.submitted, caller.principal_id,
+        )  # fmt: skip
+    except asyncpg.ForeignKeyViolationError as error:
+        raise Conflict(
+            "Somebody else has just removed this document; try again.", reason="document:withdrawn"
+        ) from error
     await jobs.enqueue(connection, caller, INGEST, {"file": str(stored.id)}, job_id=job_id)
     await recorder.record(connection, caller, _uploaded(upload, document_id, job_id))
     return AcceptedFile(

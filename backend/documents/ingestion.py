@@ -13,7 +13,6 @@ from uuid import UUID
 import asyncpg
 from anyio import to_thread
 
-from backend.audit.events import Action, Event, Outcome
 from backend.audit.recorder import Recorder
 from backend.database import Connection
 from backend.documents import service, versions
@@ -25,6 +24,9 @@ from backend.documents.parsing.limits import ParseLimits
 from backend.documents.parsing.sandbox import ParsedFile, parse_file
 from backend.documents.service import Collection
 from backend.documents.versions import Passage, Submission
+from backend.documents.withdrawal import Withdrawal
+from backend.identity.caller import Caller
+from backend.jobs.endings import Ending
 from backend.jobs.worker import Job, JobFailed
 from backend.settings import Settings
 from backend.storage.encryption import DamagedObject
@@ -39,11 +41,20 @@ _SCRATCH = "affidavit-scratch-"
 class Ingestion:
     """Handles the jobs that make versions of files."""
 
-    vault: FileVault
+    withdrawal: Withdrawal
     vectorizer: Vectorizer
-    recorder: Recorder
     limits: ParseLimits
     size: ChunkSize
+
+    @property
+    def vault(self) -> FileVault:
+        """Where the files are."""
+        return self.withdrawal.vault
+
+    @property
+    def recorder(self) -> Recorder:
+        """Records what becomes of them."""
+        return self.withdrawal.recorder
 
     async def run(self, job: Job) -> None:
         """Makes the version; nothing of it is visible before all of it is. Raises JobFailed for a file that cannot be read."""
@@ -62,18 +73,11 @@ class Ingestion:
             raise JobFailed(error.code, error.detail) from error
         except (ObjectMissing, DamagedObject) as error:
             raise JobFailed("file_damaged", "The stored file is missing or damaged.") from error
-        if not await self._submit(job, file, submission, pages):
-            await self.vault.delete(job.tenant_id, file_id)
+        await self._submit(job, file, submission, pages)
 
-    async def failed(self, job: Job, connection: Connection, reason: str) -> None:
-        """Records that the file became no version, and takes it back as far as the caller still may."""
-        file_id = _file_of(job)
-        details = {"job": str(job.id), "file": {"id": str(file_id)} if file_id else {}}
-        await self.recorder.record(
-            connection, job.caller, Event(Action.DOCUMENT_INGESTED, Outcome.FAILED, reason, details=details)
-        )
-        if file_id and await connection.execute(queries.withdraw_file, job.tenant_id, file_id) == "DELETE 1":
-            await self.vault.delete(job.tenant_id, file_id)
+    async def ended(self, connection: Connection, caller: Caller, ending: Ending) -> None:
+        """Takes back what became no version."""
+        await self.withdrawal.ended(connection, caller, ending)
 
     @asynccontextmanager
     async def _plain(self, key: TenantKey, file: asyncpg.Record) -> AsyncIterator[Path]:
@@ -127,27 +131,23 @@ class Ingestion:
         vectors = await self.vectorizer.vectors(texts, [language] * len(texts), [title] * len(texts))
         return [Passage(chunk.text, vector, _span(chunk)) for chunk, vector in zip(chunks, vectors, strict=True)]
 
-    async def _submit(self, job: Job, file: asyncpg.Record, submission: Submission, pages: int | None) -> bool:
-        """Stores the version and ends the job in one transaction; returns whether the file is the version's."""
+    async def _submit(self, job: Job, file: asyncpg.Record, submission: Submission, pages: int | None) -> None:
+        """Stores the version and ends the job in one transaction."""
         async with job.transaction(writing="chunks") as connection:
             submitted = await versions.submit(connection, job.caller, self.recorder, submission, self.vectorizer.model)
+            # Without the document's name, which may be personal data: jobs outlive the deletion of what they made.
+            result = submitted.model_dump(mode="json", exclude={"doc_id"})
+            # Before the file is touched, as who cancels does it: the other way round, each would wait for the other.
+            await job.finish(connection, result | {"chunks": len(submission.passages), "pages": pages})
             if submitted.created:
-                await connection.execute(
-                    queries.tie_file,
-                    job.tenant_id,
-                    file["id"],
-                    submitted.document_id,
-                    submitted.document_version,
-                    pages,
-                )
+                tied = (file["id"], submitted.document_id, submitted.document_version, pages)
+                await connection.execute(queries.tie_file, job.tenant_id, *tied)
             else:
                 await connection.execute(queries.withdraw_file, job.tenant_id, file["id"])
-            result = submitted.model_dump(mode="json") | {"chunks": len(submission.passages), "pages": pages}
-            await job.finish(connection, result)
-        return submitted.created
+                await self.vault.delete(job.tenant_id, file["id"])
 
 
-def from_settings(settings: Settings, vault: FileVault, vectorizer: Vectorizer, recorder: Recorder) -> Ingestion:
+def from_settings(settings: Settings, withdrawal: Withdrawal, vectorizer: Vectorizer) -> Ingestion:
     """Returns the handler with the limits that are configured."""
     limits = ParseLimits(
         max_bytes=settings.max_file_bytes, max_pages=settings.max_file_pages,
@@ -156,7 +156,7 @@ def from_settings(settings: Settings, vault: FileVault, vectorizer: Vectorizer, 
     )  # fmt: skip
     limit = min(settings.chunk_token_limit, vectorizer.max_tokens)
     size = ChunkSize(min(settings.chunk_tokens, limit), limit, settings.chunk_overlap_tokens)
-    return Ingestion(vault, vectorizer, recorder, limits, size)
+    return Ingestion(withdrawal, vectorizer, limits, size)
 
 
 def sweep_scratch() -> None:

@@ -348,3 +348,15 @@ where f.tenant_id = $1 and f.id = $2 and v.tenant_id = $1 and v.document_id = $3
 -- name: withdraw_file
 -- Takes back a file that became no version.
 delete from documents.file where tenant_id = $1 and id = $2 and version_id is null
+
+-- name: withdraw_upload
+-- Takes back the file of a job that made no version.
+delete from documents.file where tenant_id = $1 and job_id = $2 and version_id is null returning id, document_id, sha256
+
+-- name: withdrawn_document
+-- The name of a document whose upload is taken back.
+select doc_id from documents.document where tenant_id = $1 and id = $2
+
+-- name: withdraw_document
+-- Deletes a document that nothing has become of.
+delete from documents.document where tenant_id = $1 and id = $2

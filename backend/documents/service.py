@@ -75,8 +75,10 @@ async def ingest(
         check_metadata(chunk.metadata, collections[chunk.collection].metadata_schema)
     try:
         versions = await _open_versions(connection, caller, chunks, collections)
-    except asyncpg.UniqueViolationError as error:
-        raise Conflict("Somebody else has just added a version; try again.", reason="version:concurrent") from error
+    except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as error:
+        raise Conflict(
+            "Somebody else has just added a version or removed the document; try again.", reason="version:concurrent"
+        ) from error
     stored, added = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
     in_force = [index for index in added if not collections[chunks[index].collection].approval_required]
     await chunk_store.count(

@@ -216,8 +216,10 @@ async def _store(
             validity and approval.known_end(validity.ends), submission.content_sha256, submission.described,
             caller.principal_id,
         )  # fmt: skip
-    except asyncpg.UniqueViolationError as error:
-        raise Conflict("Somebody else has just added a version; try again.", reason="version:concurrent") from error
+    except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as error:
+        raise Conflict(
+            "Somebody else has just added a version or removed the document; try again.", reason="version:concurrent"
+        ) from error
     await chunks.add(connection, caller.tenant_id, _rows(submission, version_id), model)
     await connection.execute(
         queries.close_version, caller.tenant_id, version_id, status if open_collection else "in_review",

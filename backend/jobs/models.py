@@ -37,6 +37,7 @@ class JobView(ApiModel):
     progress: JobProgress | None
     result: dict[str, Any] | None = Field(description="What came of it, once it has succeeded.")
     error: JobError | None
+    retryable: bool = Field(description="Whether it has failed and `POST /jobs/{id}/retry` would try it again.")
     created_at: datetime
     finished_at: datetime | None
 

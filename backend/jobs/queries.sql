@@ -4,23 +4,39 @@ insert into jobs.job (tenant_id, id, kind, requested_by, request_id, on_behalf_o
 
 -- name: job
 -- A job that the caller may see.
-select id, kind, requested_by, status, attempts, done, total, result, error_code, error_detail, created_at, finished_at
+select id, kind, requested_by, status, attempts, done, total, result, error_code, error_detail, retryable, created_at,
+  finished_at
 from jobs.job where tenant_id = $1 and id = $2
 
 -- name: list_jobs
 -- A page of the jobs that the caller may see, newest first.
-select id, kind, requested_by, status, attempts, done, total, result, error_code, error_detail, created_at, finished_at
+select id, kind, requested_by, status, attempts, done, total, result, error_code, error_detail, retryable, created_at,
+  finished_at
 from jobs.job where tenant_id = $1 and id < $2 and ($3::text is null or status = $3)
 order by id desc limit $4
 
 -- name: cancel_job
 -- Ends a job before it has ended by itself; no row when it has.
 update jobs.job set status = 'cancelled', finished_at = now()
-where tenant_id = $1 and id = $2 and status in ('queued', 'running') returning id
+where tenant_id = $1 and id = $2 and status in ('queued', 'running') returning kind, parameters
+
+-- name: retry_failed_job
+-- Queues a job again that has failed and might succeed another time; no row when it is none.
+update jobs.job set status = 'queued', attempts = 0, run_after = now(), retryable = false, finished_at = null, done = null, total = null
+where tenant_id = $1 and id = $2 and status = 'failed' and retryable returning kind
 
 -- name: lease
 -- Takes the job that is next, of whatever tenant.
 select tenant_id, id, kind, requested_by, request_id, on_behalf_of, attempts from jobs.lease($1, $2)
+
+-- name: lease_expired
+-- Takes a failed job that nobody tried again within so many days, of whatever tenant.
+select tenant_id, id, kind, requested_by, request_id, on_behalf_of, attempts, error_code, error_detail
+from jobs.lease_expired($1, $2, make_interval(days => $3))
+
+-- name: forget_jobs
+-- Forgets jobs that ended more than so many days ago; says how many.
+select jobs.forget(make_interval(days => $1))
 
 -- name: leased_parameters
 -- What the job that the worker has is about; no row when it has it no more.
@@ -38,7 +54,7 @@ where tenant_id = $1 and id = $2 and lease_id = $3 and status = 'running' return
 
 -- name: fail_job
 -- Ends the job with a reason; no row when the worker has it no more.
-update jobs.job set status = 'failed', error_code = $4, error_detail = $5, finished_at = now()
+update jobs.job set status = 'failed', error_code = $4, error_detail = $5, retryable = $6, finished_at = now()
 where tenant_id = $1 and id = $2 and lease_id = $3 and status = 'running' returning id
 
 -- name: retry_job

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: how far they are, once or as events, and how to stop them."""
+"""Jobs over HTTP: how far they are, once or as events, how to stop them, and how to try them again."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from backend.audit.recorder import Recorder
 from backend.identity.caller import Caller
 from backend.identity.guard import Requires
 from backend.jobs import service
@@ -35,6 +36,10 @@ def _tenancy(request: Request) -> Tenancy:
     return cast("Tenancy", request.app.state.tenancy)
 
 
+def _recorder(request: Request) -> Recorder:
+    return cast("Recorder", request.app.state.recorder)
+
+
 @router.get("", summary="List jobs")
 async def list_jobs(request: Request, query: Annotated[JobQuery, Query()], caller: Anyone) -> JobPage:
     """Returns the caller's jobs, newest first; who manages users sees all of the tenant's."""
@@ -51,9 +56,16 @@ async def get_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
 
 @router.post("/{job_id}/cancel", summary="Cancel a job")
 async def cancel_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
-    """Stops a job that has not ended; nothing of it will be seen."""
+    """Stops a job that has not ended; nothing of it will be seen, and what was uploaded for it is deleted."""
     async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await service.cancel_job(connection, caller, job_id)
+        return await service.cancel_job(connection, caller, _recorder(request), request.app.state.job_endings, job_id)
+
+
+@router.post("/{job_id}/retry", summary="Try a failed job again")
+async def retry_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
+    """Queues a job again that used up its attempts, as who asked for it; 409 for one that would fail again."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await service.retry_job(connection, caller, _recorder(request), job_id)
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""The rules of jobs for those who ask for them: queue one, look at it, cancel it."""
+"""The rules of jobs for those who ask for them: queue one, look at it, cancel it, try it again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,9 +7,12 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
+from backend.audit.events import Action, Event, Outcome
+from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Conflict, NotFound
 from backend.identity.caller import Caller
+from backend.jobs.endings import Ending, EndsJobs
 from backend.jobs.models import JobError, JobPage, JobProgress, JobView
 
 queries = Queries.beside(__file__)
@@ -51,16 +54,38 @@ async def list_jobs(
     )
 
 
-async def cancel_job(connection: Connection, caller: Caller, job_id: UUID) -> JobView:
-    """Cancels a job: from now on it changes nothing; raises Conflict for one that has ended."""
+async def cancel_job(
+    connection: Connection, caller: Caller, recorder: Recorder, endings: Mapping[str, EndsJobs], job_id: UUID
+) -> JobView:
+    """Cancels a job: from now on it changes nothing, and what it left is taken back; raises Conflict for one that has ended."""
     await get_job(connection, caller, job_id)
-    if await connection.fetchval(queries.cancel_job, caller.tenant_id, job_id) is None:
+    row = await connection.fetchrow(queries.cancel_job, caller.tenant_id, job_id)
+    if row is None:
         raise Conflict("The job has ended already.", reason="job:ended")
+    await recorder.record(connection, caller, _event(Action.JOB_CANCELLED, row["kind"], job_id))
+    if row["kind"] in endings:
+        ending = Ending(job_id, Outcome.ABORTED, "job:cancelled", parameters=row["parameters"])
+        await endings[row["kind"]].ended(connection, caller, ending)
     return await get_job(connection, caller, job_id)
 
 
+async def retry_job(connection: Connection, caller: Caller, recorder: Recorder, job_id: UUID) -> JobView:
+    """Queues a failed job again, with all its attempts; raises Conflict for one that would fail again."""
+    job = await get_job(connection, caller, job_id)
+    kind = await connection.fetchval(queries.retry_failed_job, caller.tenant_id, job_id)
+    if kind is None:
+        hint = "It would fail again." if job.status == "failed" else "It has not failed."
+        raise Conflict(f"The job cannot be tried again. {hint}", reason="job:not_retryable")
+    await recorder.record(connection, caller, _event(Action.JOB_RETRIED, kind, job_id))
+    return await get_job(connection, caller, job_id)
+
+
+def _event(action: Action, kind: str, job_id: UUID) -> Event:
+    return Event(action, details={"job": {"id": str(job_id), "kind": kind}})
+
+
 def _view(row: asyncpg.Record) -> JobView:
-    same = ("id", "kind", "status", "requested_by", "attempts", "result", "created_at", "finished_at")
+    same = ("id", "kind", "status", "requested_by", "attempts", "result", "retryable", "created_at", "finished_at")
     return JobView(
         **{name: row[name] for name in same},
         progress=None if row["done"] is None else JobProgress(done=row["done"], total=row["total"]),

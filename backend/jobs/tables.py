@@ -33,5 +33,6 @@ class JobRow(SQLModel, table=True):
     result: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     error_code: str | None = Field(sa_column=Column(Text))
     error_detail: str | None = Field(sa_column=Column(Text))
+    retryable: bool
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     finished_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))

@@ -1,12 +1,14 @@
 """Runs queued jobs, each as whoever asked for it, with the rights that they have now.
 
 A worker holds a job by a lease that it renews. One that dies, at whatever moment, loses its lease, and the job is taken over.
-A job ends in the transaction that does its work, and only for who still has the lease, so its work is done once.
+A job ends in the transaction that does its work, and only for who still has the lease, so its work is done once. One that
+used up its attempts is kept, to be tried again when somebody asks for it, until it is forgotten.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,16 +18,20 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
+from backend.audit.events import Outcome
 from backend.database import Connection
 from backend.errors import ServiceError, Unauthenticated, Unavailable
 from backend.identity.caller import Caller
 from backend.identity.principals import resolve_principal
+from backend.jobs.endings import Ending, EndsJobs
 from backend.jobs.service import queries
 from backend.tenancy import Claims, Tenancy
 
 log = structlog.get_logger()
 
 _LONGEST_BACK_OFF = 300.0
+_TIDIED_EVERY = 3600.0  # seconds
+_FORGOTTEN_AT_ONCE = 1_000
 
 
 class JobFailed(Exception):
@@ -76,7 +82,7 @@ class Job:
             raise JobLost
 
 
-class Handler(Protocol):
+class Handler(EndsJobs, Protocol):
     """Does the jobs of one kind."""
 
     async def run(self, job: Job) -> None:
@@ -84,9 +90,6 @@ class Handler(Protocol):
 
         Raises JobFailed, or a ServiceError other than Unavailable, when trying again is of no use.
         """
-
-    async def failed(self, job: Job, connection: Connection, reason: str) -> None:
-        """Records in the open transaction that the job has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,16 @@ class Worker:
     lease_seconds: float = 30.0
     attempts: int = 5
     idle_seconds: float = 0.5
+    retention_days: int = 30
 
     async def run(self) -> None:
         """Works until it is cancelled; a database that is away is waited for."""
+        tidied = -_TIDIED_EVERY
         while True:
             try:
+                if time.monotonic() - tidied > _TIDIED_EVERY:
+                    tidied = time.monotonic()
+                    await self.tidy()
                 worked = await self.work_once()
             except (ServiceError, asyncpg.PostgresError) as error:
                 log.warning("queue unavailable", reason=getattr(error, "reason", type(error).__name__))
@@ -115,26 +123,43 @@ class Worker:
 
     async def work_once(self) -> bool:
         """Does the next job; returns whether there was one."""
+        return await self._leased(self._do, queries.lease)
+
+    async def tidy(self) -> None:
+        """Ends for good what nobody tried again within the retention, and forgets what ended before it."""
+        while await self._leased(self._expire, queries.lease_expired, self.retention_days):
+            pass
+        forgotten = _FORGOTTEN_AT_ONCE
+        while forgotten == _FORGOTTEN_AT_ONCE:
+            async with self.tenancy.transaction(_queue(uuid4())) as connection:
+                forgotten = await connection.fetchval(queries.forget_jobs, self.retention_days)
+
+    async def _leased(
+        self, act: Callable[[Job, asyncpg.Record], Awaitable[None]], query: str, *arguments: object
+    ) -> bool:
         lease_id = uuid4()
-        claims = Claims(request_id=str(uuid7()), kind="worker", presented={"worker": str(lease_id)})
-        async with self.tenancy.transaction(claims) as connection:
-            row = await connection.fetchrow(queries.lease, lease_id, self.lease_seconds)
+        async with self.tenancy.transaction(_queue(lease_id)) as connection:
+            row = await connection.fetchrow(query, lease_id, self.lease_seconds, *arguments)
         if row is None:
             return False
         job = Job(self.tenancy, row["tenant_id"], row["id"], lease_id, _unresolved(row), row["attempts"])
         named = structlog.contextvars.bound_contextvars(job=str(job.id), kind=row["kind"], attempt=job.attempt)
         with named, suppress(JobLost):
-            await self._do(job, row)
+            await act(job, row)
         return True
+
+    async def _expire(self, job: Job, row: asyncpg.Record) -> None:
+        detail = f"{row['error_detail']} Nobody tried it again within {self.retention_days} days."
+        await self._fail(self.handlers.get(row["kind"]), job, row["error_code"], detail)
 
     async def _do(self, job: Job, row: asyncpg.Record) -> None:
         handler = self.handlers.get(row["kind"])
         if handler is None:
-            await self._fail(None, job, "unknown_kind", "No worker here knows this kind of job.")
+            await self._fail(None, job, "unknown_kind", "No worker here knows this kind of job.", retryable=True)
             return
         if job.attempt > self.attempts:
             lost = f"The worker was lost {self.attempts} times while it did this."
-            await self._fail(handler, job, "worker_lost", lost)
+            await self._fail(handler, job, "worker_lost", lost, retryable=True)
             return
         try:
             job.caller = await resolve_principal(
@@ -185,20 +210,28 @@ class Worker:
             except (ServiceError, asyncpg.PostgresError):
                 log.warning("lease not renewed")
 
-    async def _fail(self, handler: Handler | None, job: Job, code: str, detail: str) -> None:
+    async def _fail(
+        self, handler: Handler | None, job: Job, code: str, detail: str, *, retryable: bool = False
+    ) -> None:
         log.info("job failed", code=code)
         async with job.transaction() as connection:
-            await job.change(connection, queries.fail_job, code, detail)
+            await job.change(connection, queries.fail_job, code, detail, retryable)
             if handler is not None:
-                await handler.failed(job, connection, code)
+                ending = Ending(job.id, Outcome.FAILED, code, retryable, job.parameters)
+                await handler.ended(connection, job.caller, ending)
 
     async def _retry(self, handler: Handler, job: Job, code: str, detail: str) -> None:
         if job.attempt >= self.attempts:
-            await self._fail(handler, job, code, f"{detail} It was tried {job.attempt} times.")
+            await self._fail(handler, job, code, f"{detail} It was tried {job.attempt} times.", retryable=True)
             return
         seconds = min(_LONGEST_BACK_OFF, 2.0**job.attempt) * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
         async with job.transaction() as connection:
             await job.change(connection, queries.retry_job, seconds, code, detail)
+
+
+def _queue(lease_id: UUID) -> Claims:
+    """Returns what opens the queue, and nothing else."""
+    return Claims(request_id=str(uuid7()), kind="worker", presented={"worker": str(lease_id)})
 
 
 def _unresolved(row: asyncpg.Record) -> Caller:

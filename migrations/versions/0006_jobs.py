@@ -40,6 +40,7 @@ STATEMENTS = (
     )
     """,
     "create index file_by_document on documents.file (tenant_id, document_id, id)",
+    "create index file_by_job on documents.file (tenant_id, job_id) where version_id is null",
     "create schema jobs",
     # `lease_id` is known only to the worker that has the job: whoever changes the job's state must show it.
     """
@@ -62,6 +63,7 @@ STATEMENTS = (
       result jsonb,
       error_code text,
       error_detail text,
+      retryable boolean not null default false check (not retryable or status = 'failed'),
       created_at timestamptz not null default now(),
       finished_at timestamptz,
       primary key (tenant_id, id),
@@ -69,6 +71,7 @@ STATEMENTS = (
     )
     """,
     "create index job_unfinished on jobs.job (tenant_id, id) where status in ('queued', 'running')",
+    "create index job_ended on jobs.job (finished_at) where finished_at is not null",
     "create index job_turns on jobs.job (tenant_id, leased_at)",
     # The only way across tenants, and open only to who can sign a worker's context; it tells ids and no content.
     # Fair: a tenant's n-th waiting job comes after every tenant's (n-1)-th, counting those that run, and among equals the
@@ -106,6 +109,43 @@ STATEMENTS = (
       from chosen c
       where j.tenant_id = c.tenant_id and j.id = c.id
       returning j.tenant_id, j.id, j.kind, j.requested_by, j.request_id, j.on_behalf_of, j.attempts
+    $$
+    """,
+    # A failed job that nobody tried again in time is handed out once more, to be ended for good.
+    """
+    create function jobs.lease_expired(lease uuid, seconds double precision, retention interval)
+    returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer,
+      error_code text, error_detail text)
+    language sql volatile security definer set search_path = pg_catalog, pg_temp
+    as $$
+      with chosen as (
+        select j.tenant_id, j.id from jobs.job j
+        where (select tenancy.presented('worker')) is not null and j.retryable and j.finished_at < now() - retention
+        order by j.finished_at limit 1
+        for update of j skip locked
+      )
+      update jobs.job j
+      set status = 'running', retryable = false, finished_at = null, attempts = j.attempts + 1, lease_id = $1,
+        leased_at = clock_timestamp(), leased_until = clock_timestamp() + make_interval(secs => $2)
+      from chosen c
+      where j.tenant_id = c.tenant_id and j.id = c.id
+      returning j.tenant_id, j.id, j.kind, j.requested_by, j.request_id, j.on_behalf_of, j.attempts, j.error_code, j.error_detail
+    $$
+    """,
+    # Forgets jobs that ended long ago, a thousand at a time; says how many those were.
+    """
+    create function jobs.forget(retention interval) returns bigint
+    language sql volatile security definer set search_path = pg_catalog, pg_temp
+    as $$
+      with ended as (
+        select j.tenant_id, j.id from jobs.job j
+        where (select tenancy.presented('worker')) is not null and j.finished_at < now() - retention and not j.retryable
+        order by j.finished_at limit 1000
+        for update of j skip locked
+      ), forgotten as (
+        delete from jobs.job j using ended e where j.tenant_id = e.tenant_id and j.id = e.id returning j.id
+      )
+      select count(*) from forgotten
     $$
     """,
 )

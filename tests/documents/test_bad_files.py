@@ -60,12 +60,13 @@ async def test_a_bad_file_fails_its_job_with_a_reason_and_leaves_nothing(
     job = await ingested(service, tenant, filename, make(tmp_path / "bad.docx"))
     assert (job["status"], job["error"]["code"]) == ("failed", code), job
     assert job["attempts"] == 1
+    assert not job["retryable"]
     listed = (await service.get("/documents/files", tenant, "editor", doc_id=filename)).json()["files"]
     assert listed == []
-    found = (await service.get("/documents", tenant, "editor", doc_id=filename)).json()["documents"]
-    assert [(await service.get(f"/documents/{d['id']}", tenant, "editor")).json()["versions"] for d in found] == [[]]
-    event = (await service.events(tenant, action="document:ingested", limit=1))[0]
+    assert (await service.get("/documents", tenant, "editor", doc_id=filename)).json()["documents"] == []
+    event = (await service.events(tenant, action="document:ingested", document=filename, limit=1))[0]
     assert (event["outcome"], event["event"]["reason"]) == ("failed", code)
+    assert event["event"]["document"]["removed"]
     assert (await ingested(service, tenant, f"{filename}.txt", b"The worker is alive."))["status"] == "succeeded"
 
 

@@ -17,6 +17,7 @@ from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
 from backend.identity.principals import resolve_principal
 from backend.jobs import service as jobs
+from backend.jobs.endings import Ending
 from backend.jobs.worker import Job, JobFailed, Worker
 from backend.tenancy import Claims
 from tests.conftest import Service, Tenant
@@ -36,16 +37,18 @@ class Noting:
         if self.before:
             await self.before(job)
         async with job.transaction() as connection:
-            await self.note(job, connection, Outcome.SUCCEEDED, None)
+            await self.note(job.caller, job.id, connection, Outcome.SUCCEEDED, None)
             await job.finish(connection, {"noted": True})
         self.finished.append(job.id)
 
-    async def failed(self, job: Job, connection: Connection, reason: str) -> None:
-        await self.note(job, connection, Outcome.FAILED, reason)
+    async def ended(self, connection: Connection, caller: Caller, ending: Ending) -> None:
+        await self.note(caller, ending.job_id, connection, ending.outcome, ending.reason)
 
-    async def note(self, job: Job, connection: Connection, outcome: Outcome, reason: str | None) -> None:
-        event = Event(Action.DOCUMENT_INGESTED, outcome, reason, details={"job": str(job.id)})
-        await self.service.app.state.recorder.record(connection, job.caller, event)
+    async def note(
+        self, caller: Caller, job_id: UUID, connection: Connection, outcome: Outcome, reason: str | None
+    ) -> None:
+        event = Event(Action.DOCUMENT_INGESTED, outcome, reason, details={"job": str(job_id)})
+        await self.service.app.state.recorder.record(connection, caller, event)
 
 
 def worker(service: Service, handler: Noting, **changed: Any) -> Worker:
