@@ -17,12 +17,13 @@ create policy cancelled on jobs.job for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and status in ('queued', 'running')
     and (requested_by = (select tenancy.principal_id()) or (select tenancy.has_permission('users:manage'))))
   with check (tenant_id = (select tenancy.tenant_id()) and status = 'cancelled');
--- They also queue one again that has failed and might succeed another time.
+-- They also queue one again that has failed and might succeed another time, in the request that asks for it: checks of
+-- policies stand for each other, and without that one who may cancel a job could change it as it waits.
 create policy retried on jobs.job for update to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and retryable
+  using (tenant_id = (select tenancy.tenant_id()) and retryable and id::text = (select tenancy.presented('retrying'))
     and (requested_by = (select tenancy.principal_id()) or (select tenancy.has_permission('users:manage'))))
   with check (tenant_id = (select tenancy.tenant_id()) and status = 'queued'
-    and (requested_by = (select tenancy.principal_id()) or (select tenancy.has_permission('users:manage'))));
+    and id::text = (select tenancy.presented('retrying')));
 -- The worker that has it reports on it, ends it, or puts it back.
 create policy worked on jobs.job for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and status = 'running' and lease_id::text = (select tenancy.presented('lease')))

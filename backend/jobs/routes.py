@@ -64,7 +64,8 @@ async def cancel_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
 @router.post("/{job_id}/retry", summary="Try a failed job again")
 async def retry_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
     """Queues a job again that used up its attempts, as who asked for it; 409 for one that would fail again."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    claims = caller.claims(presented={"retrying": str(job_id)})
+    async with _tenancy(request).transaction(claims) as connection:
         return await service.retry_job(connection, caller, _recorder(request), job_id)
 
 

@@ -70,7 +70,10 @@ async def cancel_job(
 
 
 async def retry_job(connection: Connection, caller: Caller, recorder: Recorder, job_id: UUID) -> JobView:
-    """Queues a failed job again, with all its attempts; raises Conflict for one that would fail again."""
+    """Queues a failed job again, with all its attempts; raises Conflict for one that would fail again.
+
+    The transaction must be bound with `presented={"retrying": job_id}`.
+    """
     job = await get_job(connection, caller, job_id)
     kind = await connection.fetchval(queries.retry_failed_job, caller.tenant_id, job_id)
     if kind is None:
