@@ -18,6 +18,7 @@ from backend import health, logging, openapi
 from backend.answers import generators
 from backend.answers import routes as answers
 from backend.answers.service import Answering
+from backend.audit import archive_routes as archives
 from backend.audit import erasure_routes as erasure
 from backend.audit import export_routes as exports
 from backend.audit import key_encryption
@@ -54,7 +55,7 @@ from backend.retrieval import replay_routes as replays
 from backend.retrieval import routes as retrieval
 from backend.retrieval.vectorizer import ChunkVectorizer
 from backend.settings import Settings, required
-from backend.storage.service import FileVault, store_from_settings
+from backend.storage.service import FileVault, archives_from_settings, store_from_settings
 from backend.tenancy import ContextSigner, Tenancy
 
 log = structlog.get_logger()
@@ -75,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
     for routes in (
         health, identity, oidc, users, documents, files, versions, collections, retrieval, answers, audit, review, replays,
-        erasure, exports, operation,
+        erasure, exports, archives, operation,
         jobs,
     ):  # fmt: skip
         app.include_router(routes.router)
@@ -129,6 +130,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.job_endings = {
             INGEST: Withdrawal(tenancy, state.files, recorder), EXPORT: ExportHandler(state.files, vault, recorder)
         }  # fmt: skip
+        state.archives = archives_from_settings(settings)
         generator = generators.from_settings(settings, embedder)
         state.answering = Answering(tenancy, recorder, embedder, generator)
         yield

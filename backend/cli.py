@@ -11,6 +11,7 @@ from rich.table import Table
 
 from backend.documents.commands import ingest
 from backend.identity.permissions import Permission, Role
+from backend.operation.archive_commands import archive
 from backend.operation.commands import operator_key_app, tenant_app
 from backend.operation.issuer_commands import issuer_app
 from backend.operation.retrieval_commands import outgrown_tenants, reembed
@@ -28,8 +29,11 @@ app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 app.add_typer(issuer_app, name="issuer")
 app.add_typer(operator_key_app, name="operator-key")
-audit_app = typer.Typer(no_args_is_help=True, help="Verify exports of the audit log.")
+audit_app = typer.Typer(
+    no_args_is_help=True, help="Verify exports of the audit log, and archive what need not be kept in it."
+)
 app.add_typer(audit_app, name="audit")
+audit_app.command("archive")(archive)
 app.command()(reembed)
 app.command()(ingest)
 

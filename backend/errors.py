@@ -51,6 +51,14 @@ class NotFound(ServiceError):
     detail = "There is nothing here that you may see."
 
 
+class Gone(ServiceError):
+    """It was here and left; `detail` says where to."""
+
+    status = HTTPStatus.GONE
+    code = "gone"
+    detail = "This is not here any more."
+
+
 class MethodNotAllowed(ServiceError):
     """The route exists and does not take this method."""
 

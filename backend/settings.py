@@ -132,6 +132,16 @@ class Settings(BaseSettings):
         default=365, ge=1, le=3650, description="Days for which a checkpoint in the bucket cannot be deleted."
     )
 
+    audit_retention_days: int = Field(
+        default=2557, ge=366, le=36_500,
+        description="Days for which events stay in the log before their month may leave for an archive; tenants can keep longer.",
+    )  # fmt: skip
+    archive_folder: Path | None = Field(
+        default=None, description="Folder of archived months; unset means `archives` in the home folder."
+    )
+    archive_bucket: str | None = Field(default=None, description="S3-compatible bucket of archived months, instead.")
+    archive_bucket_url: str | None = Field(default=None, description="Endpoint of that bucket; unset means AWS.")
+
     storage_folder: Path | None = Field(
         default=None, description="Folder of uploaded files, encrypted; unset means `files` in the home folder."
     )

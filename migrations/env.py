@@ -85,7 +85,7 @@ begin
     select c.oid::regclass as relation, c.oid = 'audit.event'::regclass as stays
     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
     where n.nspname = any ('{schemas}') and c.relkind in ('r', 'p') and not c.relispartition and a.attname = 'tenant_id'
-      and (n.nspname <> 'audit' or c.relname not in ('event_document', 'log', 'leaf', 'node', 'checkpoint'))
+      and (n.nspname <> 'audit' or c.relname not in ('event_document', 'log', 'leaf', 'node', 'checkpoint', 'archive'))
   loop
     execute format('create policy purged_select on %s for select to affidavit_owner
       using (tenant_id in (select tenancy.purgeable_tenants()))', item.relation);

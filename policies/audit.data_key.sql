@@ -14,6 +14,11 @@ create policy own_insert on audit.data_key for insert to affidavit_runtime
 create policy erased on audit.data_key for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
     and audit.may_erase(tenant_id, subject_id));
+-- Keys of a month that left for an archive go with it; the foreign key keeps one that a text still needs.
+create policy left_select on audit.data_key for select to affidavit_owner
+  using (exists (select from audit.archive a where a.tenant_id = data_key.tenant_id and a.month = data_key.month and a.left_at is not null));
+create policy left_delete on audit.data_key for delete to affidavit_owner
+  using (exists (select from audit.archive a where a.tenant_id = data_key.tenant_id and a.month = data_key.month and a.left_at is not null));
 
 grant insert (tenant_id, id, subject_id, month, wrapped), select, delete on audit.data_key to affidavit_runtime;
 -- Not granted: update.

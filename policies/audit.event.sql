@@ -14,6 +14,9 @@ create policy reviewed on audit.event for select to affidavit_runtime
 create policy sealed on audit.event for select to affidavit_sealer using (true);
 -- The operator's own acts are events too.
 create policy operator on audit.event for insert to affidavit_owner with check (principal_id is null);
+-- The owner counts what may leave for an archive, which nothing younger than a year does, whatever the settings say.
+create policy archived on audit.event for select to affidavit_owner
+  using (id < (select audit.first_id_at(now() - interval '1 year')));
 create policy operated on audit.event for insert to affidavit_operator
   with check (principal_id is null and envelope::jsonb #>> '{principal,kind}' = 'operator');
 

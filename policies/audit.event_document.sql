@@ -7,6 +7,9 @@ create policy own_tenant on audit.event_document for insert to affidavit_runtime
 -- Read by reviewers.
 create policy reviewed on audit.event_document for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
+-- What it says of events of a month that left for an archive go with it: all their retention was over.
+create policy left_select on audit.event_document for select to affidavit_owner using (audit.has_left(tenant_id, event_id));
+create policy left_delete on audit.event_document for delete to affidavit_owner using (audit.has_left(tenant_id, event_id));
 
 grant insert, select on audit.event_document to affidavit_runtime;
 -- Not granted: update, delete.

@@ -11,7 +11,7 @@ create policy placed on audit.hold for insert to affidavit_runtime
 create policy released on audit.hold for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export')) and released_at is null)
   with check (tenant_id = (select tenancy.tenant_id()) and released_by = (select tenancy.principal_id()));
--- The owner asks whether one applies before it purges a tenant.
+-- The owner asks whether one applies before it purges a tenant, or lets a month leave for an archive.
 create policy obeyed on audit.hold for select to affidavit_owner using (true);
 
 grant select, insert (tenant_id, id, subject_id, reason, placed_by), update (released_by, released_at)

@@ -4,6 +4,9 @@ alter table audit.leaf enable row level security, force row level security;
 -- The sealer appends, for all tenants.
 create policy sealed on audit.leaf for insert to affidavit_sealer with check (true);
 create policy continued on audit.leaf for select to affidavit_sealer using (true);
+-- The owner sees whether what may leave for an archive is sealed.
+create policy archived on audit.leaf for select to affidavit_owner
+  using (event_id < (select audit.first_id_at(now() - interval '1 year')));
 -- Reviewers prove what stands in their tenant's log.
 create policy reviewed on audit.leaf for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));

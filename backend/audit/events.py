@@ -58,6 +58,7 @@ class Action(StrEnum):
     SEARCH_DELETED = "search:deleted"
     AUDIT_EXPORTED = "audit:exported"
     AUDIT_VERIFIED = "audit:verified"
+    AUDIT_ARCHIVED = "audit:archived"
 
 
 class Outcome(StrEnum):

@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from backend.audit import archives
 from backend.audit.bundle import BundleWriter, ErasedPayload, RevealedPayload, Scope
 from backend.audit.events import timestamp, without_nulls
 from backend.audit.formats import Format
@@ -58,6 +59,7 @@ class Export:
     outcome: str | None = None
     document: str | None = None
     reveal: bool = False
+    leaves: range | None = None  # from one checkpoint to another; None means those around the period
 
     @property
     def filters(self) -> dict[str, str]:
@@ -74,10 +76,10 @@ class NothingSealed(Exception):
 class Exporter:
     """Writes one export to a stream."""
 
-    def __init__(self, open_transaction: Open, vault: PayloadVault, export: Export, report: Report) -> None:
-        """`report` is told the numbers of leaves that are read and that are to be read."""
+    def __init__(self, open_transaction: Open, vault: PayloadVault | None, export: Export, report: Report) -> None:
+        """`report` is told the numbers of leaves that are read and that are to be read; `vault` opens what is revealed."""
         self._open = open_transaction
-        self._reader = vault.reader(export.tenant_id)
+        self._reader = vault.reader(export.tenant_id) if vault else None
         self._export = export
         self._report = report
 
@@ -92,6 +94,8 @@ class Exporter:
 
     async def _leaves(self) -> range:
         """Returns the leaves between the checkpoints that enclose the period."""
+        if self._export.leaves is not None:
+            return self._export.leaves
         tenant = self._export.tenant_id
         async with self._open() as connection:
             before = await connection.fetchrow(queries.checkpoint_before, tenant, self._export.begin)
@@ -172,7 +176,7 @@ class Exporter:
         bundle.add_event(row["index"], row["envelope"], sealed_hash=bytes(row["hash"]), payloads=payloads, proof=path)
 
     async def _add_erasures(self, bundle: BundleWriter, leaves: range, last: int) -> None:
-        """Adds erasures from outside the export; those sealed after its last checkpoint cannot be proved yet."""
+        """Adds erasures and archivings from outside the export; of later ones than its last checkpoint there is no proof."""
         start = leaves.stop if self._export.filters else leaves.start
         async with self._open() as connection:
             rows = await connection.fetch(queries.erasures_after, self._export.tenant_id, start, leaves.stop)
@@ -198,6 +202,7 @@ class Exporter:
             rows = await connection.fetch(
                 queries.payloads_of_events, self._export.tenant_id, [row["event_id"] for row in page]
             )
+        assert self._reader is not None
         texts: dict[UUID, dict[str, RevealedPayload]] = {}
         for row in rows:
             try:
@@ -222,7 +227,7 @@ class Exporter:
 
     async def _write_lines(self, stream: BinaryIO, leaves: range) -> int:
         """Writes one JSON object a line, the first of which describes the file."""
-        stream.write(orjson.dumps(self._header(leaves)) + b"\n")
+        stream.write(orjson.dumps(await self._header(leaves)) + b"\n")
         count = 0
         async for page in self._pages(leaves):
             texts = await self._texts(page) if self._export.reveal else {}
@@ -239,7 +244,7 @@ class Exporter:
         """Writes RFC 4180 with a first row that describes the file, and a second that names the columns."""
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow([f"# {orjson.dumps(self._header(leaves)).decode()}"])
+        writer.writerow([f"# {orjson.dumps(await self._header(leaves)).decode()}"])
         writer.writerow(CSV_COLUMNS)
         count = 0
         async for page in self._pages(leaves):
@@ -250,12 +255,20 @@ class Exporter:
         text.detach()
         return count
 
-    def _header(self, leaves: range) -> dict[str, object]:
+    async def _header(self, leaves: range) -> dict[str, object]:
         export = self._export
+        async with self._open() as connection:
+            rows = await connection.fetch(
+                archives.queries.archives_of_leaves, export.tenant_id, leaves.start, leaves.stop
+            )
+        archived = [
+            {"month": f"{row['month']:%Y-%m}", "leaves": [row["first_leaf"], row["end_leaf"]], "sha256": row["sha256"].hex()}
+            for row in rows
+        ]  # fmt: skip
         return {
             "schema": f"affidavit-{export.format}/1", "tenant": str(export.tenant_id), "from": timestamp(export.begin),
             "to": timestamp(export.end), "filters": export.filters, "first_leaf": leaves.start, "end_leaf": leaves.stop,
-            "truncated": False, "proves": "nothing; export a bundle for proofs",
+            "archived": archived, "truncated": False, "proves": "nothing; export a bundle for proofs",
         }  # fmt: skip
 
 

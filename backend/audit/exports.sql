@@ -39,10 +39,10 @@ where p.tenant_id = $1 and p.event_id = any ($2::uuid[])
 order by p.event_id, p.name
 
 -- name: erasures_after
--- Erasures that were sealed behind the export and can account for what it lacks.
+-- Erasures and archivings that were sealed outside the export and can account for what it lacks.
 select l.index, e.envelope from audit.event e
 join audit.leaf l on l.tenant_id = e.tenant_id and l.event_id = e.id
-where e.tenant_id = $1 and e.action = 'erasure:executed' and (l.index < $2 or l.index >= $3)
+where e.tenant_id = $1 and e.action in ('erasure:executed', 'audit:archived') and (l.index < $2 or l.index >= $3)
 order by l.index
 
 -- name: add_export

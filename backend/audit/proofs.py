@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
+from backend.audit.archives import refuse_archived
 from backend.audit.events import Action, Actor, Event
 from backend.audit.merkle import NodeId, Segment, consistency_path, inclusion_path, proof
 from backend.audit.models import ConsistencyProof, InclusionProof, SignedCheckpoint
@@ -28,9 +29,13 @@ async def checkpoint(
 async def inclusion(
     connection: Connection, actor: Actor, recorder: Recorder, event_id: UUID, public_key: str | None
 ) -> InclusionProof:
-    """Returns the proof of one event in the newest checkpoint; raises NotFound for an event unknown or not sealed."""
+    """Returns the proof of one event in the newest checkpoint.
+
+    Raises NotFound for an event unknown or not sealed, and Gone for one whose proof is in an archive.
+    """
     row = await connection.fetchrow(queries.sealed_event, actor.tenant_id, event_id)
     if row is None:
+        await refuse_archived(connection, actor.tenant_id, event_id)
         raise NotFound(reason="event:unknown")
     if row["index"] is None:
         raise NotFound(_NOT_SEALED, reason="event:unsealed")

@@ -41,9 +41,10 @@ limit $7
 select coalesce(max(index) + 1, 0) from audit.leaf where tenant_id = $1
 
 -- name: leaves_after
--- Sealed events in the order of their leaves; one that somebody removed has no envelope.
-select l.index, l.event_id, e.envelope from audit.leaf l
+-- Sealed events in the order of their leaves; one that somebody removed has no envelope, nor has one that left for an archive.
+select l.index, l.event_id, e.envelope, a.month from audit.leaf l
 left join audit.event e on e.tenant_id = $1 and e.id = l.event_id
+left join audit.archive a on a.tenant_id = $1 and a.left_at is not null and l.index >= a.first_leaf and l.index < a.end_leaf
 where l.tenant_id = $1 and l.index > $2 and l.index < $3
 order by l.index
 limit $4

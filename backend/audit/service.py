@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from backend.audit.archives import refuse_archived
 from backend.audit.events import Action, Actor, Event, without_nulls
 from backend.audit.models import EventPage, EventView, Reader, ReaderPage
 from backend.audit.payloads import PayloadVault
@@ -139,9 +140,7 @@ async def get_event(
     reveal_reason: str | None,
 ) -> EventView:
     """Returns one event and records that it was read; with a reason, also its decrypted payloads."""
-    row = await connection.fetchrow(queries.get_event, actor.tenant_id, event_id)
-    if row is None:
-        raise NotFound(reason="event:unknown")
+    row = await _event(connection, actor, event_id)
     payloads = None
     if reveal_reason is not None:
         payloads = await _reveal(connection, actor, vault, event_id)
@@ -154,11 +153,17 @@ async def get_event(
 async def open_event(
     connection: Connection, actor: Actor, vault: PayloadVault, event_id: UUID
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Returns envelope and decrypted payloads of an event, for a use that the caller records; raises NotFound."""
+    """Returns envelope and decrypted payloads of an event, for a use that the caller records; raises NotFound, Gone."""
+    row = await _event(connection, actor, event_id)
+    return orjson.loads(row["envelope"]), await _reveal(connection, actor, vault, event_id)
+
+
+async def _event(connection: Connection, actor: Actor, event_id: UUID) -> asyncpg.Record:
     row = await connection.fetchrow(queries.get_event, actor.tenant_id, event_id)
     if row is None:
+        await refuse_archived(connection, actor.tenant_id, event_id)
         raise NotFound(reason="event:unknown")
-    return orjson.loads(row["envelope"]), await _reveal(connection, actor, vault, event_id)
+    return row
 
 
 async def _reveal(connection: Connection, actor: Actor, vault: PayloadVault, event_id: UUID) -> dict[str, str]:

@@ -64,6 +64,8 @@ async def events_after(
 
 def _spelt(row: asyncpg.Record, spelling: StreamFormat) -> dict[str, Any]:
     if row["envelope"] is None:
+        if row["month"] is not None:
+            return {"leaf": row["index"], "archived": f"{row['month']:%Y-%m}"}
         return {"leaf": row["index"], "missing": str(row["event_id"])}
     envelope = orjson.loads(row["envelope"])
     return ocsf(envelope, row["index"]) if spelling is StreamFormat.OCSF else {"leaf": row["index"], "event": envelope}

@@ -20,6 +20,24 @@ class Xid8(UserDefinedType[int]):
         return "XID8"
 
 
+class ArchiveRow(SQLModel, table=True):
+    """Months that left the log for an archive."""
+
+    __tablename__ = "archive"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    month: date = Field(primary_key=True)
+    first_leaf: int = Field(sa_column=Column(BigInteger, nullable=False))
+    end_leaf: int = Field(sa_column=Column(BigInteger, nullable=False))
+    events: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sha256: bytes
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    written_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    left_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    cleared_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
 class CheckpointRow(SQLModel, table=True):
     """Signed checkpoints of sealed logs. Append-only, like the events."""
 

@@ -98,6 +98,13 @@ def object_name(tenant_id: UUID, file_id: UUID) -> str:
     return f"{tenant_id}/{file_id}"
 
 
+def archives_from_settings(settings: Settings) -> ObjectStore:
+    """Returns where months of the audit log go that left it: a bucket, or else a local folder."""
+    if settings.archive_bucket:
+        return S3Store(settings.archive_bucket, settings.archive_bucket_url)
+    return LocalStore(settings.archive_folder or settings.home_folder / "archives")
+
+
 def store_from_settings(settings: Settings) -> ObjectStore:
     """Returns the bucket that is configured, or else a local folder."""
     if settings.storage_bucket:

@@ -18,6 +18,12 @@ STATEMENTS = (
     language plpgsql set search_path = pg_catalog, pg_temp
     as $$ begin raise exception 'the audit log is append-only' using errcode = 'insufficient_privilege'; end $$
     """,
+    # The smallest UUIDv7 of a moment (RFC 9562).
+    """
+    create function audit.first_id_at(moment timestamptz) returns uuid
+    language sql stable strict set search_path = pg_catalog, pg_temp
+    as $$ select (lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid $$
+    """,
     # UUIDv7 ids carry their time, so ranges of ids are ranges of months. The id cannot be generated (it is the partition
     # key), so a check ties it to the envelope; xid is the watermark by which the sealer finds committed events.
     """
@@ -89,9 +95,8 @@ STATEMENTS = (
     declare
       first date := date_trunc('month', month)::date;
       name text := 'event_' || to_char(first, 'YYYY_MM');
-      low uuid := (lpad(to_hex((extract(epoch from first::timestamp) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
-      high uuid := (lpad(to_hex((extract(epoch from (first + interval '1 month')::timestamp) * 1000)::bigint), 12, '0')
-                    || repeat('0', 20))::uuid;
+      low uuid := audit.first_id_at(first::timestamp at time zone 'UTC');
+      high uuid := audit.first_id_at((first + interval '1 month') at time zone 'UTC');
     begin
       if to_regclass('audit.' || name) is not null then
         return;
@@ -268,6 +273,32 @@ STATEMENTS = (
     )
     """,
     "create index checkpoint_by_size on audit.checkpoint (tenant_id, size)",
+    # Months that left the log for an archive, or are about to (`left_at` is null): which leaves of a tenant are in which file.
+    # Ranges of one tenant adjoin; `events` are those of the month. Texts of the month are gone when `cleared_at` is set.
+    """
+    create table audit.archive (
+      tenant_id uuid not null,
+      month date not null check (extract(day from month) = 1),
+      first_leaf bigint not null check (first_leaf >= 0),
+      end_leaf bigint not null check (end_leaf >= first_leaf),
+      events bigint not null check (events > 0),
+      sha256 bytea not null check (octet_length(sha256) = 32),
+      size bigint not null,
+      written_at timestamptz not null default now(),
+      left_at timestamptz,
+      cleared_at timestamptz check (cleared_at is null or left_at is not null),
+      primary key (tenant_id, month)
+    )
+    """,
+    """
+    create function audit.has_left(tenant uuid, event uuid) returns boolean
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$
+      select exists (select from audit.archive a where a.tenant_id = tenant and a.left_at is not null
+        and event >= audit.first_id_at(a.month::timestamp at time zone 'UTC')
+        and event < audit.first_id_at((a.month + interval '1 month') at time zone 'UTC'))
+    $$
+    """,
     # One row: who seals, and up to where. The epoch fences off a leader that was thought dead.
     """
     create table audit.sealer (
