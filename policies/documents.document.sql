@@ -25,9 +25,17 @@ create policy withdrawing on documents.document for select to affidavit_runtime
 create policy withdrawn on documents.document for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and id::text = (select tenancy.presented('withdrawing')));
 
--- The operator reads titles when it embeds anew.
+-- Whoever changes what a document holds locks it, and changes nothing of the document itself.
+create policy locked on documents.document for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and ((select tenancy.has_permission('documents:write'))
+    or (select tenancy.has_permission('documents:review')) or (select tenancy.has_permission('erasure:execute'))
+    or id::text = (select tenancy.presented('withdrawing'))))
+  with check (false);
+-- The operator reads titles when it embeds anew, and locks a document while its chunks are moved or changed.
 create policy operator on documents.document for select to affidavit_owner using (true);
+create policy operator_lock on documents.document for update to affidavit_owner using (true) with check (false);
 
 grant select, delete on documents.document to affidavit_runtime;
 grant insert (tenant_id, id, collection_id, doc_id, source_type, title, created_by) on documents.document to affidavit_runtime;
--- Not granted: update.
+grant update (title) on documents.document to affidavit_runtime;  -- without which nobody may lock; no title passes the policy
+-- Not granted: update of anything else.

@@ -15,6 +15,7 @@ from backend.audit.events import Action, Event, timestamp, without_nulls
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.documents import chunks
+from backend.documents.locks import lock_documents
 from backend.documents.models import Approval, Effective, Rejection, Retirement
 from backend.documents.validity import FOREVER, Plan, Validity, timeline
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -24,11 +25,6 @@ from backend.identity.permissions import Permission
 queries = Queries.beside(__file__)
 
 _WITH_VALIDITY = frozenset({"approved", "superseded", "retired"})
-
-
-async def lock(connection: Connection, caller: Caller, document_id: UUID) -> None:
-    """Waits until nobody else changes the versions of this document; lasts until the transaction ends."""
-    await connection.execute(queries.lock_document, str(caller.tenant_id), str(document_id))
 
 
 async def submit_draft(
@@ -72,7 +68,7 @@ async def approve(
     given = await connection.fetchval(queries.count_approvals, caller.tenant_id, version["id"])
     validity = None
     if given >= version["approvals_needed"]:
-        begins = version["planned_from"] or await connection.fetchval("select now()")
+        begins = version["planned_from"] or await connection.fetchval(queries.moment)
         planned = plan(number, begins, version["planned_to"])
         status, validity = await take_over(connection, caller, versions, planned)
         await _set(connection, caller, version["id"], status, validity)
@@ -100,7 +96,7 @@ async def retire(
     """
     caller.require(Permission.DOCUMENTS_REVIEW)
     document, version, versions = await _locked(connection, caller, document_id, number)
-    now = await connection.fetchval("select now()")
+    now = await connection.fetchval(queries.moment)
     ends = retirement.effective_to or now
     if ends < now:
         raise InvalidInput("effective_to: must not be in the past")
@@ -188,7 +184,8 @@ async def _locked(
     document = await connection.fetchrow(queries.document, caller.tenant_id, document_id)
     if document is None:
         raise NotFound(reason="document:unknown")
-    await lock(connection, caller, document_id)
+    if not await lock_documents(connection, caller.tenant_id, [document_id]):
+        raise NotFound(reason="document:unknown")
     versions = await connection.fetch(queries.versions, caller.tenant_id, document_id)
     for version in versions:
         if version["number"] == number:

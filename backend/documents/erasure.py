@@ -13,6 +13,7 @@ from backend.audit.erasure import queries as holds
 from backend.audit.events import Action, Event, leading
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
+from backend.documents.locks import lock_documents
 from backend.documents.models import ErasedDocument, ErasedDocuments, SubjectErasure
 from backend.errors import Conflict, NotFound
 from backend.identity.caller import Caller
@@ -32,6 +33,7 @@ async def erase_document(
     The transaction must be bound with PRESENTED, also for the next one.
     """
     await _check(connection, caller, caller.tenant_id)
+    await lock_documents(connection, caller.tenant_id, [document_id])
     chunks = await connection.fetch(queries.erase_chunks_of_document, caller.tenant_id, document_id)
     return await _finish(connection, caller, recorder, vault, chunks, [document_id], reason)
 
@@ -41,8 +43,9 @@ async def erase_subject(
 ) -> ErasedDocuments:
     """Deletes every chunk whose metadata names a data subject, and the versions and documents that hold nothing else."""
     await _check(connection, caller, caller.subject_named(wanted.data_subject))
-    chunks = await connection.fetch(queries.erase_chunks_of_subject, caller.tenant_id, wanted.data_subject)
-    documents = sorted({row["document_id"] for row in chunks})
+    holding = await connection.fetch(queries.documents_of_subject, caller.tenant_id, wanted.data_subject)
+    documents = sorted(await lock_documents(connection, caller.tenant_id, [row["document_id"] for row in holding]))
+    chunks = await connection.fetch(queries.erase_chunks_of_subject, caller.tenant_id, wanted.data_subject, documents)
     return await _finish(connection, caller, recorder, vault, chunks, documents, wanted.reason)
 
 
@@ -72,9 +75,9 @@ async def _finish(
         gone = {row["id"] for row in await connection.fetch(queries.erase_documents, caller.tenant_id, documents)}
     except asyncpg.ForeignKeyViolationError as error:
         raise Conflict(
-            "Somebody else has just added to this document; try again.", reason="erasure:concurrent"
+            "Somebody else has just added a file to this document; try again.", reason="erasure:concurrent"
         ) from error
-    # After the versions, as writers do it: the other way round, each would wait for what the other has locked.
+    # Last, as writers do it: the other way round, each would wait for what the other has locked.
     await _uncount(connection, caller, chunks)
     erased = ErasedDocuments(
         documents=[ErasedDocument(id=row["id"], doc_id=row["doc_id"], whole=row["id"] in gone) for row in known],

@@ -134,10 +134,11 @@ class Ingestion:
     async def _submit(self, job: Job, file: asyncpg.Record, submission: Submission, pages: int | None) -> None:
         """Stores the version and ends the job in one transaction."""
         async with job.transaction(writing="chunks") as connection:
+            # The job before the document, as who cancels does it: the other way round, each would wait for the other.
+            await job.hold(connection)
             submitted = await versions.submit(connection, job.caller, self.recorder, submission, self.vectorizer.model)
             # Without the document's name, which may be personal data: jobs outlive the deletion of what they made.
             result = submitted.model_dump(mode="json", exclude={"doc_id"})
-            # Before the file is touched, as who cancels does it: the other way round, each would wait for the other.
             await job.finish(connection, result | {"chunks": len(submission.passages), "pages": pages})
             if submitted.created:
                 tied = (file["id"], submitted.document_id, submitted.document_version, pages)

@@ -19,21 +19,21 @@ where d.tenant_id = $1
 
 -- name: add_open_versions
 -- A version that takes chunks for documents whose latest one is no more; in force from now where no approval is required.
+-- Now as in `moment`.
 -- The author is a person: behind a key, its creator.
 insert into documents.version (tenant_id, id, collection_id, document_id, number, status, approvals_needed, effective_from,
   content_sha256, author_id, created_by)
 select $1, n.id, n.collection_id, n.document_id, coalesce(latest.number, 0) + 1,
   case when c.approval_required then 'draft' else 'approved' end,
   case when c.approval_required then c.approvers else 0 end,
-  case when c.approval_required then 'infinity' else now() end,
+  case when c.approval_required then 'infinity' else statement_timestamp() end,
   sha256(''), coalesce((select k.created_by from identity.api_key k where k.tenant_id = $1 and k.id = $5), $5), $5
 from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as n (id, collection_id, document_id)
 join documents.collection c on c.tenant_id = $1 and c.id = n.collection_id
 left join lateral (select v.number, v.status, v.effective_to from documents.version v
   where v.tenant_id = $1 and v.document_id = n.document_id order by v.number desc limit 1) latest on true
-where latest.number is null or latest.status = 'rejected' or latest.status = 'retired' and latest.effective_to <= now()
-order by n.document_id
-on conflict (tenant_id, document_id, number) do nothing
+where latest.number is null or latest.status = 'rejected'
+  or latest.status = 'retired' and latest.effective_to <= statement_timestamp()
 
 -- name: add_history
 -- Puts on record what versions now are.
@@ -42,14 +42,12 @@ select $1, n.id, v.collection_id, v.document_id, v.id, v.status, v.effective_fro
 from unnest($2::uuid[], $3::uuid[]) as n (id, version_id)
 join documents.version v on v.tenant_id = $1 and v.id = n.version_id
 
--- name: lock_latest_versions
--- The latest version of each document, locked in one order, so that concurrent writers queue and never deadlock.
-select id, document_id, number, status, takes_chunks, created_by, content_sha256
+-- name: latest_versions
+-- The latest version of each document.
+select id, document_id, number, status, takes_chunks
 from documents.version v
 where tenant_id = $1 and document_id = any ($2::uuid[])
   and number = (select max(number) from documents.version l where l.tenant_id = $1 and l.document_id = v.document_id)
-order by document_id
-for update
 
 -- name: chunks_of_versions
 -- What versions hold already.
@@ -97,9 +95,13 @@ insert into retrieval.collection_size (tenant_id, collection_id, chunks)
 select $1, n.collection_id, n.chunks from unnest($2::uuid[], $3::bigint[]) as n (collection_id, chunks) order by n.collection_id
 on conflict (tenant_id, collection_id) do update set chunks = collection_size.chunks + excluded.chunks
 
--- name: lock_document
--- Waits until nobody else changes the versions of this document.
-select pg_advisory_xact_lock(hashtextextended('document ' || $1::text || ' ' || $2::text, 0))
+-- name: lock_documents
+-- Waits until nobody else changes what these documents hold; in one order, so that nobody waits for each other.
+select id from documents.document where tenant_id = $1 and id = any ($2::uuid[]) order by id for no key update
+
+-- name: moment
+-- Now, after the waits of this transaction: it began before, maybe before what it waited for.
+select statement_timestamp()
 
 -- name: document
 -- A document by id, with its collection.
@@ -118,8 +120,8 @@ order by d.id limit $5
 -- All versions of a document that the caller may see, newest first. What has an end in the future is still what it was.
 select id, collection_id, number, status, takes_chunks, planned_from, planned_to,
   nullif(effective_from, 'infinity') as effective_from, nullif(effective_to, 'infinity') as effective_to,
-  effective_from <= now() and effective_to > now() as in_force,
-  case when status in ('superseded', 'retired') and effective_to > now() then 'approved' else status end as shown_status,
+  effective_from <= statement_timestamp() and effective_to > statement_timestamp() as in_force,
+  case when status in ('superseded', 'retired') and effective_to > statement_timestamp() then 'approved' else status end as shown_status,
   content_sha256, metadata, reason, author_id, created_by, created_at, approvals_needed
 from documents.version where tenant_id = $1 and document_id = $2
 order by number desc
@@ -250,9 +252,13 @@ order by e.id desc limit $5
 delete from documents.chunk where tenant_id = $1 and document_id = $2
 returning document_id, version_id, collection_id, sparse, effective_from < 'infinity' as was_counted
 
+-- name: documents_of_subject
+-- Documents with a chunk whose metadata names a data subject.
+select distinct document_id from documents.chunk where tenant_id = $1 and metadata ->> 'data_subject' = $2
+
 -- name: erase_chunks_of_subject
--- Deletes the chunks whose metadata names a data subject.
-delete from documents.chunk where tenant_id = $1 and metadata ->> 'data_subject' = $2
+-- Deletes the chunks of some documents whose metadata names a data subject.
+delete from documents.chunk where tenant_id = $1 and metadata ->> 'data_subject' = $2 and document_id = any ($3::uuid[])
 returning document_id, version_id, collection_id, sparse, effective_from < 'infinity' as was_counted
 
 -- name: documents_by_id
@@ -300,9 +306,15 @@ update retrieval.term t set chunks = t.chunks - l.chunks
 from locked l where t.tenant_id = $1 and t.collection_id = l.collection_id and t.dimension = l.dimension
 
 -- name: uncount_chunks
--- Takes chunks out of the number of those in a collection.
-update retrieval.collection_size s set chunks = s.chunks - n.chunks
-from unnest($2::uuid[], $3::bigint[]) as n (collection_id, chunks) where s.tenant_id = $1 and s.collection_id = n.collection_id
+-- Takes chunks out of the number of those in a collection; locked in the order in which they are counted.
+with locked as materialized (
+  select s.collection_id, n.chunks
+  from retrieval.collection_size s
+  join unnest($2::uuid[], $3::bigint[]) as n (collection_id, chunks) on n.collection_id = s.collection_id
+  where s.tenant_id = $1 order by s.collection_id for update of s
+)
+update retrieval.collection_size s set chunks = s.chunks - l.chunks
+from locked l where s.tenant_id = $1 and s.collection_id = l.collection_id
 
 -- name: forget_terms
 -- Forgets terms that no chunk contains any more: a hash can be guessed.
@@ -349,9 +361,13 @@ where f.tenant_id = $1 and f.id = $2 and v.tenant_id = $1 and v.document_id = $3
 -- Takes back a file that became no version.
 delete from documents.file where tenant_id = $1 and id = $2 and version_id is null
 
+-- name: document_of_upload
+-- The document of a job's file that is no version's.
+select document_id from documents.file where tenant_id = $1 and job_id = $2 and version_id is null
+
 -- name: withdraw_upload
 -- Takes back the file of a job that made no version.
-delete from documents.file where tenant_id = $1 and job_id = $2 and version_id is null returning id, document_id, sha256
+delete from documents.file where tenant_id = $1 and job_id = $2 and version_id is null returning id, sha256
 
 -- name: withdrawn_document
 -- The name of a document whose upload is taken back.

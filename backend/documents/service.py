@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 from uuid_utils.compat import uuid7
 
@@ -16,6 +15,7 @@ from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.documents import chunks as chunk_store
 from backend.documents.chunks import ChunkRow, ChunkVectors, content_hash, fingerprint
+from backend.documents.locks import lock_documents
 from backend.documents.metadata_schema import check_metadata
 from backend.documents.models import IngestedChunk, NewChunk
 from backend.errors import Conflict, Forbidden, NotFound
@@ -73,12 +73,7 @@ async def ingest(
     caller.require(Permission.DOCUMENTS_WRITE)
     for chunk in chunks:
         check_metadata(chunk.metadata, collections[chunk.collection].metadata_schema)
-    try:
-        versions = await _open_versions(connection, caller, chunks, collections)
-    except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as error:
-        raise Conflict(
-            "Somebody else has just added a version or removed the document; try again.", reason="version:concurrent"
-        ) from error
+    versions = await _open_versions(connection, caller, chunks, collections)
     stored, added = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
     in_force = [index for index in added if not collections[chunks[index].collection].approval_required]
     await chunk_store.count(
@@ -113,12 +108,15 @@ async def _open_versions(
     documents = await connection.fetch(
         queries.documents, caller.tenant_id, [c for c, _ in firsts], [d for _, d in firsts]
     )
+    locked = await lock_documents(connection, caller.tenant_id, [row["id"] for row in documents])
+    if len(locked) < len(firsts):
+        raise Conflict("Somebody else has just deleted one of these documents; try again.", reason="document:deleted")
     proposed = [uuid7() for _ in documents]
     await connection.execute(
         queries.add_open_versions, caller.tenant_id, proposed,
         [row["collection_id"] for row in documents], [row["id"] for row in documents], caller.principal_id,
     )  # fmt: skip
-    rows = await connection.fetch(queries.lock_latest_versions, caller.tenant_id, [row["id"] for row in documents])
+    rows = await connection.fetch(queries.latest_versions, caller.tenant_id, [row["id"] for row in documents])
     created = [row["id"] for row in rows if row["id"] in set(proposed)]
     if created:
         await connection.execute(queries.add_history, caller.tenant_id, [uuid7() for _ in created], created)

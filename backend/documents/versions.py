@@ -14,6 +14,7 @@ from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.documents import approval, chunks
 from backend.documents.chunks import NOWHERE, ChunkRow, ChunkVectors, Span, content_hash, fingerprint
+from backend.documents.locks import lock_documents
 from backend.documents.metadata_schema import check_metadata
 from backend.documents.models import (
     Decision,
@@ -184,7 +185,8 @@ async def _document(connection: Connection, caller: Caller, submission: Submissi
     if row is None:
         raise NotFound("You may write to this collection but not read it.", reason="collection:not_readable")
     document_id: UUID = row["id"]
-    await approval.lock(connection, caller, document_id)
+    if not await lock_documents(connection, caller.tenant_id, [document_id]):
+        raise Conflict("Somebody else has just deleted this document; try again.", reason="document:deleted")
     return document_id
 
 
@@ -206,20 +208,15 @@ async def _store(
     version_id, open_collection = uuid7(), not submission.collection.approval_required
     status, validity = "draft", None
     if open_collection:
-        now = await connection.fetchval("select now()")
+        now = await connection.fetchval(queries.moment)
         plan = approval.plan(number, submission.effective_from or now, submission.effective_to)
         status, validity = await approval.take_over(connection, caller, known, plan)
-    try:
-        await connection.execute(
-            queries.add_version, caller.tenant_id, version_id, submission.collection.id, document_id, number, status,
-            submission.effective_from, submission.effective_to, validity and validity.begins,
-            validity and approval.known_end(validity.ends), submission.content_sha256, submission.described,
-            caller.principal_id,
-        )  # fmt: skip
-    except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError) as error:
-        raise Conflict(
-            "Somebody else has just added a version or removed the document; try again.", reason="version:concurrent"
-        ) from error
+    await connection.execute(
+        queries.add_version, caller.tenant_id, version_id, submission.collection.id, document_id, number, status,
+        submission.effective_from, submission.effective_to, validity and validity.begins,
+        validity and approval.known_end(validity.ends), submission.content_sha256, submission.described,
+        caller.principal_id,
+    )  # fmt: skip
     await chunks.add(connection, caller.tenant_id, _rows(submission, version_id), model)
     await connection.execute(
         queries.close_version, caller.tenant_id, version_id, status if open_collection else "in_review",

@@ -9,6 +9,7 @@ from backend.audit.events import Action, Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection
 from backend.documents.files import queries
+from backend.documents.locks import lock_documents
 from backend.identity.caller import Caller
 from backend.jobs.endings import Ending
 from backend.storage.service import FileVault
@@ -36,11 +37,17 @@ class Withdrawal:
 
     async def _withdraw(self, connection: Connection, caller: Caller, job_id: UUID) -> "_Withdrawn | None":
         await self._bind(connection, caller, job_id)
-        file = await connection.fetchrow(queries.withdraw_upload, caller.tenant_id, job_id)
-        if file is None:
+        document_id = await connection.fetchval(queries.document_of_upload, caller.tenant_id, job_id)
+        if document_id is None:
             await self.tenancy.bind(connection, caller.claims())
             return None
-        document_id = file["document_id"]
+        await self._bind(connection, caller, document_id)
+        await lock_documents(connection, caller.tenant_id, [document_id])
+        await self._bind(connection, caller, job_id)
+        file = await connection.fetchrow(queries.withdraw_upload, caller.tenant_id, job_id)
+        if file is None:  # deleted with its document meanwhile
+            await self.tenancy.bind(connection, caller.claims())
+            return None
         await self._bind(connection, caller, document_id)
         doc_id = await connection.fetchval(queries.withdrawn_document, caller.tenant_id, document_id)
         removed = await self._is_removed(connection, caller, document_id)

@@ -42,6 +42,10 @@ select jobs.forget(make_interval(days => $1))
 -- What the job that the worker has is about; no row when it has it no more.
 select parameters from jobs.job where tenant_id = $1 and id = $2 and lease_id = $3 and status = 'running'
 
+-- name: hold_job
+-- Locks the job; no row when the worker has it no more.
+select id from jobs.job where tenant_id = $1 and id = $2 and lease_id = $3 and status = 'running' for no key update
+
 -- name: renew_lease
 -- Keeps the job for as many seconds more and says how far it is; no row when the worker has it no more.
 update jobs.job set leased_until = now() + make_interval(secs => $4), done = $5, total = $6

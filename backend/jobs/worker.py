@@ -72,6 +72,10 @@ class Job:
         """Says how far the job is; it is shown with the next renewal of the lease."""
         self.done, self.total = done, total
 
+    async def hold(self, connection: Connection) -> None:
+        """Keeps everybody else from ending the job until the open transaction ends; raises JobLost."""
+        await self.change(connection, queries.hold_job)
+
     async def finish(self, connection: Connection, result: Mapping[str, Any]) -> None:
         """Ends the job in the open transaction, which does its work; raises JobLost, and it must then not commit."""
         await self.change(connection, queries.finish_job, dict(result))

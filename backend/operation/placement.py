@@ -16,6 +16,7 @@ import asyncpg
 
 from backend.audit.events import Action
 from backend.database import Connection, Queries
+from backend.documents.locks import lock_documents
 from backend.operation.service import Operator, OperatorError
 
 queries = Queries(Path(__file__).with_name("placement.sql"))
@@ -154,7 +155,8 @@ async def is_private(connection: Connection, tenant_id: UUID) -> bool:
 
 async def locked_versions(connection: Connection, tenant_id: UUID, versions: Collection[UUID]) -> None:
     """Keeps everybody else from changing, moving or deleting the chunks of versions until the transaction ends."""
-    await connection.fetch(queries.lock_versions, tenant_id, list(versions))
+    documents = await connection.fetch(queries.documents_of_versions, tenant_id, list(versions))
+    await lock_documents(connection, tenant_id, [row["document_id"] for row in documents])
 
 
 async def _index(connection: Connection, table: str, name: str, definition: str) -> None:

@@ -22,9 +22,9 @@ select distinct version_id from (
   select version_id from documents.chunk where tenant_id = $1 and placement = $2 order by version_id limit $3
 ) next
 
--- name: lock_versions
--- Locks versions against whoever would change their chunks, in the order in which writers lock them.
-select id from documents.version where tenant_id = $1 and id = any ($2::uuid[]) order by document_id, id for update
+-- name: documents_of_versions
+-- The documents of versions.
+select distinct document_id from documents.version where tenant_id = $1 and id = any ($2::uuid[])
 
 -- name: move_chunks
 -- Moves the chunks of versions from one partition to another; every reader sees each of them in exactly one.

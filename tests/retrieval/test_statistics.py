@@ -96,11 +96,32 @@ async def test_statistics_equal_a_recount_after_concurrent_changes(service: Serv
     tenant = await service.create_tenant()
     choice = random.Random(seed)
     acts = choice.choices([ingest, replace, erase], weights=[6, 3, 2], k=24)
-    outcomes: Counter[int] = Counter()
     for start in range(0, len(acts), 6):
-        outcomes.update(await asyncio.gather(*(act(service, tenant, choice) for act in acts[start : start + 6])))
+        alone = {"doc_id": f"alone-{start}", "chunk_text": text(choice), "source_type": "policy"}
+        apart, *statuses = await asyncio.gather(
+            service.post("/ingest", tenant, "editor", alone),
+            *(act(service, tenant, choice) for act in acts[start : start + 6]),
+        )
+        assert apart.status_code == 201, apart.text
+        # A document that was replaced takes no chunks, one that was deleted is gone; nothing fails otherwise.
+        assert set(statuses) <= {200, 201, 204, 404, 409}
         counted, stored = await counted_and_stored(service, tenant)
         assert counted == stored
-    assert outcomes[201] >= 12
-    # Two writers of one document can be told to try again; nothing may fail otherwise.
-    assert set(outcomes) <= {200, 201, 204, 404, 409}, outcomes
+
+
+async def test_whoever_deletes_a_document_and_whoever_replaces_it_wait_for_each_other(service: Service) -> None:
+    tenant = await service.create_tenant()
+    headers = await service.as_user(tenant, "privacy")
+    params = {"reason": "A customer asked for it."}
+    for number in range(8):
+        versions = [
+            {"doc_id": "doc", "source_type": "policy", "chunks": [{"text": f"{word} {number} {n}"} for n in range(20)]}
+            for word in ("Earlier", "Later", "Latest")
+        ]
+        first = await service.post("/documents/versions", tenant, "editor", versions[0])
+        deleted, *replaced = await asyncio.gather(
+            service.client.delete(f"/documents/{first.json()['document_id']}", params=params, headers=headers),
+            *(service.post("/documents/versions", tenant, "editor", version) for version in versions[1:]),
+        )
+        assert deleted.status_code == 200, deleted.text
+        assert {answer.status_code for answer in replaced} <= {201, 409}, [answer.text for answer in replaced]
