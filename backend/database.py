@@ -10,11 +10,15 @@ from typing import TypeAlias
 import asyncpg
 import orjson
 import pgvector.asyncpg
+import structlog
 
 from backend.errors import Unavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+log = structlog.get_logger()
+_releasing: set[asyncio.Future[None]] = set()  # asyncio itself keeps only weak references
 
 _NAMED_QUERY = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
@@ -95,24 +99,47 @@ async def open_pool(url: str, *, size: int, timeout: float) -> Pool:  # noqa: AS
 
 
 @asynccontextmanager
+async def reachable(pool: Pool, *, timeout: float) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - of the wait for a connection
+    """Lends a connection; raises Unavailable when the database cannot be reached within `timeout` seconds, or goes away."""
+    try:
+        connection = await pool.acquire(timeout=timeout)
+        try:
+            yield connection
+        finally:
+            _give_back(pool, connection)
+    except UNREACHABLE as error:
+        raise Unavailable(reason=f"database:{type(error).__name__}") from error
+
+
+def _give_back(pool: Pool, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+    """Returns a connection while its user goes on: to wipe it is a round trip. The pool lends it to nobody before that."""
+    releasing = asyncio.ensure_future(pool.release(connection))
+    _releasing.add(releasing)
+    releasing.add_done_callback(_given_back)
+
+
+def _given_back(releasing: asyncio.Future[None]) -> None:
+    _releasing.discard(releasing)
+    if not releasing.cancelled() and (error := releasing.exception()) is not None:
+        log.warning("connection thrown away", reason=type(error).__name__)
+
+
+@asynccontextmanager
 async def transaction(pool: Pool, *, timeout: float) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - of the wait for a connection
     """Runs one transaction: committed when the block ends, rolled back when it raises.
 
     Raises Unavailable when the database cannot be reached within `timeout` seconds, goes away, or cannot commit.
     """
-    try:
-        async with pool.acquire(timeout=timeout) as connection:
-            opened = connection.transaction()
-            async with asyncio.timeout(timeout):  # a server that hangs keeps its connections open
-                await opened.start()
-            try:
-                yield connection
-            except BaseException:
-                await opened.rollback()
-                raise
-            await _commit(opened)
-    except UNREACHABLE as error:
-        raise Unavailable(reason=f"database:{type(error).__name__}") from error
+    async with reachable(pool, timeout=timeout) as connection:
+        opened = connection.transaction()
+        async with asyncio.timeout(timeout):  # a server that hangs keeps its connections open
+            await opened.start()
+        try:
+            yield connection
+        except BaseException:
+            await opened.rollback()
+            raise
+        await _commit(opened)
 
 
 async def _commit(opened: asyncpg.transaction.Transaction) -> None:

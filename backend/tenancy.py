@@ -4,6 +4,7 @@ Row-level security verifies the signature (`tenancy.context()` in migrations/), 
 name another tenant, principal, permission or collection than those signed here.
 """
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -13,9 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import orjson
 
-from backend.database import Connection, Pool, transaction
+from backend.database import Connection, Pool, reachable, transaction
 
 LIFETIME_SECONDS = 60
 # Events of nobody's tenant, such as a failed login to one that does not exist.
@@ -88,6 +90,16 @@ class Tenancy:
         async with transaction(self._pool, timeout=self._timeout) as connection:
             await self.bind(connection, claims)
             yield connection
+
+    async def ask(self, claims: Claims, statement: str, *arguments: object) -> asyncpg.Record | None:
+        """Returns the row that a function answers which binds its own transaction, to the context as its first argument.
+
+        One round trip in place of four. For what only reads: it has committed, whatever comes after.
+        """
+        async with reachable(self._pool, timeout=self._timeout) as connection:
+            signed = self._signer.sign(claims, connection.get_server_pid())
+            async with asyncio.timeout(self._timeout):
+                return await connection.fetchrow(statement, signed, *arguments)
 
     async def bind(self, connection: Connection, claims: Claims) -> None:
         """Binds the open transaction to claims, in place of those it had.

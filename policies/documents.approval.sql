@@ -3,7 +3,7 @@ alter table documents.approval enable row level security, force row level securi
 
 -- Decisions are seen with the collection.
 create policy readable on documents.approval for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[]));
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[]));
 -- A reviewer decides in its own name on a version that is in review. It is a person, and never the author: constraints say so.
 create policy decided on documents.approval for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
@@ -11,10 +11,7 @@ create policy decided on documents.approval for insert to affidavit_runtime
     and collection_id = any ((select tenancy.readable_collections())::uuid[])
     and exists (select from documents.version v where v.tenant_id = approval.tenant_id and v.id = approval.version_id
       and v.collection_id = approval.collection_id and v.status = 'in_review' and v.created_by <> approval.approver_id));
--- Who erases sees and deletes what it erases, in every collection.
-create policy erasing on documents.approval for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
-    and (select tenancy.presented('erasing')) = 'documents');
+-- Who erases deletes what it erases, in every collection.
 create policy erased on documents.approval for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
 

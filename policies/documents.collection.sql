@@ -2,12 +2,10 @@
 grant usage on schema documents to affidavit_runtime;
 alter table documents.collection enable row level security, force row level security;
 
--- A caller sees the collections it may read or write; who manages collections sees all of the tenant.
+-- A caller sees the collections it may read, and so those it may write; who manages collections sees all of the tenant.
 create policy visible on documents.collection for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id())
-    and (id = any ((select tenancy.readable_collections())::uuid[])
-      or id = any ((select tenancy.writable_collections())::uuid[])
-      or (select tenancy.has_permission('collections:manage'))));
+    and (id = any ((select tenancy.readable_collections())::uuid[]) or (select tenancy.has_permission('collections:manage'))));
 -- Only who manages collections creates and changes them.
 create policy managed_insert on documents.collection for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage')));

@@ -3,17 +3,12 @@ alter table documents.document enable row level security, force row level securi
 
 -- A document is seen by who may read its collection.
 create policy readable on documents.document for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[]));
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[]));
 -- It is created by who may write there, in its own name.
 create policy writable on documents.document for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and collection_id = any ((select tenancy.writable_collections())::uuid[])
     and created_by = (select tenancy.principal_id()));
-
--- Who erases sees and deletes what it erases, in every collection.
-create policy erasing on documents.document for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
-    and (select tenancy.presented('erasing')) = 'documents');
 -- Nothing is deleted while a legal hold on everyone stands; who cannot see holds deletes nothing.
 create policy erased on documents.document for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))

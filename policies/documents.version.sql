@@ -3,10 +3,8 @@ alter table documents.version enable row level security, force row level securit
 
 -- Who may read the collection sees versions that were approved; reviewers and writers see those on their way, too.
 create policy readable on documents.version for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[])
-    and (effective_from < 'infinity'
-      or (select tenancy.has_permission('documents:review'))
-      or (select tenancy.has_permission('documents:write'))));
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[])
+    and (effective_from < 'infinity' or (select documents.sees_drafts())));
 -- A version is created by who may write the collection, in its own name; the author is a person, behind a key its creator.
 -- It needs the approvals that its collection asks for, and is in force at once only where that is none.
 create policy writable on documents.version for insert to affidavit_runtime
@@ -36,10 +34,7 @@ create policy reviewed on documents.version for update to affidavit_runtime
     and collection_id = any ((select tenancy.readable_collections())::uuid[])
     and (effective_from = 'infinity' or approvals_needed <= (select count(*) from documents.approval a
       where a.tenant_id = version.tenant_id and a.version_id = version.id and a.decision = 'approved')));
--- Who erases sees and deletes what it erases, in every collection.
-create policy erasing on documents.version for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
-    and (select tenancy.presented('erasing')) = 'documents');
+-- Who erases deletes what it erases, in every collection.
 create policy erased on documents.version for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
 -- The operator finds a version's document.

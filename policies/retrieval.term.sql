@@ -4,7 +4,7 @@ alter table retrieval.term enable row level security, force row level security;
 
 -- Counted for who may read the collection.
 create policy readable on retrieval.term for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select tenancy.readable_collections())::uuid[]));
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[]));
 -- Kept by who writes there.
 create policy writable_insert on retrieval.term for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
@@ -22,9 +22,6 @@ create policy reviewed_update on retrieval.term for update to affidavit_runtime
     and collection_id = any ((select tenancy.readable_collections())::uuid[]))
   with check (tenant_id = (select tenancy.tenant_id()));
 -- Counted down by who erases, in every collection; what nothing contains any more is forgotten.
-create policy erasing on retrieval.term for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
-    and (select tenancy.presented('erasing')) = 'documents');
 create policy erased_update on retrieval.term for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')))
   with check (tenant_id = (select tenancy.tenant_id()));

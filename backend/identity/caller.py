@@ -4,14 +4,15 @@ Nothing is cached, so disabling a user, key or grant works on the very next requ
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
 import asyncpg
 
-from backend.database import Connection, Queries
+from backend.database import Queries
 from backend.errors import Forbidden, InvalidInput, ServiceError, Unauthenticated
 from backend.identity import api_keys, on_behalf_of
 from backend.identity.limits import DAY, MINUTE, Limit, enforce
@@ -105,23 +106,19 @@ class Resolver:
         if origin.on_behalf_of is not None:
             raise InvalidInput("X-On-Behalf-Of: is for API keys; a user acts for nobody else")
         own = Claims(request_id=origin.request_id, tenant_id=token.tenant_id, principal_id=token.subject)
-        async with self.tenancy.transaction(own) as connection:
-            row = await connection.fetchrow(queries.user_caller, token.tenant_id, token.subject, token.session_id)
-            if row is None:
-                raise Unauthenticated(reason="user:unknown")
-            roles = tuple(row["roles"])
-            caller = Caller(
-                tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
-                name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
-                permissions=permissions_of(Role(role) for role in roles) & token.scope,
-                readable=frozenset(row["readable"]), writable=_writable(row), session_id=token.session_id,
-            )  # fmt: skip
-            try:
-                _refuse_ended_session(row)
-                await enforce(connection, _shared_limits(caller, row))
-            except ServiceError as error:
-                error.actor = caller  # so that the tenant finds the attempt in its own log
-                raise
+        row = await self.tenancy.ask(own, queries.user_caller, token.session_id)
+        if row is None:
+            raise Unauthenticated(reason="user:unknown")
+        roles = tuple(row["roles"])
+        caller = Caller(
+            tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
+            name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
+            permissions=permissions_of(Role(role) for role in roles) & token.scope,
+            readable=frozenset(row["readable"]), writable=_writable(row), session_id=token.session_id,
+        )  # fmt: skip
+        with _known_to_its_tenant(caller):
+            _refuse_ended_session(row)
+            await self._enforce(caller, _shared_limits(caller, row))
         return caller
 
     async def _resolve_key(self, credential: str, origin: Origin) -> Caller:
@@ -130,30 +127,19 @@ class Resolver:
         except api_keys.MalformedKey as error:
             raise Unauthenticated(reason="key:malformed") from error
         presented = Claims(request_id=origin.request_id, presented={"digest": parsed.digest.hex()})
-        async with self.tenancy.transaction(presented) as connection:
-            found = await connection.fetchrow(queries.presented_key)
-            if found is None:
-                raise Unauthenticated(reason="key:unknown")
-            tenant_id, key_id = found["tenant_id"], found["key_id"]
-            await self.tenancy.bind(
-                connection, replace(presented, tenant_id=tenant_id, principal_id=key_id, presented={})
-            )
-            row = await connection.fetchrow(queries.key_caller, tenant_id, key_id)
-            if row is None:
-                raise Unauthenticated(reason="key:unknown")
-            caller = Caller(
-                tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=key_id, kind="key", name=row["name"],
-                request_id=origin.request_id, source_address=origin.source_address,
-                permissions=frozenset(Permission(p) for p in row["permissions"]),
-                readable=frozenset(row["readable"]), writable=_writable(row),
-            )  # fmt: skip
-            try:
-                return await self._admit_key(connection, caller, row, origin)
-            except ServiceError as error:
-                error.actor = caller  # so that the tenant finds the misuse of its key in its own log
-                raise
+        row = await self.tenancy.ask(presented, queries.presented_key)
+        if row is None:
+            raise Unauthenticated(reason="key:unknown")
+        key = Caller(
+            tenant_id=row["tenant_id"], tenant_slug=row["tenant_slug"], principal_id=row["key_id"], kind="key",
+            name=row["name"], request_id=origin.request_id, source_address=origin.source_address,
+            permissions=frozenset(Permission(p) for p in row["permissions"]),
+            readable=frozenset(row["readable"]), writable=_writable(row),
+        )  # fmt: skip
+        with _known_to_its_tenant(key):
+            return await self._admit_key(key, row, origin)
 
-    async def _admit_key(self, connection: Connection, key: Caller, row: asyncpg.Record, origin: Origin) -> Caller:
+    async def _admit_key(self, key: Caller, row: asyncpg.Record, origin: Origin) -> Caller:
         """Returns the key as a caller; raises when it has ended, comes from elsewhere, too often, or for nobody it may name."""
         if not row["live"]:
             raise Unauthenticated(reason="key:ended")
@@ -164,9 +150,17 @@ class Resolver:
         end_user = self._end_user(origin.on_behalf_of, row["assertion_key"])
         subject = f"key:{key.principal_id}"
         own = [Limit(subject, MINUTE, row["requests_per_minute"]), Limit(subject, DAY, row["requests_per_day"])]
-        await enforce(connection, [*own, *_shared_limits(key, row)])
-        await connection.execute(queries.note_key_use)
+        await self._enforce(key, [*own, *_shared_limits(key, row)])
+        if not row["use_noted"]:
+            async with self.tenancy.transaction(key.claims()) as connection:
+                await connection.execute(queries.note_key_use)
         return replace(key, on_behalf_of=end_user)
+
+    async def _enforce(self, caller: Caller, limits: Sequence[Limit]) -> None:
+        """Counts the request, in a transaction of its own and only where somebody set a limit; raises TooManyRequests."""
+        if any(limit.requests is not None for limit in limits):
+            async with self.tenancy.transaction(caller.claims()) as connection:
+                await enforce(connection, limits)
 
     def _end_user(self, named: str | None, assertion_key: str | None) -> EndUser | None:
         if named is None:
@@ -177,6 +171,16 @@ class Resolver:
             return on_behalf_of.signed(named, assertion_key, audience=self.tokens.audience)
         except InvalidToken as error:
             raise Unauthenticated(reason=f"on_behalf_of:{error.reason}") from error
+
+
+@contextmanager
+def _known_to_its_tenant(caller: Caller) -> Iterator[None]:
+    """Names the caller in whatever refuses it, so that its tenant finds the attempt in its own log."""
+    try:
+        yield
+    except ServiceError as error:
+        error.actor = caller
+        raise
 
 
 def _writable(row: asyncpg.Record) -> frozenset[UUID]:

@@ -46,7 +46,7 @@ async def _user(connection: Connection, tenant_id: UUID, user_id: UUID, request_
 async def _key(
     connection: Connection, tenant_id: UUID, key_id: UUID, request_id: str, on_behalf_of: dict[str, Any] | None
 ) -> Caller | None:
-    row = await connection.fetchrow(queries.key_caller, tenant_id, key_id)
+    row = await connection.fetchrow(queries.key_principal, tenant_id, key_id)
     if row is None:
         return None
     if not row["live"] or row["tenant_status"] != "active":

@@ -11,19 +11,9 @@ select id, status from identity."user" where tenant_id = $1 and username = $2
 select hash from identity.password where tenant_id = $1 and user_id = $2
 
 -- name: user_caller
--- A user as a caller: status, roles, and the collections granted to it or to one of its roles.
-select t.slug as tenant_slug, t.status as tenant_status, t.requests_per_minute as tenant_requests_per_minute,
-  t.principal_requests_per_minute, u.username as name, u.status = 'active' as live, s.revoked_at is null
-    and s.expires_at > now() as session_live,
-  array(select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2 order by role) as roles,
-  array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'read' and (g.principal_id = $2
-    or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))) as readable,
-  array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'write' and (g.principal_id = $2
-    or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))) as writable
-from identity."user" u
-cross join tenancy.own_tenant() t
-join identity.session s on s.tenant_id = u.tenant_id and s.user_id = u.id and s.id = $3
-where u.tenant_id = $1 and u.id = $2
+-- The user that a context names as a caller: status, roles, and the collections granted to it or to one of its roles. Without a
+-- context, the one to which the transaction is bound.
+select * from identity.user_caller($1, $2)
 
 -- name: user_principal
 -- A user as a caller, apart from any session.
@@ -37,14 +27,13 @@ from identity."user" u cross join tenancy.own_tenant() t
 where u.tenant_id = $1 and u.id = $2
 
 -- name: presented_key
--- The API key that the presented secret opens.
-select tenant_id, key_id from identity.presented_key()
+-- The API key that the secret presented in a context opens: whether it is live, what it may do and from where, and the
+-- collections granted to it.
+select * from identity.presented_key($1)
 
--- name: key_caller
--- An API key as a caller: whether it is live, what it may do and from where, and the collections granted to it.
-select t.slug as tenant_slug, t.status as tenant_status, t.requests_per_minute as tenant_requests_per_minute,
-  t.principal_requests_per_minute, k.name, k.permissions, k.allowed_networks, k.requests_per_minute,
-  k.requests_per_day, k.assertion_key, k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) as live,
+-- name: key_principal
+-- An API key as a caller, apart from any secret.
+select t.slug as tenant_slug, t.status as tenant_status, k.name, k.permissions, k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) as live,
   array(select g.collection_id from identity.collection_grant g
     where g.tenant_id = $1 and g.principal_id = $2 and g.access = 'read') as readable,
   array(select g.collection_id from identity.collection_grant g

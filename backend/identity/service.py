@@ -109,7 +109,7 @@ class SignIn:
     async def _continue_session(
         self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin
     ) -> TokenPair | None:
-        caller = await connection.fetchrow(queries.user_caller, tenant_id, user_id, session_id)
+        caller = await connection.fetchrow(queries.user_caller, None, session_id)
         if caller is None or not (caller["live"] and caller["session_live"] and caller["tenant_status"] == "active"):
             await self._record(
                 connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "session:ended", "refresh"
@@ -120,7 +120,7 @@ class SignIn:
     async def _issue(
         self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin, *, method: str
     ) -> TokenPair:
-        row = await connection.fetchrow(queries.user_caller, tenant_id, user_id, session_id)
+        row = await connection.fetchrow(queries.user_caller, None, session_id)
         assert row is not None
         refresh = refresh_tokens.mint()
         await connection.execute(queries.add_refresh_token, tenant_id, uuid7(), session_id, refresh.digest)

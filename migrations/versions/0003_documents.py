@@ -110,6 +110,65 @@ STATEMENTS = (
         where effective_from <= (select tenancy.moment()) and effective_to > (select tenancy.moment()))
     $$
     """,
+    # What a transaction sees of documents is a box: of these collections, what begins no later than one moment and ends after
+    # another. As conditions that all must hold, and with bounds that are computed once, they cost an index scan nothing.
+    """
+    create function documents.sees_every_state(claims jsonb) returns boolean
+    language sql immutable
+    return claims -> 'permissions' ? 'documents:review'
+      or claims -> 'permissions' ? 'documents:write' and claims -> 'presented' ->> 'writing' = 'chunks'
+      or claims -> 'permissions' ? 'erasure:execute' and claims -> 'presented' ->> 'erasing' = 'documents'
+    """,
+    # All collections of its tenant, for who erases.
+    """
+    create function documents.erasable_collections() returns uuid[]
+    language sql stable security definer set search_path = pg_catalog, pg_temp
+    as $$
+      select array(select id from documents.collection where tenant_id = (select tenancy.tenant_id())
+        and (select tenancy.has_permission('erasure:execute')) and (select tenancy.presented('erasing')) = 'documents')
+    $$
+    """,
+    # Who writes sees what is not yet in force, where it writes and nowhere else.
+    """
+    create function documents.visible_collections() returns uuid[]
+    language sql stable
+    return (
+      select case when claims -> 'presented' ->> 'erasing' = 'documents' then documents.erasable_collections()
+        when claims -> 'presented' ->> 'writing' = 'chunks' then tenancy.writable_collections()
+        else array(select jsonb_array_elements_text(claims -> 'readable')::uuid) end
+      from (select tenancy.context() as claims offset 0) bound)
+    """,
+    # The bounds of the box. Who asks for a past moment's knowledge is told by the history what was in force then, and who
+    # looks for what used to apply sees what ended before the moment asked about, as it would by naming that time.
+    """
+    create function documents.latest_start() returns timestamptz
+    language sql stable
+    return (
+      select case when documents.sees_every_state(claims) or claims ? 'known_at' then 'infinity'::timestamptz
+        else coalesce((claims ->> 'moment')::timestamptz, now()) end
+      from (select tenancy.context() as claims offset 0) bound)
+    """,
+    """
+    create function documents.earliest_end() returns timestamptz
+    language sql stable
+    return (
+      select case when documents.sees_every_state(claims) or claims ? 'known_at' or claims -> 'presented' ->> 'reading' = 'lapsed'
+        then '-infinity'::timestamptz else coalesce((claims ->> 'moment')::timestamptz, now()) end
+      from (select tenancy.context() as claims offset 0) bound)
+    """,
+    # Whether what was never in force is seen as well: by who has to do with it.
+    """
+    create function documents.sees_unapproved() returns boolean
+    language sql stable
+    return coalesce(documents.sees_every_state(tenancy.context()), false)
+    """,
+    """
+    create function documents.sees_drafts() returns boolean
+    language sql stable
+    return (
+      select coalesce(claims -> 'permissions' ? 'documents:write' or documents.sees_every_state(claims), false)
+      from (select tenancy.context() as claims offset 0) bound)
+    """,
     # The validity of its version stands again on each chunk, so that one scan of one table decides what is a candidate.
     # Partitioned by placement and not by tenant: a default partition would have to be locked and scanned whenever a tenant
     # gets one of its own, and could not hold half of a tenant while the other half has moved.
@@ -138,8 +197,10 @@ STATEMENTS = (
       heading_path text[],
       sha256 bytea not null check (octet_length(sha256) = 32),
       text text not null,
-      primary key (tenant_id, placement, id),
-      unique (tenant_id, placement, version_id, ordinal),
+      -- What identifies a row stands first: with the tenant there, the planner, which knows no statistics of tenants, takes
+      -- these for searches instead of chunk_in_force.
+      primary key (id, tenant_id, placement),
+      unique (version_id, ordinal, tenant_id, placement),
       foreign key (tenant_id, version_id) references documents.version (tenant_id, id),
       constraint placement_shared_or_own check (placement = tenant_id or placement = '00000000-0000-0000-0000-000000000000')
     ) partition by list (placement)

@@ -100,7 +100,7 @@ READING = (
     nothing("another tenant's wrapped keys", "select * from audit.data_key where tenant_id = '{victim}'", role="compliance"),
     nothing("another tenant's term statistics", "select * from retrieval.term where tenant_id = '{victim}'"),
     nothing("password hashes, its own included", "select * from identity.password", role="admin"),
-    nothing("looking up a key without its secret", "select * from identity.presented_key()"),
+    nothing("looking up a key without its secret", "select * from identity.presented_key(null)"),
     nothing("looking up a refresh token without it", "select * from identity.presented_refresh_token()"),
     nothing("looking up a tenant by its slug", "select * from tenancy.presented_tenant()"),
     refused("the list of tenants", "select slug from tenancy.tenant"),
