@@ -1,24 +1,6 @@
--- name: space
+-- name: survey
 -- What a search covers: the chosen collections of those the caller may read, with how many of their chunks have each term.
-with searched as (
-  select c.id, c.slug, c.language, coalesce(s.chunks, 0) as chunks
-  from documents.collection c
-  left join retrieval.collection_size s on s.tenant_id = $1 and s.collection_id = c.id
-  where c.tenant_id = $1 and c.id = any ($2::uuid[]) and ($3::text[] is null or c.slug = any ($3))
-    and ($4::text[] is null or c.language = any ($4))
-), frequency as (
-  select dimension, sum(chunks)::bigint as chunks from retrieval.term
-  where tenant_id = $1 and dimension = any ($5::int[]) and collection_id in (select id from searched) group by dimension
-)
-select now() as moment,
-  array(select id from searched order by id) as ids, array(select slug from searched order by id) as slugs,
-  array(select language from searched order by id) as languages, (select coalesce(sum(chunks), 0)::bigint from searched) as chunks,
-  array(select dimension from frequency order by dimension) as dimensions,
-  array(select chunks from frequency order by dimension) as frequencies,
-  p.state as placement, p.indexed_models,
-  case when p.state = 'private' then (select reltuples::bigint from pg_class
-    where oid = to_regclass('documents.chunk_' || translate($1::text, '-', ''))) end as partition_chunks
-from (values (1)) one left join retrieval.placement p on p.tenant_id = $1
+select * from retrieval.survey($1, $2, $3, $4, $5)
 
 -- name: term_statistics
 -- In how many chunks of these collections each term occurs.
@@ -28,7 +10,8 @@ where tenant_id = $1 and collection_id = any ($2::uuid[]) and dimension = any ($
 -- name: exact_search
 -- The best chunks by the weighted sum of both scores, over every chunk that is a candidate. Nothing here can use an index
 -- that only approximates: no ORDER BY is on a distance alone. A chunk embedded with another model is found by its words.
--- {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters.
+-- {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters. `offset 0` has each document
+-- looked up by its id: without statistics the planner would rather read all documents of the tenant.
 with best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
     page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score
@@ -45,8 +28,8 @@ with best as (
 )
 select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version
 from best b
-join documents.document d on d.tenant_id = $1 and d.id = b.document_id
-join documents.version v on v.tenant_id = $1 and v.id = b.version_id
+cross join lateral (select doc_id, title from documents.document where tenant_id = $1 and id = b.document_id offset 0) d
+cross join lateral (select number from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
 order by b.score desc, b.id
 
 -- name: indexed_search
@@ -84,8 +67,8 @@ with semantic as materialized (
 select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version,
   ($5::halfvec is null or (select count(*) from semantic) = $9) and ($6::sparsevec is null or (select count(*) from lexical) = $9) as filled
 from best b
-join documents.document d on d.tenant_id = $1 and d.id = b.document_id
-join documents.version v on v.tenant_id = $1 and v.id = b.version_id
+cross join lateral (select doc_id, title from documents.document where tenant_id = $1 and id = b.document_id offset 0) d
+cross join lateral (select number from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
 order by b.score desc, b.id
 
 -- name: prefer_indexes

@@ -194,21 +194,21 @@ async def survey(connection: Connection, caller: Caller, question: Question) -> 
     lexical = request.mode is not Mode.SEMANTIC
     wanted = list(lexicon.query_terms(request.query, DEFAULT_LANGUAGE)) if lexical else []
     row = await connection.fetchrow(
-        queries.space, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted
+        queries.survey, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted
     )
     assert row is not None
     for slug in request.collections or ():
         # With a language asked for as well, a collection in another one is left out like a missing one.
-        if slug not in row["slugs"] and request.languages is None:
+        if slug not in row["slugs_found"] and request.languages is None:
             raise NotFound(f"There is no collection {slug!r} that you may read.", reason="collection:unknown")
     idf: dict[int, float] = {}
     if lexical:
-        frequencies = dict(zip(row["dimensions"], row["frequencies"], strict=True))
+        frequencies = dict(zip(row["dimensions_found"], row["frequencies"], strict=True))
         idf = await _idf(connection, caller, request.query, row, frequencies)
         idf = dict(question.idf) if question.idf is not None else idf
     private = row["placement"] == "private"
     return Space(
-        collections=dict(zip(row["ids"], row["slugs"], strict=True)), languages=set(row["languages"]),
+        collections=dict(zip(row["ids"], row["slugs_found"], strict=True)), languages=set(row["languages"]),
         chunks=row["chunks"], moment=question.moment or row["moment"], tier=Tier.PRIVATE if row["placement"] else Tier.SHARED,
         indexed=private and (question.dense is None or question.embedding_model in row["indexed_models"]),
         partition_chunks=row["partition_chunks"] or 0, idf=idf,

@@ -34,6 +34,34 @@ STATEMENTS = (
       changed_at timestamptz not null default now()
     )
     """,
+    # What a search covers: the chosen collections of those its caller may read, with how many of their chunks have each term.
+    # A function, for a plan that is made once: planning takes longer than the answer.
+    """
+    create function retrieval.survey(tenant uuid, readable uuid[], slugs text[], spoken text[], dimensions integer[])
+    returns table (moment timestamptz, ids uuid[], slugs_found text[], languages text[], chunks bigint, dimensions_found integer[],
+      frequencies bigint[], placement text, indexed_models text[], partition_chunks bigint)
+    language sql stable set plan_cache_mode = force_generic_plan
+    begin atomic
+      with searched as materialized (
+        select c.id, c.slug, c.language, coalesce(s.chunks, 0) as chunks
+        from documents.collection c
+        left join retrieval.collection_size s on s.tenant_id = $1 and s.collection_id = c.id
+        where c.tenant_id = $1 and c.id = any ($2) and ($3 is null or c.slug = any ($3)) and ($4 is null or c.language = any ($4))
+        order by c.id
+      ), frequency as (
+        select t.dimension, sum(t.chunks)::bigint as chunks from retrieval.term t
+        where t.tenant_id = $1 and t.dimension = any ($5) and t.collection_id in (select id from searched) group by t.dimension
+      )
+      select now(), f.ids, f.slugs, f.languages, f.chunks, q.dimensions, q.frequencies, p.state, p.indexed_models,
+        case when p.state = 'private' then (select reltuples::bigint from pg_class
+          where oid = to_regclass('documents.chunk_' || translate($1::text, '-', ''))) end
+      from (select coalesce(array_agg(id), '{}') as ids, coalesce(array_agg(slug), '{}') as slugs,
+        coalesce(array_agg(language), '{}') as languages, coalesce(sum(chunks), 0)::bigint as chunks from searched) f
+      cross join (select coalesce(array_agg(dimension), '{}') as dimensions, coalesce(array_agg(chunks), '{}') as frequencies
+        from frequency) q
+      left join retrieval.placement p on p.tenant_id = $1;
+    end
+    """,
     # Made apart and then attached: that does not wait for, nor hold up, anybody who reads or writes chunks.
     """
     create function retrieval.create_private_partition(tenant uuid) returns void
