@@ -8,10 +8,11 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -20,8 +21,12 @@ import orjson
 from backend.database import Connection, Pool, reachable, transaction
 
 LIFETIME_SECONDS = 60
+_BIND = "select set_config('app.context', $1, true)"
+_BIND_AND_REUSE_PLANS = f"{_BIND}, set_config('plan_cache_mode', 'force_generic_plan', true)"
 # Events of nobody's tenant, such as a failed login to one that does not exist.
 PLATFORM_TENANT = UUID(int=0)
+
+Ask: TypeAlias = Callable[..., Awaitable[asyncpg.Record | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +90,13 @@ class Tenancy:
         self._timeout = timeout
 
     @asynccontextmanager
-    async def transaction(self, claims: Claims) -> AsyncIterator[Connection]:
-        """Runs one transaction as the claims say; it has committed when the block ends without an exception."""
+    async def transaction(self, claims: Claims, *, reuse_plans: bool = False) -> AsyncIterator[Connection]:
+        """Runs one transaction as the claims say; it has committed when the block ends without an exception.
+
+        `reuse_plans` spares planning each statement anew, for statements whose best plan is the same for every tenant.
+        """
         async with transaction(self._pool, timeout=self._timeout) as connection:
-            await self.bind(connection, claims)
+            await self.bind(connection, claims, _BIND_AND_REUSE_PLANS if reuse_plans else _BIND)
             yield connection
 
     async def ask(self, claims: Claims, statement: str, *arguments: object) -> asyncpg.Record | None:
@@ -101,10 +109,19 @@ class Tenancy:
             async with asyncio.timeout(self._timeout):
                 return await connection.fetchrow(statement, signed, *arguments)
 
-    async def bind(self, connection: Connection, claims: Claims) -> None:
+    async def bind(self, connection: Connection, claims: Claims, statement: str = _BIND) -> None:
         """Binds the open transaction to claims, in place of those it had.
 
         The context travels as a bound parameter: other connections of the same role can read the text of a statement.
         """
         signed = self._signer.sign(claims, connection.get_server_pid())
-        await connection.execute("select set_config('app.context', $1, true)", signed)
+        await connection.execute(statement, signed)
+
+
+def asking(connection: Connection) -> Ask:
+    """Returns how to ask, in a transaction that is bound already, what `Tenancy.ask` asks in one of its own."""
+
+    async def ask(statement: str, *arguments: object) -> asyncpg.Record | None:
+        return await connection.fetchrow(statement, None, *arguments)
+
+    return ask

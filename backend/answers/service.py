@@ -77,8 +77,8 @@ class Answering:
             known_at=request.known_at, as_caller_then=request.as_caller_then,
         )  # fmt: skip
         caller = await retrieval.caller_then(self.tenancy, caller, wanted)
-        question = await retrieval.prepare(wanted, self.embedder)
-        async with self.tenancy.transaction(question.claims(caller)) as connection:
+        question = await retrieval.prepare(self.tenancy, caller, wanted, self.embedder)
+        async with self.tenancy.transaction(question.claims(caller), reuse_plans=True) as connection:
             ranking = await retrieval.search(connection, caller, question)
             prompt = prompts.render(request.question, passages(ranking.hits))
             retrieved = await self.recorder.record(connection, caller, retrieval.retrieval_event(question, ranking))

@@ -32,7 +32,7 @@ async def find_superseded(
     if question.reading is not Reading.IN_FORCE:
         return []
     lapsed = replace(question, reading=Reading.LAPSED)
-    async with tenancy.transaction(lapsed.claims(caller)) as connection:
+    async with tenancy.transaction(lapsed.claims(caller), reuse_plans=True) as connection:
         ranking = await retrieval.search(connection, caller, lapsed)
         if not ranking.hits:
             return []

@@ -18,6 +18,7 @@ async def explain(
     statement = queries.ranks.replace("{filters}", str(conditions)).replace("{candidates}", candidates_of(question))
     scope = scope_of(caller, question, ranking.space)
     ids = [hit.chunk_id for hit in ranking.hits]
+    await connection.execute(queries.plan_for_values)
     rows = {row["id"]: row for row in await connection.fetch(statement, *scope, ids, *conditions.values)}
     names = _names(question.request.query, ranking.space.languages)
     asked = lexicon.query_terms(question.request.query)

@@ -1,17 +1,17 @@
 -- name: survey
 -- What a search covers: the chosen collections of those the caller may read, with how many of their chunks have each term.
-select * from retrieval.survey($1, $2, $3, $4, $5)
+select * from retrieval.survey($1, $2, $3, $4, $5, $6)
 
 -- name: term_statistics
 -- In how many chunks of these collections each term occurs.
-select dimension, sum(chunks)::bigint as chunks from retrieval.term
-where tenant_id = $1 and collection_id = any ($2::uuid[]) and dimension = any ($3::int[]) group by dimension
+select * from retrieval.term_statistics($1, $2, $3, $4)
 
 -- name: exact_search
 -- The best chunks by the weighted sum of both scores, over every chunk that is a candidate. Nothing here can use an index
 -- that only approximates: no ORDER BY is on a distance alone. A chunk embedded with another model is found by its words.
--- {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters. `offset 0` has each document
--- looked up by its id: without statistics the planner would rather read all documents of the tenant.
+-- {partitions}, {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters. `offset 0` has each
+-- document looked up by its id: without statistics the planner would rather read all documents of the tenant. `placed` says
+-- whether some chunks are or may by now be in a partition of the tenant's own, where a search of the shared one does not look.
 with best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
     page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score
@@ -19,14 +19,15 @@ with best as (
     select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
       coalesce(-(sparse <#> $6), 0) as bm25
     from documents.chunk
-    where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
+    where tenant_id = $1 and {partitions}
       and collection_id = any ($2::uuid[]) and {candidates}
       and ($6::sparsevec is not null or embedding_model = $4) {filters}
   ) scored
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
 )
-select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version
+select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version,
+  (select exists (select from retrieval.placement where tenant_id = $1)) as placed
 from best b
 cross join lateral (select doc_id, title from documents.document where tenant_id = $1 and id = b.document_id offset 0) d
 cross join lateral (select number from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
@@ -39,17 +40,17 @@ order by b.score desc, b.id
 with semantic as materialized (
   select id, placement from documents.chunk
   where $5::halfvec is not null and tenant_id = $1 and placement = $1 and embedding_model = $4
-    and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3 {filters}
+    and collection_id = any ($2::uuid[]) and effective_from <= coalesce($3, now()) and effective_to > coalesce($3, now()) {filters}
   order by dense::halfvec({dimensions}) <=> $5::halfvec({dimensions}) limit $9
 ), lexical as materialized (
   select id, placement from documents.chunk
   where $6::sparsevec is not null and tenant_id = $1 and placement = $1
-    and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3 {filters}
+    and collection_id = any ($2::uuid[]) and effective_from <= coalesce($3, now()) and effective_to > coalesce($3, now()) {filters}
   order by sparse <#> $6 limit $9
 ), elsewhere as (
   select id, placement from documents.chunk
   where tenant_id = $1 and placement = '00000000-0000-0000-0000-000000000000'
-    and collection_id = any ($2::uuid[]) and effective_from <= $3 and effective_to > $3 {filters}
+    and collection_id = any ($2::uuid[]) and effective_from <= coalesce($3, now()) and effective_to > coalesce($3, now()) {filters}
 ), scored as (
   select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
     coalesce(-(sparse <#> $6), 0) as bm25
@@ -70,6 +71,14 @@ from best b
 cross join lateral (select doc_id, title from documents.document where tenant_id = $1 and id = b.document_id offset 0) d
 cross join lateral (select number from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
 order by b.score desc, b.id
+
+-- name: placed
+-- Whether a tenant's chunks are, or may by now be, elsewhere than in the partition that tenants share.
+select exists (select from retrieval.placement where tenant_id = $1)
+
+-- name: plan_for_values
+-- Has the statements of this transaction planned for the values that they are run with: a plan for any tenant knows no partition.
+select set_config('plan_cache_mode', 'force_custom_plan', true)
 
 -- name: prefer_indexes
 -- Makes the rest of this transaction search HNSW indexes, with so many nodes in view: whether that pays is decided already,

@@ -28,7 +28,7 @@ from backend.retrieval.models import (
     ReplayRequest,
     RetrievalRequest,
 )
-from backend.retrieval.search import Question, prepare, search
+from backend.retrieval.search import Question, embed, search
 from backend.tenancy import Tenancy
 
 queries = Queries.beside(__file__)
@@ -69,7 +69,7 @@ class Replaying:
             recorded = replace(recorded, readable=await self._readable_at(reviewer, recorded, recorded.time))
         known_at = recorded.known_at if wanted.knowledge is Knowledge.THEN else None
         request = RetrievalRequest.model_validate({**recorded.request, "as_of": recorded.moment, "known_at": known_at})
-        question = replace(await prepare(request, self.embedder), idf=recorded.idf)
+        question = replace(await embed(request, self.embedder), idf=recorded.idf)
         # Searched as the recorded caller was or is: what comes out of it are ids and ranks, as in the recorded event.
         searcher = replace(reviewer, readable=recorded.readable if wanted.as_caller_then else readable_now)
         async with self.tenancy.transaction(question.claims(searcher)) as connection:

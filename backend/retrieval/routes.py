@@ -11,6 +11,7 @@ from backend.identity.permissions import Permission
 from backend.retrieval import service, why
 from backend.retrieval.embedding import Embedder
 from backend.retrieval.models import RetrievalRequest, RetrievalResponse, WhyRequest, WhyResponse
+from backend.retrieval.search import embed
 from backend.tenancy import Tenancy
 
 router = APIRouter(tags=["retrieval"])
@@ -23,8 +24,8 @@ async def retrieve(
     """Returns the best chunks that the caller may read and that are approved and in force, and records that it did."""
     tenancy, recorder = cast("Tenancy", request.app.state.tenancy), cast("Recorder", request.app.state.recorder)
     caller = await service.caller_then(tenancy, caller, body)
-    question = await service.prepare(body, cast("Embedder", request.app.state.embedder))
-    async with tenancy.transaction(question.claims(caller)) as connection:
+    question = await service.prepare(tenancy, caller, body, cast("Embedder", request.app.state.embedder))
+    async with tenancy.transaction(question.claims(caller), reuse_plans=True) as connection:
         return await service.retrieve(connection, caller, recorder, question)
 
 
@@ -35,7 +36,7 @@ async def retrieve_why(request: Request, body: WhyRequest, caller: Annotated[Cal
     Anyone who may retrieve asks about itself (`retrieval:query`), and who manages users about others (`users:manage`). Of a
     document that the asking caller may not see, nothing is said: 404.
     """
-    question = await service.prepare(body, cast("Embedder", request.app.state.embedder))
+    question = await embed(body, cast("Embedder", request.app.state.embedder))
     tenancy, recorder = cast("Tenancy", request.app.state.tenancy), cast("Recorder", request.app.state.recorder)
     async with tenancy.transaction(question.claims(caller)) as connection:
         return await why.explain_document(connection, tenancy, caller, recorder, question)

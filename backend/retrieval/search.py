@@ -27,7 +27,7 @@ from backend.retrieval.embedding import Embedder, EmbedderUnavailable
 from backend.retrieval.filters import Conditions
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import Mode, RetrievalRequest
-from backend.tenancy import Claims
+from backend.tenancy import Ask, Claims, asking
 
 queries = Queries.beside(__file__)
 log = structlog.get_logger()
@@ -48,12 +48,17 @@ class Reading(StrEnum):
     LAPSED = "lapsed"  # in force before the moment asked about, and no more
 
 
-# In these, $3 is the moment asked about; of what was known, the moment whose knowledge is asked for.
+# In these, $3 is the moment asked about, null for now; of what was known, the moment whose knowledge is asked for.
 _CANDIDATES = {
-    Reading.IN_FORCE: "effective_from <= $3 and effective_to > $3",
+    Reading.IN_FORCE: "effective_from <= coalesce($3, now()) and effective_to > coalesce($3, now())",
     Reading.KNOWN: "created_at <= $3 and version_id = any ((select documents.versions_known_in_force())::uuid[])",
-    Reading.LAPSED: "effective_to <= $3 and effective_from < effective_to",
+    Reading.LAPSED: "effective_to <= coalesce($3, now()) and effective_from < effective_to",
 }
+
+
+# Where a search looks. In the one partition that most tenants share, a plan fits all of them and is made once.
+_SHARED_PARTITION = "placement = '00000000-0000-0000-0000-000000000000'"
+_BOTH_PARTITIONS = "placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])"
 
 
 class Tier(StrEnum):
@@ -72,8 +77,24 @@ class Plan(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """What a search covers for its caller; `idf` is the weight of each term of the question there, by dimension."""
+
+    collections: Mapping[UUID, str]
+    languages: set[str]
+    chunks: int
+    tier: Tier
+    indexed_models: frozenset[str]  # whose vectors an index of the tenant's own finds
+    partition_chunks: int
+    idf: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """A retrieval request with its embedding, ready for the database; `idf`, when given, is used in place of today's."""
+    """A retrieval request with its embedding, ready for the database.
+
+    `idf`, when given, is used in place of today's, and `space` spares another look at what is covered.
+    """
 
     request: RetrievalRequest
     moment: datetime | None
@@ -82,6 +103,7 @@ class Question:
     dimensions: int
     reading: Reading = Reading.IN_FORCE
     idf: Mapping[int, float] | None = None
+    space: Space | None = None
 
     def claims(self, caller: Caller) -> Claims:
         """Returns what the transaction that searches must be bound to."""
@@ -110,20 +132,6 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    """What a search covers for its caller; `idf` is the weight of each term of the question there, by dimension."""
-
-    collections: Mapping[UUID, str]
-    languages: set[str]
-    chunks: int
-    moment: datetime
-    tier: Tier
-    indexed: bool
-    partition_chunks: int
-    idf: Mapping[int, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Ranking:
     """The chunks found, best first, and how."""
 
@@ -132,8 +140,8 @@ class Ranking:
     plan: Plan
 
 
-async def prepare(request: RetrievalRequest, embedder: Embedder) -> Question:
-    """Embeds the query, before any connection is taken; raises Unavailable when the embedder is away."""
+async def embed(request: RetrievalRequest, embedder: Embedder) -> Question:
+    """Embeds the query, with no connection held; raises Unavailable when the embedder is away."""
     dense = None
     if request.mode is not Mode.LEXICAL:
         try:
@@ -147,11 +155,19 @@ async def prepare(request: RetrievalRequest, embedder: Embedder) -> Question:
 
 async def search(connection: Connection, caller: Caller, question: Question) -> Ranking:
     """Returns the best chunks for the caller; raises NotFound for a collection that it may not read."""
-    space = await survey(connection, caller, question)
+    space = question.space or await survey(asking(connection), caller, question.request)
+    if question.idf is not None:
+        space = replace(space, idf=question.idf)
     if not space.collections or (question.dense is None and not space.idf):
         return Ranking([], space, Plan.EXACT)
-    if space.tier is Tier.SHARED and space.chunks > CROSSOVER:
-        _propose_promotion(caller.tenant_slug)
+    if space.tier is Tier.SHARED:
+        if space.chunks > CROSSOVER:
+            _propose_promotion(caller.tenant_slug)
+        rows = await _exact(connection, caller, question, space, _SHARED_PARTITION)
+        elsewhere = rows[0]["placed"] if rows else await connection.fetchval(queries.placed, caller.tenant_id)
+        if not elsewhere:
+            return Ranking([_hit(row, space) for row in rows], space, Plan.EXACT)
+    await connection.execute(queries.plan_for_values)
     plan = Plan.EXACT
     if (ef_search := await _ef_search(connection, caller, question, space)) <= MAX_EF_SEARCH:
         await connection.execute(queries.prefer_indexes, str(ef_search))
@@ -161,11 +177,16 @@ async def search(connection: Connection, caller: Caller, question: Question) -> 
         if rows and rows[0]["filled"]:
             return Ranking([_hit(row, space) for row in rows], space, Plan.INDEXED)
         plan = Plan.EXACT_AFTER_INDEX
-    statement, values = _statement(queries.exact_search, 9, question)
-    rows = await connection.fetch(
-        statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, question.request.k, *values
-    )
+    rows = await _exact(connection, caller, question, space, _BOTH_PARTITIONS)
     return Ranking([_hit(row, space) for row in rows], space, plan)
+
+
+async def _exact(
+    connection: Connection, caller: Caller, question: Question, space: Space, partitions: str
+) -> list[asyncpg.Record]:
+    statement, values = _statement(queries.exact_search, 9, question, partitions)
+    scope = scope_of(caller, question, space)
+    return await connection.fetch(statement, *scope, LEXICAL_WEIGHT, question.request.k, *values)
 
 
 @cache
@@ -176,7 +197,10 @@ def _propose_promotion(tenant: str) -> None:
 
 async def _ef_search(connection: Connection, caller: Caller, question: Question, space: Space) -> float:
     """Returns how many nodes an HNSW search must keep in view so that enough of them pass; infinite when none should run."""
-    if not space.indexed or space.chunks <= CROSSOVER or question.reading is not Reading.IN_FORCE:
+    indexed = bool(space.indexed_models) and (
+        question.dense is None or question.embedding_model in space.indexed_models
+    )
+    if not indexed or space.chunks <= CROSSOVER or question.reading is not Reading.IN_FORCE:
         return math.inf
     share = min(1.0, space.chunks / max(space.partition_chunks, 1))
     statement, values = _statement(queries.sample, 4, question)
@@ -188,12 +212,11 @@ async def _ef_search(connection: Connection, caller: Caller, question: Question,
     return max(EF_SEARCH, math.ceil(1.5 * CANDIDATES / share)) if share else math.inf
 
 
-async def survey(connection: Connection, caller: Caller, question: Question) -> Space:
+async def survey(ask: Ask, caller: Caller, request: RetrievalRequest) -> Space:
     """Returns what a search covers; raises NotFound for a collection that the caller may not read."""
-    request = question.request
     lexical = request.mode is not Mode.SEMANTIC
     wanted = list(lexicon.query_terms(request.query, DEFAULT_LANGUAGE)) if lexical else []
-    row = await connection.fetchrow(
+    row = await ask(
         queries.survey, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted
     )
     assert row is not None
@@ -201,46 +224,44 @@ async def survey(connection: Connection, caller: Caller, question: Question) -> 
         # With a language asked for as well, a collection in another one is left out like a missing one.
         if slug not in row["slugs_found"] and request.languages is None:
             raise NotFound(f"There is no collection {slug!r} that you may read.", reason="collection:unknown")
-    idf: dict[int, float] = {}
-    if lexical:
-        frequencies = dict(zip(row["dimensions_found"], row["frequencies"], strict=True))
-        idf = await _idf(connection, caller, request.query, row, frequencies)
-        idf = dict(question.idf) if question.idf is not None else idf
-    private = row["placement"] == "private"
     return Space(
         collections=dict(zip(row["ids"], row["slugs_found"], strict=True)), languages=set(row["languages"]),
-        chunks=row["chunks"], moment=question.moment or row["moment"], tier=Tier.PRIVATE if row["placement"] else Tier.SHARED,
-        indexed=private and (question.dense is None or question.embedding_model in row["indexed_models"]),
-        partition_chunks=row["partition_chunks"] or 0, idf=idf,
+        chunks=row["chunks"], tier=Tier.PRIVATE if row["placement"] else Tier.SHARED,
+        indexed_models=frozenset(row["indexed_models"] if row["placement"] == "private" else ()),
+        partition_chunks=row["partition_chunks"] or 0,
+        idf=await _idf(ask, caller, request.query, row) if lexical else {},
     )  # fmt: skip
 
 
-async def _idf(
-    connection: Connection, caller: Caller, query: str, space: asyncpg.Record, frequencies: dict[int, int]
-) -> dict[int, float]:
+async def _idf(ask: Ask, caller: Caller, query: str, surveyed: asyncpg.Record) -> dict[int, float]:
     """Returns the IDF of the question's terms as each language of the searched collections stems them."""
-    languages = sorted(set(space["languages"]))
+    frequencies = dict(zip(surveyed["dimensions_found"], surveyed["frequencies"], strict=True))
+    languages = sorted(set(surveyed["languages"]))
     stems = {language: lexicon.query_terms(query, language) for language in languages}
     missing = set().union(*stems.values()) - set(lexicon.query_terms(query, DEFAULT_LANGUAGE))
     if missing:
-        rows = await connection.fetch(queries.term_statistics, caller.tenant_id, space["ids"], list(missing))
-        frequencies |= {row["dimension"]: row["chunks"] for row in rows}
+        row = await ask(queries.term_statistics, caller.tenant_id, surveyed["ids"], list(missing))
+        assert row is not None
+        frequencies |= dict(zip(row["dimensions_found"], row["frequencies"], strict=True))
     weights: dict[int, float] = {}
     for language in languages:
-        weights |= lexicon.query_vector(query, frequencies, space["chunks"], language)
+        weights |= lexicon.query_vector(query, frequencies, surveyed["chunks"], language)
     return weights
 
 
 def scope_of(caller: Caller, question: Question, space: Space) -> tuple[object, ...]:
     """Returns the first six parameters of every search statement: who, where, when, and both vectors."""
     sparse = SparseVector(dict(space.idf), lexicon.DIMENSIONS) if space.idf else None
-    at = question.request.known_at if question.reading is Reading.KNOWN else space.moment
+    at = question.request.known_at if question.reading is Reading.KNOWN else question.moment
     return (caller.tenant_id, list(space.collections), at, question.embedding_model, question.dense, sparse)
 
 
-def _statement(template: str, first_parameter: int, question: Question) -> tuple[str, list[Any]]:
+def _statement(
+    template: str, first_parameter: int, question: Question, partitions: str = _BOTH_PARTITIONS
+) -> tuple[str, list[Any]]:
     conditions = conditions_of(question.request, first_parameter)
     statement = template.replace("{filters}", str(conditions)).replace("{dimensions}", str(int(question.dimensions)))
+    statement = statement.replace("{partitions}", partitions)
     return statement.replace("{candidates}", candidates_of(question)), conditions.values
 
 

@@ -1,7 +1,9 @@
 """The rules of retrieval: what is found for a caller is recorded before it is shown."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -12,9 +14,10 @@ from backend.database import Connection
 from backend.identity.access_history import readable_at
 from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
+from backend.retrieval.embedding import Embedder
 from backend.retrieval.explanation import explain
 from backend.retrieval.models import Context, Explanation, RetrievalRequest, RetrievalResponse
-from backend.retrieval.search import Hit, Question, Ranking, Reading, prepare, search
+from backend.retrieval.search import Hit, Question, Ranking, Reading, embed, search, survey
 from backend.tenancy import Tenancy
 
 __all__ = ["Hit", "Question", "Ranking", "Reading", "caller_then", "prepare", "retrieval_event", "retrieve", "search"]
@@ -38,6 +41,16 @@ async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, q
         for rank, hit in enumerate(ranking.hits, start=1)
     ]  # fmt: skip
     return RetrievalResponse(query=question.request.query, contexts=contexts, audit_event_id=event_id)
+
+
+async def prepare(tenancy: Tenancy, caller: Caller, request: RetrievalRequest, embedder: Embedder) -> Question:
+    """Embeds the query and meanwhile asks what a search covers for the caller; holds no connection while the embedder works.
+
+    Raises Unavailable when the embedder is away, and NotFound for a collection that the caller may not read.
+    """
+    ask = partial(tenancy.ask, caller.claims())
+    question, space = await asyncio.gather(embed(request, embedder), survey(ask, caller, request))
+    return replace(question, space=space)
 
 
 async def caller_then(tenancy: Tenancy, caller: Caller, request: RetrievalRequest) -> Caller:

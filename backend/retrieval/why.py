@@ -14,7 +14,7 @@ from backend.identity.permissions import Permission, Role, permissions_of
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
 from backend.retrieval.search import Question, candidates_of, conditions_of, queries, scope_of, survey
-from backend.tenancy import Tenancy
+from backend.tenancy import Tenancy, asking
 
 _SENTENCES = {
     Reason.RETURNED: "It is returned, at rank {rank}.",
@@ -66,7 +66,7 @@ async def _reasons(
     connection: Connection, asker: Caller, question: Question, documents: list[asyncpg.Record]
 ) -> list[DocumentReason]:
     try:
-        space = await survey(connection, asker, question)
+        space = await survey(asking(connection), asker, question.request)
     except NotFound:  # it names a collection that the principal may not read: nothing is searched
         return [_described(row["slug"], _unsearched(row, asker), None, question) for row in documents]
     conditions = conditions_of(question.request, first_parameter=9)

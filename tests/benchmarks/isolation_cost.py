@@ -35,7 +35,7 @@ MOST = 1.10
 class Unbound(Tenancy):
     """Opens transactions without telling PostgreSQL who is calling, as a service without row-level security does."""
 
-    async def bind(self, connection: Connection, claims: Claims) -> None:
+    async def bind(self, connection: Connection, claims: Claims, statement: str = "") -> None:
         """Does nothing."""
 
 
