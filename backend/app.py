@@ -74,10 +74,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
-    for routes in (
-        health, identity, oidc, users, documents, files, versions, collections, retrieval, answers, audit, review, replays,
-        erasure, exports, archives, operation,
-        jobs,
+    for routes in (  # matched in this order: first what is asked most
+        retrieval, answers, health, identity, oidc, users, documents, files, versions, collections, jobs, audit, review,
+        replays, erasure, exports, archives, operation,
     ):  # fmt: skip
         app.include_router(routes.router)
     openapi.install(app)

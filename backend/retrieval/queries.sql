@@ -40,17 +40,17 @@ order by b.score desc, b.id
 with semantic as materialized (
   select id, placement from documents.chunk
   where $5::halfvec is not null and tenant_id = $1 and placement = $1 and embedding_model = $4
-    and collection_id = any ($2::uuid[]) and effective_from <= coalesce($3, now()) and effective_to > coalesce($3, now()) {filters}
+    and collection_id = any ($2::uuid[]) and effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now())) {filters}
   order by dense::halfvec({dimensions}) <=> $5::halfvec({dimensions}) limit $9
 ), lexical as materialized (
   select id, placement from documents.chunk
   where $6::sparsevec is not null and tenant_id = $1 and placement = $1
-    and collection_id = any ($2::uuid[]) and effective_from <= coalesce($3, now()) and effective_to > coalesce($3, now()) {filters}
+    and collection_id = any ($2::uuid[]) and effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now())) {filters}
   order by sparse <#> $6 limit $9
 ), elsewhere as (
   select id, placement from documents.chunk
   where tenant_id = $1 and placement = '00000000-0000-0000-0000-000000000000'
-    and collection_id = any ($2::uuid[]) and effective_from <= coalesce($3, now()) and effective_to > coalesce($3, now()) {filters}
+    and collection_id = any ($2::uuid[]) and effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now())) {filters}
 ), scored as (
   select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
     coalesce(-(sparse <#> $6), 0) as bm25

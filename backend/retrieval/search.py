@@ -48,11 +48,12 @@ class Reading(StrEnum):
     LAPSED = "lapsed"  # in force before the moment asked about, and no more
 
 
-# In these, $3 is the moment asked about, null for now; of what was known, the moment whose knowledge is asked for.
+# In these, $3 is the moment asked about, null for now; of what was known, the moment whose knowledge is asked for. As a
+# subquery, since now() is no leakproof function, and what is not waits for the policies' conditions instead of using an index.
 _CANDIDATES = {
-    Reading.IN_FORCE: "effective_from <= coalesce($3, now()) and effective_to > coalesce($3, now())",
+    Reading.IN_FORCE: "effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now()))",
     Reading.KNOWN: "created_at <= $3 and version_id = any ((select documents.versions_known_in_force())::uuid[])",
-    Reading.LAPSED: "effective_to <= coalesce($3, now()) and effective_from < effective_to",
+    Reading.LAPSED: "effective_to <= (select coalesce($3, now())) and effective_from < effective_to",
 }
 
 
