@@ -1,22 +1,37 @@
 """Brings a database to this version's schema and policies, as its owner."""
 
+import time
 from pathlib import Path
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import DBAPIError
 
 from backend.tenancy import ContextSigner
 
 ROOT = Path(__file__).resolve().parent.parent
+_ATTEMPTS = 5
+_LOST_A_RACE = {"40P01", "55P03"}  # deadlock_detected, lock_not_available: a service goes on serving meanwhile
 
 
 def migrate(owner_url: str) -> None:
-    """Applies revisions and policies in one transaction; blocks, and must not be called from a running event loop."""
+    """Applies revisions and policies in one transaction, again when somebody who reads or writes was in the way.
+
+    Blocks, and must not be called from a running event loop.
+    """
     config = Config()
     config.set_main_option("script_location", str(ROOT / "migrations").replace("%", "%%"))
     config.attributes["owner_url"] = owner_url
-    command.upgrade(config, "head")
+    for attempt in range(_ATTEMPTS):
+        try:
+            command.upgrade(config, "head")
+        except DBAPIError as error:
+            if attempt == _ATTEMPTS - 1 or getattr(error.orig, "sqlstate", None) not in _LOST_A_RACE:
+                raise
+            time.sleep(0.2 * 2**attempt)
+        else:
+            return
 
 
 async def store_context_key(owner_url: str, signer: ContextSigner) -> None:

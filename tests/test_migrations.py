@@ -21,7 +21,7 @@ COLUMNS = """
       a.attnotnull as required, coalesce(a.attnum = any (i.indkey), false) as key
     from pg_class t join pg_namespace n on n.oid = t.relnamespace
     join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
-    left join pg_index i on i.indrelid = t.oid and i.indisprimary
+    left join pg_index i on i.indisprimary and i.indrelid in (t.oid, to_regclass(n.nspname || '.' || t.relname || '_shared'))
     where t.relkind in ('r', 'p') and not t.relispartition
       and n.nspname not in ('pg_catalog', 'information_schema', 'migration')
 """

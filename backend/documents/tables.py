@@ -34,7 +34,7 @@ class ChunkRow(SQLModel, table=True):
     __table_args__ = {"schema": "documents"}
 
     tenant_id: UUID = Field(primary_key=True)
-    placement: UUID = Field(primary_key=True)
+    placement: UUID
     id: UUID = Field(primary_key=True)
     collection_id: UUID
     document_id: UUID

@@ -170,7 +170,8 @@ async def read_chunks(
     tenancy: Tenancy, connection: Connection, caller: Caller, version: asyncpg.Record
 ) -> list[asyncpg.Record]:
     """Returns the chunks of a version; the transaction asks about the version's own time from then on."""
-    await tenancy.bind(connection, caller.claims(moment=version["effective_from"], presented={"writing": "chunks"}))
+    presented = {"writing": "chunks"} if version["collection_id"] in caller.writable else {}
+    await tenancy.bind(connection, caller.claims(moment=version["effective_from"], presented=presented))
     return await connection.fetch(queries.version_chunks, caller.tenant_id, version["id"])
 
 

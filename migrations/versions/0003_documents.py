@@ -134,7 +134,8 @@ STATEMENTS = (
     language sql stable
     return (
       select case when claims -> 'presented' ->> 'erasing' = 'documents' then documents.erasable_collections()
-        when claims -> 'presented' ->> 'writing' = 'chunks' then tenancy.writable_collections()
+        when claims -> 'presented' ->> 'writing' = 'chunks' and claims -> 'permissions' ? 'documents:write'
+          then tenancy.writable_collections()
         else array(select jsonb_array_elements_text(claims -> 'readable')::uuid) end
       from (select tenancy.context() as claims offset 0) bound)
     """,
@@ -197,10 +198,6 @@ STATEMENTS = (
       heading_path text[],
       sha256 bytea not null check (octet_length(sha256) = 32),
       text text not null,
-      -- What identifies a row stands first: with the tenant there, the planner, which knows no statistics of tenants, takes
-      -- these for searches instead of chunk_in_force.
-      primary key (id, tenant_id, placement),
-      unique (version_id, ordinal, tenant_id, placement),
       foreign key (tenant_id, version_id) references documents.version (tenant_id, id),
       constraint placement_shared_or_own check (placement = tenant_id or placement = '00000000-0000-0000-0000-000000000000')
     ) partition by list (placement)
@@ -217,6 +214,9 @@ STATEMENTS = (
     create table documents.chunk_shared partition of documents.chunk for values in ('00000000-0000-0000-0000-000000000000')
       with (toast_tuple_target = 2040)
     """,
+    # The keys are the partitions' own: with the placement in them, which keys of the whole table need, the planner, who knows
+    # no statistics of tenants, would take one of them for searches instead of chunk_in_force.
+    "alter table documents.chunk_shared add primary key (tenant_id, id), add unique (tenant_id, version_id, ordinal)",
     # Nobody is granted a partition; should anybody ever be, it is walled without a policy, and so closed.
     "alter table documents.chunk_shared enable row level security, force row level security",
 )

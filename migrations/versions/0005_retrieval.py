@@ -88,7 +88,8 @@ STATEMENTS = (
         return;
       end if;
       execute format('create table documents.%I (like documents.chunk including defaults including constraints
-        including storage) with (toast_tuple_target = 2040)', name);
+        including storage, primary key (tenant_id, id), unique (tenant_id, version_id, ordinal))
+        with (toast_tuple_target = 2040)', name);
       execute format('alter table documents.%I enable row level security, force row level security', name);
       execute format('alter table documents.chunk attach partition documents.%I for values in (%L)', name, tenant);
     end

@@ -35,7 +35,7 @@ from backend.retrieval import search, service
 from backend.retrieval.embedding import LocalEmbedder
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.search import Question, Ranking
-from backend.tenancy import ContextSigner, Tenancy
+from backend.tenancy import ContextSigner, Tenancy, asking
 from tests.benchmarks.deployment import RESULTS, Deployment, connect, deployment, latencies, p50
 from tests.benchmarks.load_client import LoadClient, encoded, throughput
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Topics, load, spread
@@ -148,7 +148,7 @@ class Bench:
         return {"recall@10": round(found / wanted, 4) if wanted else None, "short": short, "plans": sorted(plans)}
 
     async def _exact(self, connection: Any, caller: Caller, question: Question) -> list[UUID]:
-        space = await search.survey(connection, caller, question)
+        space = await search.survey(asking(connection), caller, question.request)
         statement, values = search._statement(search.queries.exact_search, 9, question)
         scope = search.scope_of(caller, question, space)
         rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
