@@ -25,7 +25,7 @@ create policy locked on documents.document for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and ((select tenancy.has_permission('documents:write'))
     or (select tenancy.has_permission('documents:review')) or (select tenancy.has_permission('erasure:execute'))
     or id::text = (select tenancy.presented('withdrawing'))))
-  with check (false);
+  with check (tenant_id = (select tenancy.tenant_id()) and false);
 -- The operator reads titles when it embeds anew, and locks a document while its chunks are moved or changed.
 create policy operator on documents.document for select to affidavit_owner using (true);
 create policy operator_lock on documents.document for update to affidavit_owner using (true) with check (false);
