@@ -23,7 +23,7 @@ demo: setup ## Serve two demo tenants on port 8000 from an embedded PostgreSQL
 	@$(BIN)/affidavit demo
 
 test: setup ## Run the whole suite against an embedded PostgreSQL, as the runtime role
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 bench: setup ## Measure ranking quality on ../shared/data: BM25, dense, reciprocal rank fusion, ours
 	$(BIN)/python -m tests.benchmarks.quality

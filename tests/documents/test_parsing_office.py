@@ -28,8 +28,8 @@ from backend.documents.parsing.errors import (
     ZipBomb,
 )
 from backend.documents.parsing.limits import ParseLimits
-from backend.documents.parsing.sandbox import parse_file
 from backend.documents.parsing.wire import DocumentInfo
+from tests.documents import parsed
 
 pytestmark = pytest.mark.anyio
 
@@ -43,8 +43,7 @@ _BILLION_LAUGHS = (
 
 
 async def parse(path: Path, limits: ParseLimits | None = None) -> tuple[list[Block], DocumentInfo]:
-    async with parse_file(path, filename=path.name, limits=limits) as file:
-        return [block async for block in file], file.info
+    return await parsed.parse(path, limits=limits)
 
 
 def word(path: Path) -> Path:

@@ -20,8 +20,8 @@ from backend.documents.parsing.errors import (
     WrongFormat,
 )
 from backend.documents.parsing.limits import ParseLimits
-from backend.documents.parsing.sandbox import parse_file
 from backend.documents.parsing.wire import DocumentInfo
+from tests.documents import parsed
 
 pytestmark = pytest.mark.anyio
 
@@ -141,8 +141,7 @@ def write(path: Path, content: bytes) -> None:
 
 async def parse(path: Path, content: bytes, limits: ParseLimits | None = None) -> tuple[list[Block], DocumentInfo]:
     write(path, content)
-    async with parse_file(path, filename=path.name, media_type="application/pdf", limits=limits) as file:
-        return [block async for block in file], file.info
+    return await parsed.parse(path, media_type="application/pdf", limits=limits)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from backend.documents.parsing.blocks import Block, BlockKind
 from backend.documents.parsing.errors import NoText, ParseTimeout, WrongFormat, XmlBomb
 from backend.documents.parsing.limits import ParseLimits
-from backend.documents.parsing.sandbox import parse_file
 from backend.documents.parsing.wire import DocumentInfo
+from tests.documents import parsed
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +24,7 @@ async def parse(
     path: Path, content: str | bytes, limits: ParseLimits | None = None
 ) -> tuple[list[Block], DocumentInfo]:
     write(path, content if isinstance(content, bytes) else content.encode())
-    async with parse_file(path, filename=path.name, limits=limits) as file:
-        return [block async for block in file], file.info
+    return await parsed.parse(path, limits=limits)
 
 
 def shown(blocks: list[Block]) -> list[tuple[BlockKind, str]]:
