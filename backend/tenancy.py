@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
@@ -25,6 +26,9 @@ _BIND = "select set_config('app.context', $1, true)"
 _BIND_AND_REUSE_PLANS = f"{_BIND}, set_config('plan_cache_mode', 'force_generic_plan', true)"
 # Events of nobody's tenant, such as a failed login to one that does not exist.
 PLATFORM_TENANT = UUID(int=0)
+
+Renewal: TypeAlias = Callable[[], Awaitable[None]]
+"""Signs the context of an open transaction anew, which otherwise expires while it writes a long document."""
 
 Ask: TypeAlias = Callable[..., Awaitable[asyncpg.Record | None]]
 
@@ -108,6 +112,10 @@ class Tenancy:
             signed = self._signer.sign(claims, connection.get_server_pid())
             async with asyncio.timeout(self._timeout):
                 return await connection.fetchrow(statement, signed, *arguments)
+
+    def renewal(self, connection: Connection, claims: Claims) -> Renewal:
+        """Returns what keeps an open transaction bound to these claims for longer than one signature holds."""
+        return partial(self.bind, connection, claims)
 
     async def bind(self, connection: Connection, claims: Claims, statement: str = _BIND) -> None:
         """Binds the open transaction to claims, in place of those it had.

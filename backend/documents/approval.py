@@ -21,6 +21,7 @@ from backend.documents.validity import FOREVER, Plan, Validity, timeline
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
+from backend.tenancy import Renewal
 
 queries = Queries.beside(__file__)
 
@@ -49,8 +50,9 @@ async def submit_draft(
 
 
 async def approve(
-    connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, number: int, approval: Approval
-) -> None:
+    connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, number: int, approval: Approval,
+    renew: Renewal,
+) -> None:  # fmt: skip
     """Records an approval; with the last one that is needed, the version takes over when it is to be in force.
 
     Raises Forbidden for the author and for keys; Conflict for a version that is not in review, was decided by this caller
@@ -70,9 +72,9 @@ async def approve(
     if given >= version["approvals_needed"]:
         begins = version["planned_from"] or await connection.fetchval(queries.moment)
         planned = plan(number, begins, version["planned_to"])
-        status, validity = await take_over(connection, caller, versions, planned)
-        await _set(connection, caller, version["id"], status, validity)
-        await chunks.count_version(connection, caller.tenant_id, version["id"])
+        status, validity = await take_over(connection, caller, versions, planned, renew)
+        await _set(connection, caller, version["id"], status, validity, renew)
+        await chunks.count_version(connection, caller.tenant_id, version["id"], renew)
     more = {"approvals": given, "approvals_needed": version["approvals_needed"]}
     await _record(connection, caller, recorder, Action.DOCUMENT_APPROVED, document, version, validity, more)
 
@@ -87,8 +89,9 @@ async def reject(
 
 
 async def retire(
-    connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, number: int, retirement: Retirement
-) -> None:
+    connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, number: int, retirement: Retirement,
+    renew: Renewal,
+) -> None:  # fmt: skip
     """Withdraws an approved version, now or at a later moment.
 
     One that has not begun yet never will, and the version before it goes on. Raises Conflict for a version without a
@@ -107,8 +110,8 @@ async def retire(
     others = [other for other in versions if other["number"] != number]
     planned = plan(number, version["effective_from"], ends)
     validity = timeline([*_plans(others), planned])[number]
-    await _set(connection, caller, version["id"], "retired", validity)
-    await _make_room(connection, caller, others, planned)
+    await _set(connection, caller, version["id"], "retired", validity, renew)
+    await _make_room(connection, caller, others, planned, renew)
     await _record(connection, caller, recorder, Action.DOCUMENT_RETIRED, document, version, validity)
 
 
@@ -123,13 +126,13 @@ def known_end(moment: datetime) -> datetime | None:
 
 
 async def take_over(
-    connection: Connection, caller: Caller, versions: Sequence[asyncpg.Record], planned: Plan
+    connection: Connection, caller: Caller, versions: Sequence[asyncpg.Record], planned: Plan, renew: Renewal
 ) -> tuple[str, Validity]:
     """Ends the other versions of a document where a planned one begins; returns the status and validity that it gets.
 
     Raises Conflict when no time is left for it.
     """
-    own = await _make_room(connection, caller, versions, planned)
+    own = await _make_room(connection, caller, versions, planned, renew)
     if own.is_empty:
         detail = "It would never be in force: its end has passed, or a later version begins before it."
         raise Conflict(detail, reason="version:never_in_force")
@@ -137,7 +140,7 @@ async def take_over(
 
 
 async def _make_room(
-    connection: Connection, caller: Caller, versions: Sequence[asyncpg.Record], planned: Plan
+    connection: Connection, caller: Caller, versions: Sequence[asyncpg.Record], planned: Plan, renew: Renewal
 ) -> Validity:
     """Ends and prolongs the other versions around a planned one; returns the validity that it has then."""
     validities = timeline([*_plans(versions), planned])
@@ -149,7 +152,7 @@ async def _make_room(
         before = Validity(version["effective_from"], version["effective_to"] or FOREVER)
         status = _status(version["status"], validity)
         if (status, validity) != (version["status"], before):
-            await _set(connection, caller, version["id"], status, validity)
+            await _set(connection, caller, version["id"], status, validity, renew)
     return own
 
 
@@ -167,13 +170,15 @@ def _status(status: str, validity: Validity) -> str:
     return "superseded" if validity.is_superseded else "approved"
 
 
-async def _set(connection: Connection, caller: Caller, version_id: UUID, status: str, validity: Validity) -> None:
+async def _set(
+    connection: Connection, caller: Caller, version_id: UUID, status: str, validity: Validity, renew: Renewal
+) -> None:
     changed = await connection.execute(
         queries.set_validity, caller.tenant_id, version_id, status, validity.begins, known_end(validity.ends)
     )
     if changed != "UPDATE 1":
         raise Forbidden("Only a reviewer can end a version that was approved.", reason="version:approved")
-    await connection.execute(queries.set_chunk_validity, caller.tenant_id, version_id)
+    await chunks.follow_version(connection, caller.tenant_id, version_id, renew)
     await connection.execute(queries.add_history, caller.tenant_id, [uuid7()], [version_id])
 
 

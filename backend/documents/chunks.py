@@ -1,20 +1,25 @@
 """Stores chunks and keeps the term statistics that lexical retrieval weighs words by."""
 
 import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from pgvector import HalfVector, SparseVector
 
 from backend.database import Connection, Queries
+from backend.tenancy import Renewal
 
 queries = Queries.beside(__file__)
 
 TERM_DIMENSIONS = 1_000_000_000
-_STORED_AT_ONCE = 500  # chunks in one statement, so that a long document does not fill memory twice
+# In one statement, of which each must end within seconds, however long the document.
+_STORED_AT_ONCE = 500
+_COUNTED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +93,12 @@ def content_hash(fingerprints: Iterable[bytes]) -> bytes:
     return hashlib.sha256(b"".join(fingerprints)).digest()
 
 
-async def add(connection: Connection, tenant_id: UUID, rows: Sequence[ChunkRow], model: str) -> None:
-    """Stores chunks with the validity of their versions."""
-    for start in range(0, len(rows), _STORED_AT_ONCE):
-        batch = rows[start : start + _STORED_AT_ONCE]
+async def add(
+    connection: Connection, tenant_id: UUID, rows: Iterable[ChunkRow], model: str, renew: Renewal | None = None
+) -> None:
+    """Stores chunks with the validity of their versions; with `renew`, any number of them."""
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _STORED_AT_ONCE)):
         await connection.execute(
             queries.add_chunks, tenant_id, [r.id for r in batch], [r.version_id for r in batch], [r.ordinal for r in batch],
             [r.source_type for r in batch], [r.text for r in batch], [r.sha256 for r in batch],
@@ -102,9 +109,13 @@ async def add(connection: Connection, tenant_id: UUID, rows: Sequence[ChunkRow],
             # In an object each, since the driver takes lists in a list for further dimensions.
             [None if r.span.heading_path is None else {"path": list(r.span.heading_path)} for r in batch],
         )  # fmt: skip
+        if renew is not None:
+            await renew()
 
 
-async def count(connection: Connection, tenant_id: UUID, added: Iterable[tuple[UUID, Iterable[int]]]) -> None:
+async def count(
+    connection: Connection, tenant_id: UUID, added: Iterable[tuple[UUID, Iterable[int]]], renew: Renewal | None = None
+) -> None:
     """Adds chunks, each as (collection, dimensions of its terms), to the statistics.
 
     Only chunks that are or will be in force count: a draft must not show in anybody's ranking.
@@ -114,13 +125,38 @@ async def count(connection: Connection, tenant_id: UUID, added: Iterable[tuple[U
     for collection_id, dimensions in added:
         sizes[collection_id] += 1
         terms.update((collection_id, dimension) for dimension in dimensions)
-    await connection.execute(
-        queries.count_terms, tenant_id, [c for c, _ in terms], [d for _, d in terms], list(terms.values())
-    )
+    # In the order in which all writers lock them.
+    counted = iter(sorted(terms.items()))
+    while batch := list(islice(counted, _COUNTED_AT_ONCE)):
+        keys = [key for key, _ in batch]
+        await connection.execute(
+            queries.count_terms, tenant_id, [c for c, _ in keys], [d for _, d in keys], [chunks for _, chunks in batch]
+        )
+        if renew is not None:
+            await renew()
     await connection.execute(queries.count_chunks, tenant_id, list(sizes), list(sizes.values()))
 
 
-async def count_version(connection: Connection, tenant_id: UUID, version_id: UUID) -> None:
+async def count_version(connection: Connection, tenant_id: UUID, version_id: UUID, renew: Renewal) -> None:
     """Adds all chunks of a version that comes into force to the statistics."""
-    rows = await connection.fetch(queries.sparse_vectors, tenant_id, version_id)
-    await count(connection, tenant_id, ((row["collection_id"], row["sparse"].indices()) for row in rows))
+    terms = []
+    async for first, last in _slices(connection, tenant_id, version_id, renew):
+        rows = await connection.fetch(queries.sparse_vectors, tenant_id, version_id, first, last)
+        terms += [(row["collection_id"], array("i", row["sparse"].indices())) for row in rows]
+    await count(connection, tenant_id, terms, renew)
+
+
+async def follow_version(connection: Connection, tenant_id: UUID, version_id: UUID, renew: Renewal) -> None:
+    """Repeats the validity of a version on its chunks."""
+    async for first, last in _slices(connection, tenant_id, version_id, renew):
+        await connection.execute(queries.set_chunk_validity, tenant_id, version_id, first, last)
+
+
+async def _slices(
+    connection: Connection, tenant_id: UUID, version_id: UUID, renew: Renewal
+) -> AsyncIterator[tuple[int, int]]:
+    """Yields ranges of a version's ordinals, the end exclusive, such that no statement on one takes long."""
+    end = await connection.fetchval(queries.end_of_version, tenant_id, version_id)
+    for first in range(0, end, _STORED_AT_ONCE):
+        yield first, first + _STORED_AT_ONCE
+        await renew()

@@ -23,6 +23,7 @@ from backend.documents.parsing.errors import ParseError
 from backend.documents.parsing.limits import ParseLimits
 from backend.documents.parsing.sandbox import ParsedFile, parse_file
 from backend.documents.service import Collection
+from backend.documents.spool import PassageSpool
 from backend.documents.versions import Passage, Submission
 from backend.documents.withdrawal import Withdrawal
 from backend.identity.caller import Caller
@@ -69,11 +70,11 @@ class Ingestion:
         try:
             async with self._plain(key, file) as path:
                 submission, pages = await self._read(job, path, file, collection)
+                await self._submit(job, file, submission, pages)
         except ParseError as error:
             raise JobFailed(error.code, error.detail) from error
         except (ObjectMissing, DamagedObject) as error:
             raise JobFailed("file_damaged", "The stored file is missing or damaged.") from error
-        await self._submit(job, file, submission, pages)
 
     async def ended(self, connection: Connection, caller: Caller, ending: Ending) -> None:
         """Takes back what became no version."""
@@ -94,7 +95,7 @@ class Ingestion:
     ) -> tuple[Submission, int | None]:
         submitted = file["submitted"]
         title = submitted["title"]
-        passages: list[Passage] = []
+        passages = PassageSpool(path.with_name("passages"))
         waiting: list[Chunk] = []
         async with parse_file(
             path, filename=file["filename"], media_type=file["media_type"], limits=self.limits
@@ -102,9 +103,9 @@ class Ingestion:
             async for chunk in self._chunks(job, parsed):
                 waiting.append(chunk)
                 if len(waiting) >= _EMBEDDED_AT_ONCE:
-                    passages += await self._embedded(waiting, collection.language, title)
+                    passages.add(await self._embedded(waiting, collection.language, title))
                     waiting = []
-            passages += await self._embedded(waiting, collection.language, title)
+            passages.add(await self._embedded(waiting, collection.language, title))
             pages = parsed.info.page_count
         submission = Submission(
             doc_id=file["doc_id"], collection=collection, source_type=file["source_type"], passages=passages,
@@ -136,7 +137,9 @@ class Ingestion:
         async with job.transaction(writing="chunks") as connection:
             # The job before the document, as who cancels does it: the other way round, each would wait for the other.
             await job.hold(connection)
-            submitted = await versions.submit(connection, job.caller, self.recorder, submission, self.vectorizer.model)
+            renew = job.renewal(connection, writing="chunks")
+            model = self.vectorizer.model
+            submitted = await versions.submit(connection, job.caller, self.recorder, submission, model, renew)
             # Without the document's name, which may be personal data: jobs outlive the deletion of what they made.
             result = submitted.model_dump(mode="json", exclude={"doc_id"})
             await job.finish(connection, result | {"chunks": len(submission.passages), "pages": pages})

@@ -77,8 +77,14 @@ join documents.version v on v.tenant_id = $1 and v.id = n.version_id
 update documents.version set content_sha256 = $3 where tenant_id = $1 and id = $2
 
 -- name: sparse_vectors
--- The terms of a version's chunks.
+-- The terms of some of a version's chunks.
 select collection_id, sparse from documents.chunk
+where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
+  and ordinal >= $3 and ordinal < $4
+
+-- name: end_of_version
+-- One more than the last ordinal of a version's chunks.
+select coalesce(max(ordinal) + 1, 0) from documents.chunk
 where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
 
 -- name: count_terms
@@ -167,11 +173,12 @@ update documents.version set status = $3, effective_from = $4, effective_to = co
 where tenant_id = $1 and id = $2
 
 -- name: set_chunk_validity
--- Repeats the validity of a version on its chunks.
+-- Repeats the validity of a version on some of its chunks.
 update documents.chunk c set effective_from = v.effective_from, effective_to = v.effective_to
 from documents.version v
 where v.tenant_id = $1 and v.id = $2 and c.tenant_id = $1
   and c.placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and c.version_id = $2
+  and c.ordinal >= $3 and c.ordinal < $4
 
 -- name: reject_version
 -- Ends the review of a version.

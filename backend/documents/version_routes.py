@@ -91,8 +91,10 @@ async def submit_version(request: Request, response: Response, body: NewVersion,
         effective_from=body.effective_from, effective_to=body.effective_to,
         passages=[Passage(c.text, v, _span(c)) for c, v in zip(body.chunks, vectors, strict=True)],
     )  # fmt: skip
-    async with tenancy.transaction(caller.claims(presented={"writing": "chunks"})) as connection:
-        submitted = await versions.submit(connection, caller, _recorder(request), submission, vectorizer.model)
+    claims = caller.claims(presented={"writing": "chunks"})
+    async with tenancy.transaction(claims) as connection:
+        renew = tenancy.renewal(connection, claims)
+        submitted = await versions.submit(connection, caller, _recorder(request), submission, vectorizer.model, renew)
     if not submitted.created:
         response.status_code = status.HTTP_200_OK
     return submitted
@@ -143,7 +145,8 @@ async def approve_version(
     With the last approval that is needed it takes over at its `effective_from`, and the version before it ends then.
     """
     async with _tenancy(request).transaction(caller.claims()) as connection:
-        await approval.approve(connection, caller, _recorder(request), document_id, number, body)
+        renew = _tenancy(request).renewal(connection, caller.claims())
+        await approval.approve(connection, caller, _recorder(request), document_id, number, body, renew)
         return await _view(request, connection, caller, document_id, number)
 
 
@@ -163,7 +166,8 @@ async def retire_version(
 ) -> VersionView:
     """Withdraws an approved version, now or at a later moment; one that has not begun never will."""
     async with _tenancy(request).transaction(caller.claims()) as connection:
-        await approval.retire(connection, caller, _recorder(request), document_id, number, body)
+        renew = _tenancy(request).renewal(connection, caller.claims())
+        await approval.retire(connection, caller, _recorder(request), document_id, number, body, renew)
         return await _view(request, connection, caller, document_id, number)
 
 

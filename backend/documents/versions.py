@@ -1,9 +1,10 @@
 """The rules of versions: whole, numbered, immutable; and how they are read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +13,7 @@ from uuid_utils.compat import uuid7
 from backend.audit.events import Action, Event, timestamp, without_nulls
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
-from backend.documents import approval, chunks
+from backend.documents import approval, chunks, service
 from backend.documents.chunks import NOWHERE, ChunkRow, ChunkVectors, Span, content_hash, fingerprint
 from backend.documents.locks import lock_documents
 from backend.documents.metadata_schema import check_metadata
@@ -26,11 +27,10 @@ from backend.documents.models import (
     VersionSummary,
     VersionView,
 )
-from backend.documents.service import Collection
 from backend.errors import Conflict, NotFound
 from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
-from backend.tenancy import Tenancy
+from backend.tenancy import Renewal, Tenancy
 
 queries = Queries.beside(__file__)
 
@@ -46,20 +46,28 @@ class Passage:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
+class Passages(Protocol):
+    """The passages of a version in order, which can be read many times."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Passage]: ...
+
+
+@dataclass(frozen=True)
 class Submission:
     """A whole version of a document, ready to be stored."""
 
     doc_id: str
-    collection: Collection
+    collection: service.Collection
     source_type: str
-    passages: Sequence[Passage]
+    passages: Passages
     title: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     effective_from: datetime | None = None
     effective_to: datetime | None = None
 
-    @property
+    @cached_property
     def content_sha256(self) -> bytes:
         """The hash of what is submitted."""
         return content_hash(fingerprint(passage.text) for passage in self.passages)
@@ -71,7 +79,7 @@ class Submission:
 
 
 async def submit(
-    connection: Connection, caller: Caller, recorder: Recorder, submission: Submission, model: str
+    connection: Connection, caller: Caller, recorder: Recorder, submission: Submission, model: str, renew: Renewal
 ) -> SubmittedVersion:
     """Stores the next version of a document, whole, and records it.
 
@@ -87,7 +95,7 @@ async def submit(
     if known and (same := _unchanged(known[0], submission)):
         return _submitted(submission, document_id, same["number"], same["shown_status"], created=False)
     number = known[0]["number"] + 1 if known else 1
-    version_id = await _store(connection, caller, submission, document_id, known, number, model)
+    version_id = await _store(connection, caller, submission, document_id, known, number, model, renew)
     status = await connection.fetchval(queries.version_status, caller.tenant_id, version_id)
     await recorder.record(
         connection, caller,
@@ -203,7 +211,7 @@ def _unchanged(latest: asyncpg.Record, submission: Submission) -> asyncpg.Record
 
 async def _store(
     connection: Connection, caller: Caller, submission: Submission, document_id: UUID, known: Sequence[asyncpg.Record],
-    number: int, model: str,
+    number: int, model: str, renew: Renewal,
 ) -> UUID:  # fmt: skip
     """Stores version and chunks; where no approval is required, with the validity that it will have."""
     version_id, open_collection = uuid7(), not submission.collection.approval_required
@@ -211,14 +219,14 @@ async def _store(
     if open_collection:
         now = await connection.fetchval(queries.moment)
         plan = approval.plan(number, submission.effective_from or now, submission.effective_to)
-        status, validity = await approval.take_over(connection, caller, known, plan)
+        status, validity = await approval.take_over(connection, caller, known, plan, renew)
     await connection.execute(
         queries.add_version, caller.tenant_id, version_id, submission.collection.id, document_id, number, status,
         submission.effective_from, submission.effective_to, validity and validity.begins,
         validity and approval.known_end(validity.ends), submission.content_sha256, submission.described,
         caller.principal_id,
     )  # fmt: skip
-    await chunks.add(connection, caller.tenant_id, _rows(submission, version_id), model)
+    await chunks.add(connection, caller.tenant_id, _rows(submission, version_id), model, renew)
     await connection.execute(
         queries.close_version, caller.tenant_id, version_id, status if open_collection else "in_review",
         submission.effective_from, submission.effective_to,
@@ -226,18 +234,16 @@ async def _store(
     await connection.execute(queries.add_history, caller.tenant_id, [uuid7()], [version_id])
     if open_collection:
         counted = ((submission.collection.id, passage.vectors.sparse) for passage in submission.passages)
-        await chunks.count(connection, caller.tenant_id, counted)
+        await chunks.count(connection, caller.tenant_id, counted, renew)
     return version_id
 
 
-def _rows(submission: Submission, version_id: UUID) -> list[ChunkRow]:
-    return [
-        ChunkRow(
+def _rows(submission: Submission, version_id: UUID) -> Iterator[ChunkRow]:
+    for ordinal, passage in enumerate(submission.passages):
+        yield ChunkRow(
             id=uuid7(), version_id=version_id, ordinal=ordinal, source_type=submission.source_type, text=passage.text,
             metadata=submission.described, vectors=passage.vectors, span=passage.span,
-        )
-        for ordinal, passage in enumerate(submission.passages)
-    ]  # fmt: skip
+        )  # fmt: skip
 
 
 def _describe(submission: Submission, document_id: UUID, number: int, status: str) -> dict[str, object]:

@@ -25,7 +25,7 @@ from backend.identity.caller import Caller
 from backend.identity.principals import resolve_principal
 from backend.jobs.endings import Ending, EndsJobs
 from backend.jobs.service import queries
-from backend.tenancy import Claims, Tenancy
+from backend.tenancy import Claims, Renewal, Tenancy
 
 log = structlog.get_logger()
 
@@ -64,9 +64,15 @@ class Job:
     @asynccontextmanager
     async def transaction(self, **presented: str) -> AsyncIterator[Connection]:
         """Opens a transaction of the caller that may also change this job."""
-        claims = self.caller.claims(presented={**presented, "lease": str(self.lease_id)})
-        async with self.tenancy.transaction(claims) as connection:
+        async with self.tenancy.transaction(self._claims(presented)) as connection:
             yield connection
+
+    def renewal(self, connection: Connection, **presented: str) -> Renewal:
+        """Returns what keeps such a transaction bound for longer than one signature holds."""
+        return self.tenancy.renewal(connection, self._claims(presented))
+
+    def _claims(self, presented: Mapping[str, str]) -> Claims:
+        return self.caller.claims(presented={**presented, "lease": str(self.lease_id)})
 
     async def report(self, done: int, total: int | None) -> None:
         """Says how far the job is; it is shown with the next renewal of the lease."""
