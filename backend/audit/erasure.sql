@@ -66,7 +66,7 @@ delete from audit.data_key where tenant_id = $1 and subject_id = $2
 update audit.erasure set executed_at = now() where tenant_id = $1 and id = $2
 
 -- name: open_turns
--- Prompts without an answer, older than a minute: somebody asked and nothing says what became of it.
+-- Prompts without an answer, older than half a minute: somebody asked and nothing says what became of it.
 select e.id, e.occurred_at, e.principal_id, e.request_id from audit.event e
 where e.tenant_id = $1 and e.action = 'prompt:submitted' and e.id < $2 and e.id >= $3
   and not exists (select from audit.event a where a.tenant_id = $1 and a.turn = e.id and a.id <> e.id)

@@ -101,6 +101,6 @@ async def approve_erasure(request: Request, erasure_id: UUID, caller: Eraser) ->
 async def list_open_turns(
     request: Request, caller: Reviewer, days: Annotated[int, Query(ge=1, le=365)] = 7
 ) -> OpenTurns:
-    """Returns prompts for which a minute later neither an answer nor a refusal nor an abortion is on record."""
+    """Returns prompts for which half a minute later neither an answer nor a refusal nor an abortion is on record."""
     async with _tenancy(request).transaction(caller.claims()) as connection:
         return await erasure.list_open_turns(connection, caller, _recorder(request), days=days)
