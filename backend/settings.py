@@ -136,6 +136,12 @@ class Settings(BaseSettings):
         default=2557, ge=366, le=36_500,
         description="Days for which events stay in the log before their month may leave for an archive; tenants can keep longer.",
     )  # fmt: skip
+    export_part_leaves: int = Field(
+        default=1_000_000,
+        ge=1_000,
+        le=100_000_000,
+        description="Leaves of the log in one file of an export; more are split.",
+    )
     archive_folder: Path | None = Field(
         default=None, description="Folder of archived months; unset means `archives` in the home folder."
     )

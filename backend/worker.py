@@ -43,7 +43,7 @@ async def run(settings: Settings, *, with_parent: bool = False) -> None:
         vectorizer = ChunkVectorizer(await asyncio.to_thread(embedders.from_settings, settings))
         handlers: dict[str, Handler] = {
             files.INGEST: ingestion.from_settings(settings, Withdrawal(tenancy, vault, recorder), vectorizer),
-            export_jobs.EXPORT: export_jobs.ExportHandler(vault, payloads, recorder),
+            export_jobs.EXPORT: export_jobs.ExportHandler(vault, payloads, recorder, settings.export_part_leaves),
         }
         log.info("worker ready")
         worker = Worker(

@@ -13,6 +13,6 @@ create policy finished on audit.export for update to affidavit_runtime
     and requested_by = (select tenancy.principal_id()) and sha256 is null)
   with check (tenant_id = (select tenancy.tenant_id()) and requested_by = (select tenancy.principal_id()));
 
-grant select, insert (tenant_id, id, requested_by, job_id, parameters), update (events, sha256, size)
+grant select, insert (tenant_id, id, requested_by, job_id, parameters), update (events, sha256, size, parts)
   on audit.export to affidavit_runtime;
 -- Not granted: delete.

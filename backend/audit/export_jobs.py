@@ -1,19 +1,21 @@
 """Exports as jobs: asked for over HTTP, written by a worker, kept encrypted like any file of the tenant."""
 
 import asyncio
+import io
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO
+from typing import IO, Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action, Event, timestamp, without_nulls
+from backend.audit.export_parts import Part, file_of_part, parts_manifest
 from backend.audit.exports import Export, Exporter, NothingSealed, queries
 from backend.audit.formats import Format
-from backend.audit.models import ExportView, NewExport
+from backend.audit.models import ExportPart, ExportView, NewExport
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.database import Connection
@@ -23,13 +25,15 @@ from backend.identity.permissions import Permission
 from backend.jobs.endings import Ending
 from backend.jobs.service import enqueue
 from backend.jobs.worker import Job, JobFailed
-from backend.storage.service import FileVault
+from backend.storage.service import FileVault, StoredFile
 
 EXPORT = "audit:export"
 
 # A checkpoint behind the export's end proves that nothing before it is missing; under load there is one each second.
 _WAIT_FOR_SEAL = 15.0
 _PIECE = 1 << 20
+# An export of more leaves is split into several files, so that no one is too long to be stored, fetched and read again.
+PART_LEAVES = 1_000_000
 
 
 async def request_export(connection: Connection, caller: Caller, recorder: Recorder, asked: NewExport) -> ExportView:
@@ -66,16 +70,41 @@ async def get_export(connection: Connection, caller: Caller, export_id: UUID) ->
         id=row["id"], job_id=row["job_id"], requested_by=row["requested_by"], created_at=row["created_at"],
         format=Format(row["parameters"]["format"]), events=row["events"], size=row["size"],
         sha256=row["sha256"].hex() if row["sha256"] else None,
+        parts=[ExportPart(**part) for part in row["parts"] or ()],
     )  # fmt: skip
 
 
-async def open_export(connection: Connection, caller: Caller, recorder: Recorder, export_id: UUID) -> ExportView:
-    """Returns an export whose file is there and records that it is fetched; raises NotFound before it is."""
+@dataclass(frozen=True, slots=True)
+class ExportFile:
+    """One file of an export as it is fetched; `id` is its name in the file store."""
+
+    id: UUID
+    name: str
+    media_type: str
+    size: int
+    sha256: bytes
+
+
+async def open_export(
+    connection: Connection, caller: Caller, recorder: Recorder, export_id: UUID, number: int | None
+) -> ExportFile:
+    """Returns the file of an export, or one of its parts, and records that it is fetched; raises NotFound before it is there."""
     export = await get_export(connection, caller, export_id)
-    if export.sha256 is None:
+    if export.sha256 is None or export.size is None:
         raise NotFound("The export is not finished; see its job.", reason="export:unfinished")
-    await recorder.record(connection, caller, Event(Action.AUDIT_READ, details={"read": {"export": str(export_id)}}))
-    return export
+    read = without_nulls({"export": str(export_id), "part": number})
+    await recorder.record(connection, caller, Event(Action.AUDIT_READ, details={"read": read}))
+    kind = export.format
+    if number is not None:
+        if number > len(export.parts):
+            raise NotFound(f"The export has {len(export.parts)} parts.", reason="export:part")
+        part = export.parts[number - 1]
+        name, digest = f"audit-{export_id}-part-{number}{kind.suffix}", bytes.fromhex(part.sha256)
+        return ExportFile(file_of_part(export_id, number), name, kind.media_type, part.size, digest)
+    digest = bytes.fromhex(export.sha256)
+    if export.parts:
+        return ExportFile(export_id, f"audit-{export_id}-parts.json", "application/json", export.size, digest)
+    return ExportFile(export_id, f"audit-{export_id}{kind.suffix}", kind.media_type, export.size, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +114,47 @@ class ExportHandler:
     files: FileVault
     vault: PayloadVault
     recorder: Recorder
+    part_leaves: int = PART_LEAVES
 
     async def run(self, job: Job) -> None:
-        """Writes the file and stores it; the export shows it only once it is there whole."""
+        """Writes the file, or the parts and what lists them; the export shows them only once they are there whole."""
         export_id = UUID(job.parameters["export"])
-        export = await self._export(job, export_id)
-        with tempfile.TemporaryFile(prefix="affidavit-export-") as stream:
-            try:
-                events = await Exporter(job.transaction, self.vault, export, job.report).write(stream)
-            except NothingSealed:
-                raise JobFailed("nothing_sealed", "Nothing was sealed yet in this period.") from None
-            stream.seek(0)
-            async with job.transaction() as connection:
-                key = await self.files.key(connection, job.tenant_id)
-            stored = await self.files.store(key, _pieces(stream), export_id)
+        export, parameters = await self._export(job, export_id)
+        try:
+            parts = await Exporter(job.transaction, self.vault, export, job.report).parts(self.part_leaves)
+        except NothingSealed:
+            raise JobFailed("nothing_sealed", "Nothing was sealed yet in this period.") from None
+        written = [await self._write(job, export, export_id, part) for part in parts]
+        events = sum(part["events"] for part in written)
+        if len(parts) == 1:
+            listed, sha256, size = None, bytes.fromhex(written[0]["sha256"]), written[0]["size"]
+        else:
+            stored = await self._store(job, io.BytesIO(parts_manifest(export_id, parameters, written)), export_id)
+            listed, sha256, size = written, stored.sha256, stored.size
         async with job.transaction() as connection:
-            await connection.execute(
-                queries.finish_export, job.tenant_id, export_id, events, stored.sha256, stored.size
-            )
+            await connection.execute(queries.finish_export, job.tenant_id, export_id, events, sha256, size, listed)
             await job.finish(connection, {"export": str(export_id), "events": events})
+
+    async def _write(self, job: Job, export: Export, export_id: UUID, part: Part) -> dict[str, Any]:
+        """Writes and stores one part and returns what is to be said of it."""
+
+        async def report(done: int, leaves: int) -> None:
+            await job.report(done + (part.number - 1) * leaves, part.of * leaves)
+
+        file_id = export_id if part.of == 1 else file_of_part(export_id, part.number)
+        with tempfile.TemporaryFile(prefix="affidavit-export-") as stream:
+            events = await Exporter(job.transaction, self.vault, export, report).write(stream, part)
+            stream.seek(0)
+            stored = await self._store(job, stream, file_id)
+        return {
+            "number": part.number, "first_leaf": part.leaves.start, "end_leaf": part.leaves.stop, "events": events,
+            "size": stored.size, "sha256": stored.sha256.hex(),
+        }  # fmt: skip
+
+    async def _store(self, job: Job, stream: IO[bytes], file_id: UUID) -> StoredFile:
+        async with job.transaction() as connection:
+            key = await self.files.key(connection, job.tenant_id)
+        return await self.files.store(key, _pieces(stream), file_id)
 
     async def ended(self, connection: Connection, caller: Caller, ending: Ending) -> None:
         """Records that nothing came of the export."""
@@ -111,18 +162,19 @@ class ExportHandler:
         event = Event(Action.AUDIT_EXPORTED, ending.outcome, ending.reason, details=details)
         await self.recorder.record(connection, caller, event)
 
-    async def _export(self, job: Job, export_id: UUID) -> Export:
+    async def _export(self, job: Job, export_id: UUID) -> tuple[Export, dict[str, Any]]:
         async with job.transaction() as connection:
             row = await connection.fetchrow(queries.export, job.tenant_id, export_id)
         if row is None:
             raise JobFailed("export_gone", "The export is not there any more.")
         asked = row["parameters"]
         end = await self._sealed_end(job, datetime.fromisoformat(asked["to"]))
-        return Export(
+        export = Export(
             job.tenant_id, datetime.fromisoformat(asked["from"]), end, Format(asked["format"]),
             UUID(asked["actor"]) if "actor" in asked else None, asked.get("action"), asked.get("outcome"),
             asked.get("document"), reveal=asked["reveal"],
         )  # fmt: skip
+        return export, asked
 
     async def _sealed_end(self, job: Job, end: datetime) -> datetime:
         """Waits until the log is sealed up to a moment; returns the moment until which it is if sealing is late."""

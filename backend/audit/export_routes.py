@@ -3,7 +3,7 @@
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, Query, Request, status
 from fastapi.responses import StreamingResponse
 
 from backend.audit import export_jobs
@@ -48,16 +48,20 @@ async def get_export(request: Request, export_id: UUID, caller: Exporter) -> Exp
     response_class=StreamingResponse,
     responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
 )
-async def get_export_file(request: Request, export_id: UUID, caller: Exporter) -> StreamingResponse:
-    """Returns the file; its hash is checked on the way."""
+async def get_export_file(
+    request: Request,
+    export_id: UUID,
+    caller: Exporter,
+    part: Annotated[int | None, Query(ge=1, le=100_000, description="Number of a part of a long export.")] = None,
+) -> StreamingResponse:
+    """Returns the file; its hash is checked on the way. Of a long export it lists the parts, which are fetched by number."""
     vault = cast("FileVault", request.app.state.files)
     async with _tenancy(request).transaction(caller.claims()) as connection:
-        export = await export_jobs.open_export(connection, caller, _recorder(request), export_id)
+        file = await export_jobs.open_export(connection, caller, _recorder(request), export_id, part)
         key = await vault.key(connection, caller.tenant_id)
     headers = {
-        "Content-Length": str(export.size),
-        "Content-Disposition": f'attachment; filename="audit-{export_id}{export.format.suffix}"',
+        "Content-Length": str(file.size),
+        "Content-Disposition": f'attachment; filename="{file.name}"',
         "X-Content-Type-Options": "nosniff",
     }
-    content = vault.read(key, export_id, bytes.fromhex(export.sha256 or ""))
-    return StreamingResponse(content, media_type=export.format.media_type, headers=headers)
+    return StreamingResponse(vault.read(key, file.id, file.sha256), media_type=file.media_type, headers=headers)

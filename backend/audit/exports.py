@@ -20,6 +20,7 @@ import orjson
 from backend.audit import archives
 from backend.audit.bundle import BundleWriter, ErasedPayload, RevealedPayload, Scope
 from backend.audit.events import timestamp, without_nulls
+from backend.audit.export_parts import Part, split
 from backend.audit.formats import Format
 from backend.audit.merkle import Frontier, Segment, consistency_path, frontier_nodes, inclusion_path, proof
 from backend.audit.payloads import PayloadInvalid, PayloadVault
@@ -59,7 +60,6 @@ class Export:
     outcome: str | None = None
     document: str | None = None
     reveal: bool = False
-    leaves: range | None = None  # from one checkpoint to another; None means those around the period
 
     @property
     def filters(self) -> dict[str, str]:
@@ -83,19 +83,22 @@ class Exporter:
         self._export = export
         self._report = report
 
-    async def write(self, stream: BinaryIO) -> int:
-        """Writes the export and returns the number of its events; raises NothingSealed."""
+    async def parts(self, limit: int) -> list[Part]:
+        """Returns the parts of the export, of about `limit` leaves each; raises NothingSealed."""
         leaves = await self._leaves()
+        async with self._open() as connection:
+            return await split(connection, self._export.tenant_id, leaves, self._export.begin, self._export.end, limit)
+
+    async def write(self, stream: BinaryIO, part: Part) -> int:
+        """Writes one part of the export and returns the number of its events."""
         if self._export.format is Format.BUNDLE:
-            return await self._write_bundle(stream, leaves)
+            return await self._write_bundle(stream, part)
         if self._export.format is Format.JSONL:
-            return await self._write_lines(stream, leaves)
-        return await self._write_csv(stream, leaves)
+            return await self._write_lines(stream, part)
+        return await self._write_csv(stream, part)
 
     async def _leaves(self) -> range:
         """Returns the leaves between the checkpoints that enclose the period."""
-        if self._export.leaves is not None:
-            return self._export.leaves
         tenant = self._export.tenant_id
         async with self._open() as connection:
             before = await connection.fetchrow(queries.checkpoint_before, tenant, self._export.begin)
@@ -104,14 +107,14 @@ class Exporter:
             raise NothingSealed
         return range(before["size"] if before else 0, end)
 
-    async def _write_bundle(self, stream: BinaryIO, leaves: range) -> int:
-        export, frontier = self._export, None
+    async def _write_bundle(self, stream: BinaryIO, part: Part) -> int:
+        export, leaves, frontier = self._export, part.leaves, None
         if not export.filters:
             hashes = await self._hashes([frontier_nodes(leaves.start)]) if leaves.start else {}
             places = frontier_nodes(leaves.start) if leaves.start else ()
             frontier = Frontier(leaves.start, [hashes[place] for place in places])
         scope = Scope(
-            tenant=str(export.tenant_id), begin=export.begin, end=export.end, leaves=leaves, frontier=frontier,
+            tenant=str(export.tenant_id), begin=part.begin, end=part.end, leaves=leaves, frontier=frontier,
             filters=export.filters, revealed=export.reveal,
         )  # fmt: skip
         count = 0
@@ -225,11 +228,11 @@ class Exporter:
                 connection, self._export.tenant_id, [place for segment in path for place in segment]
             )
 
-    async def _write_lines(self, stream: BinaryIO, leaves: range) -> int:
+    async def _write_lines(self, stream: BinaryIO, part: Part) -> int:
         """Writes one JSON object a line, the first of which describes the file."""
-        stream.write(orjson.dumps(await self._header(leaves)) + b"\n")
+        stream.write(orjson.dumps(await self._header(part)) + b"\n")
         count = 0
-        async for page in self._pages(leaves):
+        async for page in self._pages(part.leaves):
             texts = await self._texts(page) if self._export.reveal else {}
             for row in page:
                 if row["envelope"] is not None:
@@ -240,14 +243,14 @@ class Exporter:
                     count += 1
         return count
 
-    async def _write_csv(self, stream: BinaryIO, leaves: range) -> int:
+    async def _write_csv(self, stream: BinaryIO, part: Part) -> int:
         """Writes RFC 4180 with a first row that describes the file, and a second that names the columns."""
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow([f"# {orjson.dumps(await self._header(leaves)).decode()}"])
+        writer.writerow([f"# {orjson.dumps(await self._header(part)).decode()}"])
         writer.writerow(CSV_COLUMNS)
         count = 0
-        async for page in self._pages(leaves):
+        async for page in self._pages(part.leaves):
             for row in page:
                 if row["envelope"] is not None:
                     writer.writerow([_cell(value) for value in _flat(row)])
@@ -255,8 +258,8 @@ class Exporter:
         text.detach()
         return count
 
-    async def _header(self, leaves: range) -> dict[str, object]:
-        export = self._export
+    async def _header(self, part: Part) -> dict[str, object]:
+        export, leaves = self._export, part.leaves
         async with self._open() as connection:
             rows = await connection.fetch(
                 archives.queries.archives_of_leaves, export.tenant_id, leaves.start, leaves.stop
@@ -268,7 +271,8 @@ class Exporter:
         return {
             "schema": f"affidavit-{export.format}/1", "tenant": str(export.tenant_id), "from": timestamp(export.begin),
             "to": timestamp(export.end), "filters": export.filters, "first_leaf": leaves.start, "end_leaf": leaves.stop,
-            "archived": archived, "truncated": False, "proves": "nothing; export a bundle for proofs",
+            "archived": archived,
+            "part": part.number, "parts": part.of, "truncated": part.of > 1, "proves": "nothing; export a bundle for proofs",
         }  # fmt: skip
 
 

@@ -7,6 +7,10 @@ select size, note from audit.checkpoint where tenant_id = $1 and signed_at <= $2
 select size from audit.checkpoint where tenant_id = $1
 order by signed_at >= $2 desc, case when signed_at >= $2 then id end, id desc limit 1
 
+-- name: checkpoint_at_least
+-- The first checkpoint that covers this many leaves.
+select size, note from audit.checkpoint where tenant_id = $1 and size >= $2 order by size, id limit 1
+
 -- name: checkpoints_between
 -- Checkpoints from one size to another, oldest first.
 select id, size, note from audit.checkpoint
@@ -51,12 +55,12 @@ insert into audit.export (tenant_id, id, requested_by, job_id, parameters) value
 
 -- name: export
 -- An export of the tenant.
-select e.id, e.job_id, e.requested_by, e.parameters, e.created_at, e.events, e.sha256, e.size
+select e.id, e.job_id, e.requested_by, e.parameters, e.created_at, e.events, e.sha256, e.size, e.parts
 from audit.export e where e.tenant_id = $1 and e.id = $2
 
 -- name: finish_export
--- The file that came of an export.
-update audit.export set events = $3, sha256 = $4, size = $5 where tenant_id = $1 and id = $2
+-- The file that came of an export; with parts, it only lists them.
+update audit.export set events = $3, sha256 = $4, size = $5, parts = $6 where tenant_id = $1 and id = $2
 
 -- name: sealed_until
 -- Until when everything is sealed: the newest checkpoint's time.

@@ -209,6 +209,17 @@ class NewExport(ApiModel):
     reason: Annotated[Text, Field(min_length=3, max_length=500)] | None = None
 
 
+class ExportPart(ApiModel):
+    """One of the files of an export that was too long for one."""
+
+    number: int
+    first_leaf: int
+    end_leaf: int = Field(description="Index after the last leaf.")
+    events: int
+    size: int = Field(description="Bytes of the file.")
+    sha256: str
+
+
 class ExportView(ApiModel):
     """An export; its file can be fetched when `sha256` is there."""
 
@@ -220,6 +231,9 @@ class ExportView(ApiModel):
     events: int | None
     size: int | None = Field(description="Bytes of the file.")
     sha256: str | None
+    parts: list[ExportPart] = Field(
+        default_factory=list, description="What a long export was split into; its own file only lists these."
+    )
 
 
 class Archive(ApiModel):

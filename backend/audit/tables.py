@@ -126,6 +126,7 @@ class ExportRow(SQLModel, table=True):
     events: int | None = Field(sa_column=Column(BigInteger))
     sha256: bytes | None
     size: int | None = Field(sa_column=Column(BigInteger))
+    parts: list[dict[str, Any]] | None = Field(sa_column=Column(JSONB))
 
 
 class HoldRow(SQLModel, table=True):

@@ -20,12 +20,12 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit import verifier
+from backend.audit import export_parts, verifier
 from backend.audit.archives import archive_name, read_archive
 from backend.audit.events import Action
+from backend.audit.export_parts import Part, signed_at
 from backend.audit.exports import Export, Exporter
 from backend.audit.formats import Format
-from backend.audit.notes import Checkpoint
 from backend.database import Connection, Queries
 from backend.errors import Conflict
 from backend.identity.permissions import Permission
@@ -179,18 +179,18 @@ class Archiver:
         first = await self.owner.fetchval(queries.end_before, tenant, month.first)
         claims = Claims(str(uuid7()), tenant, kind="operator", permissions=[Permission.AUDIT_READ])
         opened = lambda: self.tenancy.transaction(claims)  # noqa: E731 - one each: a context lives for a minute
-        begin, leaves, end = await _extent(opened, tenant, first, max(first, share["last_leaf"] + 1))
-        export = Export(tenant, begin or min(month.begin, end), end, Format.BUNDLE, leaves=leaves)
+        part = await _extent(opened, tenant, first, max(first, share["last_leaf"] + 1), month)
+        export = Export(tenant, part.begin, part.end, Format.BUNDLE)
         with tempfile.TemporaryFile(prefix="affidavit-archive-") as stream:
-            await Exporter(opened, None, export, self._told(month, f"writing the archive of {tenant}")).write(stream)
+            told = self._told(month, f"writing the archive of {tenant}")
+            await Exporter(opened, None, export, told).write(stream, part)
             size = stream.tell()
             digest = await asyncio.to_thread(_digest, stream)
             self._tell(month, f"storing the archive of {tenant}")
             await self.store.write(name, _pieces(stream))
         self._tell(month, f"recording the archive of {tenant}")
-        await self.owner.execute(
-            queries.write_archive, tenant, month.first, leaves.start, leaves.stop, share["events"], digest, size
-        )
+        span = (part.leaves.start, part.leaves.stop)
+        await self.owner.execute(queries.write_archive, tenant, month.first, *span, share["events"], digest, size)
 
     async def _verify(self, name: str, sha256: str) -> list[str]:
         """Verifies what the store gives back and returns what convicts it; raises DamagedObject and ObjectMissing."""
@@ -247,20 +247,16 @@ class Archiver:
 
 
 async def _extent(
-    opened: Callable[[], AbstractAsyncContextManager[Connection]], tenant: UUID, first: int, end: int
-) -> tuple[datetime | None, range, datetime]:
-    """Returns the leaves from one checkpoint to the first that covers `end` of them, and when both were signed."""
+    opened: Callable[[], AbstractAsyncContextManager[Connection]], tenant: UUID, first: int, end: int, month: Month
+) -> Part:
+    """Returns the leaves from one checkpoint to the first that covers `end` of them."""
     async with opened() as connection:
-        begin = await connection.fetchrow(queries.checkpoint_at_least, tenant, first) if first else None
-        last = await connection.fetchrow(queries.checkpoint_at_least, tenant, end)
+        begin = await connection.fetchrow(export_parts.queries.checkpoint_at_least, tenant, first) if first else None
+        last = await connection.fetchrow(export_parts.queries.checkpoint_at_least, tenant, end)
     if last is None:
         raise NotArchived("No checkpoint covers the whole month yet.", reason="archive:unsealed")
-    return _signed(begin["note"]) if begin else None, range(first, last["size"]), _signed(last["note"])
-
-
-def _signed(note: str) -> datetime:
-    checkpoint = Checkpoint.parse(note.rpartition("\n\n")[0] + "\n")
-    return datetime.fromtimestamp(checkpoint.time / 1000, UTC)
+    signed = signed_at(last["note"])
+    return Part(range(first, last["size"]), signed_at(begin["note"]) if begin else min(month.begin, signed), signed)
 
 
 def _described(month: Month, written: asyncpg.Record, findings: Sequence[str]) -> dict[str, object]:

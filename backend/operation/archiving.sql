@@ -23,10 +23,6 @@ select coalesce(max(days), 0) from audit.retention where tenant_id = any ($1::uu
 -- Where the tenant's archives end, that of this month not counted.
 select coalesce(max(end_leaf), 0) from audit.archive where tenant_id = $1 and month < $2
 
--- name: checkpoint_at_least
--- The first checkpoint that covers this many leaves.
-select size, note from audit.checkpoint where tenant_id = $1 and size >= $2 order by size, id limit 1
-
 -- name: written
 -- The archive of a month that has not left yet.
 select first_leaf, end_leaf, events, sha256, size from audit.archive where tenant_id = $1 and month = $2 and left_at is null

@@ -200,6 +200,7 @@ STATEMENTS = (
       events bigint,
       sha256 bytea,
       size bigint,
+      parts jsonb check (jsonb_typeof(parts) = 'array'),
       primary key (tenant_id, id)
     )
     """,

@@ -4,15 +4,16 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.audit import verifier
-from backend.audit.export_jobs import EXPORT, ExportHandler
+from backend.audit.export_jobs import EXPORT, PART_LEAVES, ExportHandler
 from backend.jobs.worker import Worker
-from tests.audit.test_tampering import KEY, Log
+from tests.audit.test_tampering import KEY, Log, kinds
 from tests.conftest import Database, Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ async def log(service: Service, database: Database, tmp_path: Path) -> Log:
     return log
 
 
-async def export(log: Log, user: str = "compliance", **asked: Any) -> bytes:
+async def export(log: Log, user: str = "compliance", *, part_leaves: int = PART_LEAVES, **asked: Any) -> bytes:
     """Asks for an export, has it written, and fetches it."""
     now = datetime.now(UTC)
     body = {"from": (now - timedelta(days=1)).isoformat(), "to": now.isoformat(), **asked}
@@ -36,7 +37,7 @@ async def export(log: Log, user: str = "compliance", **asked: Any) -> bytes:
     assert answer.status_code == 202, answer.text
     await log.seal()
     state = log.service.app.state
-    worker = Worker(state.tenancy, {EXPORT: ExportHandler(state.files, state.vault, state.recorder)})
+    worker = Worker(state.tenancy, {EXPORT: ExportHandler(state.files, state.vault, state.recorder, part_leaves)})
     assert await worker.work_once()
     job = await log.service.get(f"/jobs/{answer.json()['job_id']}", log.tenant, user)
     assert job.json()["status"] == "succeeded", job.text
@@ -80,6 +81,48 @@ async def test_who_may_not_export_or_reveal_is_refused_and_so_are_bad_periods(lo
         {**good, "format": "pdf"},
     ):
         assert (await log.service.post("/audit/exports", log.tenant, "compliance", bad)).status_code == 422
+
+
+@pytest.mark.parametrize("kind", ["bundle", "jsonl", "csv"])
+async def test_a_long_export_comes_in_parts_that_are_proved_each_and_together(log: Log, kind: str) -> None:
+    for _ in range(2):
+        await log.seal()
+        await log.act(4)
+    asked = {"reveal": True, "reason": "yearly review"} if kind == "bundle" else {}
+    listed = json.loads(await export(log, part_leaves=4, format=kind, **asked))
+    fetched = [await part_of(log, listed["export"], part["number"]) for part in listed["parts"]]
+    assert listed["schema"] == "affidavit-parts/1"
+    assert len(fetched) >= 3
+    assert [sha256(content).hexdigest() for content in fetched] == [part["sha256"] for part in listed["parts"]]
+    ends = [0, *(part["end_leaf"] for part in listed["parts"])]
+    assert [part["first_leaf"] for part in listed["parts"]] == ends[:-1]
+    assert listed["events"] == ends[-1]
+    if kind == "bundle":
+        paths = [log.folder / f"part-{number}.zip" for number in range(len(fetched))]
+        for path, content in zip(paths, fetched, strict=True):
+            path.write_bytes(content)
+            assert verifier.verify(path, str(KEY.verifier_key)).ok
+        assert verifier.verify_together(paths, str(KEY.verifier_key)).ok
+        assert "GAP" in kinds(verifier.verify_together([paths[0], paths[-1]], str(KEY.verifier_key)))
+    elif kind == "jsonl":
+        header, *lines = map(json.loads, fetched[1].splitlines())
+        assert (header["part"], header["parts"], header["truncated"]) == (2, len(fetched), True)
+        assert [line["leaf"] for line in lines] == list(range(ends[1], ends[2]))
+    else:
+        (about,), _, *rows = csv.reader(io.StringIO(fetched[-1].decode(), newline=""), strict=True)
+        header = json.loads(about.removeprefix("# "))
+        assert (header["part"], header["parts"], header["truncated"]) == (len(fetched), len(fetched), True)
+        assert [int(row[0]) for row in rows] == list(range(ends[-2], ends[-1]))
+    for number in (0, len(fetched) + 1):
+        path = f"/audit/exports/{listed['export']}/file"
+        missing = await log.service.get(path, log.tenant, "compliance", part=number)
+        assert missing.status_code == (404 if number else 422)
+
+
+async def part_of(log: Log, export_id: str, number: int) -> bytes:
+    answer = await log.service.get(f"/audit/exports/{export_id}/file", log.tenant, "compliance", part=number)
+    assert answer.status_code == 200, answer.text
+    return answer.content
 
 
 async def test_another_tenants_export_is_not_found(log: Log, other_tenant: Tenant) -> None:

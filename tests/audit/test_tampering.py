@@ -96,7 +96,8 @@ class Log:
         wanted = {"format": Format.BUNDLE, "reveal": True} | changed
         export = Export(self.tenant.id, BEGIN, self.end, **wanted)  # type: ignore[arg-type]
         stream = io.BytesIO()
-        await Exporter(opened, self.service.app.state.vault, export, report).write(stream)
+        exporter = Exporter(opened, self.service.app.state.vault, export, report)
+        await exporter.write(stream, *(await exporter.parts(1_000_000)))
         path = self.folder / "bundle.zip"
         path.write_bytes(stream.getvalue())
         return path
