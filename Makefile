@@ -1,6 +1,6 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-scale bench-sealing isolation-report lock
+.PHONY: help setup demo test lint format bench bench-audit bench-scale bench-sealing isolation-report lock
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -30,6 +30,10 @@ bench: setup ## Measure ranking quality on ../shared/data: BM25, dense, reciproc
 
 bench-scale: setup ## Measure cost by tenant size, recall of the indexes and distance from the floor
 	$(BIN)/python -m tests.benchmarks.scale
+
+bench-audit: setup ## Measure the offline verifier, and how long reviewers wait for a page of a large log
+	$(BIN)/python -m tests.benchmarks.audit_verifier
+	$(BIN)/python -m tests.benchmarks.audit_log
 
 bench-sealing: setup ## Measure how soon events are sealed, how fast a backlog is, and what the record costs a retrieval
 	$(BIN)/python -m tests.benchmarks.sealing

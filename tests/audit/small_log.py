@@ -64,6 +64,7 @@ class SmallLog:
             "action": action,
             "time": at(self.clock).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "request_id": f"r{leaf}",
+            "v": 1,
         }
         for name, text in (texts or {}).items():
             salt = self.random.randbytes(32)
