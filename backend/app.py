@@ -106,7 +106,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         signer = ContextSigner(required(settings.context_key, "CONTEXT_KEY"))
         tenancy = Tenancy(pool, signer, timeout=settings.database_timeout)
         secret = required(settings.payload_key, "PAYLOAD_KEY")
-        vault = PayloadVault(await stack.enter_async_context(key_encryption.opened(settings, secret)))
+        vault = PayloadVault(
+            await stack.enter_async_context(key_encryption.opened(settings, secret)), settings.data_key_seconds
+        )
         words = SearchWords(secret)
         recorder = Recorder(vault, words)
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)

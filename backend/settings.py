@@ -69,6 +69,9 @@ class Settings(BaseSettings):
         default=None,
         description="Wraps the data keys that encrypt audit payloads, unless AWS KMS or Vault does; at least 32 characters.",
     )
+    data_key_seconds: float = Field(
+        default=300.0, ge=1, le=3600, description="How long a process remembers a data key before it unwraps it again."
+    )
     aws_kms_key: str | None = Field(
         default=None, description="Id, ARN or alias of an AWS KMS key that wraps those data keys instead."
     )

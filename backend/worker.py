@@ -37,7 +37,9 @@ async def run(settings: Settings, *, with_parent: bool = False) -> None:
             pool, ContextSigner(required(settings.context_key, "CONTEXT_KEY")), timeout=settings.database_timeout
         )
         payload_key = required(settings.payload_key, "PAYLOAD_KEY")
-        payloads = PayloadVault(await stack.enter_async_context(key_encryption.opened(settings, payload_key)))
+        payloads = PayloadVault(
+            await stack.enter_async_context(key_encryption.opened(settings, payload_key)), settings.data_key_seconds
+        )
         recorder = Recorder(payloads, SearchWords(payload_key))
         vault = FileVault(store_from_settings(settings), payload_key)
         vectorizer = ChunkVectorizer(await asyncio.to_thread(embedders.from_settings, settings))

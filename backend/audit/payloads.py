@@ -4,6 +4,7 @@ The envelope commits to a text by HMAC-SHA-256 under a random salt that is encry
 AES-GCM does not commit to its key. Destroying the data key leaves a commitment that nobody can test guesses against.
 """
 
+import asyncio
 import hashlib
 import hmac
 import os
@@ -54,10 +55,15 @@ def commit(salt: bytes, text: str) -> str:
 
 
 class PayloadVault:
-    """Encrypts payloads; remembers the data keys that were used recently, so that few texts wait for a KMS."""
+    """Encrypts payloads; remembers data keys for some seconds, so that few texts wait for a KMS.
 
-    def __init__(self, key_encryption: KeyEncryption) -> None:
+    A key that another process destroys meanwhile encrypts nothing that is kept: the database refuses payloads under a key
+    that is not there. No key is remembered for longer, whether it is used or not.
+    """
+
+    def __init__(self, key_encryption: KeyEncryption, remembered_seconds: float = 300.0) -> None:
         self._key_encryption = key_encryption
+        self._seconds = remembered_seconds
         self._known: OrderedDict[tuple[UUID, UUID, date], DataKey] = OrderedDict()
 
     async def data_key(self, connection: Connection, tenant_id: UUID, subject_id: UUID, month: date) -> DataKey:
@@ -67,7 +73,6 @@ class PayloadVault:
         """
         scope = (tenant_id, subject_id, month)
         if (known := self._known.get(scope)) is not None:
-            self._known.move_to_end(scope)
             return known
         row = await connection.fetchrow(queries.data_key, *scope)
         if row is None:
@@ -101,10 +106,22 @@ class PayloadVault:
         """Returns a reader of the tenant's payloads."""
         return PayloadReader(self._key_encryption, tenant_id)
 
+    @property
+    def remembered(self) -> int:
+        """How many keys are remembered."""
+        return len(self._known)
+
     def _remember(self, scope: tuple[UUID, UUID, date], data_key: DataKey) -> None:
         self._known[scope] = data_key
         if len(self._known) > _CACHED_KEYS:
             self._known.popitem(last=False)
+        # By its id, since the timer would itself remember the key.
+        asyncio.get_running_loop().call_later(self._seconds, self._expire, scope, data_key.id)
+
+    def _expire(self, scope: tuple[UUID, UUID, date], key_id: UUID) -> None:
+        known = self._known.get(scope)
+        if known is not None and known.id == key_id:
+            del self._known[scope]
 
 
 class PayloadReader:

@@ -1,5 +1,6 @@
 """Erasure needs a second person, the end of retention and no hold; afterwards texts are gone and every proof holds."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -9,11 +10,13 @@ import orjson
 import pytest
 
 from backend.audit import verifier
+from backend.audit.key_encryption import KeyName, LocalKeyEncryption
+from backend.audit.payloads import PayloadVault
 from backend.audit.service import first_id_at
-from backend.identity.caller import Origin
+from backend.identity.caller import Caller, Origin
 from backend.identity.permissions import Role
 from tests.audit.test_tampering import KEY, Log
-from tests.conftest import PASSWORD, Database, Service, Tenant
+from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -145,3 +148,55 @@ async def test_a_prompt_without_an_answer_is_reported_as_an_open_turn(
     await superuser.close()
     open_turns = (await service.get("/audit/turns/open", asked, "compliance")).json()["turns"]
     assert [turn["event_id"] for turn in open_turns] == [str(old)]
+
+
+async def test_a_key_that_another_process_destroyed_encrypts_nothing_more(
+    service: Service, asked: Tenant, database: Database, run_secrets: Secrets, model_home: Path
+) -> None:
+    question = {"query": MARKER}
+    async with running(settings_for(database, run_secrets, model_home), database) as other:
+        headers = await service.as_user(asked, "analyst")
+        assert (await other.client.post("/retrieve", json=question, headers=headers)).status_code == 200
+        assert other.app.state.vault.remembered == 1
+        erased = await keys_of(database, asked.users["analyst"])
+        assert (await service.post(await request(service, asked), asked, "privacy2", None)).status_code == 200
+        refused = await other.client.post("/retrieve", json=question, headers=headers)
+        assert (refused.status_code, refused.json()["error"]) == (503, "audit_unavailable")
+        assert other.app.state.vault.remembered == 0
+        assert await keys_of(database, asked.users["analyst"]) == set()
+        assert (await other.client.post("/retrieve", json=question, headers=headers)).status_code == 200
+    assert not erased & await keys_of(database, asked.users["analyst"])
+    assert (await revealed(service, asked)).count(MARKER) == 1  # only what was asked under the new key
+
+
+async def keys_of(database: Database, subject: UUID) -> set[UUID]:
+    superuser = await asyncpg.connect(database.superuser_url)
+    rows = await superuser.fetch("select id from audit.data_key where subject_id = $1", subject)
+    await superuser.close()
+    return {row["id"] for row in rows}
+
+
+class CountedKeyEncryption(LocalKeyEncryption):
+    unwrapped = 0
+
+    async def unwrap(self, name: KeyName, wrapped: bytes) -> bytes:
+        self.unwrapped += 1
+        return await super().unwrap(name, wrapped)
+
+
+@pytest.mark.parametrize(("seconds", "unwrapped"), [(60, 1), (0.01, 2)])
+async def test_a_remembered_key_is_forgotten_after_its_time_also_when_nobody_asks(
+    service: Service, asked: Tenant, run_secrets: Secrets, seconds: float, unwrapped: int
+) -> None:
+    counted = CountedKeyEncryption(run_secrets.payload_key)
+    vault = PayloadVault(counted, seconds)
+    analyst = Caller(
+        asked.id, asked.slug, asked.users["analyst"], "user", "analyst", "request", permissions=frozenset()
+    )
+    month = datetime.now(UTC).date().replace(day=1)
+    async with service.app.state.tenancy.transaction(analyst.claims()) as connection:
+        for _ in range(2):
+            await vault.data_key(connection, asked.id, analyst.subject_id, month)
+            await asyncio.sleep(0.05)
+    assert counted.unwrapped == unwrapped
+    assert vault.remembered == (1 if seconds > 1 else 0)
