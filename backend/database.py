@@ -102,7 +102,8 @@ async def open_pool(url: str, *, size: int, timeout: float) -> Pool:  # noqa: AS
 async def reachable(pool: Pool, *, timeout: float) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - of the wait for a connection
     """Lends a connection; raises Unavailable when the database cannot be reached within `timeout` seconds, or goes away."""
     try:
-        connection = await pool.acquire(timeout=timeout)
+        async with asyncio.timeout(timeout):  # the pool's own would cost a task
+            connection = await pool.acquire()
         try:
             yield connection
         finally:

@@ -6,6 +6,7 @@ Who reads the table learns how often some word occurs, never which: the key neve
 import hmac
 import re
 import unicodedata
+from functools import lru_cache
 from uuid import UUID
 
 import Stemmer
@@ -40,9 +41,13 @@ class SearchWords:
         """Derives from the secret that wraps data keys, independently of them (HKDF, RFC 5869)."""
         kdf = HKDF(hashes.SHA256(), 32, salt=None, info=b"affidavit payload search")
         self._root = kdf.derive(secret.encode())
+        self._key = lru_cache(maxsize=10_000)(self._derive)  # a derivation takes longer than the hashes of a question
 
     def hashes(self, tenant_id: UUID, text: str) -> list[int]:
         """Returns the signed 64-bit head of the HMAC-SHA-256 of each word of a text."""
         words = search_words(text)
-        key = HKDFExpand(hashes.SHA256(), 32, b"tenant " + tenant_id.bytes).derive(self._root) if words else b""
+        key = self._key(tenant_id) if words else b""
         return [int.from_bytes(hmac.digest(key, word.encode(), "sha256")[:8], signed=True) for word in words]
+
+    def _derive(self, tenant_id: UUID) -> bytes:
+        return HKDFExpand(hashes.SHA256(), 32, b"tenant " + tenant_id.bytes).derive(self._root)
