@@ -1,81 +1,78 @@
-"""Workers that are killed at any moment: nothing is lost, and nothing is there twice."""
+"""Workers that are killed at any step of a job: nothing is lost, and nothing is there twice."""
 
 import asyncio
 import os
-import random
+import signal
 import sys
-from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Database, Secrets, Service, Tenant
-from tests.documents.upload import post_file
+from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
+from tests.documents.dying_worker import STEPS
+from tests.documents.upload import post_file, work
 
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = 8
-KILLS = 2
+SECTIONS = 60
 
 
-def paragraphs(number: int) -> bytes:
+def rules(number: int) -> bytes:
     return "\n\n".join(
-        f"Rule {number}.{section}: the limit is {section} euros a day." for section in range(60)
+        f"Rule {number}.{section}: the limit is {section} euros a day." for section in range(SECTIONS)
     ).encode()
 
 
-async def start_worker(database: Database, run_secrets: Secrets, home: Path) -> Process:
+@pytest.fixture(scope="module")
+async def service(
+    database: Database, run_secrets: Secrets, model_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    settings = settings_for(database, run_secrets, model_home, storage_folder=tmp_path_factory.mktemp("files"))
+    async with running(settings, database) as started:
+        yield started
+
+
+async def kill_workers(database: Database, secrets: Secrets, home: Path, storage: Path, scratch: Path) -> None:
     environment = {
         **os.environ, "AFFIDAVIT_HOME": str(home), "AFFIDAVIT_RUNTIME_DATABASE_URL": database.runtime_url,
-        "AFFIDAVIT_CONTEXT_KEY": run_secrets.context_key, "AFFIDAVIT_PAYLOAD_KEY": run_secrets.payload_key,
-        "AFFIDAVIT_JOB_LEASE_SECONDS": "2", "AFFIDAVIT_JOB_ATTEMPTS": "50", "AFFIDAVIT_LOG_LEVEL": "ERROR",
-        "AFFIDAVIT_EMBEDDING_THREADS": "1", "AFFIDAVIT_DATABASE_TIMEOUT": "10",
+        "AFFIDAVIT_CONTEXT_KEY": secrets.context_key, "AFFIDAVIT_PAYLOAD_KEY": secrets.payload_key,
+        "AFFIDAVIT_JOB_LEASE_SECONDS": "1", "AFFIDAVIT_JOB_ATTEMPTS": "50", "AFFIDAVIT_LOG_LEVEL": "ERROR",
+        "AFFIDAVIT_EMBEDDING_THREADS": "1", "AFFIDAVIT_DATABASE_TIMEOUT": "10", "AFFIDAVIT_STORAGE_FOLDER": str(storage),
+        "TMPDIR": str(scratch),
     }  # fmt: skip
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "backend", "worker", env=environment, cwd=ROOT, stdin=DEVNULL
+    workers = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.documents.dying_worker", *STEPS, env=environment, cwd=ROOT, start_new_session=True
     )
+    try:
+        assert await asyncio.wait_for(workers.wait(), 240) == 0, "one ended before its step"
+    except TimeoutError:  # one has not come to its step
+        os.killpg(workers.pid, signal.SIGKILL)
+        raise
 
 
-async def unfinished(service: Service, tenant: Tenant) -> int:
-    jobs = (await service.get("/jobs", tenant, "editor", limit=500)).json()["jobs"]
-    assert {job["status"] for job in jobs} <= {"queued", "running", "succeeded"}, jobs
-    return sum(job["status"] != "succeeded" for job in jobs)
-
-
-async def until(reached: Callable[[int], bool], service: Service, tenant: Tenant) -> None:
-    async with asyncio.timeout(120):
-        while not reached(await unfinished(service, tenant)):
-            await asyncio.sleep(0.05)
-
-
-async def test_workers_killed_at_any_moment_lose_nothing_and_double_nothing(
-    service: Service, tenant: Tenant, database: Database, run_secrets: Secrets, model_home: Path
+async def test_workers_killed_at_every_step_lose_nothing_and_double_nothing(
+    service: Service, tenant: Tenant, database: Database, run_secrets: Secrets, model_home: Path, tmp_path: Path
 ) -> None:
-    documents = []
-    for number in range(FILES):
-        answer = await post_file(service, tenant, f"rule-{number}.txt", paragraphs(number))
-        assert answer.status_code == 202, answer.text
-        documents.append(answer.json()["document_id"])
-    moments = random.Random(4711)
-    for _ in range(KILLS):
-        left = await unfinished(service, tenant)
-        worker = await start_worker(database, run_secrets, model_home)
-        await until(lambda now, before=left: now < max(before, 1), service, tenant)  # it is up and at work
-        await asyncio.sleep(moments.uniform(0, 0.4))
-        worker.kill()
-        await worker.wait()
-    worker = await start_worker(database, run_secrets, model_home)
-    await until(lambda left: left == 0, service, tenant)
-    worker.terminate()
-    await worker.wait()
+    storage = service.app.state.settings.storage_folder
+    failing = (await post_file(service, tenant, "scrap.pdf", b"%PDF-1.7 of nothing at all")).json()
+    good = [(await post_file(service, tenant, f"rule-{number}.txt", rules(number))).json() for number in range(2)]
+    await kill_workers(database, run_secrets, model_home, storage, tmp_path)
+    await work(service)
 
-    for number, document in enumerate(documents):
-        versions = (await service.get(f"/documents/{document}", tenant, "editor")).json()["versions"]
+    job = (await service.get(f"/jobs/{failing['job_id']}", tenant, "editor")).json()
+    assert (job["status"], job["retryable"]) == ("failed", False)
+    assert (await service.get(f"/documents/{failing['document_id']}", tenant, "editor")).status_code == 404
+    for number, uploaded in enumerate(good):
+        path = f"/documents/{uploaded['document_id']}"
+        assert (await service.get(f"/jobs/{uploaded['job_id']}", tenant, "editor")).json()["status"] == "succeeded"
+        versions = (await service.get(path, tenant, "editor")).json()["versions"]
         assert [version["document_version"] for version in versions] == [1]
-        chunks = (await service.get(f"/documents/{document}/versions/1", tenant, "editor")).json()["chunks"]
+        chunks = (await service.get(f"{path}/versions/1", tenant, "editor")).json()["chunks"]
         text = " ".join(chunk["text"] for chunk in chunks)
-        assert all(text.count(f"Rule {number}.{section}:") == 1 for section in range(60))
-    ingested = await service.events(tenant, action="document:ingested", limit=200)
-    assert len(ingested) == FILES
+        assert all(text.count(f"Rule {number}.{section}:") == 1 for section in range(SECTIONS))
+        assert (await service.get(f"{path}/versions/1/file", tenant, "editor")).content == rules(number)
+    ended = await service.events(tenant, action="document:ingested", limit=200)
+    assert sorted(event["outcome"] for event in ended) == ["failed", "succeeded", "succeeded"]
+    assert len([path for path in storage.rglob("*") if path.is_file()]) == len(good)
