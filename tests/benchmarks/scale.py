@@ -194,7 +194,7 @@ class Bench:
 
         async def recorded(_: int) -> None:
             async with self.tenancy.transaction(caller.claims()) as connection:
-                await self.recorder.record(connection, caller, service.retrieval_event(question, ranking))
+                await self.recorder.record(connection, caller, service.retrieval_event(question, ranking, 0))
 
         empty = p50(await latencies(transaction, self.runs))
         return {
@@ -325,7 +325,9 @@ async def main(options: argparse.Namespace) -> None:
         await superuser.execute("set plan_cache_mode = force_custom_plan; set jit = off")
         pool = await open_pool(deployed.urls["runtime_url"], size=4, timeout=5)
         tenancy = Tenancy(pool, ContextSigner(known["context_key"]), timeout=5)
-        recorder = Recorder(PayloadVault(LocalKeyEncryption(known["payload_key"])), SearchWords(known["payload_key"]))
+        recorder = Recorder(
+            PayloadVault(LocalKeyEncryption(known["payload_key"])), SearchWords(known["payload_key"]), {}
+        )
         bench = Bench(deployed, superuser, tenancy, recorder, Topics(LocalEmbedder.model), options.runs)
         try:
             results = await measure(bench, options)
