@@ -34,11 +34,12 @@ PASSWORD = "correct horse battery staple"
 
 @dataclass
 class Deployment:
-    """A running service, the URLs of its database, and the process id of the server."""
+    """A running service, the URLs and the folder of its database, and the process of the service."""
 
     urls: dict[str, str]
     base_url: str
     process: asyncio.subprocess.Process
+    data_folder: Path
 
     async def tenant(self, slug: str, collections: Sequence[str] = ()) -> UUID:
         """Creates a tenant with an editor, an analyst and an approver who may use all of these collections."""
@@ -53,11 +54,12 @@ class Deployment:
                 await acting.create_user(tenant_id, role.value, PASSWORD, [role])
         return tenant_id
 
-    async def key(self, tenant_id: UUID, collections: Sequence[str]) -> dict[str, str]:
-        """Returns headers with an API key that may only retrieve, from these collections."""
+    async def key(self, tenant_id: UUID, collections: Sequence[str], writable: Sequence[str] = ()) -> dict[str, str]:
+        """Returns headers with an API key that may only retrieve from these collections, and ingest into some."""
+        permissions = [Permission.RETRIEVAL_QUERY, *([Permission.DOCUMENTS_WRITE] if writable else [])]
         async with operator(self.urls["owner_url"]) as acting:
             key = await acting.create_key(
-                tenant_id, f"bench-{secrets.token_hex(4)}", [Permission.RETRIEVAL_QUERY], collections
+                tenant_id, f"bench-{secrets.token_hex(4)}", permissions, collections, writable=writable
             )
         return {"Authorization": f"Bearer {key}"}
 
@@ -71,11 +73,6 @@ class Deployment:
     def client(self) -> httpx.AsyncClient:
         """Returns a client with connections that are kept."""
         return httpx.AsyncClient(base_url=self.base_url, timeout=120)
-
-    def cpu_seconds(self) -> float:
-        """Returns the processor time that the service has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
@@ -92,7 +89,7 @@ async def deployment(folder: Path, *, keep: bool = False) -> AsyncIterator[Deplo
         await asyncio.to_thread(migrate, urls["owner_url"])
         await store_context_key(urls["owner_url"], ContextSigner(known["context_key"]))
         async with _service(folder, urls, known) as (base_url, process):
-            yield Deployment(urls, base_url, process)
+            yield Deployment(urls, base_url, process, server.folder)
     finally:
         await asyncio.to_thread(server.stop)
         if not keep:
@@ -128,7 +125,7 @@ async def _service(
     }  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "uvicorn", "backend.app:create_app", "--factory", "--port", str(port),
-        "--log-level", "warning", "--no-access-log", cwd=ROOT, env=environment,
+        "--log-level", "warning", "--no-access-log", "--timeout-keep-alive", "600", cwd=ROOT, env=environment,
     )  # fmt: skip
     base_url = f"http://127.0.0.1:{port}"
     try:

@@ -1,8 +1,10 @@
 """Ranking quality through the HTTP API, judged by pytrec_eval: BM25 alone, dense alone, reciprocal rank fusion, ours.
 
-    python -m tests.benchmarks.quality [--sets askcfpb obliqa financebench] [--queries 500]
+    python -m tests.benchmarks.quality                                       # about ten minutes of two quiet cores
+    python -m tests.benchmarks.quality --sets askcfpb --queries 100 --folder /tmp/quality
 
-Reads ../shared/data beside the repository, writes bench-results/quality.json and quality.png.
+Reads ../shared/data beside the repository, writes bench-results/quality.json and quality.png, anew after each set. With
+`--folder`, what was ingested is kept there, and a run that was stopped goes on with the next set or question.
 """
 
 import argparse
@@ -28,11 +30,12 @@ from tests.benchmarks.deployment import RESULTS, SHARED_DATA, Deployment, deploy
 MEASURES = {"ndcg_cut_10": "nDCG@10", "recall_10": "recall@10"}
 OURS = "ours"
 SYSTEMS = ("BM25", "dense", "RRF", OURS)
-MODES = {"BM25": "lexical", "dense": "semantic", OURS: "hybrid"}
-DEPTH = 100  # results asked of each ranking
+DEPTH = 50  # results of each ranking that reciprocal rank fusion fuses
+MODES = {"BM25": ("lexical", DEPTH), "dense": ("semantic", DEPTH), OURS: ("hybrid", 10)}
 RRF_K = 10  # the best of those tried for reciprocal rank fusion
 RESAMPLES = 10_000
 IN_FLIGHT = 4
+BATCH = 100  # documents
 # nDCG@10 and recall@10 to reach.
 TARGETS = {"askcfpb": (0.80, 0.93), "obliqa": (0.71, 0.80), "financebench": (None, 0.45)}
 
@@ -87,51 +90,81 @@ def _lines(path: Path) -> Iterable[dict[str, Any]]:
             yield json.loads(line)
 
 
-async def ingest(deployed: Deployment, client: httpx.AsyncClient, test_set: TestSet) -> dict[str, dict[str, str]]:
-    """Ingests every document as one chunk; returns the analyst's headers by tenant."""
-    headers = {}
+@dataclass(frozen=True)
+class Notes:
+    """What a run has done already, in a folder that may outlive it."""
+
+    folder: Path
+
+    def known(self, name: str) -> list[Any]:
+        """Returns what was noted under a name."""
+        path = self.folder / f"{name}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def add(self, name: str, value: object) -> None:
+        """Notes one thing more."""
+        with (self.folder / f"{name}.jsonl").open("a") as file:
+            file.write(json.dumps(value) + "\n")
+
+
+async def ingest(
+    deployed: Deployment, client: httpx.AsyncClient, test_set: TestSet, notes: Notes
+) -> dict[str, dict[str, str]]:
+    """Ingests every document as one chunk, unless that was done; returns an API key's headers by tenant."""
+    headers = dict(notes.known("tenants"))
     for tenant, documents in test_set.documents.items():
-        await deployed.tenant(tenant)
-        editor = await deployed.sign_in(client, tenant, "editor")
-        chunks = [
-            {
-                "doc_id": d["doc_id"], "chunk_text": d["text"][:20_000], "source_type": d["source_type"],
-                "metadata": {"title": d["title"]} if d.get("title") else {},
-            }
-            for d in documents
-        ]  # fmt: skip
-        for start in track(range(0, len(chunks), 200), f"ingesting {tenant}", console=console, transient=True):
-            answer = await client.post("/ingest/batch", json={"chunks": chunks[start : start + 200]}, headers=editor)
+        if tenant not in headers:  # a key, since a user's token would end before a long ingestion
+            headers[tenant] = await deployed.key(await deployed.tenant(tenant), ["default"], ["default"])
+            notes.add("tenants", (tenant, headers[tenant]))
+        done = len(notes.known(f"ingested-{tenant}"))
+        for batch in track(_batches(documents)[done:], f"ingesting {tenant}", console=console):
+            answer = await client.post("/ingest/batch", json={"chunks": batch}, headers=headers[tenant])
             answer.raise_for_status()
-        headers[tenant] = await deployed.key(await _id(client, editor), ["default"])
+            notes.add(f"ingested-{tenant}", len(batch))
     return headers
 
 
-async def _id(client: httpx.AsyncClient, headers: dict[str, str]) -> Any:
-    return (await client.get("/auth/me", headers=headers)).json()["tenant"]["id"]
+def _batches(documents: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    chunks = [
+        {
+            "doc_id": d["doc_id"], "chunk_text": d["text"][:20_000], "source_type": d["source_type"],
+            "metadata": {"title": d["title"]} if d.get("title") else {},
+        }
+        for d in documents
+    ]  # fmt: skip
+    return [chunks[start : start + BATCH] for start in range(0, len(chunks), BATCH)]
 
 
-async def ask(client: httpx.AsyncClient, test_set: TestSet, headers: Mapping[str, dict[str, str]]) -> dict[str, Run]:
+async def ask(
+    client: httpx.AsyncClient, test_set: TestSet, headers: Mapping[str, dict[str, str]], notes: Notes
+) -> dict[str, Run]:
     """Asks every question in every mode; returns the runs, each {question: {document: score}}."""
-    runs: dict[str, Run] = {system: {} for system in SYSTEMS}
+    asked = f"asked-{test_set.name}"
+    rankings: dict[str, dict[str, list[str]]] = dict(notes.known(asked))
     limit = asyncio.Semaphore(IN_FLIGHT)
 
     async def one(question: Question) -> None:
         ranked = {}
-        for system, mode in MODES.items():
-            body = {"query": question.text[:4000], "k": DEPTH, "mode": mode}
-            async with limit:
+        async with limit:
+            for system, (mode, k) in MODES.items():
+                body = {"query": question.text[:4000], "k": k, "mode": mode}
                 answer = await client.post("/retrieve", json=body, headers=headers[question.tenant])
-            answer.raise_for_status()
-            ranked[system] = list(dict.fromkeys(context["doc_id"] for context in answer.json()["contexts"]))
-        ranked["RRF"] = reciprocal_rank_fusion([ranked["BM25"], ranked["dense"]])
-        for system, doc_ids in ranked.items():
-            runs[system][question.id] = {doc_id: float(DEPTH * 2 - rank) for rank, doc_id in enumerate(doc_ids)}
+                answer.raise_for_status()
+                ranked[system] = list(dict.fromkeys(context["doc_id"] for context in answer.json()["contexts"]))
+        rankings[question.id] = ranked
+        notes.add(asked, (question.id, ranked))
 
-    tasks = [asyncio.create_task(one(question)) for question in test_set.questions]
-    for task in track(tasks, f"asking {test_set.name}", console=console, transient=True):
+    open_questions = [question for question in test_set.questions if question.id not in rankings]
+    tasks = [asyncio.create_task(one(question)) for question in open_questions]
+    for task in track(tasks, f"asking {test_set.name}", console=console):
         await task
-    return runs
+    for ranked in rankings.values():
+        ranked["RRF"] = reciprocal_rank_fusion([ranked["BM25"], ranked["dense"]])
+    return {system: {id_: _run(ranked[system]) for id_, ranked in rankings.items()} for system in SYSTEMS}
+
+
+def _run(doc_ids: Sequence[str]) -> dict[str, float]:
+    return {doc_id: float(len(doc_ids) - rank) for rank, doc_id in enumerate(doc_ids)}
 
 
 def reciprocal_rank_fusion(rankings: Sequence[Sequence[str]]) -> list[str]:
@@ -140,7 +173,7 @@ def reciprocal_rank_fusion(rankings: Sequence[Sequence[str]]) -> list[str]:
     for ranking in rankings:
         for rank, doc_id in enumerate(ranking, start=1):
             scores[doc_id] += 1 / (RRF_K + rank)
-    return sorted(scores, key=lambda doc_id: -scores[doc_id])[:DEPTH]
+    return sorted(scores, key=lambda doc_id: -scores[doc_id])
 
 
 def judge(test_set: TestSet, runs: Mapping[str, Run]) -> dict[str, Any]:
@@ -205,18 +238,23 @@ def plot(results: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-async def main(names: Sequence[str], most: int | None) -> None:
-    """Measures the sets and writes the results."""
+async def main(names: Sequence[str], most: int | None, kept: Path | None) -> None:
+    """Measures the sets, and writes the results after each."""
     results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="affidavit-quality-") as folder:
-        async with deployment(Path(folder) / "deployment") as deployed, deployed.client() as client:
-            for name in names:
-                test_set = read(name, most)
-                runs = await ask(client, test_set, await ingest(deployed, client, test_set))
-                results[name] = judge(test_set, runs)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "quality.json").write_text(json.dumps(results, indent=2) + "\n")
-    plot(results, RESULTS / "quality.png")
+    with tempfile.TemporaryDirectory(prefix="affidavit-quality-") as made:
+        folder = kept or Path(made)
+        async with (
+            deployment(folder / "deployment", keep=kept is not None) as deployed,
+            deployed.client() as client,
+        ):
+            for name in names:
+                test_set, notes = read(name, most), Notes(folder)
+                runs = await ask(client, test_set, await ingest(deployed, client, test_set, notes), notes)
+                results[name] = judge(test_set, runs)
+                (RESULTS / "quality.json").write_text(json.dumps(results, indent=2) + "\n")
+                plot(results, RESULTS / "quality.png")
+                show({name: results[name]})
     show(results)
 
 
@@ -224,5 +262,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=[name for name in TARGETS if (SHARED_DATA / name).exists()])
     parser.add_argument("--queries", type=int, help="at most so many questions of each set")
+    parser.add_argument("--folder", type=Path, help="where the database is kept; unset means that it is removed")
     chosen = parser.parse_args()
-    asyncio.run(main(chosen.sets, chosen.queries))
+    asyncio.run(main(chosen.sets, chosen.queries, chosen.folder))

@@ -7,8 +7,10 @@ find what does not exist.
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -31,11 +33,16 @@ SHARED = UUID(int=0)
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+# Told of each step: its name, how much of it is done, and of how much.
+Progress: TypeAlias = Callable[[str, int, int], None]
 
-COLUMNS = (
+CHUNK_COLUMNS = (
     "tenant_id", "placement", "id", "collection_id", "document_id", "version_id", "effective_from", "effective_to",
     "ordinal", "embedding_model", "dense", "sparse", "source_type", "metadata", "sha256", "text",
 )  # fmt: skip
+TERM_COLUMNS = ("tenant_id", "collection_id", "dimension", "chunks")
+# Of the binary COPY format.
+_HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,6 @@ class Corpus:
     tenant_id: UUID
     collection_id: UUID
     chunks: int
-    placement: UUID = SHARED
     documents: list[UUID] = field(default_factory=list)
 
 
@@ -55,6 +61,7 @@ class Topics:
     def __init__(self, model: str, seed: int = 7) -> None:
         self.model = model
         self.random = np.random.default_rng(seed)
+        self._questions = np.random.default_rng(seed + 1)  # apart, so that none repeats how a chunk was drawn
         self._words = [f"w{number}" for number in range(VOCABULARY)]
         self._dimensions = np.array([lexicon.dimension(lexicon.terms(word)[0]) for word in self._words])
         self._centres = _unit(self.random.standard_normal((TOPICS, DIMENSIONS)).astype(np.float32))
@@ -84,9 +91,12 @@ class Topics:
 
     def question(self) -> tuple[str, Floats]:
         """Returns a question's text and its vector: words of what it is about, and two of any kind."""
-        first, second = (self.random.integers(0, TOPICS, 1) for _ in range(2))
+        self.random, kept = self._questions, self.random
+        first, second = self.topics(1)
         words = self.words(first, second, (6, 1, 2))[0]
-        return " ".join(self._words[number] for number in words), self.dense(first, second)[0]
+        dense = self.dense(first, second)[0]
+        self.random = kept
+        return " ".join(self._words[number] for number in words), dense
 
     def topics(self, n: int) -> tuple[Ints, Ints]:
         """Returns two topics for each of n chunks."""
@@ -104,66 +114,92 @@ class Topics:
         return np.searchsorted(cumulated, self.random.random(shape)).clip(max=len(cumulated) - 1)
 
 
-async def load(connection: asyncpg.Connection, topics: Topics, corpora: list[Corpus]) -> None:
+def silently(_: str, __: int, ___: int) -> None:
+    """Takes progress and shows none."""
+
+
+async def load(
+    connection: asyncpg.Connection, topics: Topics, corpora: Sequence[Corpus], progress: Progress = silently
+) -> None:
     """Fills the collections, their rows interleaved at random as they are after years; needs a superuser."""
     await connection.execute("set session_replication_role = replica; set synchronous_commit = off")
-    for corpus in corpora:
-        corpus.documents.extend(uuid7() for _ in range(-(-corpus.chunks // CHUNKS_PER_DOCUMENT)))
-        await _add_documents(connection, corpus)
+    await _add_documents(connection, corpora)
     owners = np.repeat(np.arange(len(corpora)), [corpus.chunks for corpus in corpora])
     ordinals = np.concatenate([np.arange(corpus.chunks) for corpus in corpora])
     order = topics.random.permutation(len(owners))
-    counts: list[dict[int, int]] = [{} for _ in corpora]
+    frequencies = _Frequencies()
+    source = _chunks(topics, corpora, owners[order], ordinals[order], frequencies, progress)
     await connection.copy_to_table(
-        "chunk", schema_name="documents", columns=COLUMNS, format="binary",
-        source=_blocks(topics, corpora, owners[order], ordinals[order], counts),
+        "chunk", schema_name="documents", columns=CHUNK_COLUMNS, format="binary", source=source
+    )
+    sizes = [(corpus.tenant_id, corpus.collection_id, corpus.chunks) for corpus in corpora]
+    await connection.copy_records_to_table("collection_size", schema_name="retrieval", records=sizes)
+    await connection.copy_to_table(
+        "term", schema_name="retrieval", columns=TERM_COLUMNS, format="binary",
+        source=_terms(corpora, *frequencies.totals(), progress),
     )  # fmt: skip
-    for corpus, terms in zip(corpora, counts, strict=True):
-        await _count(connection, corpus, terms)
     await connection.execute("set session_replication_role = origin")
-    await connection.execute("vacuum analyze documents.chunk, documents.version, documents.document, retrieval.term")
-
-
-async def _add_documents(connection: asyncpg.Connection, corpus: Corpus) -> None:
-    documents = [
-        (corpus.tenant_id, d, corpus.collection_id, f"doc-{n}", "policy", SHARED)
-        for n, d in enumerate(corpus.documents)
-    ]
-    await connection.copy_records_to_table(
-        "document", schema_name="documents", records=documents,
-        columns=["tenant_id", "id", "collection_id", "doc_id", "source_type", "created_by"],
-    )  # fmt: skip
+    progress("collecting statistics", 0, 1)
     await connection.execute(
-        """
-        insert into documents.version (tenant_id, id, collection_id, document_id, number, status, effective_from,
-          content_sha256, author_id, created_by)
-        select tenant_id, id, collection_id, id, 1, 'approved', '2020-01-01', sha256(''), created_by, created_by
-        from documents.document where tenant_id = $1 and collection_id = $2
-        """,
-        corpus.tenant_id, corpus.collection_id,
+        "vacuum analyze documents.chunk, documents.version, documents.document, retrieval.term, retrieval.collection_size"
+    )
+    progress("collecting statistics", 1, 1)
+
+
+async def _add_documents(connection: asyncpg.Connection, corpora: Sequence[Corpus]) -> None:
+    """Adds the documents of every collection, each with one version in force."""
+    made, since = datetime.now(UTC), datetime(2020, 1, 1, tzinfo=UTC)
+    documents, versions = [], []
+    for corpus in corpora:
+        corpus.documents.extend(uuid7() for _ in range(-(-corpus.chunks // CHUNKS_PER_DOCUMENT)))
+        for number, document in enumerate(corpus.documents):
+            where = (corpus.tenant_id, document, corpus.collection_id)
+            documents.append((*where, f"doc-{number}", "policy", SHARED, made))
+            versions.append((*where, document, 1, "approved", since, bytes(32), SHARED, SHARED, made))
+    columns = ("tenant_id", "id", "collection_id", "doc_id", "source_type", "created_by", "created_at")
+    await connection.copy_records_to_table("document", schema_name="documents", columns=columns, records=documents)
+    columns = (
+        "tenant_id", "id", "collection_id", "document_id", "number", "status", "effective_from", "content_sha256",
+        "author_id", "created_by", "created_at",
     )  # fmt: skip
+    await connection.copy_records_to_table("version", schema_name="documents", columns=columns, records=versions)
 
 
-async def _blocks(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, counts: list[dict[int, int]]):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+class _Frequencies:
+    """Counts in how many chunks of each corpus each dimension is."""
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[Ints, Ints]] = []
+
+    def add(self, owners: Ints, dimensions: npt.NDArray[np.int32]) -> None:
+        """Counts the dimensions (n, terms) of chunks of these owners (n)."""
+        self._blocks.append(np.unique(owners[:, None] << 32 | dimensions, return_counts=True))
+
+    def totals(self) -> tuple[Ints, Ints, Ints]:
+        """Returns owners, dimensions and counts, ordered by owner and dimension."""
+        pairs, position = np.unique(np.concatenate([keys for keys, _ in self._blocks]), return_inverse=True)
+        counts = np.bincount(position, np.concatenate([counts for _, counts in self._blocks])).astype(np.int64)
+        return pairs >> 32, pairs & 0xFFFFFFFF, counts
+
+
+async def _chunks(
+    topics: Topics, corpora: Sequence[Corpus], owners: Ints, ordinals: Ints, frequencies: _Frequencies, progress: Progress
+) -> AsyncIterator[bytes]:  # fmt: skip
+    yield _HEADER
     for start in range(0, len(owners), BLOCK):
-        block = await asyncio.to_thread(
-            _block, topics, corpora, owners[start : start + BLOCK], ordinals[start : start + BLOCK], counts
-        )
-        yield block
-    yield b"\xff\xff"
+        progress("making chunks", start, len(owners))
+        block = slice(start, start + BLOCK)
+        yield await asyncio.to_thread(_block, topics, corpora, owners[block], ordinals[block], frequencies)
+    progress("making chunks", len(owners), len(owners))
+    yield _TRAILER
 
 
-def _block(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, counts: list[dict[int, int]]) -> bytes:
+def _block(topics: Topics, corpora: Sequence[Corpus], owners: Ints, ordinals: Ints, frequencies: _Frequencies) -> bytes:
     n = len(owners)
     first, second = topics.topics(n)
     dense = topics.dense(first, second)
     dimensions = topics.term_dimensions(topics.words(first, second, (25, 10, TERMS - 35)))
-    for owner in np.unique(owners):
-        known = counts[owner]
-        values, found = np.unique(dimensions[owners == owner], return_counts=True)
-        for value, count in zip(values.tolist(), found.tolist(), strict=True):
-            known[value] = known.get(value, 0) + count
+    frequencies.add(owners, dimensions)
     repeats = topics.random.choice([1, 2, 3], (n, TERMS), p=[0.7, 0.2, 0.1])
     length = topics.random.uniform(0.6, 1.4, (n, 1))
     weights = repeats * 2.2 / (repeats + 1.2 * length)
@@ -183,7 +219,7 @@ def _block(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, 
     halves["head"], halves["values"] = (DIMENSIONS, 0), dense
     values: list[tuple[str, int, object]] = [
         ("S", 16, [corpora[o].tenant_id.bytes for o in owners]),
-        ("S", 16, [corpora[o].placement.bytes for o in owners]),
+        ("S", 16, [SHARED.bytes] * n),
         ("S", 16, [i.bytes for i in ids]),
         ("S", 16, [corpora[o].collection_id.bytes for o in owners]),
         ("S", 16, documents),
@@ -202,6 +238,24 @@ def _block(topics: Topics, corpora: list[Corpus], owners: Ints, ordinals: Ints, 
     return _rows(n, values)
 
 
+async def _terms(
+    corpora: Sequence[Corpus], owners: Ints, dimensions: Ints, counts: Ints, progress: Progress
+) -> AsyncIterator[bytes]:
+    tenants = np.array([corpus.tenant_id.bytes for corpus in corpora], dtype="V16")
+    collections = np.array([corpus.collection_id.bytes for corpus in corpora], dtype="V16")
+    yield _HEADER
+    for start in range(0, len(owners), 10 * BLOCK):
+        progress("counting terms", start, len(owners))
+        block = slice(start, start + 10 * BLOCK)
+        values: list[tuple[str, int, object]] = [
+            ("V", 16, tenants[owners[block]]), ("V", 16, collections[owners[block]]),
+            (">i4", 4, dimensions[block]), (">i8", 8, counts[block]),
+        ]  # fmt: skip
+        yield _rows(len(owners[block]), values)
+    progress("counting terms", len(owners), len(owners))
+    yield _TRAILER
+
+
 def _rows(n: int, values: list[tuple[str, int, object]]) -> bytes:
     """Lays fields of fixed length out as rows of the binary COPY format."""
     layout: list[tuple[str, str]] = [("fields", ">i2")]
@@ -214,19 +268,6 @@ def _rows(n: int, values: list[tuple[str, int, object]]) -> bytes:
         typed = content if isinstance(content, np.ndarray) else np.array(content, dtype=f"V{size}")
         rows[f"value{index}"] = (typed.astype(kind) if kind.startswith(">") else typed).view(f"V{size}").reshape(n)
     return rows.tobytes()
-
-
-async def _count(connection: asyncpg.Connection, corpus: Corpus, terms: dict[int, int]) -> None:
-    await connection.execute(
-        "insert into retrieval.collection_size values ($1, $2, $3)",
-        corpus.tenant_id,
-        corpus.collection_id,
-        corpus.chunks,
-    )
-    await connection.copy_records_to_table(
-        "term", schema_name="retrieval", columns=["tenant_id", "collection_id", "dimension", "chunks"],
-        records=[(corpus.tenant_id, corpus.collection_id, dimension, count) for dimension, count in terms.items()],
-    )  # fmt: skip
 
 
 def _unit(vectors: Floats) -> Floats:
