@@ -29,7 +29,9 @@ create policy erased on retrieval.collection_size for delete to affidavit_runtim
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')) and chunks = 0);
 -- The operator sees which tenants have outgrown the shared partition.
 create policy operator on retrieval.collection_size for select to affidavit_owner using (true);
+create policy operated on retrieval.collection_size for select to affidavit_operator using (true);
 
 grant select, insert, delete on retrieval.collection_size to affidavit_runtime;
+grant select (tenant_id, chunks) on retrieval.collection_size to affidavit_operator;
 grant update (chunks) on retrieval.collection_size to affidavit_runtime;
 -- Not granted: update of anything but the count.

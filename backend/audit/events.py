@@ -166,12 +166,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def envelope(
-    event_id: UUID,
-    moment: datetime,
-    actor: Actor,
-    event: Event,
-    commitments: Mapping[str, Any],
-    service: Mapping[str, str] | None = None,
+    event_id: UUID, moment: datetime, actor: Actor, event: Event, commitments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns the members of an event's envelope; what is unknown is left out."""
     end_user = actor.on_behalf_of
@@ -197,7 +192,6 @@ def envelope(
         "outcome": event.outcome,
         "reason": event.reason,
         "payloads": dict(commitments) or None,
-        "service": service and dict(service),
         **event.details,
     }
     return without_nulls(members)

@@ -1,6 +1,5 @@
 """Writes audit events into the transaction that does what they record: no record, no answer."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -23,11 +22,9 @@ SEARCHED_PAYLOADS = ("query", "question", "answer")
 class Recorder:
     """Records events; shared by all requests."""
 
-    def __init__(self, vault: PayloadVault, words: SearchWords, service: Mapping[str, str]) -> None:
-        """`service` says in every envelope by which code and configuration it was written."""
+    def __init__(self, vault: PayloadVault, words: SearchWords) -> None:
         self._vault = vault
         self._words = words
-        self._service = service
 
     async def record(self, connection: Connection, actor: Actor, event: Event, *, event_id: UUID | None = None) -> UUID:
         """Inserts one event and returns its id; raises AuditUnavailable, and the transaction must then not commit."""
@@ -36,7 +33,7 @@ class Recorder:
         try:
             sealed = await self._seal(connection, actor, event, event_id, moment)
             commitments = {p.name: {"commitment": p.commitment, "bytes": p.size} for p in sealed}
-            text = canonical_json(envelope(event_id, moment, actor, event, commitments, self._service))
+            text = canonical_json(envelope(event_id, moment, actor, event, commitments))
             words = [
                 (name, term)
                 for name in SEARCHED_PAYLOADS

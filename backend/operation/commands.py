@@ -33,16 +33,19 @@ def tenant_create(
 
 @tenant_app.command("list")
 def tenant_list() -> None:
-    """List all tenants.
+    """List all tenants, with how many chunks they hold and where; a proposed promotion makes searches cheaper.
 
     Example: affidavit tenant list
     """
-    from backend.operation.tenants import Tenants  # noqa: PLC0415
+    from backend.operation.tenants import Tenants, promotion_proposed  # noqa: PLC0415
 
-    table = Table("slug", "name", "status", "created", "can be purged from")
+    table = Table("slug", "name", "status", "created", "can be purged from", "chunks", "placement")
     for row in as_owner(lambda owner: Tenants(owner).list()):
         end = f"{row['delete_after']:%Y-%m-%d %H:%M}" if row["delete_after"] else ""
-        table.add_row(row["slug"], row["name"], row["status"], f"{row['created_at']:%Y-%m-%d}", end)
+        where = "shared, promotion proposed" if promotion_proposed(row) else row["placement"]
+        table.add_row(
+            row["slug"], row["name"], row["status"], f"{row['created_at']:%Y-%m-%d}", end, f"{row['chunks']:,}", where
+        )
     console.print(table)
 
 

@@ -43,6 +43,13 @@ class TenantView(ApiModel):
     delete_after: datetime | None = Field(description="When a deleted tenant can no longer be resumed.")
     requests_per_minute: int | None
     principal_requests_per_minute: int | None
+    chunks: int = Field(description="How many chunks are or will be in force.")
+    placement: Literal["shared", "promoting", "private", "demoting"] = Field(
+        description="Where they are: in the partition that small tenants share, in one of its own, or on the way."
+    )
+    promotion_proposed: bool = Field(
+        description="Whether `affidavit tenant promote` would make the tenant's searches cheaper."
+    )
 
 
 class TenantList(ApiModel):

@@ -3,14 +3,18 @@
 select identity.create_tenant($1, $2, $3, $4, $5, $6, $7)
 
 -- name: tenant
--- A tenant by slug.
-select id, slug, name, status, created_at, delete_after, requests_per_minute, principal_requests_per_minute
-from tenancy.tenant where slug = $1
+-- A tenant by slug, with how many chunks in force it holds and where they are.
+select t.id, t.slug, t.name, t.status, t.created_at, t.delete_after, t.requests_per_minute, t.principal_requests_per_minute,
+  (select coalesce(sum(s.chunks), 0)::bigint from retrieval.collection_size s where s.tenant_id = t.id) as chunks,
+  coalesce((select p.state from retrieval.placement p where p.tenant_id = t.id), 'shared') as placement
+from tenancy.tenant t where t.slug = $1
 
 -- name: tenants
--- All tenants.
-select id, slug, name, status, created_at, delete_after, requests_per_minute, principal_requests_per_minute
-from tenancy.tenant order by slug
+-- All tenants, with the same.
+select t.id, t.slug, t.name, t.status, t.created_at, t.delete_after, t.requests_per_minute, t.principal_requests_per_minute,
+  (select coalesce(sum(s.chunks), 0)::bigint from retrieval.collection_size s where s.tenant_id = t.id) as chunks,
+  coalesce((select p.state from retrieval.placement p where p.tenant_id = t.id), 'shared') as placement
+from tenancy.tenant t order by t.slug
 
 -- name: change_tenant
 -- Name and limits of a tenant.

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from backend.operation.commands import tenant_app
 from backend.operation.terminal import console, database_urls, errors, read_settings, run_operator
+from backend.retrieval.tiers import CROSSOVER
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
 
@@ -77,7 +78,6 @@ def _with_progress(
 async def outgrown_tenants(owner_url: str) -> list[tuple[str, int]]:
     """Returns tenants that would be served faster from a partition of their own; none when the database is away."""
     from backend.operation.placement import proposals  # noqa: PLC0415
-    from backend.retrieval.search import CROSSOVER  # noqa: PLC0415
 
     try:
         connection = await asyncpg.connect(owner_url, timeout=5)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request, status
 from backend.database import transaction
 from backend.operation.guard import CurrentOperator
 from backend.operation.models import NewTenant, Slug, TenantChange, TenantList, TenantView
-from backend.operation.tenants import OperatorActor, Tenants
+from backend.operation.tenants import OperatorActor, Tenants, promotion_proposed
 
 router = APIRouter(prefix="/operator", tags=["operator"])
 
@@ -26,7 +26,7 @@ async def _acting(request: Request, operator: OperatorActor) -> AsyncIterator[Te
 
 
 def _view(row: asyncpg.Record) -> TenantView:
-    return TenantView(**dict(row))
+    return TenantView(**dict(row), promotion_proposed=promotion_proposed(row))
 
 
 @router.post("/tenants", status_code=status.HTTP_201_CREATED, summary="Create a tenant")

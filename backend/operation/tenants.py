@@ -15,6 +15,7 @@ from backend.database import Connection, Queries
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.identity.caller import Caller, Origin
 from backend.identity.permissions import Role
+from backend.retrieval.tiers import CROSSOVER
 
 queries = Queries.beside(__file__)
 
@@ -46,6 +47,11 @@ class OperatorActor:
 
 
 COMMAND_LINE = OperatorActor()
+
+
+def promotion_proposed(tenant: asyncpg.Record) -> bool:
+    """Returns whether a tenant, as Tenants returns it, has outgrown the partition that small tenants share."""
+    return bool(tenant["placement"] == "shared" and tenant["chunks"] > CROSSOVER)
 
 
 @dataclass(frozen=True, slots=True)

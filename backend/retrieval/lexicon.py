@@ -11,6 +11,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 import Stemmer
 
@@ -99,6 +100,13 @@ def query_vector(
         for term, count in query_terms(text, language).items()
         if document_frequencies.get(term)
     }
+
+
+def rarest(document_frequencies: Mapping[int, int], most: int) -> list[int]:
+    """Return the rarest terms, as many as `most` passages have all together."""
+    terms = sorted(document_frequencies, key=lambda term: (document_frequencies[term], term))
+    passages = accumulate(document_frequencies[term] for term in terms)
+    return [term for term, total in zip(terms, passages, strict=True) if total <= most]
 
 
 def _idf(document_frequency: int, documents: int) -> float:

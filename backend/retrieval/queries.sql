@@ -34,8 +34,9 @@ cross join lateral (select number from documents.version where tenant_id = $1 an
 order by b.score desc, b.id
 
 -- name: indexed_search
--- The same over the nearest $9 chunks of each ranking, from the HNSW indexes of the tenant's own partition, and over what is
--- still or already in the shared one. `filled` says whether the indexes yielded as many as asked: only then is the list good.
+-- The same over the nearest $9 chunks of each ranking, from the HNSW indexes of the tenant's own partition, over the best $11
+-- that have one of the question's rare terms ($10), and over what is still or already in the shared partition. `filled` says
+-- whether the HNSW indexes yielded as many as asked: only then is the list good.
 -- {filters} as above; {dimensions} is replaced by the length of the model's vectors.
 with semantic as materialized (
   select id, placement from documents.chunk
@@ -47,6 +48,10 @@ with semantic as materialized (
   where $6::sparsevec is not null and tenant_id = $1 and placement = $1
     and collection_id = any ($2::uuid[]) and effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now())) {filters}
   order by sparse <#> $6 limit $9
+), rare as materialized (
+  select id, placement from documents.chunk
+  where tenant_id = $1 and placement = $1 and id = any (array(select retrieval.chunks_with_terms($10::int[], $2, $6, $11)))
+    and collection_id = any ($2::uuid[]) and effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now())) {filters}
 ), elsewhere as (
   select id, placement from documents.chunk
   where tenant_id = $1 and placement = '00000000-0000-0000-0000-000000000000'
@@ -57,7 +62,7 @@ with semantic as materialized (
   from documents.chunk
   where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
     and (placement, id) in (select placement, id from semantic union select placement, id from lexical
-      union select placement, id from elsewhere)
+      union select placement, id from rare union select placement, id from elsewhere)
 ), best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
     page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score

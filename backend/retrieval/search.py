@@ -1,8 +1,9 @@
 """Searches: what is covered for a caller, which plan finds it, and the chunks that are best.
 
 A small tenant's chunks share a partition and are all compared, which an index on their collections makes cheap. A large
-tenant has a partition of its own with HNSW indexes. Those find what is near but not what is rare: when a filter leaves them
-with less than was asked for, everything is compared after all, since going on in the graph restores rows, not recall.
+tenant has a partition of its own, with HNSW indexes and an inverted one. HNSW finds what is near but not what is rare. So what
+has the question's rare terms is compared as well, and when a filter leaves less than was asked for, everything is compared
+after all, since going on in the graph restores rows, not recall.
 """
 
 import math
@@ -27,16 +28,17 @@ from backend.retrieval.embedding import Embedder, EmbedderUnavailable
 from backend.retrieval.filters import Conditions
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import Mode, RetrievalRequest
+from backend.retrieval.tiers import CROSSOVER
 from backend.tenancy import Ask, Claims, asking
 
 queries = Queries.beside(__file__)
 log = structlog.get_logger()
 
 CANDIDATES = 100  # of each index, before fusion
-EF_SEARCH = 400  # nodes that an HNSW search keeps in view; recall@10 of the sparse index needs more than the default 40
+EF_SEARCH = 200  # nodes that an HNSW search keeps in view; recall@10 needs more than the default 40
 MAX_EF_SEARCH = 1_000  # pgvector's limit, and about where comparing what passes becomes cheaper
+RARE = 3_000  # chunks with a question's rarest terms that are compared beside those that the graphs yield
 SAMPLE = 2_000  # chunks by which the share that passes the filters is estimated
-CROSSOVER = 8_000  # chunks from which the indexes are faster than comparing all
 DEFAULT_LANGUAGE = "english"
 
 
@@ -79,7 +81,10 @@ class Plan(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What a search covers for its caller; `idf` is the weight of each term of the question there, by dimension."""
+    """What a search covers for its caller; `idf` is the weight there of each term of the question, by dimension.
+
+    `frequencies` says how many chunks have it.
+    """
 
     collections: Mapping[UUID, str]
     languages: set[str]
@@ -88,6 +93,7 @@ class Space:
     indexed_models: frozenset[str]  # whose vectors an index of the tenant's own finds
     partition_chunks: int
     idf: Mapping[int, float]
+    frequencies: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +178,8 @@ async def search(connection: Connection, caller: Caller, question: Question) -> 
     plan = Plan.EXACT
     if (ef_search := await _ef_search(connection, caller, question, space)) <= MAX_EF_SEARCH:
         await connection.execute(queries.prefer_indexes, str(ef_search))
-        statement, values = _statement(queries.indexed_search, 10, question)
-        limits = (question.request.k, CANDIDATES)
+        statement, values = _statement(queries.indexed_search, 12, question)
+        limits = (question.request.k, CANDIDATES, lexicon.rarest(space.frequencies, RARE), int(ef_search))
         rows = await connection.fetch(statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, *limits, *values)
         if rows and rows[0]["filled"]:
             return Ranking([_hit(row, space) for row in rows], space, Plan.INDEXED)
@@ -225,29 +231,27 @@ async def survey(ask: Ask, caller: Caller, request: RetrievalRequest) -> Space:
         # With a language asked for as well, a collection in another one is left out like a missing one.
         if slug not in row["slugs_found"] and request.languages is None:
             raise NotFound(f"There is no collection {slug!r} that you may read.", reason="collection:unknown")
+    frequencies = await _frequencies(ask, caller, request.query, row) if lexical else {}
+    idf: dict[int, float] = {}
+    for language in set(row["languages"]):
+        idf |= lexicon.query_vector(request.query, frequencies, row["chunks"], language)
     return Space(
         collections=dict(zip(row["ids"], row["slugs_found"], strict=True)), languages=set(row["languages"]),
         chunks=row["chunks"], tier=Tier.PRIVATE if row["placement"] else Tier.SHARED,
         indexed_models=frozenset(row["indexed_models"] if row["placement"] == "private" else ()),
-        partition_chunks=row["partition_chunks"] or 0,
-        idf=await _idf(ask, caller, request.query, row) if lexical else {},
+        partition_chunks=row["partition_chunks"] or 0, idf=idf, frequencies=frequencies,
     )  # fmt: skip
 
 
-async def _idf(ask: Ask, caller: Caller, query: str, surveyed: asyncpg.Record) -> dict[int, float]:
-    """Returns the IDF of the question's terms as each language of the searched collections stems them."""
+async def _frequencies(ask: Ask, caller: Caller, query: str, surveyed: asyncpg.Record) -> dict[int, int]:
+    """Returns how many chunks have each of the question's terms, as the languages of the searched collections stem them."""
     frequencies = dict(zip(surveyed["dimensions_found"], surveyed["frequencies"], strict=True))
-    languages = sorted(set(surveyed["languages"]))
-    stems = {language: lexicon.query_terms(query, language) for language in languages}
-    missing = set().union(*stems.values()) - set(lexicon.query_terms(query, DEFAULT_LANGUAGE))
-    if missing:
+    stems = {term for language in set(surveyed["languages"]) for term in lexicon.query_terms(query, language)}
+    if missing := stems - set(lexicon.query_terms(query, DEFAULT_LANGUAGE)):
         row = await ask(queries.term_statistics, caller.tenant_id, surveyed["ids"], list(missing))
         assert row is not None
         frequencies |= dict(zip(row["dimensions_found"], row["frequencies"], strict=True))
-    weights: dict[int, float] = {}
-    for language in languages:
-        weights |= lexicon.query_vector(query, frequencies, surveyed["chunks"], language)
-    return weights
+    return frequencies
 
 
 def scope_of(caller: Caller, question: Question, space: Space) -> tuple[object, ...]:

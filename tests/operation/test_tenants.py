@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from backend.operation import operator_keys
+from backend.operation import operator_keys, placement, tenants
 from tests.conftest import PASSWORD, Database, Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +67,23 @@ async def test_a_created_tenant_works_and_the_act_is_in_its_log(
     assert [context["doc_id"] for context in found.json()["contexts"]] == ["d"]
     created = [e for e in await service.events(tenant) if e["event"].get("tenant_status") == "active"]
     assert [event["event"]["operator"]["name"] for event in created] == ["provisioning"]
+
+
+async def test_the_operator_sees_that_a_tenant_has_outgrown_the_shared_partition(
+    service: Service, as_operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await service.create_tenant()
+    path = f"/operator/tenants/{tenant.slug}"
+    for number in range(2):
+        chunk = {"doc_id": f"d-{number}", "chunk_text": f"Rule {number}.", "source_type": "policy", "metadata": {}}
+        assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+    small = (await as_operator.get(path)).json()
+    assert (small["chunks"], small["placement"], small["promotion_proposed"]) == (2, "shared", False)
+    monkeypatch.setattr(tenants, "CROSSOVER", 1)
+    assert (await as_operator.get(path)).json()["promotion_proposed"]
+    await placement.promote(service.database.owner_url, tenant.id, lambda *_: None)
+    promoted = (await as_operator.get(path)).json()
+    assert (promoted["chunks"], promoted["placement"], promoted["promotion_proposed"]) == (2, "private", False)
 
 
 async def test_a_suspended_tenant_is_refused_on_the_next_request_and_serves_again_when_resumed(
@@ -188,6 +205,8 @@ async def test_the_operator_role_can_touch_no_table_of_tenant_content(database: 
     assert sorted(row["held"] for row in rights) == [
         "audit.event insert",
         "identity.operator_key select",
+        "retrieval.collection_size select",  # how many chunks, and of which tenant
+        "retrieval.placement select",
         "tenancy.tenant select",
         "tenancy.tenant update",
     ]

@@ -69,7 +69,32 @@ class LargeTenant:
             rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
         return [row["id"] for row in rows]
 
-    async def plan(self, template: str, first_parameter: int, question: Question, limits: Sequence[int]) -> str:
+    async def with_terms(self, question: Question, *collections: str, searched: str = "default") -> list[UUID]:
+        """What a caller gets who asks for the question's terms that so many chunks have."""
+        caller = self.caller(*collections)
+        async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
+            space = await search.survey(asking(connection), self.caller(*self.collections), question.request)
+            *_, sparse = search.scope_of(caller, question, space)
+            statement = "select retrieval.chunks_with_terms($1, $2, $3, 10)"
+            rows = await connection.fetch(statement, [*space.idf], [self.collections[searched]], sparse)
+        return [row[0] for row in rows]
+
+    async def reads_of_inverted_index(self, terms: list[int]) -> int:
+        """How often the server reads the index to find what has terms; told to a superuser, whom the function serves alike."""
+        statement = "select retrieval.chunks_with_terms($1, $2, '{}/1000000000', 10)"
+        connection = await asyncpg.connect(self.service.database.superuser_url)
+        try:
+            async with connection.transaction():
+                await self.service.app.state.tenancy.bind(connection, self.caller(*self.collections).claims())
+                await connection.fetch(statement, terms, [*self.collections.values()])
+                scans: int = await connection.fetchval(
+                    "select pg_stat_get_xact_numscans(to_regclass($1))", f"documents.chunk_{self.tenant.id.hex}_terms"
+                )
+                return scans
+        finally:
+            await connection.close()
+
+    async def plan(self, template: str, first_parameter: int, question: Question, limits: Sequence[object]) -> str:
         """What PostgreSQL makes of a search statement, as text."""
         caller = self.caller("default")
         async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:

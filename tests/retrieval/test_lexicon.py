@@ -120,6 +120,14 @@ def test_terms_that_no_passage_has_are_left_out_of_the_question() -> None:
     assert query_vector("fee unicorn", {dimension("fee"): 3}, documents=9).keys() == {dimension("fee")}
 
 
+def test_the_rarest_terms_are_those_that_few_passages_have_all_together() -> None:
+    frequencies = {1: 50, 2: 5, 3: 20, 4: 5}
+
+    assert lexicon.rarest(frequencies, 30) == [2, 4, 3]
+    assert lexicon.rarest(frequencies, 29) == [2, 4]
+    assert lexicon.rarest(frequencies, 4) == []
+
+
 def test_a_term_of_every_passage_still_weighs_more_than_nothing() -> None:
     vector = query_vector("bank", {dimension("bank"): 12}, documents=10)
 

@@ -6,6 +6,9 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +18,7 @@ from backend.operation import placement
 from backend.operation.service import OperatorError
 from backend.retrieval import search
 from backend.retrieval.search import Plan, Tier
+from tests.benchmarks.synthetic import CHUNKS_PER_DOCUMENT
 from tests.conftest import Service
 from tests.retrieval.large_tenant import LargeTenant
 
@@ -61,10 +65,51 @@ async def test_a_small_tenant_is_compared_whole_by_one_scan_of_its_collections(s
 
 
 async def test_a_large_tenant_is_searched_through_both_of_its_indexes(promoted: LargeTenant) -> None:
-    plan = await promoted.plan(search.queries.indexed_search, 10, promoted.question(), [10, 100])
+    plan = await promoted.plan(search.queries.indexed_search, 12, promoted.question(), [10, 100, [1], 400])
     name = f"chunk_{promoted.tenant.id.hex}"
     assert re.search(rf"Index Scan using {name}_dense_\w+ on {name}", plan), plan
     assert re.search(rf"Index Scan using {name}_sparse on {name}", plan), plan
+
+
+async def test_what_has_a_rare_word_is_found_by_the_inverted_index(promoted: LargeTenant) -> None:
+    question = promoted.question(mode="lexical", k=10)
+    assert await promoted.with_terms(question, "default") == await promoted.exact(question, "default")
+    assert await promoted.reads_of_inverted_index([1, 2, 3]) == 1
+
+
+async def test_the_inverted_index_shows_nobody_what_row_level_security_hides(
+    promoted: LargeTenant, service: Service
+) -> None:
+    question = promoted.question(mode="lexical", k=10)
+    assert await promoted.with_terms(question, *ALL, searched="restricted")
+    assert not await promoted.with_terms(question, "default", searched="restricted")
+    stranger = replace(promoted, tenant=await service.create_tenant())
+    assert not await stranger.with_terms(question, *ALL)
+    connection = await asyncpg.connect(service.database.runtime_url)
+    try:
+        assert not await connection.fetch(
+            "select retrieval.chunks_with_terms(array[1], array[$1::uuid], '{}/1000000000', 10)", promoted.tenant.id
+        )
+    finally:
+        await connection.close()
+    async with expired(promoted):
+        assert not await promoted.with_terms(question, *ALL, searched="restricted")
+
+
+@asynccontextmanager
+async def expired(large: LargeTenant) -> AsyncIterator[None]:
+    """Lets no chunk of the collection `restricted` be in force."""
+    statement = "update documents.chunk set effective_to = $3 where tenant_id = $1 and collection_id = $2"
+    connection = await asyncpg.connect(large.service.database.superuser_url)
+    try:
+        for end in (datetime(2021, 1, 1, tzinfo=UTC), None):
+            await connection.execute(
+                statement, large.tenant.id, large.collections["restricted"], end or datetime.max.replace(tzinfo=UTC)
+            )
+            if end:
+                yield
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "semantic", "lexical"])
@@ -140,6 +185,30 @@ async def test_a_tenant_moves_both_ways_while_it_is_read_and_written(service: Se
     assert len(written) > 3
     total = 1500 + len(set(written))  # the same text in the same document is stored once
     assert await large.placed() == {"private": 0, "shared": total, "distinct": total, "rows": total}
+
+
+async def test_a_document_can_be_erased_while_it_is_being_moved(service: Service) -> None:
+    large = await LargeTenant.create(service, {"default": 120})
+    owner = await asyncpg.connect(service.database.owner_url)
+    try:
+        await owner.execute("select retrieval.create_private_partition($1)", large.tenant.id)
+        row = await owner.fetchrow(
+            "select id, document_id from documents.version where tenant_id = $1", large.tenant.id
+        )
+        async with owner.transaction():
+            await placement.locked_versions(owner, large.tenant.id, [row["id"]])
+            await owner.execute(
+                placement.queries.move_chunks, large.tenant.id, placement.SHARED, large.tenant.id, [row["id"]]
+            )
+            headers = await service.as_user(large.tenant, "privacy")
+            path, asked = f"/documents/{row['document_id']}", {"reason": "Request 118."}
+            erasing = asyncio.create_task(service.client.delete(path, params=asked, headers=headers))
+            await asyncio.sleep(0.5)
+            assert not erasing.done()
+        assert (await erasing).status_code == 200
+    finally:
+        await owner.close()
+    assert (await large.placed())["rows"] == 120 - CHUNKS_PER_DOCUMENT
 
 
 PROMOTE_AND_DIE = """
