@@ -17,6 +17,7 @@ from starlette.routing import Match
 from backend import health, logging, openapi
 from backend.answers import generators
 from backend.answers import routes as answers
+from backend.answers.openai_compatible import OpenAICompatibleGenerator
 from backend.answers.service import Answering
 from backend.audit import archive_routes as archives
 from backend.audit import erasure_routes as erasure
@@ -49,6 +50,7 @@ from backend.identity.service import SignIn
 from backend.identity.tokens import AccessTokens, SigningKeys
 from backend.jobs import routes as jobs
 from backend.operation import routes as operation
+from backend.provenance import VERSION, provenance
 from backend.request_scope import RequestScope, route_of, supported_body
 from backend.retrieval import embedders
 from backend.retrieval import replay_routes as replays
@@ -68,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     logging.configure(settings.log_level)
     app = FastAPI(
-        title="Affidavit", version=openapi.VERSION, description=openapi.DESCRIPTION, lifespan=_lifespan,
+        title="Affidavit", version=VERSION, description=openapi.DESCRIPTION, lifespan=_lifespan,
         docs_url=None, redoc_url=None, redirect_slashes=False, responses=openapi.ERROR_RESPONSES,
         dependencies=[Depends(supported_body)],
     )  # fmt: skip
@@ -110,7 +112,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await stack.enter_async_context(key_encryption.opened(settings, secret)), settings.data_key_seconds
         )
         words = SearchWords(secret)
-        recorder = Recorder(vault, words)
+        recorder = Recorder(vault, words, provenance(settings))
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
         tokens = AccessTokens(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
         embedder = embedders.from_settings(settings)
@@ -133,6 +135,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         }  # fmt: skip
         state.archives = archives_from_settings(settings)
         generator = generators.from_settings(settings, embedder)
+        if isinstance(generator, OpenAICompatibleGenerator):
+            stack.push_async_callback(generator.aclose)
         state.answering = Answering(tenancy, recorder, embedder, generator)
         yield
 

@@ -1,6 +1,5 @@
 """The description of the API, and the page that shows it without any internet."""
 
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,6 @@ from starlette.staticfiles import StaticFiles
 from backend.identity.guard import RequiredPermission, current_caller
 from backend.operation.guard import current_operator
 from backend.schema import ErrorBody
-
-try:
-    VERSION = version("affidavit")
-except PackageNotFoundError:  # run from a checkout that was not installed
-    VERSION = "0.1.0"
 
 DESCRIPTION = """\
 Answers from a tenant's own approved documents, each with a record of what was read, said and shown to whom.

@@ -15,6 +15,7 @@ from backend.database import open_pool
 from backend.documents import files, ingestion
 from backend.documents.withdrawal import Withdrawal
 from backend.jobs.worker import Handler, Worker
+from backend.provenance import provenance
 from backend.retrieval import embedders
 from backend.retrieval.vectorizer import ChunkVectorizer
 from backend.settings import Settings, required
@@ -40,7 +41,7 @@ async def run(settings: Settings, *, with_parent: bool = False) -> None:
         payloads = PayloadVault(
             await stack.enter_async_context(key_encryption.opened(settings, payload_key)), settings.data_key_seconds
         )
-        recorder = Recorder(payloads, SearchWords(payload_key))
+        recorder = Recorder(payloads, SearchWords(payload_key), provenance(settings))
         vault = FileVault(store_from_settings(settings), payload_key)
         vectorizer = ChunkVectorizer(await asyncio.to_thread(embedders.from_settings, settings))
         handlers: dict[str, Handler] = {

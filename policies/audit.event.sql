@@ -23,6 +23,7 @@ create policy operated on audit.event for insert to affidavit_operator
 grant usage on schema audit to affidavit_operator;
 grant insert (id, envelope) on audit.event to affidavit_operator;
 grant execute on function audit.event_time(jsonb) to affidavit_runtime, affidavit_owner, affidavit_operator;
+grant execute on function audit.earliest_id() to affidavit_runtime;
 grant execute on function audit.create_coming_partitions() to affidavit_sealer;
 grant execute on function audit.may_erase(uuid, uuid), audit.retained_until(uuid, uuid) to affidavit_runtime;
 grant insert (id, envelope) on audit.event to affidavit_runtime;

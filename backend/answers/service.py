@@ -1,10 +1,12 @@
 """The rules of answering: retrieve and record the prompt, generate, record the answer, and only then show it."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from uuid_utils.compat import uuid7
 
 from backend.answers import prompt as prompts
@@ -22,6 +24,7 @@ from backend.retrieval.service import Question
 from backend.tenancy import Tenancy
 
 PASSAGES = 8  # in one prompt
+_CITATIONS = TypeAdapter(list[Citation])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,10 @@ class Answering:
         """
         turn = await self._ask(caller, request)
         superseded: list[SupersededVersion] = []
+        started = time.perf_counter()
         try:
             generation = await _unless(departure(), self.generator.generate(turn.prompt))
+            generated = retrieval.milliseconds(started)
             if generation.refusal is not None:
                 superseded = await find_superseded(
                     self.tenancy, self.recorder, self.embedder, turn.caller, turn.question
@@ -67,7 +72,7 @@ class Answering:
         except asyncio.CancelledError:  # the service stops; the question still gets an end on record
             await asyncio.shield(self._record_abortion(caller, turn.id, "service:stopped"))
             raise
-        return await self._record_answer(caller, turn, generation, superseded)
+        return await self._record_answer(caller, turn, generation, generated, superseded)
 
     async def _ask(self, caller: Caller, request: AnswerRequest) -> _Turn:
         """Retrieves, and records retrieval and prompt."""
@@ -79,9 +84,13 @@ class Answering:
         caller = await retrieval.caller_then(self.tenancy, caller, wanted)
         question = await retrieval.prepare(self.tenancy, caller, wanted, self.embedder)
         async with self.tenancy.transaction(question.claims(caller), reuse_plans=True) as connection:
+            started = time.perf_counter()
             ranking = await retrieval.search(connection, caller, question)
+            searched = retrieval.milliseconds(started)
             prompt = prompts.render(request.question, passages(ranking.hits))
-            retrieved = await self.recorder.record(connection, caller, retrieval.retrieval_event(question, ranking))
+            retrieved = await self.recorder.record(
+                connection, caller, retrieval.retrieval_event(question, ranking, searched)
+            )
             turn = uuid7()
             event = self._prompt_event(prompt, retrieved, turn)
             await self.recorder.record(connection, caller, event, event_id=turn)
@@ -106,19 +115,25 @@ class Answering:
         )
 
     async def _record_answer(
-        self, caller: Caller, turn: _Turn, generation: Generation, superseded: Sequence[SupersededVersion]
-    ) -> AnswerResponse:
+        self, caller: Caller, turn: _Turn, generation: Generation, generated: int,
+        superseded: Sequence[SupersededVersion],
+    ) -> AnswerResponse:  # fmt: skip
+        """Records the answer, which took `generated` milliseconds, and returns what may then be shown."""
         citations = _citations(generation)
         refused = generation.refusal is not None
         event = Event(
             Action.ANSWER_REFUSED if refused else Action.ANSWER_RETURNED,
             Outcome.REFUSED if refused else Outcome.SUCCEEDED,
             generation.refusal,
-            details={"turn": str(turn.id), "answer": self._describe(turn.prompt, generation, superseded)},
+            details={
+                "turn": str(turn.id),
+                "answer": {**self._describe(turn.prompt, generation, superseded), "milliseconds": generated},
+            },
             payloads={
                 "question": turn.prompt.question,
                 "answer": generation.text,
                 "completion": generation.completion,
+                "citations": _CITATIONS.dump_json(citations).decode(),
             },
             doc_ids=[citation.doc_id for citation in citations],
         )

@@ -3,6 +3,7 @@
 Whether it did is decided by the built-in extractive generator, whatever generates answers: no lapsed text goes to a model.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -33,10 +34,12 @@ async def find_superseded(
         return []
     lapsed = replace(question, reading=Reading.LAPSED)
     async with tenancy.transaction(lapsed.claims(caller), reuse_plans=True) as connection:
+        started = time.perf_counter()
         ranking = await retrieval.search(connection, caller, lapsed)
+        searched = retrieval.milliseconds(started)
         if not ranking.hits:
             return []
-        await recorder.record(connection, caller, retrieval.retrieval_event(lapsed, ranking, shown=False))
+        await recorder.record(connection, caller, retrieval.retrieval_event(lapsed, ranking, searched, shown=False))
         keys = [(hit.document_id, hit.version) for hit in ranking.hits]
         validities = await list_validities(connection, caller, keys)
     prompt = prompts.render(question.request.query, passages(ranking.hits))

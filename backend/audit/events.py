@@ -166,7 +166,12 @@ def timestamp(moment: datetime) -> str:
 
 
 def envelope(
-    event_id: UUID, moment: datetime, actor: Actor, event: Event, commitments: Mapping[str, Any]
+    event_id: UUID,
+    moment: datetime,
+    actor: Actor,
+    event: Event,
+    commitments: Mapping[str, Any],
+    service: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Returns the members of an event's envelope; what is unknown is left out."""
     end_user = actor.on_behalf_of
@@ -192,6 +197,7 @@ def envelope(
         "outcome": event.outcome,
         "reason": event.reason,
         "payloads": dict(commitments) or None,
+        "service": service and dict(service),
         **event.details,
     }
     return without_nulls(members)

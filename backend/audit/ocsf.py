@@ -16,6 +16,7 @@ from typing import Any
 from backend.audit.events import without_nulls
 
 VERSION = "1.3.0"
+_PRODUCT = "Affidavit"
 
 _AUTHENTICATION, _ENTITY_MANAGEMENT, _API_ACTIVITY = 3002, 3004, 6003
 _NAMES = {
@@ -28,12 +29,12 @@ _CLASSES = {"auth": _AUTHENTICATION} | dict.fromkeys(_MANAGED, _ENTITY_MANAGEMEN
 _CREATE, _READ, _UPDATE, _DELETE, _OTHER = 1, 2, 3, 4, 99
 _LOGON = 1
 _ACTIVITIES = {
-    "created": _CREATE, "ingested": _CREATE, "submitted": _CREATE, "placed": _CREATE, "saved": _CREATE, "requested": _CREATE,
+    "created": _CREATE, "ingested": _CREATE, "uploaded": _CREATE, "submitted": _CREATE, "placed": _CREATE, "saved": _CREATE, "requested": _CREATE,
     "executed": _READ, "replayed": _READ, "explained": _READ, "returned": _READ, "refused": _READ, "aborted": _READ,
     "read": _READ, "revealed": _READ, "exported": _READ, "verified": _READ,
     "cancelled": _UPDATE, "retried": _UPDATE,
     "changed": _UPDATE, "rotated": _UPDATE, "approved": _UPDATE, "rejected": _UPDATE, "raised": _UPDATE,
-    "retired": _DELETE, "revoked": _DELETE, "released": _DELETE, "deleted": _DELETE,
+    "retired": _DELETE, "erased": _DELETE, "archived": _DELETE, "revoked": _DELETE, "released": _DELETE, "deleted": _DELETE,
 }  # fmt: skip
 _ACTIVITY_NAMES = {_CREATE: "Create", _READ: "Read", _UPDATE: "Update", _DELETE: "Delete", _OTHER: "Other"}
 _INFORMATIONAL, _MEDIUM = 1, 3
@@ -61,7 +62,7 @@ def ocsf(envelope: Mapping[str, Any], leaf_index: int) -> dict[str, Any]:
         "actor": {"user": user},
         "src_endpoint": {"ip": envelope["source"]} if "source" in envelope else {"name": "unknown"},
         "metadata": {
-            "version": VERSION, "product": {"name": "Affidavit", "vendor_name": "Affidavit"}, "log_name": "audit",
+            "version": VERSION, "product": {"name": _PRODUCT, "vendor_name": _PRODUCT}, "log_name": "audit",
             "uid": envelope["id"], "event_code": envelope["action"], "tenant_uid": envelope["tenant"],
             "correlation_uid": envelope["request_id"], "sequence": leaf_index,
         },
@@ -90,7 +91,7 @@ def _user(principal: Mapping[str, Any]) -> dict[str, Any]:
 def _of_class(class_uid: int, envelope: Mapping[str, Any], subject: str, user: dict[str, Any]) -> dict[str, Any]:
     """Returns the members that only the event's class requires."""
     if class_uid == _AUTHENTICATION:
-        return {"user": user}
+        return {"user": user, "service": {"name": _PRODUCT}}
     if class_uid == _ENTITY_MANAGEMENT:
         described = envelope.get(subject)
         uid = described.get("id") if isinstance(described, Mapping) else None

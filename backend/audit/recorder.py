@@ -1,5 +1,6 @@
 """Writes audit events into the transaction that does what they record: no record, no answer."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -22,9 +23,11 @@ SEARCHED_PAYLOADS = ("query", "question", "answer")
 class Recorder:
     """Records events; shared by all requests."""
 
-    def __init__(self, vault: PayloadVault, words: SearchWords) -> None:
+    def __init__(self, vault: PayloadVault, words: SearchWords, service: Mapping[str, str]) -> None:
+        """`service` says in every envelope by which code and configuration it was written."""
         self._vault = vault
         self._words = words
+        self._service = service
 
     async def record(self, connection: Connection, actor: Actor, event: Event, *, event_id: UUID | None = None) -> UUID:
         """Inserts one event and returns its id; raises AuditUnavailable, and the transaction must then not commit."""
@@ -33,7 +36,7 @@ class Recorder:
         try:
             sealed = await self._seal(connection, actor, event, event_id, moment)
             commitments = {p.name: {"commitment": p.commitment, "bytes": p.size} for p in sealed}
-            text = canonical_json(envelope(event_id, moment, actor, event, commitments))
+            text = canonical_json(envelope(event_id, moment, actor, event, commitments, self._service))
             words = [
                 (name, term)
                 for name in SEARCHED_PAYLOADS

@@ -68,6 +68,9 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     }
 )
 
+# Who sees what administrators do. Given by the operator or a trusted provider, never by an administrator.
+REVIEWING_ROLES = frozenset({Role.COMPLIANCE, Role.PRIVACY})
+
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
     """Returns everything that holders of all these roles together may do."""

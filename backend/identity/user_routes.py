@@ -62,6 +62,9 @@ async def change_user(request: Request, user_id: UUID, body: UserChange, caller:
 
 @router.put("/{user_id}/roles", summary="Set a user's roles")
 async def set_roles(request: Request, user_id: UUID, body: RoleAssignment, caller: Manager) -> UserView:
-    """Gives and takes roles, from the user's next request on. Nobody changes their own."""
+    """Gives and takes roles, from the user's next request on.
+
+    Nobody changes their own, and nobody is made a reviewer (`compliance`, `privacy`) by an administrator.
+    """
     async with _tenancy(request).transaction(caller.claims()) as connection:
         return await users.set_roles(connection, caller, _recorder(request), user_id, body.roles)

@@ -1,4 +1,4 @@
-"""The rules of managing a tenant's users: nobody changes what they may do themselves."""
+"""The rules of managing a tenant's users: nobody changes what they may do themselves, nor makes their own reviewers."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -13,7 +13,7 @@ from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.identity import passwords
 from backend.identity.caller import Caller
 from backend.identity.models import NewUser, UserChange, UserPage, UserView
-from backend.identity.permissions import Role
+from backend.identity.permissions import REVIEWING_ROLES, Role
 
 queries = Queries.beside(__file__)
 
@@ -48,7 +48,7 @@ async def get_user(connection: Connection, caller: Caller, user_id: UUID) -> Use
 async def create_user(
     connection: Connection, caller: Caller, recorder: Recorder, wanted: NewUser, stored_hash: str
 ) -> UserView:
-    """Creates a user who can sign in at once; raises Conflict for a name that is taken."""
+    """Creates a user who can sign in at once; raises Conflict for a name that is taken, Forbidden for a reviewing role."""
     user_id = uuid7()
     try:
         await connection.execute(
@@ -83,7 +83,7 @@ async def change_user(
 async def set_roles(
     connection: Connection, caller: Caller, recorder: Recorder, user_id: UUID, roles: Sequence[Role]
 ) -> UserView:
-    """Gives and takes roles, from the user's next request on; raises Forbidden for one's own."""
+    """Gives and takes roles, from the user's next request on; raises Forbidden for one's own, and for reviewing ones."""
     current = await get_user(connection, caller, user_id)
     given, taken = set(roles) - set(current.roles), set(current.roles) - set(roles)
     await _give(connection, caller, user_id, given)
@@ -97,6 +97,9 @@ async def set_roles(
 
 
 async def _give(connection: Connection, caller: Caller, user_id: UUID, roles: set[Role] | Sequence[Role]) -> None:
+    if caller.kind != "issuer" and (reviewing := REVIEWING_ROLES.intersection(roles)):
+        detail = f"Only the operator or the tenant's identity provider gives the role {min(reviewing)}."
+        raise Forbidden(detail, reason="role:reviewing")
     try:
         for role in sorted(set(roles)):
             await connection.execute(queries.give_role, caller.tenant_id, user_id, role)

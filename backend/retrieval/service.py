@@ -1,6 +1,7 @@
 """The rules of retrieval: what is found for a caller is recorded before it is shown."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -20,18 +21,30 @@ from backend.retrieval.models import Context, Explanation, RetrievalRequest, Ret
 from backend.retrieval.search import Hit, Question, Ranking, Reading, embed, search, survey
 from backend.tenancy import Tenancy
 
-__all__ = ["Hit", "Question", "Ranking", "Reading", "caller_then", "prepare", "retrieval_event", "retrieve", "search"]
+__all__ = [
+    "Hit",
+    "Question",
+    "Ranking",
+    "Reading",
+    "caller_then",
+    "milliseconds",
+    "prepare",
+    "retrieval_event",
+    "retrieve",
+    "search",
+]
 
 
 async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, question: Question) -> RetrievalResponse:
     """Searches and records what is returned; raises Forbidden when an explanation is asked for without permission."""
     if question.request.explain:
         caller.require(Permission.DOCUMENTS_REVIEW)
+    started = time.perf_counter()
     ranking = await search(connection, caller, question)
     explanations: Mapping[UUID, Explanation] = {}
     if question.request.explain:
         explanations = await explain(connection, caller, question, ranking)
-    event_id = await recorder.record(connection, caller, retrieval_event(question, ranking))
+    event_id = await recorder.record(connection, caller, retrieval_event(question, ranking, milliseconds(started)))
     contexts = [
         Context(
             document_id=hit.document_id, doc_id=hit.doc_id, document_version=hit.version, **hit.span._asdict(),
@@ -66,8 +79,16 @@ async def caller_then(tenancy: Tenancy, caller: Caller, request: RetrievalReques
     return replace(caller, readable=caller.readable & then)
 
 
-def retrieval_event(question: Question, ranking: Ranking, *, shown: bool = True) -> Event:
-    """Returns the record of a retrieval: parameters, versions, and each chunk that was found; `shown` to somebody or not."""
+def milliseconds(started: float) -> int:
+    """Returns how long ago `time.perf_counter` told `started`."""
+    return round((time.perf_counter() - started) * 1000)
+
+
+def retrieval_event(question: Question, ranking: Ranking, searched: int, *, shown: bool = True) -> Event:
+    """Returns the record of a retrieval: parameters, versions, and each chunk that was found; `shown` to somebody or not.
+
+    `searched` is how long the search took, in milliseconds.
+    """
     request, hits = question.request, ranking.hits
     chunks = [
         without_nulls({
@@ -85,7 +106,7 @@ def retrieval_event(question: Question, ranking: Ranking, *, shown: bool = True)
         "as_caller_then": request.as_caller_then or None,
         "reading": None if question.reading is Reading.IN_FORCE else question.reading, "explained": request.explain or None,
         "embedding_model": question.embedding_model, "index": f"{ranking.space.tier}:{ranking.plan}",
-        "chunk_count": len(chunks), "chunks": listed,
+        "chunk_count": len(chunks), "chunks": listed, "milliseconds": searched,
     }  # fmt: skip
     payloads = {
         "query": request.query,

@@ -24,6 +24,15 @@ STATEMENTS = (
     language sql stable strict set search_path = pg_catalog, pg_temp
     as $$ select (lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid $$
     """,
+    # The earliest id that an event of this transaction can have. A service whose clock is a minute behind is refused all the
+    # same, by the expiry of its contexts.
+    """
+    create function audit.earliest_id() returns uuid
+    language sql stable set search_path = pg_catalog, pg_temp
+    as $$
+      select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 90000), 12, '0') || repeat('0', 20))::uuid
+    $$
+    """,
     # UUIDv7 ids carry their time, so ranges of ids are ranges of months. The id cannot be generated (it is the partition
     # key), so a check ties it to the envelope; xid is the watermark by which the sealer finds committed events.
     """

@@ -69,7 +69,7 @@ async def _parts(platform: Platform, subject: Subject, runs: int) -> dict[str, f
 
     async def recorded(_: int) -> None:
         async with tenancy.transaction(caller.claims()) as connection:
-            await recorder.record(connection, caller, service.retrieval_event(question, ranking))
+            await recorder.record(connection, caller, service.retrieval_event(question, ranking, 0))
 
     empty = p50(await latencies(transaction, runs))
     return {

@@ -58,12 +58,12 @@ async def test_a_disabled_user_is_refused_on_the_next_request_and_comes_back_whe
 async def test_roles_change_on_the_next_request_and_on_record(service: Service, tenant: Tenant) -> None:
     user = await create(service, tenant, "mover", "analyst")
     path = f"/users/{user['id']}/roles"
-    answer = await change(service, tenant, path, {"roles": ["analyst", "compliance"]}, method="PUT")
-    assert answer.json()["roles"] == ["analyst", "compliance"]
+    answer = await change(service, tenant, path, {"roles": ["analyst", "approver"]}, method="PUT")
+    assert answer.json()["roles"] == ["analyst", "approver"]
     await change(service, tenant, path, {"roles": []}, method="PUT")
     assert (await service.get("/auth/me", tenant, "mover")).json()["permissions"] == []
     events = await service.events(tenant, action="user:changed", limit=2)
-    assert [event["event"]["user"]["roles"] for event in events] == [[], ["analyst", "compliance"]]
+    assert [event["event"]["user"]["roles"] for event in events] == [[], ["analyst", "approver"]]
 
 
 async def test_nobody_changes_their_own_roles_or_status_not_through_a_key_either(
@@ -79,6 +79,22 @@ async def test_nobody_changes_their_own_roles_or_status_not_through_a_key_either
     raised = await service.client.put(f"/users/{admin}/roles", json=more, headers=headers)
     assert raised.status_code == 403
     assert (await service.get("/auth/me", tenant, "admin")).json()["roles"] == ["admin"]
+
+
+async def test_an_administrator_makes_no_reviewer_who_could_be_itself_under_another_name(
+    service: Service, tenant: Tenant
+) -> None:
+    for role in ("compliance", "privacy"):
+        wanted = {"username": f"sock-{role}", "password": "correct horse battery staple", "roles": ["analyst", role]}
+        answer = await service.post("/users", tenant, "admin", wanted)
+        assert (answer.status_code, role in answer.json()["detail"]) == (403, True)
+        path = f"/users/{tenant.users['analyst']}/roles"
+        assert (await change(service, tenant, path, {"roles": ["analyst", role]}, method="PUT")).status_code == 403
+    assert (await service.get("/auth/me", tenant, "analyst")).json()["roles"] == ["analyst"]
+    # Who has such a role already can be given others, or lose it.
+    path = f"/users/{tenant.users['compliance']}/roles"
+    for roles in (["analyst", "compliance"], ["compliance"]):
+        assert (await change(service, tenant, path, {"roles": roles}, method="PUT")).json()["roles"] == roles
 
 
 async def test_only_who_manages_users_does_and_another_tenants_user_is_not_found(

@@ -130,6 +130,10 @@ WIDENING = (
             " values ('{own}', gen_random_uuid(), '{restricted}', 'admin', 'read')", role="admin"),
     refused("giving itself a role", "insert into identity.user_role (tenant_id, user_id, role) values ('{own}', '{me}', 'compliance')",
             role="admin"),
+    refused("making a colleague a reviewer",
+            "insert into identity.user_role (tenant_id, user_id, role) values ('{own}', '{other_user}', 'compliance')", role="admin"),
+    refused("a password for a colleague who has none",
+            "insert into identity.password (tenant_id, user_id, hash) values ('{own}', '{provided_user}', 'x')", role="admin"),
     refused("a key with a permission that it has not",
             "insert into identity.api_key (tenant_id, id, name, permissions, created_by)"
             " values ('{own}', gen_random_uuid(), 'x', '{{audit:reveal}}', '{me}')", role="admin"),
@@ -218,6 +222,16 @@ AUDIT = (
     refused("a payload in another tenant",
             "insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext)"
             " values ('{victim}', gen_random_uuid(), 'x', gen_random_uuid(), '')"),
+    refused("a document in an earlier event",
+            "insert into audit.event_document (tenant_id, doc_id, event_id) values ('{own}', 'planted', '{earlier_event}')"),
+    refused("a text in an earlier event",
+            "insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext)"
+            " values ('{own}', '{earlier_event}', 'planted', '{data_key}', '')"),
+    refused("a text in an earlier event, as who may reveal",
+            "insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext)"
+            " values ('{own}', '{earlier_event}', 'planted', '{data_key}', '')", role="compliance"),
+    refused("a word of an earlier event's text",
+            "insert into audit.payload_term (tenant_id, term, event_id, name) values ('{own}', 1, '{earlier_event}', 'query')"),
     refused("a partition of its own", "select audit.create_partition('2040-01-01')"),
 )  # fmt: skip
 
@@ -295,6 +309,7 @@ SHOWN_BY_POSTGRES = (
     "total size and approximate row count of each table over all tenants, and how many rows a scan of it skipped",
     "a partition of its own for each large tenant: the tenant's id, and the partition's size and approximate row count",
     "transaction ids, write-ahead log positions and the places of its own rows, from which the rate of all writes can be told",
+    "whether anybody has written to a page that holds some of its own rows since that was last vacuumed, but not who or what",
     "how long its own statements take, and so how busy the server is",
     "notifications and advisory locks, by which two sessions that collude can signal; the service puts nothing in them",
     "its own role's password and defaults, which every role may change for itself",

@@ -5,13 +5,14 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from uuid import uuid4
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
+from backend.audit.service import first_id_at
 from backend.database import Connection
 from backend.identity.caller import Caller, Origin
 from tests.conftest import Service, Tenant
@@ -73,12 +74,35 @@ async def target(service: Service, tenant: Tenant, other_tenant: Tenant, witness
         "victim_collection": await one(collection, other_tenant.id, "default"),
         "victim_document": await one(document, other_tenant.id, "victim-merger"),
         "victim_user": str(other_tenant.users["admin"]),
+        **await _private_rows(witness, tenant),
         "audit_partition": "audit.event_" + f"{datetime.now(UTC):%Y_%m}",
     }
     foreign = {SECRET, "own-merger", "victim-merger", other_tenant.slug, names["victim"], names["victim_collection"]}
     foreign |= {str(user) for user in other_tenant.users.values()} | {names["victim_document"]}
     await witness.execute("vacuum analyze")
     return Target(tenant, other_tenant, names, frozenset(foreign))
+
+
+async def _private_rows(witness: asyncpg.Connection, tenant: Tenant) -> dict[str, str]:
+    """A text that was recorded ten minutes ago, and a colleague who signs in through a provider."""
+    long_ago = first_id_at(datetime.now(UTC) - timedelta(minutes=10))
+    key, provided = uuid7(), uuid7()
+    await witness.execute(
+        "insert into audit.data_key (tenant_id, id, subject_id, month, wrapped) values ($1, $2, $2, '2020-01-01', '')",
+        tenant.id, key,
+    )  # fmt: skip
+    await witness.execute(
+        "insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext) values ($1, $2, 'query', $3, '')",
+        tenant.id, long_ago, key,
+    )  # fmt: skip
+    await witness.execute(
+        "insert into identity.\"user\" (tenant_id, id, username, display_name) values ($1, $2, 'provided', '')",
+        tenant.id, provided,
+    )  # fmt: skip
+    await witness.execute(
+        "insert into identity.user_role (tenant_id, user_id, role) values ($1, $2, 'compliance')", tenant.id, provided
+    )
+    return {"earlier_event": str(long_ago), "data_key": str(key), "provided_user": str(provided)}
 
 
 async def _caller(service: Service, tenant: Tenant, role: str) -> Caller:
@@ -328,12 +352,15 @@ async def test_another_tenants_values_make_no_difference_that_explain_would_show
                 continue
             for condition in CONDITIONS:
                 for setting in ("enable_seqscan", "enable_bitmapscan", "enable_indexscan"):
-                    plans = [
-                        await _explain(
-                            connection, f"{table} where {condition.format(name, '{0}')}", value, kind, setting
-                        )
-                        for value in (pair["taken"], pair["free"])
-                    ]
+                    what = f"{table} where {condition.format(name, '{0}')}"
+                    for _ in range(3):
+                        plans = [
+                            await _explain(connection, what, pair[value], kind, setting) for value in ("taken", "free")
+                        ]
+                        # A scan marks index entries of own rows that it finds dead, and the next passes over them: such a
+                        # difference is gone the next time, while one that another tenant's row makes would stay.
+                        if plans[0] == plans[1]:
+                            break
                     assert plans[0] == plans[1], f"{table}.{name} {condition}"
                     compared += 1
     assert compared > 200
@@ -360,8 +387,29 @@ async def _explain(connection: Connection, what: str, value: str, kind: str, dis
         "explain (analyze, buffers off, timing off, summary off) select 1 from " + what.format(literal)
     )
     await connection.execute(f"set local {disabled} = on")
-    # Heap fetches differ by what an earlier scan found dead among the own rows.
-    return [re.sub(r"'.*'|(?<=[=<>] )\d+|(?<=Heap Fetches: )\d+", "VALUE", row[0]) for row in rows]
+    return [re.sub(r"'.*'|(?<=[=<>] )\d+", "VALUE", row[0]) for row in rows]
+
+
+async def test_a_write_of_another_tenant_shows_no_more_than_that_a_page_was_written(
+    service: Service, target: Target, witness: asyncpg.Connection
+) -> None:
+    """Rows of tenants share pages, and an index-only scan must visit those that were written since they were vacuumed."""
+    caller = await _caller(service, target.tenant, "admin")
+
+    await witness.execute("vacuum analyze documents.collection")
+    async with _injected(service, caller) as connection:
+
+        async def after_writing_by(writer: UUID) -> list[str]:
+            await witness.execute("update documents.collection set name = name where tenant_id = $1", writer)
+            what = "documents.collection where tenant_id is not null and id <> {0}"
+            return await _explain(connection, what, target.names["victim_collection"], "uuid", "enable_seqscan")
+
+        await connection.execute("set local enable_bitmapscan = off")
+        nobody, others, own = [
+            await after_writing_by(writer) for writer in (uuid4(), target.victim.id, target.tenant.id)
+        ]
+    assert any("Index Only Scan" in line for line in nobody), nobody
+    assert nobody != others == own
 
 
 async def test_no_column_of_a_tenants_table_has_statistics_that_span_tenants(

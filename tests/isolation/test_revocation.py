@@ -90,7 +90,7 @@ async def test_each_way_to_take_something_away_works_on_the_next_request(
 
     ways: dict[str, tuple[Step, Step]] = {
         "disabling a user": (lambda: change_user("disabled"), lambda: change_user("active")),
-        "removing a role": (lambda: set_roles("compliance"), lambda: set_roles("editor")),
+        "removing a role": (lambda: set_roles("admin"), lambda: set_roles("editor")),
         "withdrawing a grant": (withdraw, grant),
         "suspending a tenant": (status_of_tenant("suspended"), status_of_tenant("active")),
         "revoking a key": (nothing, nothing),
