@@ -29,7 +29,8 @@ _CLASSES = {"auth": _AUTHENTICATION} | dict.fromkeys(_MANAGED, _ENTITY_MANAGEMEN
 _CREATE, _READ, _UPDATE, _DELETE, _OTHER = 1, 2, 3, 4, 99
 _LOGON = 1
 _ACTIVITIES = {
-    "created": _CREATE, "ingested": _CREATE, "uploaded": _CREATE, "submitted": _CREATE, "placed": _CREATE, "saved": _CREATE, "requested": _CREATE,
+    "created": _CREATE, "ingested": _CREATE, "uploaded": _CREATE, "submitted": _CREATE, "placed": _CREATE,
+    "saved": _CREATE, "requested": _CREATE,
     "executed": _READ, "replayed": _READ, "explained": _READ, "returned": _READ, "refused": _READ, "aborted": _READ,
     "read": _READ, "revealed": _READ, "exported": _READ, "verified": _READ,
     "cancelled": _UPDATE, "retried": _UPDATE,

@@ -87,6 +87,8 @@ def test_every_number_is_one_of_its_enumeration_and_its_name_says_the_same(actio
     assert type(event["time"]) is int
 
 
-@pytest.mark.parametrize("action", Action)
-def test_every_act_that_is_not_a_sign_in_creates_reads_updates_or_deletes(action: Action) -> None:
+@pytest.mark.parametrize(
+    "action", [action for action in Action if action is not Action.ACCESS_DENIED]
+)  # nothing was done
+def test_every_act_but_a_denial_signs_in_creates_reads_updates_or_deletes(action: Action) -> None:
     assert spelt(action)["activity_id"] != 99
