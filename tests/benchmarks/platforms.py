@@ -122,7 +122,9 @@ async def platform(folder: Path, size: Size, progress: Progress, *, keep: bool) 
         # The role that serves has these two; a comparison must not differ by them.
         await superuser.execute("set plan_cache_mode = force_custom_plan; set jit = off")
         pool = await open_pool(deployed.urls["runtime_url"], size=4, timeout=5)
-        recorder = Recorder(PayloadVault(LocalKeyEncryption(known["payload_key"])), SearchWords(known["payload_key"]), {})
+        recorder = Recorder(
+            PayloadVault(LocalKeyEncryption(known["payload_key"])), SearchWords(known["payload_key"]), {}
+        )
         tenancy = Tenancy(pool, ContextSigner(known["context_key"]), timeout=5)
         running = Platform(deployed, superuser, tenancy, recorder, Topics(LocalEmbedder.model), {})
         try:
