@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COLUMNS = """
     select n.nspname || '.' || t.relname as table, a.attname as column, format_type(a.atttypid, a.atttypmod) as type,
-      a.attnotnull as required, coalesce(a.attnum = any (i.indkey), false) as key
+      a.attnotnull as required, coalesce(a.attnum = any (i.indkey[:i.indnkeyatts - 1]), false) as key
     from pg_class t join pg_namespace n on n.oid = t.relnamespace
     join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
     left join pg_index i on i.indisprimary and i.indrelid in (t.oid, to_regclass(n.nspname || '.' || t.relname || '_shared'))

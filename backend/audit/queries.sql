@@ -10,14 +10,14 @@ on conflict (tenant_id, subject_id, month) do nothing
 -- name: add_event
 -- One event with its payloads, their words and the documents it is about, in one round trip.
 with documents as (
-  insert into audit.event_document (tenant_id, doc_id, event_id)
-  select $3, doc_id, $1 from unnest($4::text[]) as doc_id
+  insert into audit.event_document (tenant_id, doc_id, event_id, action, outcome, principal_id)
+  select $3, doc_id, $1, $10, $11, $12 from unnest($4::text[]) as doc_id
 ), payloads as (
   insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext)
   select $3, $1, name, $5, ciphertext from unnest($6::text[], $7::bytea[]) as p (name, ciphertext)
 ), terms as (
-  insert into audit.payload_term (tenant_id, term, event_id, name)
-  select $3, term, $1, name from unnest($8::text[], $9::bigint[]) as t (name, term)
+  insert into audit.payload_term (tenant_id, term, event_id, name, action, outcome, principal_id)
+  select $3, term, $1, name, $10, $11, $12 from unnest($8::text[], $9::bigint[]) as t (name, term)
 )
 insert into audit.event (id, envelope) values ($1, $2)
 
@@ -38,57 +38,66 @@ where e.tenant_id = $1 and e.id >= $2 and e.id < $3
   and ($5::text is null or e.action = $5)
   and ($6::text is null or e.outcome = $6)
   and ($7::text is null or e.request_id = $7)
+  and ($9::text is null or exists (
+    select from audit.event_document d where d.tenant_id = $1 and d.doc_id = $9 and d.event_id = e.id))
+  and not exists (select from unnest($10::bigint[]) as w (term) where not exists (
+    select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = e.id))
 order by e.id desc
 limit $8
 
 -- name: list_events_of_document
--- The same, of events about one document; with terms, those whose texts hold all of them. `offset 0` has each event looked up
--- by its id: without statistics the planner takes an index of one of the filters, and reads all of it for every document.
+-- The same, from the events about one document. `offset 0` has only those fetched that are shown: without statistics the planner
+-- takes an index of one of the filters, and reads all of it for every document.
 select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
-from audit.event_document d
-join lateral (
-  select id, envelope, principal_id, action, outcome, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0
-) e on true
+from (
+  select d.event_id from audit.event_document d
+  where d.tenant_id = $1 and d.doc_id = $9 and d.event_id >= $2 and d.event_id < $3
+    and ($4::uuid is null or d.principal_id = $4)
+    and ($5::text is null or d.action = $5)
+    and ($6::text is null or d.outcome = $6)
+    and not exists (select from unnest($10::bigint[]) as w (term) where not exists (
+      select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = d.event_id))
+  order by d.event_id desc
+) d
+join lateral (select id, envelope, principal_id, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0) e on true
 left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
 left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
-where d.tenant_id = $1 and d.doc_id = $9 and d.event_id >= $2 and d.event_id < $3
-  and ($4::uuid is null or e.principal_id = $4)
-  and ($5::text is null or e.action = $5)
-  and ($6::text is null or e.outcome = $6)
-  and ($7::text is null or e.request_id = $7)
-  and not exists (select from unnest($10::bigint[]) as w (term) where not exists (
-    select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = d.event_id))
+where $7::text is null or e.request_id = $7
 order by d.event_id desc
 limit $8
 
 -- name: list_events_with_terms
--- The same, of events whose texts hold all terms; the first is the rarest. A question stands in several payloads of an event.
+-- The same, from the events whose texts hold the first term, the rarest. A question stands in several payloads of an event.
 select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
 from (
-  select distinct event_id from audit.payload_term t
-  where t.tenant_id = $1 and t.term = ($9::bigint[])[1] and t.event_id >= $2 and t.event_id < $3
-  order by event_id desc
+  select distinct t.event_id from audit.payload_term t
+  where t.tenant_id = $1 and t.term = ($10::bigint[])[1] and t.event_id >= $2 and t.event_id < $3
+    and ($4::uuid is null or t.principal_id = $4)
+    and ($5::text is null or t.action = $5)
+    and ($6::text is null or t.outcome = $6)
+    and ($9::text is null or exists (
+      select from audit.event_document d where d.tenant_id = $1 and d.doc_id = $9 and d.event_id = t.event_id))
+    and not exists (select from unnest(($10::bigint[])[2:]) as w (term) where not exists (
+      select from audit.payload_term o where o.tenant_id = $1 and o.term = w.term and o.event_id = t.event_id))
+  order by t.event_id desc
 ) d
-join lateral (
-  select id, envelope, principal_id, action, outcome, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0
-) e on true
+join lateral (select id, envelope, principal_id, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0) e on true
 left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
 left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
-where true
-  and ($4::uuid is null or e.principal_id = $4)
-  and ($5::text is null or e.action = $5)
-  and ($6::text is null or e.outcome = $6)
-  and ($7::text is null or e.request_id = $7)
-  and not exists (select from unnest(($9::bigint[])[2:]) as w (term) where not exists (
-    select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = d.event_id))
+where $7::text is null or e.request_id = $7
 order by d.event_id desc
 limit $8
 
 -- name: rarest_first
 -- Terms by how many texts hold them, counted no further than it matters.
-select w.term from unnest($2::bigint[]) as w (term)
-order by (select count(*) from (
-  select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term limit 10000) as counted)
+select w.term, counted.count from unnest($2::bigint[]) as w (term)
+join lateral (select count(*) from (
+  select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term limit 20000) as first) as counted on true
+order by counted.count
+
+-- name: events_of_document
+-- How many events are about a document, counted no further than it matters.
+select count(*) from (select from audit.event_document d where d.tenant_id = $1 and d.doc_id = $2 limit 20000) as first
 
 -- name: principal_by_name
 -- The principals that a reviewer means by a name.
@@ -123,6 +132,6 @@ join lateral (
 left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
 left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
 where d.tenant_id = $1 and d.doc_id = $2 and d.event_id < $3
-  and e.action in ('retrieval:executed', 'prompt:submitted', 'answer:returned', 'document:read')
+  and d.action in ('retrieval:executed', 'prompt:submitted', 'answer:returned', 'document:read')
 order by d.event_id desc
 limit $4

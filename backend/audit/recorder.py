@@ -46,6 +46,7 @@ class Recorder:
                 queries.add_event, event_id, text, actor.tenant_id, list(dict.fromkeys(event.doc_ids)),
                 sealed[0].key_id if sealed else None, [p.name for p in sealed], [p.ciphertext for p in sealed],
                 [name for name, _ in words], [term for _, term in words],
+                event.action, event.outcome, actor.principal_id,
             )  # fmt: skip
         except asyncpg.ForeignKeyViolationError as error:
             # The data key was destroyed by an erasure in another process; the next request makes a new one.

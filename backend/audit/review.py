@@ -70,16 +70,23 @@ async def statistics(
         raise InvalidInput(
             f"from: is more than {MAX_BUCKETS} of interval={interval} before to; ask for a longer interval"
         )
+    starts = _starts(since, until, interval.length)
     rows = await connection.fetch(
-        _COUNTS[by], actor.tenant_id, first_id_at(since), first_id_at(until), interval.length, _MONDAY
+        _COUNTS[by], actor.tenant_id, first_id_at(since), first_id_at(until), list(map(first_id_at, starts))
     )
     buckets = [
-        Bucket(start=start, counts={row["value"]: row["count"] for row in group})
-        for start, group in groupby(rows, key=lambda row: row["start"])
+        Bucket(start=starts[number - 1], counts={row["value"]: row["count"] for row in group})
+        for number, group in groupby(rows, key=lambda row: row["bucket"])
     ]
     read = {"counts_by": by, "interval": interval, "from": since.isoformat(), "to": until.isoformat()}
     await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": read}))
     return Statistics(by=by, interval=interval, since=since, until=until, buckets=buckets)
+
+
+def _starts(since: datetime, until: datetime, length: timedelta) -> list[datetime]:
+    """Returns when the intervals begin that a period touches."""
+    first = since - (since - _MONDAY) % length
+    return [first + number * length for number in range(-((first - until) // length))]
 
 
 async def timeline(

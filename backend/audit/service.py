@@ -93,16 +93,10 @@ async def list_events(
         first_id_at(wanted.since) if wanted.since else _BEFORE_ALL, before, await find_principal(connection, actor, wanted.actor),
         wanted.action, wanted.outcome, wanted.request_id, limit + 1,
     )  # fmt: skip
-    terms = await _terms(connection, actor, words, wanted.text)
+    terms, texts_with_rarest = await _terms(connection, actor, words, wanted.text)
     await plan_for_values(connection)
-    if wanted.document is not None:
-        rows = await connection.fetch(
-            queries.list_events_of_document, actor.tenant_id, *filters, wanted.document, terms
-        )
-    elif terms:
-        rows = await connection.fetch(queries.list_events_with_terms, actor.tenant_id, *filters, terms)
-    else:
-        rows = await connection.fetch(queries.list_events, actor.tenant_id, *filters)
+    search = await _narrowest(connection, actor, wanted, texts_with_rarest)
+    rows = await connection.fetch(search, actor.tenant_id, *filters, wanted.document, terms)
     read = {"filters": wanted.described(), "returned": min(len(rows), limit), "searched_texts": bool(terms) or None}
     texts = without_nulls({"searched": wanted.text, "reason": wanted.purpose})
     await recorder.record(
@@ -121,14 +115,32 @@ def page_of(rows: list[asyncpg.Record], limit: int) -> EventPage:
     return EventPage(events=[_view(row) for row in rows[:limit]], next_cursor=_next_cursor(rows, limit))
 
 
-async def _terms(connection: Connection, actor: Actor, words: SearchWords, text: str | None) -> list[int]:
-    """Returns the hashes of the words to search for, the rarest first; raises InvalidInput when there is none."""
+async def _terms(
+    connection: Connection, actor: Actor, words: SearchWords, text: str | None
+) -> tuple[list[int], int | None]:
+    """Returns the hashes of the words to search for, the rarest first, and how many texts hold that.
+
+    Raises InvalidInput when there is no word to search for.
+    """
     if text is None:
-        return []
+        return [], None
     hashes = words.hashes(actor.tenant_id, text)
     if not hashes:
         raise InvalidInput("q: holds no word that can be searched for")
-    return [row["term"] for row in await connection.fetch(queries.rarest_first, actor.tenant_id, hashes)]
+    counted = await connection.fetch(queries.rarest_first, actor.tenant_id, hashes)
+    return [row["term"] for row in counted], counted[0]["count"]
+
+
+async def _narrowest(connection: Connection, actor: Actor, wanted: EventFilter, texts: int | None) -> str:
+    """Returns the query that begins where the fewest events are; `texts` is how many hold the rarest word, if any."""
+    if wanted.request_id is not None or (wanted.document is None and texts is None):
+        return queries.list_events
+    if wanted.document is None:
+        return queries.list_events_with_terms
+    about = await connection.fetchval(queries.events_of_document, actor.tenant_id, wanted.document)
+    if texts is None or about <= texts:
+        return queries.list_events_of_document
+    return queries.list_events_with_terms
 
 
 async def get_event(

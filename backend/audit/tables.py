@@ -109,6 +109,9 @@ class EventDocumentRow(SQLModel, table=True):
     tenant_id: UUID = Field(primary_key=True)
     doc_id: str = Field(sa_column=Column(Text, primary_key=True))
     event_id: UUID = Field(primary_key=True)
+    action: str = Field(sa_column=Column(Text, nullable=False))
+    outcome: str = Field(sa_column=Column(Text, nullable=False))
+    principal_id: UUID | None
 
 
 class ExportRow(SQLModel, table=True):
@@ -203,6 +206,9 @@ class PayloadTermRow(SQLModel, table=True):
     term: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     event_id: UUID = Field(primary_key=True)
     name: str = Field(sa_column=Column(Text, primary_key=True))
+    action: str = Field(sa_column=Column(Text, nullable=False))
+    outcome: str = Field(sa_column=Column(Text, nullable=False))
+    principal_id: UUID | None
 
 
 class SavedSearchRow(SQLModel, table=True):

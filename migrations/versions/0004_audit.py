@@ -53,12 +53,16 @@ STATEMENTS = (
     ) partition by range (id)
     """,
     # Which documents an event is about, for "who was shown this document"; an index, not evidence: that is the envelope.
+    # What events are filtered by is repeated and lies in the index, so that no event is fetched only to be passed over.
     """
     create table audit.event_document (
       tenant_id uuid not null,
       doc_id text not null,
       event_id uuid not null,
-      primary key (tenant_id, doc_id, event_id)
+      action text not null,
+      outcome text not null,
+      principal_id uuid,
+      primary key (tenant_id, doc_id, event_id) include (action, outcome, principal_id)
     )
     """,
     """
@@ -85,13 +89,17 @@ STATEMENTS = (
     )
     """,
     # Keyed hashes of the words of payloads, by which they are searched; erased with their payload, by whatever erases it.
+    # What events are filtered by is repeated here as well.
     """
     create table audit.payload_term (
       tenant_id uuid not null,
       term bigint not null,
       event_id uuid not null,
       name text not null,
-      primary key (tenant_id, term, event_id, name),
+      action text not null,
+      outcome text not null,
+      principal_id uuid,
+      primary key (tenant_id, term, event_id, name) include (action, outcome, principal_id),
       foreign key (tenant_id, event_id, name) references audit.payload (tenant_id, event_id, name) on delete cascade
     )
     """,
@@ -137,11 +145,12 @@ STATEMENTS = (
     "alter table audit.event enable always trigger no_change",
     "alter table audit.event enable always trigger no_truncate",
     "create index event_by_transaction on audit.event (xid, id)",
-    "create index event_by_actor on audit.event (tenant_id, principal_id, id)",
-    "create index event_by_action on audit.event (tenant_id, action, id)",
-    "create index event_by_actor_and_action on audit.event (tenant_id, principal_id, action, id)",
+    # What follows the id are the other filters, so that they are decided in the index.
+    "create index event_by_actor on audit.event (tenant_id, principal_id, id, action, outcome)",
+    "create index event_by_action on audit.event (tenant_id, action, id, principal_id, outcome)",
     # Small, since nearly all succeed; an index of those would find what the others find.
-    "create index event_by_failure on audit.event (tenant_id, outcome, id) where outcome <> 'succeeded'",
+    "create index event_by_failure on audit.event (tenant_id, outcome, id, principal_id, action) where outcome <> 'succeeded'",
+    "create index event_by_model on audit.event (tenant_id, id, model) where model is not null",
     "create index event_by_request on audit.event (tenant_id, request_id, id)",
     "create index event_by_turn on audit.event (tenant_id, turn, id) where turn is not null",
     # What reviewers name for searches they come back to.

@@ -1,5 +1,6 @@
 """Reviewers search, count and follow the log; what they read is on record, and texts are searched only by who may reveal."""
 
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,6 +69,42 @@ async def test_pages_of_a_search_are_disjoint_and_complete(service: Service, ask
             break
         cursor = {"cursor": page["next_cursor"]}
     assert ids == whole
+
+
+async def test_filters_together_find_what_each_of_them_finds(service: Service) -> None:
+    tenant = await service.create_tenant()
+    chunks = [
+        {"doc_id": name, "chunk_text": f"The {name} of a wire transfer is low.", "source_type": "policy"}
+        for name in ("fee", "limit")
+    ]
+    assert (await service.post("/ingest/batch", tenant, "editor", {"chunks": chunks})).status_code == 201
+    for user, path, body in (
+        ("analyst", "/retrieve", {"query": "wire fee", "k": 1}),
+        ("approver", "/retrieve", {"query": "wire limit", "k": 1}),
+        ("approver", "/answer", {"question": "What is the fee of a wire transfer?"}),
+        ("analyst", "/answer", {"question": "Who wrote the Iliad?"}),
+    ):
+        assert (await service.post(path, tenant, user, body)).status_code == 200
+    until = {"to": datetime.now(UTC).isoformat()}
+    every = await service.events(tenant, **until)
+    choices = {
+        "actor": ["analyst", "approver"], "action": ["retrieval:executed", "answer:returned"],
+        "outcome": ["succeeded", "refused"], "document": ["fee", "limit"], "q": ["wire", "fees wires", "Iliad"],
+        "request_id": [every[0]["request_id"], every[-1]["request_id"]],
+    }  # fmt: skip
+    reason = {"q": {"reason": "complaint 17"}}
+    alone = {
+        (name, value): {e["id"] for e in await service.events(tenant, **until, **{name: value}, **reason.get(name, {}))}
+        for name, values in choices.items()
+        for value in values
+    }
+    assert all(alone.values())
+    draw = random.Random(5)
+    for _ in range(60):
+        asked = {name: draw.choice(choices[name]) for name in draw.sample(sorted(choices), draw.randint(2, 4))}
+        found = await service.events(tenant, **until, **asked, **(reason["q"] if "q" in asked else {}))
+        ids = [event["id"] for event in found]
+        assert ids == sorted(set.intersection(*(alone[filter_] for filter_ in asked.items())), reverse=True), asked
 
 
 async def test_a_search_in_texts_needs_reveal_and_a_reason_which_is_recorded_and_the_words_stay_encrypted(

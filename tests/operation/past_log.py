@@ -116,8 +116,8 @@ async def keep_text(log: PastLog, event_id: UUID) -> None:
         f"insert into audit.data_key (tenant_id, id, subject_id, month, wrapped)"
         f" values ('{tenant}', '{key}', '{tenant}', '{JANUARY}', '\\x00')",
         f"insert into audit.payload values ('{tenant}', '{event_id}', 'question', '{key}', '\\x00')",
-        f"insert into audit.payload_term values ('{tenant}', 1, '{event_id}', 'question')",
-        f"insert into audit.event_document values ('{tenant}', 'fees', '{event_id}')",
+        f"insert into audit.payload_term values ('{tenant}', 1, '{event_id}', 'question', 'audit:read', 'succeeded')",
+        f"insert into audit.event_document values ('{tenant}', 'fees', '{event_id}', 'audit:read', 'succeeded')",
     )
 
 
