@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend.audit import verifier
+from backend.audit import exports, verifier
 from backend.audit.export_jobs import EXPORT, PART_LEAVES, ExportHandler
 from backend.jobs.worker import Worker
 from tests.audit.test_tampering import KEY, Log, kinds
@@ -54,6 +54,21 @@ async def test_a_bundle_verifies_offline_and_reveals_what_was_asked(log: Log) ->
     report = verifier.verify(path, str(KEY.verifier_key))
     assert report.ok, list(report.lines())
     assert any("payloads" in line for line in report.lines())
+
+
+async def test_a_bundle_leaves_out_checkpoints_of_which_there_are_many(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        await log.seal()
+        assert (await log.service.post("/retrieve", log.tenant, "analyst", {"query": QUESTION})).status_code == 200
+    monkeypatch.setattr(exports, "MAX_CHECKPOINTS", 6)
+    path = log.folder / "bundle.zip"
+    path.write_bytes(await export(log))
+    report = verifier.verify(path, str(KEY.verifier_key))
+    assert report.ok, list(report.lines())
+    assert 2 <= len(list(verifier.notes_in(path))) <= 6
+    assert any("every leaf sealed from the beginning" in line for line in report.lines())
 
 
 async def test_json_lines_describe_themselves_and_hold_every_event(log: Log) -> None:
