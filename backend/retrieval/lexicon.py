@@ -21,6 +21,9 @@ MAX_TERMS = 1_000  # the most non-zero elements that pgvector's HNSW index accep
 # Measured on three sets of questions about financial documents; each is on a broad optimum of all of them.
 K1 = 0.8  # how fast repeating a term stops to count
 B = 0.8  # how much a longer passage is discounted
+REFERENCE_IDF = (
+    6.0  # the least IDF of a section's number: in a small collection no term is rare, yet who names one means it
+)
 AVERAGE_LENGTH = 80  # terms; fixed, so that an ingestion never changes the weights of other passages
 
 # IDF cannot do this alone: "what" or "my" are rare in documents, so that questions would be matched by their phrasing.
@@ -68,7 +71,7 @@ def terms(text: str, language: str = "english") -> list[str]:
     A section number is followed by its parents and a hyphenated word by its parts, so that either finds the
     other: "4.2.1(a)" gives 4.2.1(a), 4.2.1, 4.2, 4; "e-mail" gives email, e, mail.
     """
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("\u2019", "'")
+    text = _normalized(text)
     stop_words = _STOP_WORDS.get(language, frozenset())
     tokens = (token for match in _TOKEN.finditer(text) for token in _tokens(match) if token not in stop_words)
     stemmed: list[str] = Stemmer.Stemmer(language).stemWords(tokens)
@@ -93,10 +96,11 @@ def query_vector(
 ) -> dict[int, float]:
     """Return the IDF of each term of a question by dimension, among `documents` passages.
 
-    Terms that no passage has are left out.
+    Terms that no passage has are left out. A reference like 4.2.1(a), not its parents, has at least REFERENCE_IDF.
     """
+    references = set(map(dimension, _references(text)))
     return {
-        term: count * _idf(document_frequencies[term], documents)
+        term: count * max(_idf(document_frequencies[term], documents), REFERENCE_IDF if term in references else 0)
         for term, count in query_terms(text, language).items()
         if document_frequencies.get(term)
     }
@@ -112,6 +116,16 @@ def rarest(document_frequencies: Mapping[int, int], most: int) -> list[int]:
 def _idf(document_frequency: int, documents: int) -> float:
     # max: statistics read a moment apart may disagree, and a logarithm must not fail for it
     return math.log1p((max(documents - document_frequency, 0) + 0.5) / (document_frequency + 0.5))
+
+
+def _normalized(text: str) -> str:
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("\u2019", "'")
+
+
+def _references(text: str) -> Iterator[str]:
+    for match in _TOKEN.finditer(_normalized(text)):
+        if match.lastgroup == "reference":
+            yield next(_tokens(match))
 
 
 def _tokens(match: re.Match[str]) -> Iterator[str]:

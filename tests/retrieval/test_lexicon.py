@@ -65,6 +65,14 @@ def test_a_question_about_a_section_prefers_the_section_to_its_parent() -> None:
     assert _inner(question, passage_vector("Rule 4.2.1(a)")) > _inner(question, passage_vector("Rule 4.2.1"))
 
 
+def test_a_section_that_is_named_weighs_much_even_where_nothing_is_rare() -> None:
+    frequencies = dict.fromkeys(query_terms("4.2.1(a) 12.50 bank"), 1)
+    question = query_vector("4.2.1(a) 12.50 bank", frequencies, documents=3)
+
+    assert question[dimension("4.2.1(a)")] == lexicon.REFERENCE_IDF
+    assert max(question[dimension(term)] for term in ("4.2.1", "4.2", "12.50", "bank")) < 2
+
+
 def test_dimensions_never_change_because_they_are_stored() -> None:
     assert dimension("fee") == zlib.crc32(b"fee") % 10**9 == 521_392_309
 
