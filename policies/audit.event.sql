@@ -27,7 +27,7 @@ grant execute on function audit.earliest_id() to affidavit_runtime;
 grant execute on function audit.create_coming_partitions() to affidavit_sealer;
 grant execute on function audit.may_erase(uuid, uuid), audit.retained_until(uuid, uuid) to affidavit_runtime;
 grant insert (id, envelope) on audit.event to affidavit_runtime;
-grant select (tenant_id, id, envelope, occurred_at, action, outcome, principal_id, request_id, turn, model)
+grant select (tenant_id, id, envelope, occurred_at, action, outcome, principal_id, request_id, turn, model, end_user, conversation)
   on audit.event to affidavit_runtime;
 grant select on audit.event to affidavit_sealer;
 revoke update, delete, truncate, references, trigger on audit.event from affidavit_owner;

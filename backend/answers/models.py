@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from backend.documents.models import Source
-from backend.retrieval.models import Scope
+from backend.retrieval.models import Conversation, Scope
 from backend.schema import ApiModel, Text
 
 
@@ -18,6 +18,7 @@ class AnswerRequest(Scope):
         Text, Field(min_length=1, max_length=4_000, examples=["How long do customers have to file card disputes?"])
     ]
     stream: bool = Field(default=False, description="Answer with server-sent events `token`, `citation`, `done`.")
+    conversation: Conversation = None
 
 
 class Citation(Source):

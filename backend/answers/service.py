@@ -36,6 +36,12 @@ class _Turn:
     question: Question
     prompt: Prompt
 
+    @property
+    def named(self) -> dict[str, str]:
+        """How its events name it, so that they are found together."""
+        conversation = self.question.request.conversation
+        return {"turn": str(self.id), **({"conversation": str(conversation)} if conversation else {})}
+
 
 @dataclass(frozen=True, slots=True)
 class Answering:
@@ -64,13 +70,13 @@ class Answering:
                     self.tenancy, self.recorder, self.embedder, turn.caller, turn.question
                 )
         except GeneratorError as error:
-            await self._record_abortion(caller, turn.id, f"generator:{type(error).__name__}")
+            await self._record_abortion(caller, turn, f"generator:{type(error).__name__}")
             raise Unavailable("The model server is unavailable; nothing was answered.", reason="generator") from error
         except Abandoned:
-            await self._record_abortion(caller, turn.id, "client:disconnected")
+            await self._record_abortion(caller, turn, "client:disconnected")
             raise
         except asyncio.CancelledError:  # the service stops; the question still gets an end on record
-            await asyncio.shield(self._record_abortion(caller, turn.id, "service:stopped"))
+            await asyncio.shield(self._record_abortion(caller, turn, "service:stopped"))
             raise
         return await self._record_answer(caller, turn, generation, generated, superseded)
 
@@ -79,7 +85,7 @@ class Answering:
         wanted = RetrievalRequest(
             query=request.question, k=PASSAGES, source_type=request.source_type, collection=request.collection,
             language=request.language, filters=request.filters, effective_from=request.effective_from, as_of=request.as_of,
-            known_at=request.known_at, as_caller_then=request.as_caller_then,
+            known_at=request.known_at, as_caller_then=request.as_caller_then, conversation=request.conversation,
         )  # fmt: skip
         caller = await retrieval.caller_then(self.tenancy, caller, wanted)
         question = await retrieval.prepare(self.tenancy, caller, wanted, self.embedder)
@@ -92,11 +98,12 @@ class Answering:
                 connection, caller, retrieval.retrieval_event(question, ranking, searched)
             )
             turn = uuid7()
-            event = self._prompt_event(prompt, retrieved, turn)
-            await self.recorder.record(connection, caller, event, event_id=turn)
-        return _Turn(turn, caller, question, prompt)
+            asked = _Turn(turn, caller, question, prompt)
+            await self.recorder.record(connection, caller, self._prompt_event(asked, retrieved), event_id=turn)
+        return asked
 
-    def _prompt_event(self, prompt: Prompt, retrieved: UUID, turn: UUID) -> Event:
+    def _prompt_event(self, turn: _Turn, retrieved: UUID) -> Event:
+        prompt = turn.prompt
         details = {
             "template": prompt.version,
             "template_sha256": prompts.TEMPLATE_SHA256,
@@ -109,7 +116,7 @@ class Answering:
         doc_ids = [passage.doc_id for passage in prompt.passages]
         return Event(
             Action.PROMPT_SUBMITTED,
-            details={"turn": str(turn), "prompt": details},
+            details={**turn.named, "prompt": details},
             payloads=payloads,
             doc_ids=doc_ids,
         )
@@ -126,7 +133,7 @@ class Answering:
             Outcome.REFUSED if refused else Outcome.SUCCEEDED,
             generation.refusal,
             details={
-                "turn": str(turn.id),
+                **turn.named,
                 "answer": {**self._describe(turn.prompt, generation, superseded), "milliseconds": generated},
             },
             payloads={
@@ -163,8 +170,8 @@ class Answering:
         }
         return without_nulls(described)
 
-    async def _record_abortion(self, caller: Caller, turn: UUID, reason: str) -> None:
-        event = Event(Action.ANSWER_ABORTED, Outcome.ABORTED, reason, details={"turn": str(turn)})
+    async def _record_abortion(self, caller: Caller, turn: _Turn, reason: str) -> None:
+        event = Event(Action.ANSWER_ABORTED, Outcome.ABORTED, reason, details=turn.named)
         async with self.tenancy.transaction(caller.claims()) as connection:
             await self.recorder.record(connection, caller, event)
 

@@ -1,5 +1,6 @@
 """What reviewers ask about many events at once: how many, and in which order."""
 
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
@@ -89,22 +90,39 @@ def _starts(since: datetime, until: datetime, length: timedelta) -> list[datetim
     return [first + number * length for number in range(-((first - until) // length))]
 
 
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """Whose events are followed, or those of what; one of these."""
+
+    actor: str | None = None
+    end_user: str | None = None
+    conversation: UUID | None = None
+    request_id: str | None = None
+    turn: UUID | None = None
+
+    def named(self) -> dict[str, str]:
+        """Returns what is followed by its name; raises InvalidInput unless it is exactly one thing."""
+        named = {name: str(value) for name, value in without_nulls(asdict(self)).items()}
+        if len(named) != 1:
+            raise InvalidInput(f"{', '.join(asdict(self))}: exactly one of them is needed")
+        return named
+
+
 async def timeline(
-    connection: Connection, actor: Actor, recorder: Recorder, *, principal: str | None, request_id: str | None,
-    turn: UUID | None, until: datetime | None, limit: int, cursor: str | None,
+    connection: Connection, actor: Actor, recorder: Recorder, thread: Thread,
+    *, until: datetime | None, limit: int, cursor: str | None,
 ) -> EventPage:  # fmt: skip
-    """Returns a page of what one principal did, or what happened in one request or turn, oldest first.
+    """Returns a page of what one person did, or what happened in one conversation, request or turn, oldest first.
 
     Raises InvalidInput unless exactly one of them is named.
     """
-    named = without_nulls({"actor": principal, "request_id": request_id, "turn": turn and str(turn)})
-    if len(named) != 1:
-        raise InvalidInput("actor, request_id, turn: exactly one of them is needed")
+    named = thread.named()
     after = decode_cursor(cursor) if cursor else _BEFORE_ALL
     await plan_for_values(connection)
     rows = await connection.fetch(
         queries.timeline, actor.tenant_id, after, first_id_at(until) if until else _AFTER_ALL,
-        await find_principal(connection, actor, principal), request_id, turn, limit + 1,
+        await find_principal(connection, actor, thread.actor), thread.request_id, thread.turn, thread.end_user,
+        thread.conversation, limit + 1,
     )  # fmt: skip
     read = {"timeline": named, "returned": min(len(rows), limit)}
     await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": read}))

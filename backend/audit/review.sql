@@ -24,7 +24,7 @@ with counted as (
 select bucket, principal_id::text as value, count from counted join active using (principal_id) order by 1, 2
 
 -- name: timeline
--- Events of one principal, request or turn, oldest first.
+-- Events of one principal, end user, conversation, request or turn, oldest first.
 select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
 from audit.event e
 left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
@@ -33,8 +33,10 @@ where e.tenant_id = $1 and e.id > $2 and e.id < $3
   and ($4::uuid is null or e.principal_id = $4)
   and ($5::text is null or e.request_id = $5)
   and ($6::uuid is null or e.turn = $6)
+  and ($7::text is null or e.end_user = $7)
+  and ($8::uuid is null or e.conversation = $8)
 order by e.id
-limit $7
+limit $9
 
 -- name: sealed_size
 -- How many events of the tenant are sealed.

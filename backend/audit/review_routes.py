@@ -35,13 +35,17 @@ class StatisticsQuery(ApiModel):
 
 
 class TimelineQuery(ApiModel):
-    """Whose events, or of what; exactly one of actor, request_id and turn."""
+    """Whose events, or of what; exactly one of actor, end_user, conversation, request_id and turn."""
 
     actor: Annotated[Text, Field(max_length=128)] | None = Field(
         default=None, description="Id of a principal, user name, or name of a key."
     )
     request_id: Annotated[Text, Field(max_length=64)] | None = None
     turn: UUID | None = Field(default=None, description="A prompt and everything that became of it.")
+    end_user: Annotated[Text, Field(max_length=200)] | None = Field(
+        default=None, description="For whom partners' keys acted, in the partner's words (X-On-Behalf-Of)."
+    )
+    conversation: UUID | None = Field(default=None, description="What requests named as their `conversation`.")
     until: Moment | None = Field(default=None, alias="to", description="Events before this moment.")
     limit: int = Field(default=50, ge=1, le=500)
     cursor: Annotated[Text, Field(max_length=64)] | None = Field(
@@ -66,14 +70,14 @@ async def get_statistics(request: Request, query: Annotated[StatisticsQuery, Que
         )
 
 
-@router.get("/timeline", summary="What one principal did, or what happened in one turn")
+@router.get("/timeline", summary="What one person did or asked, or what happened in one conversation or turn")
 async def get_timeline(request: Request, query: Annotated[TimelineQuery, Query()], caller: Reviewer) -> EventPage:
-    """Returns events of one principal, request or turn, oldest first."""
+    """Returns events of one principal, end user, conversation, request or turn, oldest first."""
+    thread = review.Thread(query.actor, query.end_user, query.conversation, query.request_id, query.turn)
     async with _tenancy(request).transaction(caller.claims()) as connection:
         return await review.timeline(
-            connection, caller, _recorder(request), principal=query.actor, request_id=query.request_id,
-            turn=query.turn, until=query.until, limit=query.limit, cursor=query.cursor,
-        )  # fmt: skip
+            connection, caller, _recorder(request), thread, until=query.until, limit=query.limit, cursor=query.cursor
+        )
 
 
 @router.post("/searches", status_code=status.HTTP_201_CREATED, summary="Save a search")

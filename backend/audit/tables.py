@@ -98,6 +98,8 @@ class EventRow(SQLModel, table=True):
     request_id: str = Field(sa_column=Column(Text, nullable=False))
     turn: UUID | None
     model: str | None = Field(sa_column=Column(Text))
+    end_user: str | None = Field(sa_column=Column(Text))
+    conversation: UUID | None
 
 
 class EventDocumentRow(SQLModel, table=True):

@@ -103,6 +103,12 @@ def _listed(chosen: str | list[str] | None) -> list[str] | None:
     return [chosen] if isinstance(chosen, str) else chosen
 
 
+Conversation = Annotated[
+    UUID | None,
+    Field(description="Names a conversation, as the client chooses; its requests are found together in the log."),
+]
+
+
 class RetrievalRequest(Scope):
     """A question to the tenant's documents."""
 
@@ -114,6 +120,7 @@ class RetrievalRequest(Scope):
     explain: bool = Field(
         default=False, strict=True, description="Say for each chunk why it ranks where it does; needs documents:review."
     )
+    conversation: Conversation = None
 
 
 class MatchedTerm(ApiModel):

@@ -122,8 +122,8 @@ def retrieval_event(question: Question, ranking: Ranking, searched: int, *, show
     if len(listed) < len(chunks):
         payloads["chunks"] = _dump(chunks)
     return Event(
-        Action.RETRIEVAL_EXECUTED, details={"retrieval": without_nulls(retrieval)}, payloads=payloads,
-        doc_ids=[hit.doc_id for hit in hits] if shown else [],
+        Action.RETRIEVAL_EXECUTED, payloads=payloads, doc_ids=[hit.doc_id for hit in hits] if shown else [],
+        details={"retrieval": without_nulls(retrieval), "conversation": request.conversation and str(request.conversation)},
     )  # fmt: skip
 
 

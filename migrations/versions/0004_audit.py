@@ -48,6 +48,8 @@ STATEMENTS = (
       request_id text not null generated always as (envelope::jsonb ->> 'request_id') stored,
       turn uuid generated always as ((envelope::jsonb ->> 'turn')::uuid) stored,
       model text generated always as (envelope::jsonb #>> '{answer,model_served}') stored,
+      end_user text generated always as (envelope::jsonb #>> '{principal,on_behalf_of,subject}') stored,
+      conversation uuid generated always as ((envelope::jsonb ->> 'conversation')::uuid) stored,
       primary key (tenant_id, id),
       check ((envelope::jsonb ->> 'id')::uuid = id)
     ) partition by range (id)
@@ -153,6 +155,8 @@ STATEMENTS = (
     "create index event_by_model on audit.event (tenant_id, id, model) where model is not null",
     "create index event_by_request on audit.event (tenant_id, request_id, id)",
     "create index event_by_turn on audit.event (tenant_id, turn, id) where turn is not null",
+    "create index event_by_end_user on audit.event (tenant_id, end_user, id) where end_user is not null",
+    "create index event_by_conversation on audit.event (tenant_id, conversation, id) where conversation is not null",
     # What reviewers name for searches they come back to.
     """
     create table audit.saved_search (

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import orjson
@@ -181,6 +182,32 @@ async def test_a_timeline_tells_a_turn_in_order(service: Service, asked: Tenant)
     later = await service.get("/audit/timeline", asked, "compliance", actor="analyst", cursor=mine["next_cursor"])
     ids = [e["id"] for e in mine["events"] + later.json()["events"]]
     assert ids == sorted(e["id"] for e in await service.events(asked, actor="analyst"))
+
+
+async def test_a_timeline_tells_what_was_asked_for_an_end_user_and_in_a_conversation(
+    service: Service, asked: Tenant, other_tenant: Tenant
+) -> None:
+    conversation = str(uuid4())
+    headers = {**await service.as_user(asked, "partner"), "X-On-Behalf-Of": "customer-17"}
+    body = {"query": "Wire fees", "conversation": conversation}
+    for_customer = await service.client.post("/retrieve", json=body, headers=headers)
+    assert for_customer.status_code == 200, for_customer.text
+    question = {"question": "Are there wire fees?", "conversation": conversation}
+    assert (await service.post("/answer", asked, "analyst", question)).status_code == 200
+
+    async def actions(tenant: Tenant, **wanted: str) -> list[str]:
+        answer = await service.get("/audit/timeline", tenant, "compliance", **wanted)
+        assert answer.status_code == 200, answer.text
+        return [event["action"].partition(":")[0] for event in answer.json()["events"]]
+
+    assert await actions(asked, end_user="customer-17") == ["retrieval"]
+    assert await actions(asked, end_user="customer-18") == []
+    assert await actions(asked, conversation=conversation) == ["retrieval", "retrieval", "prompt", "answer"]
+    assert await actions(other_tenant, conversation=conversation) == []
+    assert await actions(other_tenant, end_user="customer-17") == []
+    both = {"end_user": "customer-17", "conversation": conversation}
+    assert (await service.get("/audit/timeline", asked, "compliance", **both)).status_code == 422
+    assert (await service.post("/answer", asked, "analyst", {**question, "conversation": "x"})).status_code == 422
 
 
 async def streamed(service: Service, tenant: Tenant, **params: Any) -> list[dict[str, Any]]:
