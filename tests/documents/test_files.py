@@ -11,6 +11,7 @@ import pytest
 from backend.errors import Unavailable
 from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
 from tests.documents.review import create_collection, decide, retrieved, versions
+from tests.documents.test_parsing_office import presentation, word, workbook
 from tests.documents.test_parsing_pdf import Page, lines, pdf
 from tests.documents.upload import ingested, post_file, work, worker
 
@@ -343,3 +344,23 @@ async def test_jobs_are_forgotten_after_their_retention_and_so_is_what_nobody_tr
     await worker(service).tidy()
     assert (await service.get(f"/jobs/{unavailable['job_id']}", tenant, "editor")).status_code == 404
     await superuser.close()
+
+
+async def test_a_file_of_every_type_becomes_a_version_that_says_where_its_text_stands(
+    service: Service, tenant: Tenant, tmp_path: Path
+) -> None:
+    files = {
+        "rates.xlsx": (workbook(tmp_path / "a.xlsx").read_bytes(), {"sheet": "Rates", "page_start": None}),
+        "deck.pptx": (presentation(tmp_path / "a.pptx").read_bytes(), {"sheet": None, "page_start": 1}),
+        "policy.docx": (word(tmp_path / "a.docx").read_bytes(), {"heading_path": ["Fees"], "page_start": None}),
+        "page.html": (b"<h1>Fees</h1><p>A wire costs 5 euros.</p>", {"heading_path": ["Fees"], "char_start": 0}),
+        "table.csv": (b"Product,Fee\nWire,5\n", {"char_start": 0}),
+        "mail.eml": (b"From: a@b.example\nSubject: Fees\n\nA wire costs 5 euros.\n", {"char_start": 0}),
+    }
+    uploaded = {name: (await post_file(service, tenant, name, content)).json() for name, (content, _) in files.items()}
+    await work(service)
+    for name, (_, place) in files.items():
+        job = (await service.get(f"/jobs/{uploaded[name]['job_id']}", tenant, "editor")).json()
+        assert job["status"] == "succeeded", (name, job)
+        version = await service.get(f"/documents/{uploaded[name]['document_id']}/versions/1", tenant, "analyst")
+        assert version.json()["chunks"][0].items() >= place.items(), name

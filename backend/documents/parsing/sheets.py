@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from openpyxl import load_workbook
 
@@ -20,7 +20,12 @@ class _Cell(Protocol):
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     """Yield each visible sheet's name and rows; formulas appear as the value that was last calculated."""
-    workbook = load_workbook(path, read_only=True, data_only=True, keep_links=False)
+    with path.open("rb") as file:  # by its name it would be refused: a stored file has none of its own
+        yield from _fragments(file, findings)
+
+
+def _fragments(file: BinaryIO, findings: Findings) -> Iterator[Fragment]:
+    workbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
     findings.title = (workbook.properties.title or "").strip() or None
     for sheet in workbook.worksheets:
         if sheet.sheet_state != "visible":
