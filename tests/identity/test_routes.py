@@ -114,16 +114,16 @@ async def test_whatever_is_wrong_has_the_same_answer_in_the_same_time(
     bodies = set()
     for _ in range(7):  # interleaved, so that a slow moment of the machine hits all alike
         for name, (of, changed) in attempts.items():
-            started = time.perf_counter()
+            started = time.process_time()  # of all threads, and blind to what else the machine does
             answer = await sign_in(service, of, **changed)
-            elapsed = time.perf_counter() - started
+            elapsed = time.process_time() - started
             assert answer.status_code == 401, name
             assert answer.headers["www-authenticate"] == "Bearer"
             fastest[name] = min(elapsed, fastest.get(name, elapsed))
             bodies.add(json.dumps(without_id(answer)))
     assert len(bodies) == 1
-    # Without the hash an attempt would take a tenth.
-    assert min(fastest.values()) > 0.35 * max(fastest.values()), fastest
+    # Without the hash an attempt would take a tenth; with a second one, twice as much.
+    assert min(fastest.values()) > 0.6 * max(fastest.values()), fastest
 
 
 async def test_a_failed_sign_in_is_on_record_for_its_tenant(service: Service, tenant: Tenant) -> None:

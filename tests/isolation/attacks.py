@@ -216,6 +216,17 @@ AUDIT = (
             role="compliance"),
     nothing("deleting payloads and data keys without an approved erasure", "delete from audit.payload returning *",
             "delete from audit.data_key returning *", role="privacy"),
+    refused("approving the erasure that it asked for itself", "update audit.erasure set approved_by = '{me}'", role="privacy"),
+    refused("approving an erasure in a colleague's name", "update audit.erasure set approved_by = '{other_user}'", role="privacy"),
+    refused("asking for an erasure in a colleague's name",
+            "insert into audit.erasure (tenant_id, id, subject_id, legal_basis, requested_by)"
+            " values ('{own}', gen_random_uuid(), '{me}', 'GDPR', '{other_user}')", role="privacy"),
+    refused("an erasure that is approved from the start",
+            "insert into audit.erasure (tenant_id, id, subject_id, legal_basis, requested_by, approved_by)"
+            " values ('{own}', gen_random_uuid(), '{me}', 'GDPR', '{me}', '{other_user}')", role="privacy"),
+    nothing("releasing holds", "update audit.hold set released_by = '{me}', released_at = now() returning id", role="privacy"),
+    nothing("shortening the retention", "update audit.retention set days = 0 returning *", "delete from audit.retention returning *",
+            role="privacy"),
     refused("a data key for a colleague",
             "insert into audit.data_key (tenant_id, id, subject_id, month, wrapped)"
             " values ('{own}', gen_random_uuid(), '{other_user}', '2030-01-01', '')"),

@@ -102,6 +102,14 @@ async def _private_rows(witness: asyncpg.Connection, tenant: Tenant) -> dict[str
     await witness.execute(
         "insert into identity.user_role (tenant_id, user_id, role) values ($1, $2, 'compliance')", tenant.id, provided
     )
+    await witness.execute(
+        "insert into audit.erasure (tenant_id, id, subject_id, legal_basis, requested_by) values ($1, $2, $2, 'GDPR 17', $3)",
+        tenant.id, key, tenant.users["privacy"],
+    )  # fmt: skip
+    await witness.execute(
+        "insert into audit.hold (tenant_id, id, reason, placed_by) values ($1, $2, 'a lawsuit', $3)",
+        tenant.id, uuid7(), tenant.users["compliance"],
+    )  # fmt: skip
     return {"earlier_event": str(long_ago), "data_key": str(key), "provided_user": str(provided)}
 
 
