@@ -1,8 +1,9 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-audit bench-scale bench-sealing isolation-report lock
+.PHONY: help setup demo test lint format bench bench-audit bench-scale bench-sealing isolation-report fuzz lock
 
 PYTHON ?= python3
+EXAMPLES ?= 20
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -40,6 +41,9 @@ bench-sealing: setup ## Measure how soon events are sealed, how fast a backlog i
 
 isolation-report: setup ## Attack the service as everyone and write what held to isolation-report.md
 	$(BIN)/python -m pytest tests/isolation --isolation-report=. -q
+
+fuzz: setup ## Fuzz the API as everybody, with EXAMPLES=20 of every route
+	$(BIN)/python -m pytest tests/isolation/test_hostile_requests.py -k fuzzer --fuzz-examples=$(EXAMPLES) -q
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

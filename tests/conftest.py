@@ -44,6 +44,9 @@ _numbers = itertools.count(1)
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--isolation-report", metavar="FOLDER", help="write isolation-report.md and .json into a folder")
     parser.addoption(
+        "--fuzz-examples", type=int, metavar="N", help="fuzz the API as everybody, with N examples of every route"
+    )
+    parser.addoption(
         "--update-golden", action="store_true", help="rewrite golden files from what is there, to be reviewed as a diff"
     )
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from backend.identity.permissions import Role
 from backend.schema import ApiModel, JsonObject, Text
@@ -69,6 +69,17 @@ class CollectionList(ApiModel):
 class NewGrant(ApiModel):
     """Access to a collection for one role, or for one principal: a user or a key."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["role"], "properties": {"role": {"type": "string"}, "principal_id": {"type": "null"}}},
+                {
+                    "required": ["principal_id"],
+                    "properties": {"principal_id": {"type": "string"}, "role": {"type": "null"}},
+                },
+            ]
+        }
+    )
     access: Literal["read", "write"]
     role: Role | None = Field(default=None, examples=["analyst"])
     principal_id: UUID | None = None

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 import asyncpg
 
 from backend.database import Queries
-from backend.errors import Forbidden, InvalidInput, ServiceError, Unauthenticated
+from backend.errors import Forbidden, ServiceError, Unauthenticated
 from backend.identity import api_keys, on_behalf_of
 from backend.identity.limits import DAY, MINUTE, Limit, enforce
 from backend.identity.on_behalf_of import EndUser
@@ -104,7 +104,9 @@ class Resolver:
 
     async def _resolve_user(self, token: AccessClaims, origin: Origin) -> Caller:
         if origin.on_behalf_of is not None:
-            raise InvalidInput("X-On-Behalf-Of: is for API keys; a user acts for nobody else")
+            raise Forbidden(
+                "X-On-Behalf-Of is for API keys; a user acts for nobody else.", reason="on_behalf_of:not_a_key"
+            )
         own = Claims(request_id=origin.request_id, tenant_id=token.tenant_id, principal_id=token.subject)
         row = await self.tenancy.ask(own, queries.user_caller, token.session_id)
         if row is None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, IPvAnyNetwork, SecretStr
 
+from backend.identity.passwords import MIN_CHARACTERS
 from backend.identity.permissions import Permission, Role
 from backend.schema import ApiModel, Moment, Text
 
@@ -127,7 +128,12 @@ class NewUser(ApiModel):
 
     username: Annotated[Text, Field(pattern="^[a-z0-9][a-z0-9._@+-]{0,127}$", examples=["dana"])]
     display_name: DisplayName | None = None
-    password: Annotated[SecretStr, Field(max_length=1024, examples=["correct horse battery staple"])]
+    password: Annotated[
+        SecretStr,
+        Field(
+            max_length=1024, examples=["correct horse battery staple"], json_schema_extra={"minLength": MIN_CHARACTERS}
+        ),
+    ]
     roles: Roles = Field(default_factory=list)
 
 

@@ -182,7 +182,7 @@ async def test_a_key_that_signs_end_users_takes_signed_ones_only(service: Servic
 
 async def test_a_user_acts_for_nobody_else(service: Service, tenant: Tenant) -> None:
     headers = {**await service.as_user(tenant, "analyst"), "X-On-Behalf-Of": "somebody"}
-    assert (await service.client.post("/retrieve", json=QUESTION, headers=headers)).status_code == 422
+    assert (await service.client.post("/retrieve", json=QUESTION, headers=headers)).status_code == 403
 
 
 async def test_a_key_that_is_no_public_key_on_p256_is_refused(service: Service, tenant: Tenant) -> None:
