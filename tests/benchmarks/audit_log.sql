@@ -5,7 +5,7 @@ select dropping, restoring from (
     case contype when 'p' then format('alter table %s add constraint %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) end as restoring
   from pg_constraint where conrelid = any (array(select ('audit.' || t)::regclass from unnest($1::text[]) as t)) and contype in ('p', 'f', 'c')
   union all
-  select 2, format('drop index %s', i.indexrelid::regclass), pg_get_indexdef(i.indexrelid)
+  select 2, format('drop index %s', i.indexrelid::regclass), replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
   from pg_index i where i.indrelid = any (array(select ('audit.' || t)::regclass from unnest($1::text[]) as t)) and not i.indisprimary
   union all
   select 3, format('alter table %s alter column %I drop expression', attrelid::regclass, attname), null
