@@ -72,7 +72,8 @@ declare said jsonb := new.envelope;
 begin
   new.tenant_id := said ->> 'tenant'; new.occurred_at := said ->> 'time'; new.action := said ->> 'action';
   new.outcome := said ->> 'outcome'; new.principal_id := said #>> '{principal,id}'; new.request_id := said ->> 'request_id';
-  new.turn := said ->> 'turn'; new.model := said #>> '{answer,model_served}';
+  new.turn := said ->> 'turn'; new.model := said #>> '{answer,model_served}'; new.conversation := said ->> 'conversation';
+  new.end_user := said #>> '{principal,on_behalf_of,subject}';
   return new;
 end $$;
 grant execute on function audit.generate() to affidavit_runtime;
