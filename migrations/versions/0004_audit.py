@@ -28,10 +28,8 @@ STATEMENTS = (
     # same, by the expiry of its contexts.
     """
     create function audit.earliest_id() returns uuid
-    language sql stable set search_path = pg_catalog, pg_temp
-    as $$
-      select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 90000), 12, '0') || repeat('0', 20))::uuid
-    $$
+    language sql stable
+    return (lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 90000), 12, '0') || repeat('0', 20))::uuid
     """,
     # UUIDv7 ids carry their time, so ranges of ids are ranges of months. The id cannot be generated (it is the partition
     # key), so a check ties it to the envelope; xid is the watermark by which the sealer finds committed events.
