@@ -173,7 +173,7 @@ async def test_the_parser_imports_nothing_of_the_service(long_text: Path) -> Non
         "print([m for m in sys.modules if m.startswith('backend') and 'parsing' not in m], file=sys.stderr)"
     )
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={}
     )
     output, imported = await process.communicate()
     assert b"A sentence" in output

@@ -19,7 +19,7 @@ from tests.conftest import Database, Service, Tenant
 pytestmark = pytest.mark.anyio
 
 CHUNK = {"doc_id": "pol-1", "chunk_text": "Wires leave before noon.", "source_type": "policy", "metadata": {}}
-KEPT = {"audit.event", "audit.event_document", "audit.log", "audit.leaf", "audit.node", "audit.checkpoint"}
+KEPT = {f"audit.{table}" for table in ("event", "event_document", "log", "leaf", "node", "checkpoint", "archive")}
 
 
 async def rows_by_table(database: Database, tenant_id: UUID) -> dict[str, int]:
