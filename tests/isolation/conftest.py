@@ -58,7 +58,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     found["time"] = datetime.now(UTC).isoformat(timespec="seconds")
     found["tests"] = {
         "passed": sum(outcome == "passed" for outcome in outcomes.values()),
-        "failed": sum(outcome != "passed" for outcome in outcomes.values()),
+        "skipped": sum(outcome == "skipped" for outcome in outcomes.values()),
+        "failed": sum(outcome not in {"passed", "skipped"} for outcome in outcomes.values()),
     }
     found["versions"] = {
         "PostgreSQL": found.pop("postgresql", "unknown"), "pgvector": found.pop("pgvector", "unknown"),

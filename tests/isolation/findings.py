@@ -20,7 +20,7 @@ def markdown(findings: Findings) -> str:
         "# Isolation report",
         "",
         f"Made {findings['time']} by `make isolation-report`, from the tests in `tests/isolation` run against a real"
-        f" PostgreSQL as the runtime role. {tests['passed']} passed, {tests['failed']} failed.",
+        f" PostgreSQL as the runtime role. {tests['passed']} passed, {tests['skipped']} skipped, {tests['failed']} failed.",
         "",
         "## Versions",
         "",
