@@ -25,7 +25,10 @@ _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def _bounded(value: object) -> object:
-    return bounded_object(value) if isinstance(value, dict) else value
+    """Bounds what a client sent; a question that is asked on its behalf brings conditions that are bounded already."""
+    if not isinstance(value, dict) or any(isinstance(item, Range) for item in value.values()):
+        return value
+    return bounded_object(value)
 
 
 def _bound(bound: object) -> object:

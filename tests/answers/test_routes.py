@@ -91,7 +91,13 @@ async def test_a_question_that_no_document_answers_is_refused(service: Service, 
 
 async def test_filters_hold_for_answers(service: Service, tenant: Tenant) -> None:
     assert not (await ask(service, tenant, source_type="policy")).json()["refused"]
-    for narrowed in ({"source_type": "faq"}, {"filters": {"jurisdiction": "EU"}}, {"as_of": "2001-01-01T00:00:00Z"}):
+    for narrowed in (
+        {"source_type": "faq"},
+        {"filters": {"jurisdiction": "EU"}},
+        {"filters": {"jurisdiction": {"in": ["EU"]}}},
+        {"effective_from": {"gte": "2101-01-01"}},
+        {"as_of": "2001-01-01T00:00:00Z"},
+    ):
         assert (await ask(service, tenant, **narrowed)).json()["refused"], narrowed
     assert (await ask(service, tenant, collection="restricted")).status_code == 404
 
