@@ -91,7 +91,7 @@ class Answering:
         question = await retrieval.prepare(self.tenancy, caller, wanted, self.embedder)
         async with self.tenancy.transaction(question.claims(caller), reuse_plans=True) as connection:
             started = time.perf_counter()
-            ranking = await retrieval.search(connection, caller, question)
+            ranking = await retrieval.ranked(connection, caller, question)
             searched = retrieval.milliseconds(started)
             prompt = prompts.render(request.question, passages(ranking.hits))
             retrieved = await self.recorder.record(

@@ -35,7 +35,7 @@ async def find_superseded(
     lapsed = replace(question, reading=Reading.LAPSED)
     async with tenancy.transaction(lapsed.claims(caller), reuse_plans=True) as connection:
         started = time.perf_counter()
-        ranking = await retrieval.search(connection, caller, lapsed)
+        ranking = await retrieval.ranked(connection, caller, lapsed)
         searched = retrieval.milliseconds(started)
         if not ranking.hits:
             return []

@@ -31,7 +31,8 @@ async def explain(
             if dimension in set(row["sparse"].indices())
         ]
         explanations[hit.chunk_id] = Explanation(
-            cosine=hit.cosine, bm25=hit.bm25, matched_terms=matched, tier=ranking.space.tier, plan=ranking.plan,
+            cosine=hit.cosine, bm25=hit.bm25, matched_terms=matched, phrases=list(hit.phrases),
+            tier=ranking.space.tier, plan=ranking.plan,
             semantic_rank=row["semantic_rank"] if question.dense is not None else None,
             lexical_rank=row["lexical_rank"] if ranking.space.idf else None,
         )  # fmt: skip

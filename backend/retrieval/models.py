@@ -113,7 +113,13 @@ class RetrievalRequest(Scope):
     """A question to the tenant's documents."""
 
     query: Annotated[
-        Text, Field(min_length=1, max_length=4_000, examples=["How long do customers have to file card disputes?"])
+        Text,
+        Field(
+            min_length=1,
+            max_length=4_000,
+            description="In words; chunks that have a phrase of it in double quotes, word by word, rank higher.",
+            examples=["How long do customers have to file card disputes?", 'When is a "late payment fee" charged?'],
+        ),
     ]
     k: int = Field(default=5, ge=1, le=MAX_RESULTS, strict=True, description="How many chunks to return.")
     mode: Mode = Mode.HYBRID
@@ -138,6 +144,7 @@ class Explanation(ApiModel):
     semantic_rank: int | None
     lexical_rank: int | None
     matched_terms: list[MatchedTerm]
+    phrases: list[str] = Field(description="Phrases quoted in the question that it has; each adds to its score.")
     tier: str = Field(description="`shared` or `private`: the partition that holds the tenant's chunks.")
     plan: str = Field(
         description="`exact`, `hnsw`, or `exact-after-hnsw` where filters left the indexes with too little."
@@ -252,6 +259,7 @@ class Reason(StrEnum):
 
     RETURNED = "returned"
     OUTRANKED = "outranked"
+    MISSED = "missed"
     NO_MATCH = "no_match"
     FILTERED = "filtered"
     NOT_IN_FORCE = "not_in_force"
@@ -264,7 +272,7 @@ class DocumentReason(ApiModel):
 
     collection: str
     reason: Reason
-    rank: int | None = Field(description="Of its best chunk, counted from 1, among all that the search covers.")
+    rank: int | None = Field(description="Of its best chunk in the final order, counted from 1.")
     sentence: str
 
 

@@ -28,7 +28,8 @@ from backend.retrieval.models import (
     ReplayRequest,
     RetrievalRequest,
 )
-from backend.retrieval.search import Question, embed, search
+from backend.retrieval.ordering import ranked
+from backend.retrieval.search import Question, embed
 from backend.tenancy import Tenancy
 
 queries = Queries.beside(__file__)
@@ -211,7 +212,7 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
 
 async def _search(connection: Connection, searcher: Caller, question: Question) -> list[ReplayedChunk]:
     try:
-        ranking = await search(connection, searcher, question)
+        ranking = await ranked(connection, searcher, question)
     except NotFound:  # the collection that was asked for is closed to the caller
         return []
     return [

@@ -7,7 +7,7 @@ after all, since going on in the graph restores rows, not recall.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +28,7 @@ from backend.retrieval.embedding import Embedder, EmbedderUnavailable
 from backend.retrieval.filters import Conditions
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import Mode, RetrievalRequest
+from backend.retrieval.phrases import quoted_phrases
 from backend.retrieval.tiers import CROSSOVER
 from backend.tenancy import Ask, Claims, asking
 
@@ -100,7 +101,8 @@ class Space:
 class Question:
     """A retrieval request with its embedding, ready for the database.
 
-    `idf`, when given, is used in place of today's, and `space` spares another look at what is covered.
+    `idf`, when given, is used in place of today's, and `space` spares another look at what is covered. When what is found
+    will be put into another order, as by the `phrases` that the question quotes, at least `depth` chunks are found.
     """
 
     request: RetrievalRequest
@@ -111,6 +113,13 @@ class Question:
     reading: Reading = Reading.IN_FORCE
     idf: Mapping[int, float] | None = None
     space: Space | None = None
+    phrases: tuple[str, ...] = ()
+    depth: int = 0
+
+    @property
+    def limit(self) -> int:
+        """How many chunks the search yields."""
+        return max(self.request.k, self.depth)
 
     def claims(self, caller: Caller) -> Claims:
         """Returns what the transaction that searches must be bound to."""
@@ -136,15 +145,17 @@ class Hit:
     bm25: float
     score: float
     span: Span = NOWHERE
+    phrases: tuple[str, ...] = ()  # those quoted in the question that the text has
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The chunks found, best first, and how."""
+    """The chunks found, best first, and how; `candidates` are all that were put into another order, with the hits first."""
 
     hits: list[Hit]
     space: Space
     plan: Plan
+    candidates: Sequence[Hit] = ()
 
 
 async def embed(request: RetrievalRequest, embedder: Embedder) -> Question:
@@ -157,7 +168,9 @@ async def embed(request: RetrievalRequest, embedder: Embedder) -> Question:
             raise Unavailable(reason="embedder") from error
     reading = Reading.KNOWN if request.known_at else Reading.IN_FORCE
     moment = request.as_of or request.known_at
-    return Question(request, moment, dense, embedder.model, embedder.dimensions, reading)
+    phrases = quoted_phrases(request.query) if request.mode is not Mode.SEMANTIC else ()
+    depth = CANDIDATES if phrases else 0
+    return Question(request, moment, dense, embedder.model, embedder.dimensions, reading, phrases=phrases, depth=depth)
 
 
 async def search(connection: Connection, caller: Caller, question: Question) -> Ranking:
@@ -179,7 +192,7 @@ async def search(connection: Connection, caller: Caller, question: Question) -> 
     if (ef_search := await _ef_search(connection, caller, question, space)) <= MAX_EF_SEARCH:
         await connection.execute(queries.prefer_indexes, str(ef_search))
         statement, values = _statement(queries.indexed_search, 12, question)
-        limits = (question.request.k, CANDIDATES, lexicon.rarest(space.frequencies, RARE), int(ef_search))
+        limits = (question.limit, CANDIDATES, lexicon.rarest(space.frequencies, RARE), int(ef_search))
         rows = await connection.fetch(statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, *limits, *values)
         if rows and rows[0]["filled"]:
             return Ranking([_hit(row, space) for row in rows], space, Plan.INDEXED)
@@ -193,7 +206,7 @@ async def _exact(
 ) -> list[asyncpg.Record]:
     statement, values = _statement(queries.exact_search, 9, question, partitions)
     scope = scope_of(caller, question, space)
-    return await connection.fetch(statement, *scope, LEXICAL_WEIGHT, question.request.k, *values)
+    return await connection.fetch(statement, *scope, LEXICAL_WEIGHT, question.limit, *values)
 
 
 @cache

@@ -18,7 +18,8 @@ from backend.identity.permissions import Permission
 from backend.retrieval.embedding import Embedder
 from backend.retrieval.explanation import explain
 from backend.retrieval.models import Context, Explanation, RetrievalRequest, RetrievalResponse
-from backend.retrieval.search import Hit, Question, Ranking, Reading, embed, search, survey
+from backend.retrieval.ordering import ranked
+from backend.retrieval.search import Hit, Question, Ranking, Reading, embed, survey
 from backend.tenancy import Tenancy
 
 __all__ = [
@@ -29,9 +30,9 @@ __all__ = [
     "caller_then",
     "milliseconds",
     "prepare",
+    "ranked",
     "retrieval_event",
     "retrieve",
-    "search",
 ]
 
 
@@ -40,7 +41,7 @@ async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, q
     if question.request.explain:
         caller.require(Permission.DOCUMENTS_REVIEW)
     started = time.perf_counter()
-    ranking = await search(connection, caller, question)
+    ranking = await ranked(connection, caller, question)
     explanations: Mapping[UUID, Explanation] = {}
     if question.request.explain:
         explanations = await explain(connection, caller, question, ranking)
@@ -105,6 +106,7 @@ def retrieval_event(question: Question, ranking: Ranking, searched: int, *, show
         "known_at": timestamp(request.known_at) if request.known_at else None,
         "as_caller_then": request.as_caller_then or None,
         "reading": None if question.reading is Reading.IN_FORCE else question.reading, "explained": request.explain or None,
+        "quoted_phrases": len(question.phrases) or None,
         "embedding_model": question.embedding_model, "index": f"{ranking.space.tier}:{ranking.plan}",
         "chunk_count": len(chunks), "chunks": listed, "milliseconds": searched,
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """Says why a document was or was not among the results of a question, to the caller or about another principal."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -13,12 +14,14 @@ from backend.identity.caller import Caller
 from backend.identity.permissions import Permission, Role, permissions_of
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
-from backend.retrieval.search import Question, candidates_of, conditions_of, queries, scope_of, survey
-from backend.tenancy import Tenancy, asking
+from backend.retrieval.ordering import ranked
+from backend.retrieval.search import Hit, Question, Ranking, candidates_of, conditions_of, queries, scope_of
+from backend.tenancy import Tenancy
 
 _SENTENCES = {
     Reason.RETURNED: "It is returned, at rank {rank}.",
     Reason.OUTRANKED: "It is outranked: its best chunk is at rank {rank}, and {k} are returned.",
+    Reason.MISSED: "Its best chunk is at rank {rank} of all, and the indexes, which approximate, did not find it.",
     Reason.NO_MATCH: "None of its chunks has a word of the question.",
     Reason.FILTERED: "The request narrows the search to other collections, source types, languages, dates or metadata.",
     Reason.NOT_IN_FORCE: "No version of it is in force at the moment asked about.",
@@ -66,7 +69,7 @@ async def _reasons(
     connection: Connection, asker: Caller, question: Question, documents: list[asyncpg.Record]
 ) -> list[DocumentReason]:
     try:
-        space = await survey(asking(connection), asker, question.request)
+        ranking = await ranked(connection, asker, question)
     except NotFound:  # it names a collection that the principal may not read: nothing is searched
         return [_described(row["slug"], _unsearched(row, asker), None, question) for row in documents]
     conditions = conditions_of(question.request, first_parameter=9)
@@ -74,24 +77,38 @@ async def _reasons(
         "{candidates}", candidates_of(question)
     )
     ids = [row["id"] for row in documents]
-    rows = await connection.fetch(statement, *scope_of(asker, question, space), LEXICAL_WEIGHT, ids, *conditions.values)
+    scope = scope_of(asker, question, ranking.space)
+    rows = await connection.fetch(statement, *scope, LEXICAL_WEIGHT, ids, *conditions.values)
     found: dict[UUID, asyncpg.Record] = {row["document_id"]: row for row in rows}
     reasons = []
     for document in documents:
         standing = found.get(document["id"])
-        rank = None if standing is None else standing["rank"]
-        if document["collection_id"] not in space.collections:
+        rank = None
+        if document["collection_id"] not in ranking.space.collections:
             reason = _unsearched(document, asker)
         elif standing is None:
             reason = Reason.NOT_IN_FORCE if document["ever_approved"] else Reason.NOT_APPROVED
         elif not standing["passes"]:
             reason = Reason.FILTERED
-        elif rank is None:
-            reason = Reason.NO_MATCH
         else:
-            reason = Reason.RETURNED if rank <= question.request.k else Reason.OUTRANKED
+            reason, rank = _standing(ranking, document["id"], standing["rank"])
         reasons.append(_described(document["slug"], reason, rank, question))
     return reasons
+
+
+def _standing(ranking: Ranking, document_id: UUID, rank: int | None) -> tuple[Reason, int | None]:
+    """Returns the reason and the final rank of a document that passes; `rank` is the one that comparing everything gives."""
+    final = _position(ranking.hits, document_id)
+    if final is not None:
+        return Reason.RETURNED, final
+    if rank is None:
+        return Reason.NO_MATCH, None
+    rank = _position(ranking.candidates, document_id) or rank
+    return (Reason.OUTRANKED if rank > len(ranking.hits) else Reason.MISSED), rank
+
+
+def _position(hits: Sequence[Hit], document_id: UUID) -> int | None:
+    return next((rank for rank, hit in enumerate(hits, start=1) if hit.document_id == document_id), None)
 
 
 def _unsearched(document: asyncpg.Record, asker: Caller) -> Reason:
