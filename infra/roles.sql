@@ -66,14 +66,15 @@ grant usage on schema public to affidavit_owner, affidavit_runtime, affidavit_se
 create extension if not exists vector schema public;
 
 -- What PostgreSQL gives to everyone, and a tenant's injected SQL could use to watch or disturb others:
--- other sessions, their locks and statistics (pg_stat_*, pg_locks), cancelling them, large objects, writing to the WAL.
+-- other sessions, their locks and statistics (pg_stat_*, pg_locks), cancelling them, large objects, writing to the WAL, and
+-- which rows of others were changed, whatever their policies are (currtid2, multixacts, summaries of the WAL).
 -- A managed server may not let its administrator revoke these; PostgreSQL then warns, and `affidavit doctor` reports it.
 select format('revoke execute on function %s from public', p.oid::regprocedure)
 from pg_proc p
 where p.pronamespace = 'pg_catalog'::regnamespace
   and (p.proname like 'pg\_stat\_get\_%' or p.proname like 'lo\_%'
     or p.proname in ('loread', 'lowrite', 'pg_lock_status', 'pg_blocking_pids', 'pg_cancel_backend', 'pg_terminate_backend',
-      'pg_logical_emit_message', 'pg_notification_queue_usage')) \gexec
+      'pg_logical_emit_message', 'pg_notification_queue_usage', 'currtid2', 'pg_get_multixact_members', 'pg_wal_summary_contents')) \gexec
 select format('grant execute on function %s to pg_monitor', p.oid::regprocedure)
 from pg_proc p
 where p.pronamespace = 'pg_catalog'::regnamespace

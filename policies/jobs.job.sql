@@ -36,8 +36,9 @@ create policy queue_forget on jobs.job for delete to affidavit_owner using (fini
 
 grant execute on function jobs.lease(uuid, double precision), jobs.lease_expired(uuid, double precision, interval),
   jobs.forget(interval) to affidavit_runtime;
-grant select on jobs.job to affidavit_runtime;
+grant select (tenant_id, id, kind, requested_by, request_id, on_behalf_of, parameters, status, attempts, run_after, lease_id, leased_at,
+  leased_until, done, total, result, error_code, error_detail, retryable, created_at, finished_at) on jobs.job to affidavit_runtime;
 grant insert (tenant_id, id, kind, requested_by, request_id, on_behalf_of, parameters) on jobs.job to affidavit_runtime;
 grant update (status, attempts, run_after, leased_until, done, total, result, error_code, error_detail, retryable, finished_at)
   on jobs.job to affidavit_runtime;
--- Not granted: delete, and update of what was asked for and by whom.
+-- Not granted: delete, update of what was asked for and by whom, and select of ended_at, whose index spans tenants.

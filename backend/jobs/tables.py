@@ -36,3 +36,4 @@ class JobRow(SQLModel, table=True):
     retryable: bool
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     finished_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    ended_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))

@@ -1,31 +1,7 @@
-"""What an SQL injection could try: statements run as the runtime role inside the attacker's own bound transaction.
+"""What an SQL injection could try: statements run as the runtime role inside the attacker's own bound transaction."""
 
-Placeholders: `{victim}` and `{victim_…}` are ids of another tenant, `{own}` and `{me}` the attacker's tenant and
-principal, `{restricted}` and `{restricted_document}` ids of its own tenant in a collection that it may not read.
-"""
-
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Attack:
-    """Statements that must all be refused by PostgreSQL (`refused`), or come back without a row."""
-
-    name: str
-    statements: tuple[str, ...]
-    refused: bool = False
-    role: str = "analyst"
-
-
-def refused(name: str, *statements: str, role: str = "analyst") -> Attack:
-    return Attack(name, statements, refused=True, role=role)
-
-
-def nothing(name: str, *statements: str, role: str = "analyst") -> Attack:
-    return Attack(name, statements, role=role)
-
-
-CHUNKS_OF_OTHERS = "select * from documents.chunk where tenant_id <> '{own}'"
+from tests.isolation.attack import CHUNKS_OF_OTHERS, nothing, refused
+from tests.isolation.attacks_on_functions import FUNCTIONS
 
 CONTEXT = (
     nothing("resetting the context", "reset app.context", "select * from documents.chunk"),
@@ -100,9 +76,6 @@ READING = (
     nothing("another tenant's wrapped keys", "select * from audit.data_key where tenant_id = '{victim}'", role="compliance"),
     nothing("another tenant's term statistics", "select * from retrieval.term where tenant_id = '{victim}'"),
     nothing("password hashes, its own included", "select * from identity.password", role="admin"),
-    nothing("looking up a key without its secret", "select * from identity.presented_key(null)"),
-    nothing("looking up a refresh token without it", "select * from identity.presented_refresh_token()"),
-    nothing("looking up a tenant by its slug", "select * from tenancy.presented_tenant()"),
     refused("the list of tenants", "select slug from tenancy.tenant"),
     refused("digests of keys", "select digest from identity.api_key_secret", role="admin"),
     refused("digests of refresh tokens", "select digest from identity.refresh_token"),
@@ -292,6 +265,9 @@ SERVER = (
     refused("what others are doing, through the function", "select * from pg_stat_get_activity(null)"),
     refused("what others run", "select pg_stat_get_backend_activity(1)"),
     refused("what others have locked", "select * from pg_locks"),
+    refused("whether the row at a place was changed", "select currtid2('identity.\"user\"', '(0,1)')"),
+    refused("who holds a row together", "select * from pg_get_multixact_members('1')"),
+    refused("which pages of which tables were written", "select * from pg_wal_summary_contents(1, '0/0', '0/1')"),
     refused("how busy tables are", "select * from pg_stat_user_tables"),
     refused("how busy tables are in this transaction", "select * from pg_stat_xact_user_tables"),
     refused("how busy indexes are", "select * from pg_stat_user_indexes"),
@@ -312,7 +288,7 @@ SERVER = (
     refused("resetting statistics", "select pg_stat_reset()"),
 )  # fmt: skip
 
-ATTACKS = (*CONTEXT, *ROLES, *READING, *WIDENING, *WRITING, *AUDIT, *SMUGGLING, *SERVER)
+ATTACKS = (*CONTEXT, *ROLES, *READING, *WIDENING, *WRITING, *AUDIT, *SMUGGLING, *SERVER, *FUNCTIONS)
 
 # What PostgreSQL shows to every role, so that no policy of ours hides it.
 SHOWN_BY_POSTGRES = (
@@ -321,7 +297,9 @@ SHOWN_BY_POSTGRES = (
     "a partition of its own for each large tenant: the tenant's id, and the partition's size and approximate row count",
     "transaction ids, write-ahead log positions and the places of its own rows, from which the rate of all writes can be told",
     "whether anybody has written to a page that holds some of its own rows since that was last vacuumed, but not who or what",
+    "in a partition of its own, how many of its own tenant's chunks that it may not see an index passed over for given words or vectors",
     "how long its own statements take, and so how busy the server is",
+    "by LOCK TABLE, whether anybody uses a table at the moment, and holding them up for as long as a transaction may idle",
     "notifications and advisory locks, by which two sessions that collude can signal; the service puts nothing in them",
     "its own role's password and defaults, which every role may change for itself",
 )

@@ -56,3 +56,12 @@ from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 where n.nspname not in ('pg_catalog', 'information_schema') and not exists (
   select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
 order by 1
+
+-- name: callable_functions
+-- Functions of the service that the runtime role may run; whether as the owner, and whether they only compute.
+select p.pronamespace::regnamespace || '.' || p.proname as name, prosecdef as definer, not prosecdef and provolatile = 'i' as computes_only
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+where n.nspname not in ('pg_catalog', 'information_schema') and has_schema_privilege('affidavit_runtime', n.oid, 'usage')
+  and has_function_privilege('affidavit_runtime', p.oid, 'execute') and not exists (
+    select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+order by 1

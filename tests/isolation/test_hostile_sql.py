@@ -15,12 +15,21 @@ from uuid_utils.compat import uuid7
 from backend.audit.service import first_id_at
 from backend.database import Connection
 from backend.identity.caller import Caller, Origin
-from tests.conftest import Service, Tenant
-from tests.isolation.attacks import ATTACKS, Attack
+from backend.tenancy import PLATFORM_TENANT, Claims, ContextSigner
+from tests.conftest import Secrets, Service, Tenant
+from tests.isolation.attack import Attack
+from tests.isolation.attacks import ATTACKS
 
 pytestmark = pytest.mark.anyio
 
+SCHEMAS = "('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs')"
 SECRET = "Project Nightingale acquires Harbor Mutual"  # in the victim's documents and in the attacker's restricted ones
+
+# An attack that PostgreSQL does not understand shows nothing.
+MISWRITTEN = (
+    asyncpg.UndefinedFunctionError, asyncpg.UndefinedColumnError, asyncpg.UndefinedTableError, asyncpg.AmbiguousColumnError,
+    asyncpg.AmbiguousParameterError, asyncpg.DatatypeMismatchError, asyncpg.UndefinedObjectError, asyncpg.PostgresSyntaxError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Target:
     victim: Tenant
     names: dict[str, str]
     markers: frozenset[str]
+    signer: ContextSigner  # only to sign what an attacker could have captured
 
 
 async def _ingest(service: Service, tenant: Tenant, doc_id: str, text: str, collection: str = "default") -> None:
@@ -48,7 +58,9 @@ async def witness(service: Service) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture(scope="module")
-async def target(service: Service, tenant: Tenant, other_tenant: Tenant, witness: asyncpg.Connection) -> Target:
+async def target(
+    service: Service, tenant: Tenant, other_tenant: Tenant, witness: asyncpg.Connection, run_secrets: Secrets
+) -> Target:
     await _ingest(service, tenant, "rates", "The savings rate is two percent.")
     await _ingest(service, tenant, "own-merger", f"{SECRET} (own).", "restricted")
     await _ingest(service, other_tenant, "victim-merger", f"{SECRET} (victim).")
@@ -75,12 +87,13 @@ async def target(service: Service, tenant: Tenant, other_tenant: Tenant, witness
         "victim_document": await one(document, other_tenant.id, "victim-merger"),
         "victim_user": str(other_tenant.users["admin"]),
         **await _private_rows(witness, tenant),
+        **await _rows_for_functions(witness, tenant, other_tenant),
         "audit_partition": "audit.event_" + f"{datetime.now(UTC):%Y_%m}",
     }
     foreign = {SECRET, "own-merger", "victim-merger", other_tenant.slug, names["victim"], names["victim_collection"]}
     foreign |= {str(user) for user in other_tenant.users.values()} | {names["victim_document"]}
     await witness.execute("vacuum analyze")
-    return Target(tenant, other_tenant, names, frozenset(foreign))
+    return Target(tenant, other_tenant, names, frozenset(foreign), ContextSigner(run_secrets.context_key))
 
 
 async def _private_rows(witness: asyncpg.Connection, tenant: Tenant) -> dict[str, str]:
@@ -113,6 +126,35 @@ async def _private_rows(witness: asyncpg.Connection, tenant: Tenant) -> dict[str
     return {"earlier_event": str(long_ago), "data_key": str(key), "provided_user": str(provided)}
 
 
+async def _rows_for_functions(witness: asyncpg.Connection, tenant: Tenant, victim: Tenant) -> dict[str, str]:
+    """What the functions would give away or change if they could be misled: jobs, counts, sessions, terms, events."""
+    for whose in (tenant, victim):
+        await witness.executemany(
+            "insert into jobs.job (tenant_id, id, kind, requested_by, request_id, parameters, status, retryable, finished_at)"
+            " values ($1, $2, 'file:ingest', $3, 'x', '{}', $4, $4 = 'failed', now() - interval '1 day')",
+            [(whose.id, uuid7(), whose.users["editor"], status) for status in ("queued", "failed", "succeeded")],
+        )  # fmt: skip
+    await witness.execute(
+        "insert into identity.request_count (tenant_id, subject, seconds, started_at, requests) values ($1, $2, 60, now(), 5)",
+        PLATFORM_TENANT, "sign_in:@203.0.113.7",
+    )  # fmt: skip
+    session = "select id from identity.session where tenant_id = $1 and user_id = $2 limit 1"
+    event = "select id from audit.event where tenant_id = $1 order by id limit 1"
+    terms = await witness.fetchval(
+        "select array_agg(distinct d) from documents.chunk, unnest(retrieval.dimensions(sparse)) d where text like $1",
+        SECRET + "%",
+    )
+    assert terms
+    return {
+        "victim_session": str(await witness.fetchval(session, victim.id, victim.users["analyst"])),
+        "other_session": str(await witness.fetchval(session, tenant.id, tenant.users["editor"])),
+        "victim_event": str(await witness.fetchval(event, victim.id)),
+        "own_event": str(await witness.fetchval(event, tenant.id)),
+        "secret_terms": f"array{terms}",
+        "question": f"'{{{','.join(f'{term + 1}:1' for term in terms)}}}/1000000000'",
+    }
+
+
 async def _caller(service: Service, tenant: Tenant, role: str) -> Caller:
     credential = (await service.as_user(tenant, role))["Authorization"].removeprefix("Bearer ")
     caller: Caller = await service.app.state.resolver.resolve(credential, Origin(str(uuid7())))
@@ -132,7 +174,12 @@ async def _injected(service: Service, caller: Caller) -> AsyncIterator[Connectio
 
 
 async def _fill_in(connection: Connection, attack: Attack, caller: Caller, target: Target) -> list[str]:
-    _, code, claims = (await connection.fetchval("select current_setting('app.context')")).split(".", 2)
+    own = await connection.fetchval("select current_setting('app.context')")
+    _, code, claims = own.split(".", 2)
+    victims = Claims(
+        request_id="captured", tenant_id=target.victim.id, principal_id=target.victim.users["analyst"],
+        permissions=caller.permissions, readable=[UUID(target.names["victim_collection"])], presented={"digest": "00" * 32},
+    )  # fmt: skip
     forged = json.dumps({**json.loads(claims), "tenant": target.names["victim"]})
     event_id = uuid7()
     envelope = {
@@ -142,6 +189,8 @@ async def _fill_in(connection: Connection, attack: Attack, caller: Caller, targe
     others = {
         "me": str(caller.principal_id),
         "other_user": str(target.tenant.users["approver"]),
+        "own_context": own, "victim_context": target.signer.sign(victims, backend=1),
+        "claims_with_digest": json.dumps({**json.loads(claims), "presented": {"digest": "00" * 32}}),
         "own_claims": claims, "own_code": code, "own_code_upper": code.upper(),
         "forged_claims": forged,
         "event_id": str(event_id),
@@ -153,15 +202,15 @@ async def _fill_in(connection: Connection, attack: Attack, caller: Caller, targe
 
 
 async def _everything(witness: asyncpg.Connection, target: Target) -> dict[str, str]:
-    """A digest of each table: all rows of the attacker's tenant and of the victim."""
+    """A digest of each table: all rows of the attacker's tenant, of the victim and of no tenant."""
     tables = await witness.fetch(
         "select attrelid::regclass::text as name from pg_attribute join pg_class c on c.oid = attrelid"
         " join pg_namespace n on n.oid = relnamespace where attname = 'tenant_id' and relkind in ('r', 'p') and not relispartition"
-        " and nspname in ('identity', 'documents', 'retrieval', 'audit')"
+        f" and nspname in {SCHEMAS}"
     )
     digest = "select '{0}', md5(string_agg(t::text, '|' order by t::text)) from {0} t where tenant_id = any ($1)"
-    both = [target.victim.id, target.tenant.id]
-    digests = await witness.fetch(" union all ".join(digest.format(row["name"]) for row in tables), both)
+    watched = [target.victim.id, target.tenant.id, PLATFORM_TENANT]
+    digests = await witness.fetch(" union all ".join(digest.format(row["name"]) for row in tables), watched)
     return {name: digest for name, digest in digests}  # noqa: C416 - a record is no pair to dict()
 
 
@@ -173,6 +222,8 @@ async def _try(connection: Connection, statements: list[str]) -> tuple[str, int,
         try:
             async with connection.transaction():
                 found = await connection.fetch(statement)
+        except MISWRITTEN:
+            raise
         except asyncpg.PostgresError as error:
             refusals += 1
             heard.append(f"{error} {getattr(error, 'detail', '')} {getattr(error, 'hint', '')}")
@@ -250,6 +301,25 @@ async def test_a_context_that_was_signed_for_longer_than_a_minute_is_refused(
     async with _injected(service, caller) as connection:
         with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="expired"):
             await connection.fetch("select * from documents.chunk")
+
+
+async def test_a_context_from_an_earlier_transaction_of_its_connection_is_of_its_own_caller_still(
+    service: Service, target: Target
+) -> None:
+    connection = await asyncpg.connect(service.database.runtime_url)
+    analyst, admin = await _caller(service, target.tenant, "analyst"), await _caller(service, target.victim, "admin")
+    try:
+        async with connection.transaction():
+            await service.app.state.tenancy.bind(connection, analyst.claims())
+            captured = await connection.fetchval("select current_setting('app.context')")
+        async with connection.transaction():
+            await service.app.state.tenancy.bind(connection, admin.claims())
+            await connection.execute("select set_config('app.context', $1, true)", captured)
+            bound = await connection.fetchrow("select tenancy.tenant_id(), tenancy.principal_id()")
+            assert tuple(bound) == (analyst.tenant_id, analyst.principal_id)
+            assert not await connection.fetch('select * from identity."user" where id <> $1', analyst.principal_id)
+    finally:
+        await connection.close()
 
 
 async def test_no_context_outlives_its_transaction(service: Service, target: Target) -> None:
@@ -332,10 +402,10 @@ async def test_another_tenants_values_make_no_difference_that_explain_would_show
     """For each column that the runtime role may compare: a value that another tenant has, and one that nobody has."""
     caller = await _caller(service, target.tenant, "admin")
     columns = await witness.fetch(
-        """
+        f"""
         select a.attrelid::regclass::text as table, quote_ident(a.attname) as column, format_type(a.atttypid, a.atttypmod) as type
         from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit') and c.relkind in ('r', 'p')
+        where n.nspname in {SCHEMAS} and c.relkind in ('r', 'p')
           and not c.relispartition and a.attnum > 0 and not a.attisdropped
           and a.atttypid in ('uuid'::regtype, 'text'::regtype, 'integer'::regtype, 'bigint'::regtype, 'timestamptz'::regtype)
           and has_column_privilege('affidavit_runtime', a.attrelid, a.attnum, 'select')
@@ -423,10 +493,7 @@ async def test_a_write_of_another_tenant_shows_no_more_than_that_a_page_was_writ
 async def test_no_column_of_a_tenants_table_has_statistics_that_span_tenants(
     target: Target, witness: asyncpg.Connection
 ) -> None:
-    kept = await witness.fetch(
-        "select schemaname, tablename, attname from pg_stats"
-        " where schemaname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit')"
-    )
+    kept = await witness.fetch(f"select schemaname, tablename, attname from pg_stats where schemaname in {SCHEMAS}")
     assert target.markers
     assert kept == []
 
@@ -436,11 +503,11 @@ async def test_no_index_that_the_runtime_role_can_ask_spans_tenants(
 ) -> None:
     """Otherwise `EXPLAIN ANALYZE` counts what the policy removed from it: an oracle for other tenants' values."""
     spanning = await witness.fetch(
-        """
+        f"""
         select i.indexrelid::regclass::text from pg_index i
         join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
         left join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
-        where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit')
+        where n.nspname in {SCHEMAS}
           and a.attname is distinct from 'tenant_id'
           and exists (select from pg_attribute t where t.attrelid = c.oid and t.attname = 'tenant_id')
           and (coalesce(pg_get_expr(c.relpartbound, c.oid), '') not like 'FOR VALUES IN%'

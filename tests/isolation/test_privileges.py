@@ -8,6 +8,7 @@ import pytest
 
 from backend.database import Queries
 from tests.conftest import Database
+from tests.isolation.attacks import ATTACKS
 from tests.isolation.golden import assert_golden
 
 pytestmark = pytest.mark.anyio
@@ -85,3 +86,11 @@ async def test_every_definer_function_has_a_fixed_search_path_that_ends_in_pg_te
     assert len(definers) >= 6
     for row in definers:
         assert row["settings"].startswith("search_path=pg_catalog, pg_temp"), row["line"]
+
+
+async def test_every_function_that_the_runtime_role_may_run_is_attacked(catalog: asyncpg.Connection) -> None:
+    """But for those that only compute from what they are given."""
+    callable_ones = [row for row in await catalog.fetch(queries.callable_functions) if not row["computes_only"]]
+    attacked = "\n".join(statement for attack in ATTACKS for statement in attack.statements)
+    assert len([row for row in callable_ones if row["definer"]]) >= 13
+    assert [row["name"] for row in callable_ones if f"{row['name']}(" not in attacked] == []

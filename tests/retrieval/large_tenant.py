@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -69,10 +70,13 @@ class LargeTenant:
             rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
         return [row["id"] for row in rows]
 
-    async def with_terms(self, question: Question, *collections: str, searched: str = "default") -> list[UUID]:
+    async def with_terms(
+        self, question: Question, *collections: str, searched: str = "default", known_at: datetime | None = None
+    ) -> list[UUID]:
         """What a caller gets who asks for the question's terms that so many chunks have."""
         caller = self.caller(*collections)
-        async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
+        claims = replace(caller.claims(), known_at=known_at)
+        async with self.service.app.state.tenancy.transaction(claims) as connection:
             space = await search.survey(asking(connection), self.caller(*self.collections), question.request)
             *_, sparse = search.scope_of(caller, question, space)
             statement = "select retrieval.chunks_with_terms($1, $2, $3, 10)"

@@ -83,6 +83,7 @@ async def test_the_inverted_index_shows_nobody_what_row_level_security_hides(
     question = promoted.question(mode="lexical", k=10)
     assert await promoted.with_terms(question, *ALL, searched="restricted")
     assert not await promoted.with_terms(question, "default", searched="restricted")
+    assert not await promoted.with_terms(question, *ALL, known_at=datetime.now(UTC))
     stranger = replace(promoted, tenant=await service.create_tenant())
     assert not await stranger.with_terms(question, *ALL)
     connection = await asyncpg.connect(service.database.runtime_url)

@@ -1,0 +1,132 @@
+"""Attacks on the service's own functions, which an SQL injection may call as the service does.
+
+Some run as the owner, some bind the transaction to a context that they are given. Placeholders as in `attack`, and
+`{own_context}`, the attacker's signed context; `{victim_context}`, one that was signed for another tenant on another
+connection; `{secret_terms}` and `{question}`, the terms of texts that the attacker may not read.
+"""
+
+from tests.isolation.attack import CHUNKS_OF_OTHERS, nothing, refused
+
+FORGED = "$c$v1." + "0" * 64 + ".{forged_claims}$c$"
+OWN, ANOTHERS = "$c${own_context}$c$", "$c${victim_context}$c$"
+VICTIMS, RESTRICTED = ("'{victim}'", "array['{victim_collection}'::uuid]"), ("'{own}'", "array['{restricted}'::uuid]")
+
+
+def user_caller(context: str) -> str:
+    return f"select * from identity.user_caller({context}, '{{victim_session}}')"
+
+
+def presented_key(context: str) -> str:
+    return f"select * from identity.presented_key({context})"
+
+
+def survey(context: str, tenant: str = VICTIMS[0], collections: str = VICTIMS[1]) -> str:
+    return (
+        f"select * from retrieval.survey({context}, {tenant}, {collections}, null, null, {{secret_terms}})"
+        " where cardinality(ids) + cardinality(frequencies) + chunks > 0 or placement is not null or partition_chunks is not null"
+    )
+
+
+def term_statistics(context: str, tenant: str = VICTIMS[0], collections: str = VICTIMS[1]) -> str:
+    return (
+        f"select * from retrieval.term_statistics({context}, {tenant}, {collections}, {{secret_terms}})"
+        " where cardinality(frequencies) > 0"
+    )
+
+
+def chunks_with_terms(
+    searched: str, *, terms: str = "{secret_terms}", question: str = "{question}", most: str = "100"
+) -> str:
+    return f"select * from retrieval.chunks_with_terms({terms}, {searched}, {question}, {most})"
+
+
+BINDING = (user_caller, presented_key, survey, term_statistics)
+
+GIVEN_A_CONTEXT = (
+    *(refused(f"{call.__name__} under a forged context", call(FORGED)) for call in BINDING),
+    *(refused(f"{call.__name__} under another's context", call(ANOTHERS)) for call in BINDING),
+    *(nothing(f"{call.__name__} of another tenant under its own context", call(OWN), call("null")) for call in BINDING),
+    *(nothing(f"{call.__name__} without a context", call("''"), call("null")) for call in BINDING),
+    *(nothing(f"{call.__name__} of a restricted collection", call(OWN, *RESTRICTED), call("null", *RESTRICTED))
+      for call in (survey, term_statistics)),
+    nothing("a survey of null", survey("null", "null", "null")),
+    nothing("a survey of very many", survey("null", VICTIMS[0], "array(select gen_random_uuid() from generate_series(1, 100000))")),
+    nothing("a colleague's session", "select * from identity.user_caller(null, '{other_session}')"),
+    refused("a key's digest under its own code", presented_key("$c$v1.{own_code}.{claims_with_digest}$c$")),
+    nothing("leaving the context in the middle of a statement",
+            "with left_behind as materialized (select count(*) from identity.presented_key(''))"
+            " select c.* from left_behind, documents.chunk c where c.tenant_id <> '{own}'"),
+    nothing("leaving the context and coming back", presented_key("''"), presented_key(OWN), CHUNKS_OF_OTHERS,
+            "select * from documents.collection where id = '{restricted}'"),
+    refused("another's context in the middle of a statement",
+            f"select c.* from documents.chunk c, lateral ({presented_key(ANOTHERS)} offset 0) k"),
+)  # fmt: skip
+
+AS_THE_OWNER = (
+    nothing("chunks of others with terms", chunks_with_terms(VICTIMS[1]), chunks_with_terms(RESTRICTED[1]),
+            chunks_with_terms(f"{VICTIMS[1]} || {RESTRICTED[1]}", most="null")),
+    nothing("chunks with terms, given null", chunks_with_terms("null"), chunks_with_terms(VICTIMS[1], terms="null"),
+            chunks_with_terms(VICTIMS[1], question="null"), chunks_with_terms("null", terms="null", question="null", most="null")),
+    nothing("chunks with terms, given very many",
+            chunks_with_terms(VICTIMS[1], terms="array(select generate_series(1, 200000))"),
+            chunks_with_terms(f"array(select gen_random_uuid() from generate_series(1, 100000)) || {VICTIMS[1]}")),
+    nothing("chunks with terms of other dimensions", chunks_with_terms(VICTIMS[1], question="'{{1:1}}/5'"),
+            chunks_with_terms(VICTIMS[1], terms="array[-1, 2147483647]")),
+    nothing("chunks with terms without a context", "set local app.context = ''", chunks_with_terms(VICTIMS[1])),
+    refused("chunks with terms under a forged context", f"set local app.context = {FORGED.replace('$c$', chr(39))}",
+            chunks_with_terms(VICTIMS[1])),
+    refused("fewer chunks with terms than none", chunks_with_terms(VICTIMS[1], most="-1")),
+    nothing("a search path of its own for functions of the owner", "set local search_path = pg_temp, public", chunks_with_terms(VICTIMS[1]),
+            presented_key("null"), "select * from identity.presented_refresh_token()"),
+    refused("an operator in place of the owner's", "create operator public.&& (function = arrayoverlap, leftarg = anyarray, rightarg = anyarray)"),
+    refused("a function in place of the owner's", "create or replace function retrieval.dimensions(sparsevec) returns integer[] language sql as 'select null'"),
+    nothing("looking up a key without its secret", presented_key("null")),
+    nothing("looking up a refresh token without it", "select * from identity.presented_refresh_token()"),
+    nothing("looking up a tenant by its slug", "select * from tenancy.presented_tenant()"),
+    nothing("what another tenant is called", "select * from tenancy.own_tenant() where slug = '{victim_slug}'"),
+    nothing("what no tenant is called", "set local app.context = ''", "select * from tenancy.own_tenant()"),
+    nothing("looking up the provider that a tenant trusts", "select * from identity.presented_issuer()", role="admin"),
+    nothing("the collections that may be erased, without erasing", "select 1 where cardinality(documents.erasable_collections()) > 0",
+            role="privacy"),
+    nothing("giving sign-ins back", "select x from identity.forgive_sign_in(array['sign_in:@203.0.113.7']) x where x is not null",
+            role="admin"),
+    refused("counting a sign-in against an address", "select * from identity.count_request('sign_in:@203.0.113.7', 60)", role="admin"),
+    refused("using up a colleague's requests", "select * from identity.count_request('principal:{other_user}', 60)", role="admin"),
+    refused("using up a key's requests", "select * from identity.count_request('key:{partner_key}', 60)", role="admin"),
+    refused("counting for nobody", "set local app.context = ''", "select * from identity.count_request('tenant', 60)"),
+    nothing("another key's last use", "select x from identity.note_key_use() x where x is not null", role="admin"),
+    nothing("jobs of everybody", "select * from jobs.lease(gen_random_uuid(), 60)",
+            "select * from jobs.lease_expired(gen_random_uuid(), 60, interval '0')", role="admin"),
+    nothing("forgetting what was done", "select 1 where jobs.forget(interval '0') > 0", role="admin"),
+    refused("a tenant of its own", "select identity.create_tenant(gen_random_uuid(), 'x', 'x', gen_random_uuid(), 'x', null, null)"),
+    refused("a partition for itself", "select retrieval.create_private_partition('{own}')", role="admin"),
+    nothing("claims that nobody signed", "select * from tenancy.context() c where c ->> 'tenant' <> '{own}'"),
+)  # fmt: skip
+
+# Those that say who is calling and what that caller sees. `{}` is the call.
+SAYING_WHO = (
+    "tenancy.tenant_id()", "tenancy.principal_id()", "tenancy.subject_id()", "tenancy.request_id()", "tenancy.known_at()",
+    "tenancy.presented('digest')", "nullif(tenancy.has_permission('documents:read'), false)", "nullif(tenancy.permissions(), '{{}}')",
+    "nullif(tenancy.readable_collections(), '{{}}')", "nullif(tenancy.writable_collections(), '{{}}')",
+    "nullif(documents.visible_collections(), '{{}}')", "nullif(documents.versions_known_in_force(), '{{}}')",
+    "nullif(documents.sees_drafts(), false)", "nullif(documents.sees_unapproved(), false)",
+    "nullif(documents.latest_start(), now())", "nullif(documents.earliest_end(), now())", "nullif(tenancy.moment(), now())",
+)  # fmt: skip
+
+OF_THE_POLICIES = (
+    *(nothing(f"{call} without a context", "set local app.context = ''", f"select 1 where {call} is not null") for call in SAYING_WHO),
+    *(refused(f"{call} under a forged context", f"set local app.context = {FORGED.replace('$c$', chr(39))}", f"select {call}")
+      for call in SAYING_WHO),
+    nothing("claims of its own for what is seen",
+            "select * from documents.chunk where documents.sees_every_state('{{\"permissions\": [\"documents:review\"]}}')"
+            " and (tenant_id <> '{own}' or collection_id = '{restricted}' or effective_from >= effective_to)"),
+    nothing("whether another tenant erases", "select 1 where audit.may_erase('{victim}', '{data_key}')", role="privacy"),
+    nothing("how long another tenant's event is kept", "select 1 where audit.retained_until('{victim}', '{victim_event}') is not null",
+            role="compliance"),
+    nothing("how long an event is kept that it may not read", "select 1 where audit.retained_until('{own}', '{own_event}') is not null"),
+    refused("a text before the earliest that this transaction may add",
+            "insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext)"
+            " select '{own}', '{earlier_event}', 'planted', '{data_key}', '' where '{earlier_event}' < audit.earliest_id()"),
+)  # fmt: skip
+
+FUNCTIONS = (*GIVEN_A_CONTEXT, *AS_THE_OWNER, *OF_THE_POLICIES)
