@@ -123,6 +123,14 @@ class RetrievalRequest(Scope):
     ]
     k: int = Field(default=5, ge=1, le=MAX_RESULTS, strict=True, description="How many chunks to return.")
     mode: Mode = Mode.HYBRID
+    distinct: bool = Field(
+        default=False,
+        strict=True,
+        description=(
+            "Of chunks whose texts are identical, return only the best, and fill up with others. Not the default: measured, it "
+            "leaves out as often what answers a question as it makes room for it."
+        ),
+    )
     explain: bool = Field(
         default=False, strict=True, description="Say for each chunk why it ranks where it does; needs documents:review."
     )
@@ -259,6 +267,7 @@ class Reason(StrEnum):
 
     RETURNED = "returned"
     OUTRANKED = "outranked"
+    DUPLICATE = "duplicate"
     MISSED = "missed"
     NO_MATCH = "no_match"
     FILTERED = "filtered"
@@ -272,7 +281,9 @@ class DocumentReason(ApiModel):
 
     collection: str
     reason: Reason
-    rank: int | None = Field(description="Of its best chunk in the final order, counted from 1.")
+    rank: int | None = Field(
+        description="Of its best chunk, counted from 1: in the final order, or beyond the candidates among all, twins included."
+    )
     sentence: str
 
 

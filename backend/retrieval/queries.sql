@@ -9,20 +9,21 @@ select * from retrieval.term_statistics($1, $2, $3, $4)
 -- name: exact_search
 -- The best chunks by the weighted sum of both scores, over every chunk that is a candidate. Nothing here can use an index
 -- that only approximates: no ORDER BY is on a distance alone. A chunk embedded with another model is found by its words.
--- {partitions}, {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters. `offset 0` has each
+-- {partitions}, {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters, {scored} by how
+-- `scored` is read: as it is, or with the best chunk only of those whose texts are identical. `offset 0` has each
 -- document looked up by its id: without statistics the planner would rather read all documents of the tenant. `placed` says
 -- whether some chunks are or may by now be in a partition of the tenant's own, where a search of the shared one does not look.
-with best as (
+with scored as (
+  select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
+    coalesce(-(sparse <#> $6), 0) as bm25
+  from documents.chunk
+  where tenant_id = $1 and {partitions}
+    and collection_id = any ($2::uuid[]) and {candidates}
+    and ($6::sparsevec is not null or embedding_model = $4) {filters}
+), best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
     page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score
-  from (
-    select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
-      coalesce(-(sparse <#> $6), 0) as bm25
-    from documents.chunk
-    where tenant_id = $1 and {partitions}
-      and collection_id = any ($2::uuid[]) and {candidates}
-      and ($6::sparsevec is not null or embedding_model = $4) {filters}
-  ) scored
+  from {scored}
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
 )
@@ -66,7 +67,7 @@ with semantic as materialized (
 ), best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
     page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score
-  from scored
+  from {scored}
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
 )
@@ -141,9 +142,10 @@ select p.*, array(select distinct g.collection_id from identity.collection_grant
 from principal p
 
 -- name: document_ranks
--- Where the best chunk of each document stands among all candidates; whether any of its chunks is one, and passes the filters.
+-- Where the best chunk of each document stands among all candidates; whether any of its chunks is one, and passes the filters,
+-- and has one of these texts.
 with candidate as (
-  select document_id, id, true {filters} as passes,
+  select document_id, id, sha256, true {filters} as passes,
     coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine, coalesce(-(sparse <#> $6), 0) as bm25
   from documents.chunk
   where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
@@ -152,5 +154,6 @@ with candidate as (
   select document_id, row_number() over (order by cosine + $7 * bm25 desc, id) as rank
   from candidate where passes and ($5::halfvec is not null or bm25 > 0)
 )
-select c.document_id, bool_or(c.passes) as passes, (select min(r.rank) from ranked r where r.document_id = c.document_id) as rank
+select c.document_id, bool_or(c.passes) as passes, coalesce(bool_or(c.passes and c.sha256 = any ($9::bytea[])), false) as repeats,
+  (select min(r.rank) from ranked r where r.document_id = c.document_id) as rank
 from candidate c where c.document_id = any ($8::uuid[]) group by c.document_id

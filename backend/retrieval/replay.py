@@ -185,7 +185,7 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
     if "query" not in payloads:
         raise Conflict("The question was erased.", reason="replay:erased")
     chunks = orjson.loads(payloads["chunks"]) if "chunks" in payloads else details["chunks"]
-    named = ("mode", "k", "source_type", "collection", "language")
+    named = ("mode", "k", "source_type", "collection", "language", "distinct")
     principal = envelope["principal"]
     time = datetime.fromisoformat(envelope["time"])
     return Recorded(

@@ -65,6 +65,9 @@ _SHARED_PARTITION = "placement = '00000000-0000-0000-0000-000000000000'"
 _BOTH_PARTITIONS = "placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])"
 
 
+_DISTINCT = "(select distinct on (sha256) * from scored order by sha256, cosine + $7 * bm25 desc, id) scored"
+
+
 class Tier(StrEnum):
     """Where a tenant's chunks are."""
 
@@ -194,7 +197,7 @@ async def search(connection: Connection, caller: Caller, question: Question) -> 
         statement, values = _statement(queries.indexed_search, 12, question)
         limits = (question.limit, CANDIDATES, lexicon.rarest(space.frequencies, RARE), int(ef_search))
         rows = await connection.fetch(statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, *limits, *values)
-        if rows and rows[0]["filled"]:
+        if rows and rows[0]["filled"] and not (question.request.distinct and len(rows) < question.request.k):
             return Ranking([_hit(row, space) for row in rows], space, Plan.INDEXED)
         plan = Plan.EXACT_AFTER_INDEX
     rows = await _exact(connection, caller, question, space, _BOTH_PARTITIONS)
@@ -280,6 +283,7 @@ def _statement(
     conditions = conditions_of(question.request, first_parameter)
     statement = template.replace("{filters}", str(conditions)).replace("{dimensions}", str(int(question.dimensions)))
     statement = statement.replace("{partitions}", partitions)
+    statement = statement.replace("{scored}", _DISTINCT if question.request.distinct else "scored")
     return statement.replace("{candidates}", candidates_of(question)), conditions.values
 
 

@@ -21,6 +21,7 @@ from backend.tenancy import Tenancy
 _SENTENCES = {
     Reason.RETURNED: "It is returned, at rank {rank}.",
     Reason.OUTRANKED: "It is outranked: its best chunk is at rank {rank}, and {k} are returned.",
+    Reason.DUPLICATE: "A chunk of it has the same text as one that is returned.",
     Reason.MISSED: "Its best chunk is at rank {rank} of all, and the indexes, which approximate, did not find it.",
     Reason.NO_MATCH: "None of its chunks has a word of the question.",
     Reason.FILTERED: "The request narrows the search to other collections, source types, languages, dates or metadata.",
@@ -72,13 +73,14 @@ async def _reasons(
         ranking = await ranked(connection, asker, question)
     except NotFound:  # it names a collection that the principal may not read: nothing is searched
         return [_described(row["slug"], _unsearched(row, asker), None, question) for row in documents]
-    conditions = conditions_of(question.request, first_parameter=9)
+    conditions = conditions_of(question.request, first_parameter=10)
     statement = queries.document_ranks.replace("{filters}", str(conditions)).replace(
         "{candidates}", candidates_of(question)
     )
     ids = [row["id"] for row in documents]
     scope = scope_of(asker, question, ranking.space)
-    rows = await connection.fetch(statement, *scope, LEXICAL_WEIGHT, ids, *conditions.values)
+    shown = [bytes.fromhex(hit.sha256) for hit in ranking.hits]
+    rows = await connection.fetch(statement, *scope, LEXICAL_WEIGHT, ids, shown, *conditions.values)
     found: dict[UUID, asyncpg.Record] = {row["document_id"]: row for row in rows}
     reasons = []
     for document in documents:
@@ -91,19 +93,21 @@ async def _reasons(
         elif not standing["passes"]:
             reason = Reason.FILTERED
         else:
-            reason, rank = _standing(ranking, document["id"], standing["rank"])
+            reason, rank = _standing(question, ranking, standing)
         reasons.append(_described(document["slug"], reason, rank, question))
     return reasons
 
 
-def _standing(ranking: Ranking, document_id: UUID, rank: int | None) -> tuple[Reason, int | None]:
-    """Returns the reason and the final rank of a document that passes; `rank` is the one that comparing everything gives."""
-    final = _position(ranking.hits, document_id)
+def _standing(question: Question, ranking: Ranking, compared: asyncpg.Record) -> tuple[Reason, int | None]:
+    """Returns the reason and the final rank of a document that passes, given what comparing everything says of it."""
+    final = _position(ranking.hits, compared["document_id"])
     if final is not None:
         return Reason.RETURNED, final
-    if rank is None:
+    if compared["rank"] is None:
         return Reason.NO_MATCH, None
-    rank = _position(ranking.candidates, document_id) or rank
+    if question.request.distinct and compared["repeats"]:
+        return Reason.DUPLICATE, None
+    rank: int = _position(ranking.candidates, compared["document_id"]) or compared["rank"]
     return (Reason.OUTRANKED if rank > len(ranking.hits) else Reason.MISSED), rank
 
 

@@ -70,6 +70,17 @@ class LargeTenant:
             rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
         return [row["id"] for row in rows]
 
+    async def repeat_texts(self, distinct: int) -> None:
+        """Lets chunks have no more than so many distinct texts, as far as their hashes tell."""
+        statement = """
+            update documents.chunk set sha256 = sha256((abs(hashtext(id::text)) % $2)::text::bytea) where tenant_id = $1
+        """
+        connection = await asyncpg.connect(self.service.database.superuser_url)
+        try:
+            await connection.execute(statement, self.tenant.id, distinct)
+        finally:
+            await connection.close()
+
     async def with_terms(
         self, question: Question, *collections: str, searched: str = "default", known_at: datetime | None = None
     ) -> list[UUID]:

@@ -140,6 +140,20 @@ async def test_filters_and_permissions_never_reduce_recall(
         assert [hit.chunk_id for hit in ranking.hits] == await promoted.exact(question, *collections)
 
 
+async def test_distinct_texts_are_as_many_as_there_are_whether_or_not_the_indexes_yield_them(
+    promoted: LargeTenant,
+) -> None:
+    await promoted.repeat_texts(distinct=30)
+    for k, plan in ((5, Plan.INDEXED), (50, Plan.EXACT_AFTER_INDEX)):
+        question = promoted.question(k=k, distinct=True)
+        ranking = await promoted.search(question, *ALL)
+        texts = [hit.sha256 for hit in ranking.hits]
+        assert (len(set(texts)), ranking.plan) == (min(k, 30), plan)
+        assert [hit.chunk_id for hit in ranking.hits] == await promoted.exact(question, *ALL)
+        everything = [hit.sha256 for hit in (await promoted.search(replace(question, depth=1600), *ALL)).hits]
+        assert texts == list(dict.fromkeys(everything))[:k]
+
+
 async def test_a_search_whose_sample_misleads_compares_everything_after_all(
     promoted: LargeTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
