@@ -17,6 +17,13 @@ SCHEMA_REVISION = max(
     for path in (Path(__file__).resolve().parent.parent / "migrations" / "versions").glob("[0-9]*.py")
 )
 
+# As the last statement of a migration. Under the search path of the roles that compare, since names are shown as it finds them.
+KEEP_PRIVILEGES = f"""
+set local search_path = pg_catalog, public;
+delete from migration.privilege;
+insert into migration.privilege {queries.privileges};
+"""  # noqa: S608 - of our own text alone
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -62,6 +69,14 @@ async def check(connection: Connection) -> list[Finding]:
     findings.append(Finding("row-level security", "; ".join(unprotected) or None))
     excess = [row["grant"] for row in await connection.fetch(queries.forbidden_grants)]
     findings.append(Finding("append-only grants", ", ".join(excess) or None))
+    loose = [row["table"] for row in await connection.fetch(queries.loose_triggers)]
+    findings.append(
+        Finding("append-only triggers", f"missing, or not always on: {', '.join(loose)}" if loose else None)
+    )
+    changed = await connection.fetch(f"with present as ({queries.privileges}) {queries.changed_privileges}")
+    findings.append(Finding("privileges", "; ".join(map(_change, changed)) or None))
+    opened = [row["what"] for row in await connection.fetch(queries.open_database)]
+    findings.append(Finding("database", f"{', '.join(opened)}: run infra/roles.sql" if opened else None))
     findings.append(
         Finding(
             "audit partitions",
@@ -69,6 +84,12 @@ async def check(connection: Connection) -> list[Finding]:
         )
     )
     return findings
+
+
+async def check_server(connection: Connection) -> Finding:
+    """Returns what a role can see of others through the server's own functions; some managed servers cannot be closed."""
+    opened = [row["function"] for row in await connection.fetch(queries.open_server_functions)]
+    return Finding("server functions", f"open: {', '.join(opened)}; run infra/roles.sql" if opened else None)
 
 
 async def check_sealer(connection: Connection) -> Finding:
@@ -98,6 +119,11 @@ def _role_problem(role: asyncpg.Record) -> str | None:
     if role["creates"]:
         return f"{role['name']} must not have CREATE or TEMPORARY on the database or a schema"
     return None
+
+
+def _change(row: asyncpg.Record) -> str:
+    manner = "was changed since the last migration" if row["both"] else "is new" if row["present"] else "is gone"
+    return f"{row['what']}: {manner}"
 
 
 def _table_problem(row: asyncpg.Record) -> str | None:

@@ -54,3 +54,75 @@ select to_regclass('audit.event_' || to_char(now() + interval '1 month', 'YYYY_M
 -- name: sealer
 -- How long ago a sealer last looked for events to seal; null when none ever has.
 select extract(epoch from clock_timestamp() - sealed_at)::int from audit.sealer
+
+-- name: loose_triggers
+-- Tables of the log that somebody could change, since a trigger that refuses it is missing or can be skipped.
+select c.oid::regclass::text as table
+from pg_class c cross join unnest(array['no_change', 'no_truncate']) as wanted (name)
+where c.relnamespace = 'audit'::regnamespace and (c.relname in ('event', 'leaf', 'node', 'checkpoint')
+    or c.oid in (select inhrelid from pg_inherits where inhparent = 'audit.event'::regclass))
+  and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = wanted.name and t.tgenabled = 'A')
+group by c.oid order by 1
+
+-- name: privileges
+-- What the roles that serve, and everybody, may do with each object of the service, and what its functions and policies are.
+-- Nothing of partitions, which come and go and are granted to nobody.
+with role as (
+  select oid, rolname::text as name from pg_roles where rolname in ('affidavit_runtime', 'affidavit_sealer', 'affidavit_operator')
+  union all select 0, 'public'
+), space as (
+  select oid, nspname, nspacl, nspowner from pg_namespace
+  where nspname in ('migration', 'tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs')
+), granted as (
+  select 'schema ' || nspname as object, coalesce(nspacl, acldefault('n', nspowner)) as acl from space
+  union all
+  select format('%I.%I', s.nspname, c.relname), coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))
+  from pg_class c join space s on s.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and not c.relispartition
+  union all
+  select format('%I.%I (%I)', s.nspname, c.relname, a.attname), a.attacl
+  from pg_attribute a join pg_class c on c.oid = a.attrelid join space s on s.oid = c.relnamespace
+  where a.attacl is not null and not c.relispartition
+  union all
+  select p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner)) from pg_proc p join space s on s.oid = p.pronamespace
+)
+select format('%s may %s on %s', r.name, lower(a.privilege_type), g.object) as what, a.is_grantable::text as how
+from granted g cross join aclexplode(g.acl) a join role r on r.oid = a.grantee
+union
+select 'function ' || p.oid::regprocedure, md5(concat_ws('|', p.proowner::regrole, p.prosecdef, p.proleakproof, p.provolatile, p.proconfig,
+  p.prosrc, pg_get_function_sqlbody(p.oid)))
+from pg_proc p join space s on s.oid = p.pronamespace
+union
+select format('policy %I on %I.%I', l.polname, s.nspname, c.relname), md5(concat_ws('|', l.polcmd, l.polpermissive, l.polroles::regrole[],
+  pg_get_expr(l.polqual, l.polrelid), '|', pg_get_expr(l.polwithcheck, l.polrelid)))
+from pg_policy l join pg_class c on c.oid = l.polrelid join space s on s.oid = c.relnamespace
+where l.polroles && array(select oid from role)
+
+-- name: changed_privileges
+-- What is not as the last migration left it.
+select what, count(*) > 1 as both, bool_or(present) as present
+from (
+  (select what, how, true as present from present except select what, how, true from migration.privilege)
+  union all
+  (select what, how, false from migration.privilege except select what, how, false from present)
+) changed
+group by what order by what
+
+-- name: open_database
+-- What everybody may do with the database, and the connected role with a language: anonymous code could loop and swallow errors.
+select format('everybody may %s in the database', lower(a.privilege_type)) as what
+from pg_database cross join aclexplode(coalesce(datacl, acldefault('d', datdba))) a
+where datname = current_database() and a.grantee = 0
+union all
+select format('%s may use the language %s', current_user, lanname)
+from pg_language where lanpltrusted and lanname not in ('sql', 'internal') and has_language_privilege(oid, 'usage')
+
+-- name: open_server_functions
+-- Functions of the server by which the connected role could watch or disturb others; infra/roles.sql names the same.
+select p.oid::regprocedure::text as function
+from pg_proc p
+where p.pronamespace = 'pg_catalog'::regnamespace and has_function_privilege(p.oid, 'execute')
+  and (p.proname like 'pg\_stat\_get\_%' or p.proname like 'lo\_%'
+    or p.proname in ('loread', 'lowrite', 'pg_lock_status', 'pg_blocking_pids', 'pg_cancel_backend', 'pg_terminate_backend',
+      'pg_logical_emit_message', 'pg_notification_queue_usage', 'currtid2', 'pg_get_multixact_members', 'pg_wal_summary_contents'))
+order by 1

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
+from backend.self_check import KEEP_PRIVILEGES
+
 POLICIES = Path(__file__).resolve().parent.parent / "policies"
 SCHEMAS = ("migration", "tenancy", "identity", "documents", "retrieval", "audit", "storage", "jobs")
 
@@ -108,6 +110,9 @@ def run_script(connection: Connection, script: str) -> None:
 
 def migrate(connection: Connection) -> None:
     connection.execute(text("create schema if not exists migration"))
+    connection.execute(
+        text("create table if not exists migration.privilege (what text, how text, primary key (what, how))")
+    )
     context.configure(connection=connection, transactional_ddl=True, version_table_schema="migration")
     with context.begin_transaction():
         connection.execute(text("set local lock_timeout = '5s'"))
@@ -120,6 +125,7 @@ def migrate(connection: Connection) -> None:
         run_script(connection, LET_TENANTS_BE_PURGED.replace("{schemas}", "{" + ",".join(SCHEMAS) + "}"))
         run_script(connection, WALL.replace("{schemas}", "{" + ",".join(SCHEMAS) + "}"))
         run_script(connection, KEEP_NO_STATISTICS.replace("{schemas}", "{" + ",".join(SCHEMAS) + "}"))
+        run_script(connection, KEEP_PRIVILEGES)
 
 
 async def main() -> None:
