@@ -29,7 +29,7 @@ from backend.audit.events import Action, Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import NotFound, Unauthenticated
-from backend.identity import id_tokens, users
+from backend.identity import id_tokens, throttle, users
 from backend.identity.caller import Caller, Origin
 from backend.identity.compact_jws import InvalidToken, Refusal
 from backend.identity.id_tokens import Expectation, Identity
@@ -38,7 +38,7 @@ from backend.identity.permissions import Permission, Role
 from backend.identity.provider_keys import ProviderKey, key_id_of
 from backend.identity.providers import Providers
 from backend.identity.service import SignIn
-from backend.tenancy import Claims, Tenancy
+from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
 
 queries = Queries.beside(__file__)
 
@@ -122,12 +122,14 @@ class Federation:
 
     async def with_id_token(self, tenant_slug: str, token: str, origin: Origin) -> TokenPair:
         """Opens a session for an ID token (RFC 7523); raises Unauthenticated, and Unavailable without the provider."""
+        await self._count(origin)
         issuer = await self._trusted(tenant_slug, origin)
         with _in_log_of(issuer.tenant_id, origin):
             return await self._open(issuer, token, None, origin)
 
     async def begin(self, tenant_slug: str, origin: Origin) -> tuple[str, str]:
         """Returns the provider's address to send a browser to, and the cookie to keep there; raises NotFound, Unavailable."""
+        await self._count(origin, begins=True)
         try:
             issuer = await self._trusted(tenant_slug, origin)
         except Unauthenticated as error:
@@ -147,12 +149,18 @@ class Federation:
 
     async def finish(self, cookie: str, answer: Mapping[str, str], origin: Origin) -> TokenPair:
         """Opens a session for what the provider sent the browser back with; raises Unauthenticated, Unavailable."""
+        await self._count(origin)
         login = Login(**orjson.loads(self.cookie.open(cookie, max_age=LOGIN_SECONDS)))
         issuer = await self._trusted(login.tenant, origin)
         with _in_log_of(issuer.tenant_id, origin):
             _check_answer(issuer, login, answer)
             token = await self._redeem(issuer, login, answer)
             return await self._open(issuer, token, login.nonce, origin)
+
+    async def _count(self, origin: Origin, *, begins: bool = False) -> None:
+        """Counts an attempt before anything is looked up or the provider is asked; raises TooManyRequests."""
+        async with self.tenancy.transaction(Claims(origin.request_id, PLATFORM_TENANT)) as connection:
+            await throttle.count_exchange(connection, origin.source_address, begins=begins)
 
     async def _redeem(self, issuer: Issuer, login: Login, answer: Mapping[str, str]) -> str:
         if "code" not in answer:
@@ -176,7 +184,10 @@ class Federation:
             user_id = await self._user(connection, caller, issuer, identity)
         if user_id is None:  # only now, so that roles that were taken away stay away
             raise Unauthenticated(reason="user:no_role")
-        return await self.sign_in.open_session(issuer.tenant_id, user_id, origin, method="oidc")
+        pair = await self.sign_in.open_session(issuer.tenant_id, user_id, origin, method="oidc")
+        async with self.tenancy.transaction(Claims(origin.request_id, PLATFORM_TENANT)) as connection:
+            await throttle.forgive_exchange(connection, origin.source_address)
+        return pair
 
     async def _verified(self, issuer: Issuer, token: str, nonce: str | None) -> Identity:
         """Looks at what the token says before the provider is asked for a key: strangers do not make us call it."""

@@ -6,6 +6,9 @@ so that nothing that acts for a tenant can lock anyone out.
 
 An account has a low limit for each address and a higher one over all: who knows a name cannot lock its owner out from
 one address, and guesses from many addresses are still too few.
+
+Signing in through a provider has no account to count before the provider has spoken: there the address alone is counted,
+with the attempts by password, and going to the provider's page apart from coming back.
 """
 
 import hashlib
@@ -34,6 +37,23 @@ async def count_attempt(connection: Connection, tenant_slug: str, username: str,
 async def forgive_attempt(connection: Connection, tenant_slug: str, username: str, address: str | None) -> None:
     """Takes an attempt that succeeded out of the counts, in a transaction of the platform's tenant."""
     await connection.execute(queries.forgive_sign_in, _subjects(tenant_slug, username, address))
+
+
+async def count_exchange(connection: Connection, address: str | None, *, begins: bool) -> None:
+    """Counts an attempt to sign in through a provider, in the transaction of the platform's tenant; raises TooManyRequests."""
+    begun, ended = _exchanges(address)
+    most, seconds = PER_ADDRESS
+    await enforce(connection, [Limit(begun if begins else ended, seconds, most)])
+
+
+async def forgive_exchange(connection: Connection, address: str | None) -> None:
+    """Takes an attempt that succeeded, and how it began, out of the counts, in a transaction of the platform's tenant."""
+    await connection.execute(queries.forgive_sign_in, _exchanges(address))
+
+
+def _exchanges(address: str | None) -> Sequence[str]:
+    network = _network(address)
+    return [f"sign_in:login@{network}", f"sign_in:@{network}"]
 
 
 def _subjects(tenant_slug: str, username: str, address: str | None) -> Sequence[str]:

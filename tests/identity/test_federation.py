@@ -16,8 +16,11 @@ import httpx
 import pytest
 
 from backend.errors import Unavailable
+from backend.identity import throttle
 from backend.identity.compact_jws import to_base64url
 from backend.identity.federation import client_secret_seal
+from backend.identity.limits import DAY
+from backend.identity.oidc_routes import COOKIE
 from backend.identity.permissions import Role
 from backend.identity.providers import MAX_AGE_SECONDS, MAX_BYTES, MIN_INTERVAL_SECONDS, Providers
 from backend.operation import issuers
@@ -455,6 +458,33 @@ async def test_a_confidential_client_proves_itself_with_a_secret_that_is_stored_
     provider.id_token = provider.token(nonce=asked["nonce"])
     assert (await come_back(service, cookie, code="c", state=asked["state"])).status_code == 200
     assert base64.b64decode(provider.forms[-1]["authorization"].removeprefix("Basic ")) == f"{CLIENT}:s3cret".encode()
+
+
+async def test_an_address_that_fails_too_often_is_told_to_wait_before_the_provider_is_asked(
+    service: Service, provider: LoopbackProvider, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "PER_ADDRESS", (2, DAY))  # a window that hardly ends in the middle of this test
+    cookie = {"Cookie": f"{COOKIE}=made-up"}
+
+    async def succeed() -> httpx.Response:
+        return await exchange(service, tenant, provider.token())
+
+    async def begin() -> httpx.Response:
+        return await service.client.get(f"/auth/oidc/{tenant.slug}/login")
+
+    async def come_back() -> httpx.Response:
+        return await service.client.get("/auth/oidc/callback", params={"state": "x"}, headers=cookie)
+
+    assert [(await succeed()).status_code for _ in range(3)] == [200] * 3
+    assert [(await begin()).status_code for _ in range(3)] == [302, 302, 429]
+    assert [(await come_back()).status_code for _ in range(3)] == [401, 401, 429]
+    asked = len(provider.asked)
+    for attempt in (succeed, begin, come_back):
+        refused = await attempt()
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["Retry-After"]) <= DAY
+    assert len(provider.asked) == asked
+    service.client.cookies.clear()
 
 
 async def test_tenants_without_a_provider_and_tenants_that_do_not_exist_are_not_found_alike(service: Service) -> None:
