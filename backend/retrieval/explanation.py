@@ -22,6 +22,8 @@ async def explain(
     rows = {row["id"]: row for row in await connection.fetch(statement, *scope, ids, *conditions.values)}
     names = _names(question.request.query, ranking.space.languages)
     asked = lexicon.query_terms(question.request.query)
+    by_score = sorted(ranking.candidates, key=lambda hit: (-hit.score, hit.chunk_id))
+    search_ranks = {hit.chunk_id: rank for rank, hit in enumerate(by_score, start=1)}
     explanations = {}
     for hit in ranking.hits:
         row = rows[hit.chunk_id]
@@ -31,8 +33,8 @@ async def explain(
             if dimension in set(row["sparse"].indices())
         ]
         explanations[hit.chunk_id] = Explanation(
-            cosine=hit.cosine, bm25=hit.bm25, matched_terms=matched, phrases=list(hit.phrases),
-            tier=ranking.space.tier, plan=ranking.plan,
+            search_rank=search_ranks[hit.chunk_id], cosine=hit.cosine, bm25=hit.bm25,
+            matched_terms=matched, phrases=list(hit.phrases), tier=ranking.space.tier, plan=ranking.plan,
             semantic_rank=row["semantic_rank"] if question.dense is not None else None,
             lexical_rank=row["lexical_rank"] if ranking.space.idf else None,
         )  # fmt: skip

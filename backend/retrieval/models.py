@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from backend.documents.models import Source
 from backend.retrieval.filters import Filters, Range
@@ -109,6 +109,10 @@ Conversation = Annotated[
 ]
 
 
+def _as_recorded(fraction: float) -> float:
+    return round(fraction, 6)
+
+
 class RetrievalRequest(Scope):
     """A question to the tenant's documents."""
 
@@ -131,6 +135,18 @@ class RetrievalRequest(Scope):
             "leaves out as often what answers a question as it makes room for it."
         ),
     )
+    diversity: Annotated[float, AfterValidator(_as_recorded)] = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        strict=True,
+        allow_inf_nan=False,
+        description=(
+            "How much it counts against a chunk of the best 100 that it is like those ranked before it (maximal marginal "
+            "relevance), from 0, not at all, to 1, alone. Measured, each amount costs some of what answers a question."
+        ),
+        examples=[0.3],
+    )
     explain: bool = Field(
         default=False, strict=True, description="Say for each chunk why it ranks where it does; needs documents:review."
     )
@@ -152,6 +168,7 @@ class Explanation(ApiModel):
     semantic_rank: int | None
     lexical_rank: int | None
     matched_terms: list[MatchedTerm]
+    search_rank: int = Field(description="By score, before `diversity`, among what was put in order.")
     phrases: list[str] = Field(description="Phrases quoted in the question that it has; each adds to its score.")
     tier: str = Field(description="`shared` or `private`: the partition that holds the tenant's chunks.")
     plan: str = Field(
@@ -167,7 +184,9 @@ class Context(Source):
     metadata: dict[str, Any]
     source_type: str
     collection: str
-    score: float = Field(description="Comparable within one response only.")
+    score: float = Field(
+        description="Comparable within one response only; with `diversity`, ranks do not follow it alone."
+    )
     rank: int = Field(description="Counted from 1.")
     explanation: Explanation | None = Field(default=None, description="When asked for with `explain`.")
 

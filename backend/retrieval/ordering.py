@@ -7,20 +7,25 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from backend.database import Connection
 from backend.identity.caller import Caller
+from backend.retrieval.diversity import marginal_order
 from backend.retrieval.phrases import PHRASE_WEIGHT, phrases_in
-from backend.retrieval.search import Hit, Question, Ranking, search
+from backend.retrieval.search import Hit, Question, Ranking, queries, search
 
 
 async def ranked(connection: Connection, caller: Caller, question: Question) -> Ranking:
     """Searches and returns the best chunks in their final order; raises NotFound as the search does."""
     ranking = await search(connection, caller, question)
+    hits = ranking.hits
     if question.phrases:
         # In a thread, since reading a hundred long texts would hold up everybody else's requests.
-        hits = await asyncio.to_thread(favoured, ranking.hits, question.phrases)
-        ranking = replace(ranking, hits=hits[: question.request.k], candidates=hits)
-    return ranking
+        hits = await asyncio.to_thread(favoured, hits, question.phrases)
+    if question.request.diversity:
+        hits = await _diversified(connection, caller, question, hits)
+    return replace(ranking, hits=hits[: question.request.k], candidates=hits)
 
 
 def favoured(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
@@ -31,3 +36,15 @@ def favoured(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
         for hit, has in zip(hits, found, strict=True)
     ]
     return sorted(counted, key=lambda hit: (-hit.score, hit.chunk_id))
+
+
+async def _diversified(connection: Connection, caller: Caller, question: Question, hits: Sequence[Hit]) -> list[Hit]:
+    """Returns the hits by relevance and unlikeness; only vectors of the question's model are compared."""
+    await connection.execute(queries.plan_for_values)
+    ids = [hit.chunk_id for hit in hits]
+    rows = await connection.fetch(queries.vectors, caller.tenant_id, ids, question.embedding_model)
+    vectors = {row["id"]: row["dense"].to_numpy().astype(np.float32) for row in rows}
+    order = marginal_order(
+        [hit.score for hit in hits], [vectors.get(hit.chunk_id) for hit in hits], question.request.diversity
+    )
+    return [hits[index] for index in order]

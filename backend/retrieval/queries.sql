@@ -108,6 +108,12 @@ select id, semantic_rank, lexical_rank, sparse from (
 ) ranked
 where id = any ($7::uuid[])
 
+-- name: vectors
+-- The vectors of chunks that a model embedded.
+select id, dense from documents.chunk
+where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and id = any ($2::uuid[])
+  and embedding_model = $3
+
 -- name: chunk_states
 -- What became of chunks: their collections, whether their versions cover a moment or have ended, and since when they were known.
 select c.id, c.collection_id, v.status, v.effective_to <= now() as has_ended,

@@ -198,6 +198,7 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
         known_at=datetime.fromisoformat(details["known_at"]) if "known_at" in details else time,
         embedding_model=details["embedding_model"],
         request={"query": payloads["query"], **{name: details[name] for name in named if name in details}}
+        | {"diversity": details.get("diversity_micros", 0) / 1_000_000}
         | orjson.loads(payloads.get("filters", "{}")),
         idf={int(dimension): weight for dimension, weight in orjson.loads(payloads["term_weights"]).items()},
         chunks=[

@@ -153,7 +153,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The chunks found, best first, and how; `candidates` are all that were put into another order, with the hits first."""
+    """The chunks found, best first, and how; `candidates` are all that were put in order, of which the hits are the first."""
 
     hits: list[Hit]
     space: Space
@@ -172,7 +172,7 @@ async def embed(request: RetrievalRequest, embedder: Embedder) -> Question:
     reading = Reading.KNOWN if request.known_at else Reading.IN_FORCE
     moment = request.as_of or request.known_at
     phrases = quoted_phrases(request.query) if request.mode is not Mode.SEMANTIC else ()
-    depth = CANDIDATES if phrases else 0
+    depth = CANDIDATES if phrases or request.diversity else 0
     return Question(request, moment, dense, embedder.model, embedder.dimensions, reading, phrases=phrases, depth=depth)
 
 

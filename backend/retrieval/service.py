@@ -107,6 +107,7 @@ def retrieval_event(question: Question, ranking: Ranking, searched: int, *, show
         "as_caller_then": request.as_caller_then or None,
         "reading": None if question.reading is Reading.IN_FORCE else question.reading, "explained": request.explain or None,
         "quoted_phrases": len(question.phrases) or None, "distinct": request.distinct or None,
+        "diversity_micros": round(request.diversity * 1_000_000) or None,
         "embedding_model": question.embedding_model, "index": f"{ranking.space.tier}:{ranking.plan}",
         "chunk_count": len(chunks), "chunks": listed, "milliseconds": searched,
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.quality                                       # about ten minutes of two quiet cores
     python -m tests.benchmarks.quality --sets askcfpb --queries 100 --folder /tmp/quality
+    python -m tests.benchmarks.quality --options '{"diversity": 0.3}'        # ours asked otherwise than by default
 
 Reads ../shared/data beside the repository, writes bench-results/quality.json and quality.png, anew after each set. With
 `--folder`, what was ingested is kept there, and a run that was stopped goes on with the next set or question.
@@ -136,10 +137,14 @@ def _batches(documents: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 async def ask(
-    client: httpx.AsyncClient, test_set: TestSet, headers: Mapping[str, dict[str, str]], notes: Notes
+    client: httpx.AsyncClient,
+    test_set: TestSet,
+    headers: Mapping[str, dict[str, str]],
+    options: Mapping[str, Any],
+    notes: Notes,
 ) -> dict[str, Run]:
-    """Asks every question in every mode; returns the runs, each {question: {document: score}}."""
-    asked = f"asked-{test_set.name}"
+    """Asks every question in every mode, ours with `options`; returns the runs, each {question: {document: score}}."""
+    asked = "-".join(["asked", test_set.name, *(f"{name}-{value}" for name, value in options.items())])
     rankings: dict[str, dict[str, list[str]]] = dict(notes.known(asked))
     limit = asyncio.Semaphore(IN_FLIGHT)
 
@@ -147,7 +152,7 @@ async def ask(
         ranked = {}
         async with limit:
             for system, (mode, k) in MODES.items():
-                body = {"query": question.text[:4000], "k": k, "mode": mode}
+                body = {"query": question.text[:4000], "k": k, "mode": mode, **(options if system == OURS else {})}
                 answer = await client.post("/retrieve", json=body, headers=headers[question.tenant])
                 answer.raise_for_status()
                 ranked[system] = list(dict.fromkeys(context["doc_id"] for context in answer.json()["contexts"]))
@@ -238,7 +243,7 @@ def plot(results: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-async def main(names: Sequence[str], most: int | None, kept: Path | None) -> None:
+async def main(names: Sequence[str], most: int | None, kept: Path | None, options: Mapping[str, Any]) -> None:
     """Measures the sets, and writes the results after each."""
     results: dict[str, Any] = {}
     RESULTS.mkdir(exist_ok=True)
@@ -250,7 +255,7 @@ async def main(names: Sequence[str], most: int | None, kept: Path | None) -> Non
         ):
             for name in names:
                 test_set, notes = read(name, most), Notes(folder)
-                runs = await ask(client, test_set, await ingest(deployed, client, test_set, notes), notes)
+                runs = await ask(client, test_set, await ingest(deployed, client, test_set, notes), options, notes)
                 results[name] = judge(test_set, runs)
                 (RESULTS / "quality.json").write_text(json.dumps(results, indent=2) + "\n")
                 plot(results, RESULTS / "quality.png")
@@ -263,5 +268,6 @@ if __name__ == "__main__":
     parser.add_argument("--sets", nargs="+", default=[name for name in TARGETS if (SHARED_DATA / name).exists()])
     parser.add_argument("--queries", type=int, help="at most so many questions of each set")
     parser.add_argument("--folder", type=Path, help="where the database is kept; unset means that it is removed")
+    parser.add_argument("--options", type=json.loads, default={}, help="of our requests, as JSON")
     chosen = parser.parse_args()
-    asyncio.run(main(chosen.sets, chosen.queries, chosen.folder))
+    asyncio.run(main(chosen.sets, chosen.queries, chosen.folder, chosen.options))
