@@ -17,6 +17,9 @@ create policy operator on audit.event for insert to affidavit_owner with check (
 -- The owner counts what may leave for an archive, which nothing younger than a year does, whatever the settings say.
 create policy archived on audit.event for select to affidavit_owner
   using (id < (select audit.first_id_at(now() - interval '1 year')));
+-- It indexes by documents and words what its own transaction said of an event.
+create policy indexed on audit.event for select to affidavit_owner
+  using (exists (select from audit.unindexed u where u.tenant_id = event.tenant_id and u.event_id = event.id));
 create policy operated on audit.event for insert to affidavit_operator
   with check (principal_id is null and envelope::jsonb #>> '{principal,kind}' = 'operator');
 

@@ -16,9 +16,12 @@ create policy erased on audit.payload for delete to affidavit_runtime
     and exists (select from audit.data_key k where k.tenant_id = payload.tenant_id and k.id = payload.key_id
       and audit.may_erase(k.tenant_id, k.subject_id))
     and audit.retained_until(tenant_id, event_id) <= now());
+-- The owner's functions index the words.
+create policy indexed on audit.payload for select to affidavit_owner
+  using (exists (select from audit.unindexed u where u.tenant_id = payload.tenant_id and u.event_id = payload.event_id));
 -- Texts of a month that left for an archive go with it: all their retention was over.
 create policy left_select on audit.payload for select to affidavit_owner using (audit.has_left(tenant_id, event_id));
 create policy left_delete on audit.payload for delete to affidavit_owner using (audit.has_left(tenant_id, event_id));
 
-grant insert, select, delete on audit.payload to affidavit_runtime;
--- Not granted: update.
+grant select, delete, insert (tenant_id, event_id, name, key_id, ciphertext, terms) on audit.payload to affidavit_runtime;
+-- Not granted: update; the transaction, which is always the one that writes.

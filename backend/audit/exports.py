@@ -22,6 +22,7 @@ from backend.audit.bundle import BundleWriter, ErasedPayload, RevealedPayload, S
 from backend.audit.events import timestamp, without_nulls
 from backend.audit.export_parts import Part, split
 from backend.audit.formats import Format
+from backend.audit.indexer import index_own_events
 from backend.audit.merkle import Frontier, Segment, consistency_path, frontier_nodes, inclusion_path, proof
 from backend.audit.payloads import PayloadInvalid, PayloadVault
 from backend.audit.proofs import read_nodes
@@ -103,6 +104,8 @@ class Exporter:
         """Returns the leaves between the checkpoints that enclose the period."""
         tenant = self._export.tenant_id
         async with self._open() as connection:
+            if self._export.document is not None:
+                await index_own_events(connection)
             before = await connection.fetchrow(queries.checkpoint_before, tenant, self._export.begin)
             end = await connection.fetchval(queries.checkpoint_after, tenant, self._export.end)
         if end is None:

@@ -8,16 +8,14 @@ insert into audit.data_key (tenant_id, id, subject_id, month, wrapped) values ($
 on conflict (tenant_id, subject_id, month) do nothing
 
 -- name: add_event
--- One event with its payloads, their words and the documents it is about, in one round trip.
-with documents as (
-  insert into audit.event_document (tenant_id, doc_id, event_id, action, outcome, principal_id)
-  select $3, doc_id, $1, $10, $11, $12 from unnest($4::text[]) as doc_id
-), payloads as (
-  insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext)
-  select $3, $1, name, $5, ciphertext from unnest($6::text[], $7::bytea[]) as p (name, ciphertext)
-), terms as (
-  insert into audit.payload_term (tenant_id, term, event_id, name, action, outcome, principal_id)
-  select $3, term, $1, name, $10, $11, $12 from unnest($8::text[], $9::bigint[]) as t (name, term)
+-- One event with its payloads, and what it is to be found by, in one round trip.
+with payloads as (
+  insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext, terms)
+  select $3, $1, name, $5, ciphertext, (select array_agg(term) from unnest($8::text[], $9::bigint[]) as t (text, term) where text = name)
+  from unnest($6::text[], $7::bytea[]) as p (name, ciphertext)
+), unindexed as (
+  insert into audit.unindexed (tenant_id, event_id, doc_ids, action, outcome, principal_id)
+  select $3, $1, $4, $10, $11, $12 where $4::text[] <> '{}' or $9::bigint[] <> '{}'
 )
 insert into audit.event (id, envelope) values ($1, $2)
 

@@ -1,8 +1,10 @@
-"""`affidavit sealer`: runs a sealer as the settings say."""
+"""`affidavit sealer`: seals the log, and indexes it, as the settings say."""
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from backend.audit.checkpoint_sinks import CheckpointBucket, CheckpointFolder, CheckpointSink
+from backend.audit.indexer import Indexer
 from backend.audit.notes import SigningKey
 from backend.audit.sealer import Sealer
 from backend.database import open_pool
@@ -14,16 +16,18 @@ class SealerNotConfigured(RuntimeError):
 
 
 async def run(settings: Settings) -> None:
-    """Seals until cancelled; raises SealerNotConfigured."""
+    """Seals and indexes until cancelled; raises SealerNotConfigured."""
     if settings.sealer_database_url is None or settings.checkpoint_key is None:
         raise SealerNotConfigured("AFFIDAVIT_SEALER_DATABASE_URL and AFFIDAVIT_CHECKPOINT_KEY must be set")
     key = SigningKey.load(settings.checkpoint_key_name, settings.checkpoint_key.get_secret_value().encode())
     async with AsyncExitStack() as stack:
         pool = await open_pool(
-            settings.sealer_database_url.get_secret_value(), size=2, timeout=settings.database_timeout
+            settings.sealer_database_url.get_secret_value(), size=3, timeout=settings.database_timeout
         )
         stack.push_async_callback(pool.close)
-        await Sealer(pool, key, _sinks(settings)).run()
+        async with asyncio.TaskGroup() as running:
+            running.create_task(Sealer(pool, key, _sinks(settings)).run())
+            running.create_task(Indexer(pool).run())
 
 
 def _sinks(settings: Settings) -> list[CheckpointSink]:

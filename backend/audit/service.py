@@ -12,6 +12,7 @@ import orjson
 
 from backend.audit.archives import refuse_archived
 from backend.audit.events import Action, Actor, Event, without_nulls
+from backend.audit.indexer import index_own_events
 from backend.audit.models import EventPage, EventView, Reader, ReaderPage
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
@@ -93,6 +94,8 @@ async def list_events(
         first_id_at(wanted.since) if wanted.since else _BEFORE_ALL, before, await find_principal(connection, actor, wanted.actor),
         wanted.action, wanted.outcome, wanted.request_id, limit + 1,
     )  # fmt: skip
+    if wanted.document is not None or wanted.text is not None:
+        await index_own_events(connection)
     terms, texts_with_rarest = await _terms(connection, actor, words, wanted.text)
     await plan_for_values(connection)
     search = await _narrowest(connection, actor, wanted, texts_with_rarest)
@@ -191,6 +194,7 @@ async def list_readers(
     connection: Connection, actor: Actor, recorder: Recorder, doc_id: str, *, limit: int, cursor: str | None
 ) -> ReaderPage:
     """Returns who was shown a document, newest first, and records that this was asked."""
+    await index_own_events(connection)
     rows = await connection.fetch(queries.readers, actor.tenant_id, doc_id, decode_cursor(cursor), limit + 1)
     await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": {"readers_of": doc_id}}))
     views = [_view(row) for row in rows[:limit]]

@@ -196,6 +196,8 @@ class PayloadRow(SQLModel, table=True):
     name: str = Field(sa_column=Column(Text, primary_key=True))
     key_id: UUID
     ciphertext: bytes
+    terms: list[int] | None = Field(sa_column=Column(ARRAY(BigInteger)))
+    xid: int = Field(sa_column=Column(Xid8, nullable=False))
 
 
 class PayloadTermRow(SQLModel, table=True):
@@ -211,6 +213,21 @@ class PayloadTermRow(SQLModel, table=True):
     action: str = Field(sa_column=Column(Text, nullable=False))
     outcome: str = Field(sa_column=Column(Text, nullable=False))
     principal_id: UUID | None
+
+
+class UnindexedRow(SQLModel, table=True):
+    """Events that the index by documents and words does not know yet."""
+
+    __tablename__ = "unindexed"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    event_id: UUID = Field(primary_key=True)
+    doc_ids: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    action: str = Field(sa_column=Column(Text, nullable=False))
+    outcome: str = Field(sa_column=Column(Text, nullable=False))
+    principal_id: UUID | None
+    xid: int = Field(sa_column=Column(Xid8, nullable=False))
 
 
 class SavedSearchRow(SQLModel, table=True):

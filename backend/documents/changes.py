@@ -7,6 +7,7 @@ import asyncpg
 from anyio import to_thread
 
 from backend.audit.events import Action, Event
+from backend.audit.indexer import index_own_events
 from backend.audit.recorder import Recorder
 from backend.audit.service import first_id_at
 from backend.database import Connection, Queries
@@ -52,6 +53,7 @@ async def list_affected(
     version = await find_version(connection, caller, document_id, number)
     chunk_ids = [str(chunk["id"]) for chunk in await read_chunks(tenancy, connection, caller, version)]
     since = datetime.now(UTC) - timedelta(days=days)
+    await index_own_events(connection)
     rows = await connection.fetch(
         queries.affected_answers,
         caller.tenant_id,

@@ -33,7 +33,8 @@ STATEMENTS = (
     """,
     # UUIDv7 ids carry their time, so ranges of ids are ranges of months. The id cannot be generated (it is the partition
     # key), so a check ties it to the envelope; xid is the watermark by which the sealer finds committed events.
-    # What events are counted by lies in the key's index, so that counting fetches none.
+    # What events are counted by lies in the key's index, so that counting fetches none. Few events have the last four members,
+    # and to find that the text lacks one costs a thirtieth of reading it as JSON.
     """
     create table audit.event (
       id uuid not null,
@@ -45,10 +46,14 @@ STATEMENTS = (
       outcome text not null generated always as (envelope::jsonb ->> 'outcome') stored,
       principal_id uuid generated always as ((envelope::jsonb #>> '{principal,id}')::uuid) stored,
       request_id text not null generated always as (envelope::jsonb ->> 'request_id') stored,
-      turn uuid generated always as ((envelope::jsonb ->> 'turn')::uuid) stored,
-      model text generated always as (envelope::jsonb #>> '{answer,model_served}') stored,
-      end_user text generated always as (envelope::jsonb #>> '{principal,on_behalf_of,subject}') stored,
-      conversation uuid generated always as ((envelope::jsonb ->> 'conversation')::uuid) stored,
+      turn uuid generated always as (case when position('"turn"' in envelope) > 0
+        then (envelope::jsonb ->> 'turn')::uuid end) stored,
+      model text generated always as (case when position('"model_served"' in envelope) > 0
+        then envelope::jsonb #>> '{answer,model_served}' end) stored,
+      end_user text generated always as (case when position('"on_behalf_of"' in envelope) > 0
+        then envelope::jsonb #>> '{principal,on_behalf_of,subject}' end) stored,
+      conversation uuid generated always as (case when position('"conversation"' in envelope) > 0
+        then (envelope::jsonb ->> 'conversation')::uuid end) stored,
       primary key (tenant_id, id) include (action, outcome, principal_id, model),
       check ((envelope::jsonb ->> 'id')::uuid = id)
     ) partition by range (id)
@@ -85,11 +90,14 @@ STATEMENTS = (
       name text not null check (name ~ '^[a-z_]{1,40}$'),
       key_id uuid not null,
       ciphertext bytea not null,
+      terms bigint[],
+      xid xid8 not null default pg_current_xact_id(),
       primary key (tenant_id, event_id, name),
       foreign key (tenant_id, key_id) references audit.data_key (tenant_id, id)
     )
     """,
-    # Keyed hashes of the words of payloads, by which they are searched; erased with their payload, by whatever erases it.
+    # Keyed hashes of the words of payloads (`terms` above), by which they are searched; erased with their payload, by whatever
+    # erases it.
     # What events are filtered by is repeated here as well.
     """
     create table audit.payload_term (
@@ -105,6 +113,62 @@ STATEMENTS = (
     )
     """,
     "create index payload_term_by_payload on audit.payload_term (tenant_id, event_id, name)",
+    # Events that the two tables above do not know yet: who asks a question need not wait until its words are indexed.
+    """
+    create table audit.unindexed (
+      tenant_id uuid not null,
+      event_id uuid not null,
+      doc_ids text[] not null,
+      action text not null,
+      outcome text not null,
+      principal_id uuid,
+      xid xid8 not null default pg_current_xact_id(),
+      primary key (tenant_id, event_id)
+    ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)
+    """,
+    # Indexes events. What another transaction than the event's own said of it is dropped: injected SQL adds to no event.
+    """
+    create function audit.index_events(tenants uuid[], events uuid[]) returns bigint
+    language sql security definer set search_path = pg_catalog, pg_temp
+    as $$
+      with taken as (
+        delete from audit.unindexed u using unnest(tenants, events) as t (tenant_id, event_id)
+        where u.tenant_id = t.tenant_id and u.event_id = t.event_id
+        returning u.*
+      ), genuine as (
+        select taken.* from taken join audit.event e using (tenant_id, xid) where e.id = taken.event_id
+      ), documents as (
+        insert into audit.event_document (tenant_id, doc_id, event_id, action, outcome, principal_id)
+        select tenant_id, doc_id, event_id, action, outcome, principal_id from genuine cross join unnest(doc_ids) as doc_id
+        on conflict do nothing
+      ), words as (
+        insert into audit.payload_term (tenant_id, term, event_id, name, action, outcome, principal_id)
+        select tenant_id, term, event_id, p.name, action, outcome, principal_id
+        from genuine join audit.payload p using (tenant_id, event_id, xid) cross join unnest(p.terms) as term
+        on conflict do nothing
+      )
+      select count(*) from taken
+    $$
+    """,
+    # The oldest of all tenants, for whoever runs in the background, past those that somebody else indexes just now.
+    """
+    create function audit.index_oldest_events(most integer) returns bigint
+    language sql security definer set search_path = pg_catalog, pg_temp
+    as $$
+      select audit.index_events(array_agg(tenant_id), array_agg(event_id))
+      from (select tenant_id, event_id from audit.unindexed order by event_id limit most for update skip locked) as oldest
+    $$
+    """,
+    # All of the caller's tenant, before it is searched; waits for those that somebody else indexes just now.
+    """
+    create function audit.index_own_events() returns bigint
+    language sql security definer set search_path = pg_catalog, pg_temp
+    as $$
+      select audit.index_events(array_agg(tenant_id), array_agg(event_id))
+      from (select tenant_id, event_id from audit.unindexed where tenant_id = (select tenancy.tenant_id())
+        order by event_id for update) as own
+    $$
+    """,
     # A partition of its own for each month, walled like the parent. Triggers on TRUNCATE are not inherited.
     """
     create function audit.create_partition(month date) returns void
