@@ -30,8 +30,6 @@ PLATFORM_TENANT = UUID(int=0)
 Renewal: TypeAlias = Callable[[], Awaitable[None]]
 """Signs the context of an open transaction anew, which otherwise expires while it writes a long document."""
 
-Ask: TypeAlias = Callable[..., Awaitable[asyncpg.Record | None]]
-
 
 @dataclass(frozen=True, slots=True)
 class Claims:
@@ -124,12 +122,3 @@ class Tenancy:
         """
         signed = self._signer.sign(claims, connection.get_server_pid())
         await connection.execute(statement, signed)
-
-
-def asking(connection: Connection) -> Ask:
-    """Returns how to ask, in a transaction that is bound already, what `Tenancy.ask` asks in one of its own."""
-
-    async def ask(statement: str, *arguments: object) -> asyncpg.Record | None:
-        return await connection.fetchrow(statement, None, *arguments)
-
-    return ask

@@ -28,8 +28,6 @@ create policy erased_update on retrieval.term for update to affidavit_runtime
 create policy erased on retrieval.term for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')) and chunks = 0);
 
-grant execute on function retrieval.survey(text, uuid, uuid[], text[], text[], integer[]),
-  retrieval.term_statistics(text, uuid, uuid[], integer[]) to affidavit_runtime;
 grant select, insert, delete on retrieval.term to affidavit_runtime;
 grant update (chunks) on retrieval.term to affidavit_runtime;
 -- Not granted: update of anything but the count.

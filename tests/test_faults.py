@@ -121,7 +121,7 @@ async def test_without_its_record_nobody_is_signed_in(service: Service, tenant: 
     assert is_unavailable(refused)
 
 
-@pytest.mark.parametrize("table", ["audit.payload", "audit.event_document", "audit.data_key"])
+@pytest.mark.parametrize("table", ["audit.payload", "audit.unindexed", "audit.data_key"])
 async def test_without_the_texts_of_its_record_nothing_is_answered(
     service: Service, tenant: Tenant, table: str
 ) -> None:

@@ -88,8 +88,7 @@ class Answering:
             known_at=request.known_at, as_caller_then=request.as_caller_then, conversation=request.conversation,
         )  # fmt: skip
         caller = await retrieval.caller_then(self.tenancy, caller, wanted)
-        question = await retrieval.prepare(self.tenancy, caller, wanted, self.embedder)
-        async with self.tenancy.transaction(question.claims(caller), reuse_plans=True) as connection:
+        async with retrieval.asking(self.tenancy, caller, wanted, self.embedder) as (connection, question):
             started = time.perf_counter()
             ranking = await retrieval.ranked(connection, caller, question)
             searched = retrieval.milliseconds(started)

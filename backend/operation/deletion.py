@@ -54,6 +54,7 @@ async def purge(owner_url: str, owner: Connection, tenant_id: UUID, slug: str) -
     if await owner.fetchval(queries.has_own_partition, tenant_id):
         await placement.demote(owner_url, tenant_id, lambda *_: None)
     async with owner.transaction():
+        await owner.execute(queries.index_events, tenant_id)  # texts that stay are still searched
         rows += _count(await owner.execute(queries.delete_payloads, tenant_id))
         retained = await owner.fetchval(queries.retained_payloads, tenant_id)
         for table in await deletion_order(owner):

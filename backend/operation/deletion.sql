@@ -27,3 +27,7 @@ select count(*) from audit.payload where tenant_id = $1
 -- name: delete_tenant
 -- The tenant itself, after all that was its.
 delete from tenancy.tenant where id = $1 and id in (select tenancy.purgeable_tenants())
+
+-- name: index_events
+-- Enters what is left of a tenant's events into the index.
+select audit.index_events(array_agg(tenant_id), array_agg(event_id)) from audit.unindexed where tenant_id = $1

@@ -41,6 +41,10 @@ class Embedder(Protocol):
         """Length of a vector."""
 
     @property
+    def in_process(self) -> bool:
+        """Whether it works in this process, so that something scarce may wait for it."""
+
+    @property
     def max_tokens(self) -> int:
         """Longest text that the model reads at once: the size to cut chunks to."""
 
@@ -70,6 +74,7 @@ class LocalEmbedder:
 
     model = minilm.NAME
     dimensions = minilm.DIMENSIONS
+    in_process = True
     max_tokens = minilm.MAX_TOKENS
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, threads: int) -> None:
@@ -145,6 +150,7 @@ class LocalEmbedder:
 class RemoteEmbedder:
     """Asks a server that speaks OpenAI's `/v1/embeddings`."""
 
+    in_process = False
     _BATCH = 64  # texts per request: within every known server's limit, and a failed request repeats little
 
     def __init__(

@@ -1,10 +1,30 @@
 -- name: survey
 -- What a search covers: the chosen collections of those the caller may read, with how many of their chunks have each term.
-select * from retrieval.survey($1, $2, $3, $4, $5, $6)
+with searched as materialized (
+  select c.id, c.slug, c.language, coalesce(s.chunks, 0) as chunks
+  from documents.collection c
+  left join retrieval.collection_size s on s.tenant_id = $1 and s.collection_id = c.id
+  where c.tenant_id = $1 and c.id = any ($2::uuid[]) and ($3::text[] is null or c.slug = any ($3))
+    and ($4::text[] is null or c.language = any ($4))
+  order by c.id
+), frequency as (
+  select t.dimension, sum(t.chunks)::bigint as chunks from retrieval.term t
+  where t.tenant_id = $1 and t.dimension = any ($5::integer[]) and t.collection_id in (select id from searched) group by t.dimension
+)
+select s.*, f.*, p.state as placement, p.indexed_models,
+  case when p.state = 'private' then (select reltuples::bigint from pg_class
+    where oid = to_regclass('documents.chunk_' || translate($1::text, '-', ''))) end as partition_chunks
+from (select coalesce(array_agg(id), '{}') as ids, coalesce(array_agg(slug), '{}') as slugs_found,
+  coalesce(array_agg(language), '{}') as languages, coalesce(sum(chunks), 0)::bigint as chunks from searched) s
+cross join (select coalesce(array_agg(dimension), '{}') as dimensions_found, coalesce(array_agg(chunks), '{}') as frequencies
+  from frequency) f
+left join retrieval.placement p on p.tenant_id = $1
 
 -- name: term_statistics
 -- In how many chunks of these collections each term occurs.
-select * from retrieval.term_statistics($1, $2, $3, $4)
+select coalesce(array_agg(f.dimension), '{}') as dimensions_found, coalesce(array_agg(f.chunks), '{}') as frequencies
+from (select t.dimension, sum(t.chunks)::bigint as chunks from retrieval.term t
+  where t.tenant_id = $1 and t.collection_id = any ($2::uuid[]) and t.dimension = any ($3::integer[]) group by t.dimension) f
 
 -- name: exact_search
 -- The best chunks by the weighted sum of both scores, over every chunk that is a candidate. Nothing here can use an index

@@ -24,8 +24,8 @@ async def retrieve(
     """Returns the best chunks that the caller may read and that are approved and in force, and records that it did."""
     tenancy, recorder = cast("Tenancy", request.app.state.tenancy), cast("Recorder", request.app.state.recorder)
     caller = await service.caller_then(tenancy, caller, body)
-    question = await service.prepare(tenancy, caller, body, cast("Embedder", request.app.state.embedder))
-    async with tenancy.transaction(question.claims(caller), reuse_plans=True) as connection:
+    embedder = cast("Embedder", request.app.state.embedder)
+    async with service.asking(tenancy, caller, body, embedder) as (connection, question):
         return await service.retrieve(connection, caller, recorder, question)
 
 

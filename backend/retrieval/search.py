@@ -30,7 +30,7 @@ from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import Mode, RetrievalRequest
 from backend.retrieval.phrases import quoted_phrases
 from backend.retrieval.tiers import CROSSOVER
-from backend.tenancy import Ask, Claims, asking
+from backend.tenancy import Claims
 
 queries = Queries.beside(__file__)
 log = structlog.get_logger()
@@ -161,24 +161,29 @@ class Ranking:
     candidates: Sequence[Hit] = ()
 
 
+def unembedded(request: RetrievalRequest, embedder: Embedder) -> Question:
+    """Returns the question without its vector: enough to say what it may be answered from."""
+    reading = Reading.KNOWN if request.known_at else Reading.IN_FORCE
+    moment = request.as_of or request.known_at
+    phrases = quoted_phrases(request.query) if request.mode is not Mode.SEMANTIC else ()
+    depth = CANDIDATES if phrases or request.diversity else 0
+    return Question(request, moment, None, embedder.model, embedder.dimensions, reading, phrases=phrases, depth=depth)
+
+
 async def embed(request: RetrievalRequest, embedder: Embedder) -> Question:
-    """Embeds the query, with no connection held; raises Unavailable when the embedder is away."""
+    """Embeds the query; raises Unavailable when the embedder is away."""
     dense = None
     if request.mode is not Mode.LEXICAL:
         try:
             dense = HalfVector(await embedder.embed_query(request.query))
         except EmbedderUnavailable as error:
             raise Unavailable(reason="embedder") from error
-    reading = Reading.KNOWN if request.known_at else Reading.IN_FORCE
-    moment = request.as_of or request.known_at
-    phrases = quoted_phrases(request.query) if request.mode is not Mode.SEMANTIC else ()
-    depth = CANDIDATES if phrases or request.diversity else 0
-    return Question(request, moment, dense, embedder.model, embedder.dimensions, reading, phrases=phrases, depth=depth)
+    return replace(unembedded(request, embedder), dense=dense)
 
 
 async def search(connection: Connection, caller: Caller, question: Question) -> Ranking:
     """Returns the best chunks for the caller; raises NotFound for a collection that it may not read."""
-    space = question.space or await survey(asking(connection), caller, question.request)
+    space = question.space or await survey(connection, caller, question.request)
     if question.idf is not None:
         space = replace(space, idf=question.idf)
     if not space.collections or (question.dense is None and not space.idf):
@@ -235,11 +240,11 @@ async def _ef_search(connection: Connection, caller: Caller, question: Question,
     return max(EF_SEARCH, math.ceil(1.5 * CANDIDATES / share)) if share else math.inf
 
 
-async def survey(ask: Ask, caller: Caller, request: RetrievalRequest) -> Space:
+async def survey(connection: Connection, caller: Caller, request: RetrievalRequest) -> Space:
     """Returns what a search covers; raises NotFound for a collection that the caller may not read."""
     lexical = request.mode is not Mode.SEMANTIC
     wanted = list(lexicon.query_terms(request.query, DEFAULT_LANGUAGE)) if lexical else []
-    row = await ask(
+    row = await connection.fetchrow(
         queries.survey, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted
     )
     assert row is not None
@@ -247,7 +252,7 @@ async def survey(ask: Ask, caller: Caller, request: RetrievalRequest) -> Space:
         # With a language asked for as well, a collection in another one is left out like a missing one.
         if slug not in row["slugs_found"] and request.languages is None:
             raise NotFound(f"There is no collection {slug!r} that you may read.", reason="collection:unknown")
-    frequencies = await _frequencies(ask, caller, request.query, row) if lexical else {}
+    frequencies = await _frequencies(connection, caller, request.query, row) if lexical else {}
     idf: dict[int, float] = {}
     for language in set(row["languages"]):
         idf |= lexicon.query_vector(request.query, frequencies, row["chunks"], language)
@@ -259,12 +264,12 @@ async def survey(ask: Ask, caller: Caller, request: RetrievalRequest) -> Space:
     )  # fmt: skip
 
 
-async def _frequencies(ask: Ask, caller: Caller, query: str, surveyed: asyncpg.Record) -> dict[int, int]:
+async def _frequencies(connection: Connection, caller: Caller, query: str, surveyed: asyncpg.Record) -> dict[int, int]:
     """Returns how many chunks have each of the question's terms, as the languages of the searched collections stem them."""
     frequencies = dict(zip(surveyed["dimensions_found"], surveyed["frequencies"], strict=True))
     stems = {term for language in set(surveyed["languages"]) for term in lexicon.query_terms(query, language)}
     if missing := stems - set(lexicon.query_terms(query, DEFAULT_LANGUAGE)):
-        row = await ask(queries.term_statistics, caller.tenant_id, surveyed["ids"], list(missing))
+        row = await connection.fetchrow(queries.term_statistics, caller.tenant_id, surveyed["ids"], list(missing))
         assert row is not None
         frequencies |= dict(zip(row["dimensions_found"], row["frequencies"], strict=True))
     return frequencies

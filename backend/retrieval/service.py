@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from uuid import UUID
 
 import orjson
@@ -19,7 +19,7 @@ from backend.retrieval.embedding import Embedder
 from backend.retrieval.explanation import explain
 from backend.retrieval.models import Context, Explanation, RetrievalRequest, RetrievalResponse
 from backend.retrieval.ordering import ranked
-from backend.retrieval.search import Hit, Question, Ranking, Reading, embed, survey
+from backend.retrieval.search import Hit, Question, Ranking, Reading, embed, survey, unembedded
 from backend.tenancy import Tenancy
 
 __all__ = [
@@ -27,9 +27,9 @@ __all__ = [
     "Question",
     "Ranking",
     "Reading",
+    "asking",
     "caller_then",
     "milliseconds",
-    "prepare",
     "ranked",
     "retrieval_event",
     "retrieve",
@@ -57,14 +57,26 @@ async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, q
     return RetrievalResponse(query=question.request.query, contexts=contexts, audit_event_id=event_id)
 
 
-async def prepare(tenancy: Tenancy, caller: Caller, request: RetrievalRequest, embedder: Embedder) -> Question:
-    """Embeds the query and meanwhile asks what a search covers for the caller; holds no connection while the embedder works.
+@asynccontextmanager
+async def asking(
+    tenancy: Tenancy, caller: Caller, request: RetrievalRequest, embedder: Embedder
+) -> AsyncIterator[tuple[Connection, Question]]:
+    """Opens the transaction of a question: in which it is searched for, and by whose end what was found is on record.
 
-    Raises Unavailable when the embedder is away, and NotFound for a collection that the caller may not read.
+    A model in this process embeds the query while the transaction opens and learns what the search covers; for a model
+    behind a network no connection waits. Raises Unavailable when the embedder is away, and NotFound for a collection that
+    the caller may not read.
     """
-    ask = partial(tenancy.ask, caller.claims())
-    question, space = await asyncio.gather(embed(request, embedder), survey(ask, caller, request))
-    return replace(question, space=space)
+    embedding = asyncio.create_task(embed(request, embedder))
+    try:
+        if not embedder.in_process:
+            await embedding
+        async with tenancy.transaction(unembedded(request, embedder).claims(caller), reuse_plans=True) as connection:
+            space = await survey(connection, caller, request)
+            yield connection, replace(await embedding, space=space)
+    finally:
+        if not embedding.cancel():
+            embedding.exception()  # seen, so that nobody warns of it
 
 
 async def caller_then(tenancy: Tenancy, caller: Caller, request: RetrievalRequest) -> Caller:

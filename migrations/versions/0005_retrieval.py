@@ -34,48 +34,6 @@ STATEMENTS = (
       changed_at timestamptz not null default now()
     )
     """,
-    # What a search covers: the chosen collections of those its caller may read, with how many of their chunks have each term.
-    # Functions, for plans that are made once, since planning takes longer than the answer; with a context, in one round trip.
-    """
-    create function retrieval.survey(
-      context text, tenant uuid, readable uuid[], slugs text[], spoken text[], dimensions integer[])
-    returns table (ids uuid[], slugs_found text[], languages text[], chunks bigint, dimensions_found integer[],
-      frequencies bigint[], placement text, indexed_models text[], partition_chunks bigint)
-    language sql volatile set plan_cache_mode = force_generic_plan
-    begin atomic
-      select set_config('app.context', $1, true) where $1 is not null;
-      with searched as materialized (
-        select c.id, c.slug, c.language, coalesce(s.chunks, 0) as chunks
-        from documents.collection c
-        left join retrieval.collection_size s on s.tenant_id = $2 and s.collection_id = c.id
-        where c.tenant_id = $2 and c.id = any ($3) and ($4 is null or c.slug = any ($4)) and ($5 is null or c.language = any ($5))
-        order by c.id
-      ), frequency as (
-        select t.dimension, sum(t.chunks)::bigint as chunks from retrieval.term t
-        where t.tenant_id = $2 and t.dimension = any ($6) and t.collection_id in (select id from searched) group by t.dimension
-      )
-      select f.ids, f.slugs, f.languages, f.chunks, q.dimensions, q.frequencies, p.state, p.indexed_models,
-        case when p.state = 'private' then (select reltuples::bigint from pg_class
-          where oid = to_regclass('documents.chunk_' || translate($2::text, '-', ''))) end
-      from (select coalesce(array_agg(id), '{}') as ids, coalesce(array_agg(slug), '{}') as slugs,
-        coalesce(array_agg(language), '{}') as languages, coalesce(sum(chunks), 0)::bigint as chunks from searched) f
-      cross join (select coalesce(array_agg(dimension), '{}') as dimensions, coalesce(array_agg(chunks), '{}') as frequencies
-        from frequency) q
-      left join retrieval.placement p on p.tenant_id = $2;
-    end
-    """,
-    # In how many chunks of these collections each term occurs.
-    """
-    create function retrieval.term_statistics(context text, tenant uuid, collections uuid[], dimensions integer[])
-    returns table (dimensions_found integer[], frequencies bigint[])
-    language sql volatile set plan_cache_mode = force_generic_plan
-    begin atomic
-      select set_config('app.context', $1, true) where $1 is not null;
-      select coalesce(array_agg(f.dimension), '{}'), coalesce(array_agg(f.chunks), '{}')
-      from (select t.dimension, sum(t.chunks)::bigint as chunks from retrieval.term t
-        where t.tenant_id = $2 and t.collection_id = any ($3) and t.dimension = any ($4) group by t.dimension) f;
-    end
-    """,
     # The dimensions of a chunk's terms, as in retrieval.term, for an inverted index of a private partition.
     """
     create function retrieval.dimensions(terms public.sparsevec) returns integer[]

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from backend.retrieval import search
 from backend.retrieval.search import Question
-from backend.tenancy import asking
 from tests.benchmarks.cost import cpu_seconds
 from tests.benchmarks.platforms import Platform, Subject
 from tests.benchmarks.synthetic import Progress
@@ -33,7 +32,7 @@ async def crossover(
 async def _milliseconds(platform: Platform, subject: Subject, questions: Sequence[Question], *, exact: bool) -> float:
     caller = subject.caller()
     async with platform.tenancy.transaction(caller.claims()) as connection:
-        space = await search.survey(asking(connection), caller, questions[0].request)
+        space = await search.survey(connection, caller, questions[0].request)
         await connection.execute(search.queries.plan_for_values)
         started = cpu_seconds(connection.get_server_pid())
         for question in questions:

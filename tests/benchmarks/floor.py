@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -67,7 +66,8 @@ async def _parts(platform: Platform, subject: Subject, runs: int) -> dict[str, f
     """Returns the median milliseconds of each step that the service adds to the floor."""
     caller, question = subject.caller(), platform.question(k=5)
     tenancy, recorder = platform.tenancy, platform.recorder
-    space = await search.survey(partial(tenancy.ask, caller.claims()), caller, question.request)
+    async with tenancy.transaction(caller.claims(), reuse_plans=True) as connection:
+        space = await search.survey(connection, caller, question.request)
 
     async def resolved(_: int) -> object:
         return await tenancy.ask(caller.claims(), queries.user_caller, uuid7())

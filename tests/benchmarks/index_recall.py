@@ -10,7 +10,6 @@ from backend.database import Connection
 from backend.identity.caller import Caller
 from backend.retrieval import search
 from backend.retrieval.search import Question
-from backend.tenancy import asking
 from tests.benchmarks.platforms import COLLECTIONS, Platform, Subject
 from tests.benchmarks.synthetic import Progress
 
@@ -53,7 +52,7 @@ async def _recall(platform: Platform, subject: Subject, mode: str, case: str, as
 
 
 async def _exact(connection: Connection, caller: Caller, question: Question) -> list[UUID]:
-    space = await search.survey(asking(connection), caller, question.request)
+    space = await search.survey(connection, caller, question.request)
     statement, values = search._statement(search.queries.exact_search, 9, question)
     scope = search.scope_of(caller, question, space)
     rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)

@@ -216,6 +216,16 @@ AUDIT = (
             " values ('{own}', '{earlier_event}', 'planted', '{data_key}', '')", role="compliance"),
     refused("a word of an earlier event's text",
             "insert into audit.payload_term (tenant_id, term, event_id, name) values ('{own}', 1, '{earlier_event}', 'query')"),
+    refused("an event of another tenant to be indexed",
+            "insert into audit.unindexed (tenant_id, event_id, doc_ids, action, outcome)"
+            " values ('{victim}', gen_random_uuid(), '{{}}', 'x', 'y')"),
+    refused("what is to be indexed, seen", "select * from audit.unindexed"),
+    refused("what is to be indexed, withdrawn", "delete from audit.unindexed"),
+    refused("indexing for other tenants", "select audit.index_oldest_events(1000)"),
+    refused("indexing an event of its choice", "select audit.index_events(array['{own}'::uuid], array['{earlier_event}'::uuid])"),
+    refused("a transaction of its choice as that of the text",
+            "insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext, xid)"
+            " values ('{own}', gen_random_uuid(), 'x', '{data_key}', '', '3')"),
     refused("a partition of its own", "select audit.create_partition('2040-01-01')"),
 )  # fmt: skip
 

@@ -14,7 +14,6 @@ from backend.identity.caller import Caller
 from backend.retrieval import search
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.search import Question, Ranking
-from backend.tenancy import asking
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Topics, load
 from tests.conftest import Service, Tenant
 
@@ -64,7 +63,7 @@ class LargeTenant:
         """The right answer: every permitted chunk compared."""
         caller = self.caller(*collections)
         async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
-            space = await search.survey(asking(connection), caller, question.request)
+            space = await search.survey(connection, caller, question.request)
             statement, values = search._statement(search.queries.exact_search, 9, question)
             scope = search.scope_of(caller, question, space)
             rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
@@ -88,7 +87,7 @@ class LargeTenant:
         caller = self.caller(*collections)
         claims = replace(caller.claims(), known_at=known_at)
         async with self.service.app.state.tenancy.transaction(claims) as connection:
-            space = await search.survey(asking(connection), self.caller(*self.collections), question.request)
+            space = await search.survey(connection, self.caller(*self.collections), question.request)
             *_, sparse = search.scope_of(caller, question, space)
             statement = "select retrieval.chunks_with_terms($1, $2, $3, 10)"
             rows = await connection.fetch(statement, [*space.idf], [self.collections[searched]], sparse)
@@ -113,7 +112,7 @@ class LargeTenant:
         """What PostgreSQL makes of a search statement, as text."""
         caller = self.caller("default")
         async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
-            space = await search.survey(asking(connection), caller, question.request)
+            space = await search.survey(connection, caller, question.request)
             statement, values = search._statement(template, first_parameter, question)
             if template == search.queries.indexed_search:
                 await connection.execute(search.queries.prefer_indexes, str(search.EF_SEARCH))

@@ -25,6 +25,7 @@ class HashingEmbedder:
 
     model = "hashing-64"
     dimensions = 64
+    in_process = True
     max_tokens = 512
 
     def __init__(self, stop_after: int = 10**9) -> None:
