@@ -9,7 +9,7 @@ from tests.isolation.attack import CHUNKS_OF_OTHERS, nothing, refused
 
 FORGED = "$c$v1." + "0" * 64 + ".{forged_claims}$c$"
 OWN, ANOTHERS = "$c${own_context}$c$", "$c${victim_context}$c$"
-VICTIMS, RESTRICTED = ("'{victim}'", "array['{victim_collection}'::uuid]"), ("'{own}'", "array['{restricted}'::uuid]")
+VICTIMS, RESTRICTED = "array['{victim_collection}'::uuid]", "array['{restricted}'::uuid]"
 
 
 def user_caller(context: str) -> str:
@@ -20,37 +20,19 @@ def presented_key(context: str) -> str:
     return f"select * from identity.presented_key({context})"
 
 
-def survey(context: str, tenant: str = VICTIMS[0], collections: str = VICTIMS[1]) -> str:
-    return (
-        f"select * from retrieval.survey({context}, {tenant}, {collections}, null, null, {{secret_terms}})"
-        " where cardinality(ids) + cardinality(frequencies) + chunks > 0 or placement is not null or partition_chunks is not null"
-    )
-
-
-def term_statistics(context: str, tenant: str = VICTIMS[0], collections: str = VICTIMS[1]) -> str:
-    return (
-        f"select * from retrieval.term_statistics({context}, {tenant}, {collections}, {{secret_terms}})"
-        " where cardinality(frequencies) > 0"
-    )
-
-
 def chunks_with_terms(
     searched: str, *, terms: str = "{secret_terms}", question: str = "{question}", most: str = "100"
 ) -> str:
     return f"select * from retrieval.chunks_with_terms({terms}, {searched}, {question}, {most})"
 
 
-BINDING = (user_caller, presented_key, survey, term_statistics)
+BINDING = (user_caller, presented_key)
 
 GIVEN_A_CONTEXT = (
     *(refused(f"{call.__name__} under a forged context", call(FORGED)) for call in BINDING),
     *(refused(f"{call.__name__} under another's context", call(ANOTHERS)) for call in BINDING),
     *(nothing(f"{call.__name__} of another tenant under its own context", call(OWN), call("null")) for call in BINDING),
     *(nothing(f"{call.__name__} without a context", call("''"), call("null")) for call in BINDING),
-    *(nothing(f"{call.__name__} of a restricted collection", call(OWN, *RESTRICTED), call("null", *RESTRICTED))
-      for call in (survey, term_statistics)),
-    nothing("a survey of null", survey("null", "null", "null")),
-    nothing("a survey of very many", survey("null", VICTIMS[0], "array(select gen_random_uuid() from generate_series(1, 100000))")),
     nothing("a colleague's session", "select * from identity.user_caller(null, '{other_session}')"),
     refused("a key's digest under its own code", presented_key("$c$v1.{own_code}.{claims_with_digest}$c$")),
     nothing("leaving the context in the middle of a statement",
@@ -63,20 +45,20 @@ GIVEN_A_CONTEXT = (
 )  # fmt: skip
 
 AS_THE_OWNER = (
-    nothing("chunks of others with terms", chunks_with_terms(VICTIMS[1]), chunks_with_terms(RESTRICTED[1]),
-            chunks_with_terms(f"{VICTIMS[1]} || {RESTRICTED[1]}", most="null")),
-    nothing("chunks with terms, given null", chunks_with_terms("null"), chunks_with_terms(VICTIMS[1], terms="null"),
-            chunks_with_terms(VICTIMS[1], question="null"), chunks_with_terms("null", terms="null", question="null", most="null")),
+    nothing("chunks of others with terms", chunks_with_terms(VICTIMS), chunks_with_terms(RESTRICTED),
+            chunks_with_terms(f"{VICTIMS} || {RESTRICTED}", most="null")),
+    nothing("chunks with terms, given null", chunks_with_terms("null"), chunks_with_terms(VICTIMS, terms="null"),
+            chunks_with_terms(VICTIMS, question="null"), chunks_with_terms("null", terms="null", question="null", most="null")),
     nothing("chunks with terms, given very many",
-            chunks_with_terms(VICTIMS[1], terms="array(select generate_series(1, 200000))"),
-            chunks_with_terms(f"array(select gen_random_uuid() from generate_series(1, 100000)) || {VICTIMS[1]}")),
-    nothing("chunks with terms of other dimensions", chunks_with_terms(VICTIMS[1], question="'{{1:1}}/5'"),
-            chunks_with_terms(VICTIMS[1], terms="array[-1, 2147483647]")),
-    nothing("chunks with terms without a context", "set local app.context = ''", chunks_with_terms(VICTIMS[1])),
+            chunks_with_terms(VICTIMS, terms="array(select generate_series(1, 200000))"),
+            chunks_with_terms(f"array(select gen_random_uuid() from generate_series(1, 100000)) || {VICTIMS}")),
+    nothing("chunks with terms of other dimensions", chunks_with_terms(VICTIMS, question="'{{1:1}}/5'"),
+            chunks_with_terms(VICTIMS, terms="array[-1, 2147483647]")),
+    nothing("chunks with terms without a context", "set local app.context = ''", chunks_with_terms(VICTIMS)),
     refused("chunks with terms under a forged context", f"set local app.context = {FORGED.replace('$c$', chr(39))}",
-            chunks_with_terms(VICTIMS[1])),
-    refused("fewer chunks with terms than none", chunks_with_terms(VICTIMS[1], most="-1")),
-    nothing("a search path of its own for functions of the owner", "set local search_path = pg_temp, public", chunks_with_terms(VICTIMS[1]),
+            chunks_with_terms(VICTIMS)),
+    refused("fewer chunks with terms than none", chunks_with_terms(VICTIMS, most="-1")),
+    nothing("a search path of its own for functions of the owner", "set local search_path = pg_temp, public", chunks_with_terms(VICTIMS),
             presented_key("null"), "select * from identity.presented_refresh_token()"),
     refused("an operator in place of the owner's", "create operator public.&& (function = arrayoverlap, leftarg = anyarray, rightarg = anyarray)"),
     refused("a function in place of the owner's", "create or replace function retrieval.dimensions(sparsevec) returns integer[] language sql as 'select null'"),
@@ -94,6 +76,7 @@ AS_THE_OWNER = (
     refused("using up a colleague's requests", "select * from identity.count_request('principal:{other_user}', 60)", role="admin"),
     refused("using up a key's requests", "select * from identity.count_request('key:{partner_key}', 60)", role="admin"),
     refused("counting for nobody", "set local app.context = ''", "select * from identity.count_request('tenant', 60)"),
+    nothing("indexing for nobody", "set local app.context = ''", "select 1 where audit.index_own_events() > 0"),
     nothing("another key's last use", "select x from identity.note_key_use() x where x is not null", role="admin"),
     nothing("jobs of everybody", "select * from jobs.lease(gen_random_uuid(), 60)",
             "select * from jobs.lease_expired(gen_random_uuid(), 60, interval '0')", role="admin"),
