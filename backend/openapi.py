@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.staticfiles import StaticFiles
 
-from backend.identity.guard import RequiredPermission, current_caller
+from backend.identity.guard import RequiredPermission, current_caller, needs
 from backend.operation.guard import current_operator
 from backend.schema import ErrorBody
 
@@ -73,16 +73,6 @@ def required_permission(route: APIRoute) -> RequiredPermission | None:
     return None
 
 
-def needs_caller(route: APIRoute) -> bool:
-    """Tells whether a route refuses the anonymous."""
-    return any(dependant.call is current_caller for dependant in _all(route.dependant))
-
-
-def needs_operator(route: APIRoute) -> bool:
-    """Tells whether a route is for the operator's keys only."""
-    return any(dependant.call is current_operator for dependant in _all(route.dependant))
-
-
 def _all(dependant: Dependant) -> list[Dependant]:
     return [dependant, *(inner for outer in dependant.dependencies for inner in _all(outer))]
 
@@ -103,10 +93,10 @@ def _schema(app: FastAPI) -> dict[str, Any]:
             continue
         for method in route.methods or ():
             operation = schema["paths"][context.path_format][method.lower()]
-            if needs_operator(route):
+            if needs(route, current_operator):
                 operation["security"] = [{"operator": []}]
                 continue
-            if not needs_caller(route):
+            if not needs(route, current_caller):
                 for status in {401, 403} - route.responses.keys():
                     operation["responses"].pop(str(status), None)
                 continue

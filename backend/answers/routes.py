@@ -10,10 +10,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from backend.answers.models import AnswerRequest, AnswerResponse
 from backend.answers.service import Answering
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 
-router = APIRouter(tags=["answers"])
+router = APIRouter(tags=["answers"], route_class=GuardedRoute)
 
 _TOKEN = re.compile(r"\s*\S+\s*")  # their concatenation is the answer
 

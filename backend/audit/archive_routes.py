@@ -12,12 +12,12 @@ from backend.audit.models import ArchiveList
 from backend.audit.recorder import Recorder
 from backend.errors import InvalidInput
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.storage.objects import ObjectStore
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/audit/archives", tags=["audit"])
+router = APIRouter(prefix="/audit/archives", tags=["audit"], route_class=GuardedRoute)
 
 
 def _tenancy(request: Request) -> Tenancy:

@@ -20,11 +20,11 @@ from backend.audit.models import (
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = APIRouter(prefix="/audit", tags=["audit"], route_class=GuardedRoute)
 
 Reviewer = Annotated[Caller, Requires(Permission.AUDIT_READ)]
 Exporter = Annotated[Caller, Requires(Permission.AUDIT_EXPORT)]

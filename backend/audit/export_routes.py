@@ -10,12 +10,12 @@ from backend.audit import export_jobs
 from backend.audit.models import ExportView, NewExport
 from backend.audit.recorder import Recorder
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.storage.service import FileVault
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/audit/exports", tags=["audit"])
+router = APIRouter(prefix="/audit/exports", tags=["audit"], route_class=GuardedRoute)
 
 Exporter = Annotated[Caller, Requires(Permission.AUDIT_EXPORT)]
 

@@ -15,12 +15,12 @@ from backend.audit.recorder import Recorder
 from backend.audit.stream import StreamFormat
 from backend.errors import InvalidInput
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.schema import ApiModel, Moment, Text
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = APIRouter(prefix="/audit", tags=["audit"], route_class=GuardedRoute)
 
 Reviewer = Annotated[Caller, Requires(Permission.AUDIT_READ)]
 

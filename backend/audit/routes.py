@@ -21,13 +21,13 @@ from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
 from backend.errors import InvalidInput
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.schema import Text
 from backend.settings import Settings
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = APIRouter(prefix="/audit", tags=["audit"], route_class=GuardedRoute)
 
 Reviewer = Annotated[Caller, Requires(Permission.AUDIT_READ)]
 Limit = Annotated[int, Query(ge=1, le=500)]

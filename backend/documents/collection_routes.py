@@ -17,12 +17,12 @@ from backend.documents.collection_models import (
     NewGrant,
 )
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.schema import Text
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/collections", tags=["collections"])
+router = APIRouter(prefix="/collections", tags=["collections"], route_class=GuardedRoute)
 
 Reader = Annotated[Caller, Requires(Permission.DOCUMENTS_READ)]
 Manager = Annotated[Caller, Requires(Permission.COLLECTIONS_MANAGE)]

@@ -20,7 +20,7 @@ from backend.documents.parsing.filenames import safe_filename
 from backend.documents.parsing.formats import declared_format
 from backend.errors import InvalidInput, Unavailable, UnsupportedType
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.schema import ApiModel, Text
 from backend.settings import Settings
@@ -29,7 +29,7 @@ from backend.storage.objects import ObjectMissing
 from backend.storage.service import FileVault, StoredFile, TenantKey
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/documents", tags=["documents"])
+router = APIRouter(prefix="/documents", tags=["documents"], route_class=GuardedRoute)
 
 Reader = Annotated[Caller, Requires(Permission.DOCUMENTS_READ)]
 Writer = Annotated[Caller, Requires(Permission.DOCUMENTS_WRITE)]

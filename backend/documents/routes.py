@@ -10,12 +10,12 @@ from backend.documents.chunks import Vectorizer
 from backend.documents.models import IngestedBatch, IngestedChunk, NewChunk, NewChunks
 from backend.errors import InvalidInput, TooLarge
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.settings import Settings
 from backend.tenancy import Tenancy
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], route_class=GuardedRoute)
 
 Writer = Annotated[Caller, Requires(Permission.DOCUMENTS_WRITE)]
 

@@ -29,14 +29,14 @@ from backend.documents.models import (
 from backend.documents.versions import Passage, Submission
 from backend.errors import InvalidInput, TooLarge
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.schema import ApiModel, Text
 from backend.settings import Settings
 from backend.storage.service import FileVault
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/documents", tags=["documents"])
+router = APIRouter(prefix="/documents", tags=["documents"], route_class=GuardedRoute)
 
 Reader = Annotated[Caller, Requires(Permission.DOCUMENTS_READ)]
 Writer = Annotated[Caller, Requires(Permission.DOCUMENTS_WRITE)]

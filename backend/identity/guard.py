@@ -1,17 +1,23 @@
 """What a route's signature says about its caller: `Annotated[Caller, Requires(Permission.X)]`."""
 
 import ipaddress
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import structlog
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 from fastapi.params import Depends as DependsMarker
+from fastapi.routing import APIRoute
 
-from backend.errors import Unauthenticated
+from backend.errors import InvalidInput, Unauthenticated
 from backend.identity.caller import Caller, Origin, Resolver
 from backend.identity.permissions import Permission
 from backend.schema import Text
+
+_MAX_ON_BEHALF_OF = 4096
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def origin_of(request: Request) -> Origin:
@@ -24,11 +30,17 @@ async def current_caller(
     on_behalf_of: Annotated[
         Text | None,
         Header(
-            alias="X-On-Behalf-Of", max_length=4096, description="For an API key: the end user, or a signed assertion."
+            alias="X-On-Behalf-Of",
+            max_length=_MAX_ON_BEHALF_OF,
+            description="For an API key: the end user, or a signed assertion.",
         ),
     ] = None,
 ) -> Caller:
     """Returns who is calling; raises Unauthenticated."""
+    return request.state.caller or await _identified(request, on_behalf_of)
+
+
+async def _identified(request: Request, on_behalf_of: str | None) -> Caller:
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
         raise Unauthenticated(reason="credentials:missing")
@@ -37,6 +49,46 @@ async def current_caller(
     request.state.caller = caller
     structlog.contextvars.bind_contextvars(tenant=caller.tenant_slug, principal=str(caller.principal_id))
     return caller
+
+
+class GuardedRoute(APIRoute):
+    """A route that knows who calls before it reads the body: the framework would parse it first, for anybody."""
+
+    def get_route_handler(self) -> Handler:
+        """Returns what answers a request."""
+        handler = super().get_route_handler()
+        if self.body_field is None or not needs(self, current_caller):
+            return handler
+        return after(_identified_by_headers, handler)
+
+
+def after(first: Callable[[Request], Awaitable[object]], handler: Handler) -> Handler:
+    """Returns a handler that does something else first, such as to refuse."""
+
+    async def guarded(request: Request) -> Response:
+        await first(request)
+        return await handler(request)
+
+    return guarded
+
+
+async def _identified_by_headers(request: Request) -> None:
+    on_behalf_of = request.headers.get("x-on-behalf-of")
+    if on_behalf_of is not None and len(on_behalf_of) > _MAX_ON_BEHALF_OF:
+        message = f"X-On-Behalf-Of: must have at most {_MAX_ON_BEHALF_OF} characters"
+        raise InvalidInput(message)
+    await _identified(request, on_behalf_of)
+
+
+def needs(route: APIRoute, dependency: Callable[..., object]) -> bool:
+    """Tells whether a route depends on something, be it through others."""
+    waiting = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        if dependant.call is dependency:
+            return True
+        waiting += dependant.dependencies
+    return False
 
 
 class RequiredPermission:

@@ -10,14 +10,14 @@ from backend.errors import InvalidInput
 from backend.identity import keys, service
 from backend.identity.caller import Caller
 from backend.identity.federation import Federation
-from backend.identity.guard import Requires, origin_of
+from backend.identity.guard import GuardedRoute, Requires, origin_of
 from backend.identity.models import CreatedKey, KeyList, Me, NewKeyRequest, RotatedKey, RotateKeyRequest, TokenPair
 from backend.identity.permissions import Permission
 from backend.identity.service import SignIn
 from backend.schema import ErrorBody, Text
 from backend.tenancy import Tenancy
 
-router = APIRouter(tags=["identity"])
+router = APIRouter(tags=["identity"], route_class=GuardedRoute)
 
 GrantType = Literal["password", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"

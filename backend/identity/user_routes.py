@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Request, status
 from backend.audit.recorder import Recorder
 from backend.identity import users
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.models import NewUser, RoleAssignment, UserChange, UserPage, UserView
 from backend.identity.permissions import Permission
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix="/users", tags=["users"], route_class=GuardedRoute)
 
 Manager = Annotated[Caller, Requires(Permission.USERS_MANAGE)]
 

@@ -11,13 +11,13 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from backend.audit.recorder import Recorder
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.jobs import service
 from backend.jobs.models import JobPage, JobStatus, JobView
 from backend.schema import ApiModel
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=GuardedRoute)
 
 Anyone = Annotated[Caller, Requires()]
 

@@ -9,11 +9,11 @@ import asyncpg
 from fastapi import APIRouter, Path, Request, status
 
 from backend.database import transaction
-from backend.operation.guard import CurrentOperator
+from backend.operation.guard import CurrentOperator, OperatorRoute
 from backend.operation.models import NewTenant, Slug, TenantChange, TenantList, TenantView
 from backend.operation.tenants import OperatorActor, Tenants, promotion_proposed
 
-router = APIRouter(prefix="/operator", tags=["operator"])
+router = APIRouter(prefix="/operator", tags=["operator"], route_class=OperatorRoute)
 
 TenantSlug = Annotated[Slug, Path()]
 

@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.retrieval.models import Replay, ReplayRequest
 from backend.retrieval.replay import Replaying
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = APIRouter(prefix="/audit", tags=["audit"], route_class=GuardedRoute)
 
 
 @router.post("/events/{event_id}/replay", summary="Re-run a recorded retrieval")

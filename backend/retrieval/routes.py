@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from backend.audit.recorder import Recorder
 from backend.identity.caller import Caller
-from backend.identity.guard import Requires
+from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
 from backend.retrieval import service, why
 from backend.retrieval.embedding import Embedder
@@ -14,7 +14,7 @@ from backend.retrieval.models import RetrievalRequest, RetrievalResponse, WhyReq
 from backend.retrieval.search import embed
 from backend.tenancy import Tenancy
 
-router = APIRouter(tags=["retrieval"])
+router = APIRouter(tags=["retrieval"], route_class=GuardedRoute)
 
 
 @router.post("/retrieve", summary="Find the chunks that bear on a question")

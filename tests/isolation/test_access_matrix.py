@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -45,10 +45,12 @@ class Route:
     async def ask(self, service: Service, headers: dict[str, str], ids: dict[str, str]) -> httpx.Response:
         """Asks with the ids; where none is given, with an example that is nobody's."""
         arguments = {**body_of(self.operation, self.document), "params": query_of(self.operation, self.document)}
+        return await service.client.request(self.method, self.url(ids), headers=headers, **arguments)
+
+    def url(self, ids: dict[str, str]) -> str:
         wanted = [p for p in self.operation.get("parameters", ()) if p["in"] == "path"]
-        values = {p["name"]: ids.get(p["name"]) or example(p["schema"], self.document) for p in wanted}
-        return await service.client.request(
-            self.method.upper(), self.path.format(**values), headers=headers, **arguments
+        return self.path.format(
+            **{p["name"]: ids.get(p["name"]) or example(p["schema"], self.document) for p in wanted}
         )
 
 
@@ -181,6 +183,26 @@ async def test_nobody_unknown_gets_past_any_route_but_the_public_ones(service: S
 def _same(answer: httpx.Response) -> tuple[int, dict[str, Any], list[str]]:
     body = {name: value for name, value in answer.json().items() if name != "request_id"}
     return answer.status_code, body, sorted(answer.headers.keys())
+
+
+async def test_of_nobody_unknown_is_a_body_read(service: Service, routes: list[Route]) -> None:
+    read = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append("a part")
+        yield b"{"
+
+    taking = [route for route in routes if "requestBody" in route.operation and "security" in route.operation]
+    assert len(taking) > 20
+    for route in taking:
+        for kind, authorization in (
+            ("application/json", ""),
+            ("text/plain", ""),
+            ("application/json", "Bearer made-up"),
+        ):
+            headers = {"Content-Type": kind, "Authorization": authorization}
+            answer = await service.client.request(route.method, route.url({}), content=body(), headers=headers)
+            assert (answer.status_code, read) == (401, []), (route.method, route.path, kind, answer.text)
 
 
 async def test_another_tenants_id_is_answered_like_a_random_one(
