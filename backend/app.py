@@ -52,7 +52,7 @@ from backend.jobs import routes as jobs
 from backend.operation import routes as operation
 from backend.provenance import VERSION, provenance
 from backend.request_scope import RequestScope, route_of, supported_body
-from backend.retrieval import embedders
+from backend.retrieval import embedders, reranker
 from backend.retrieval import replay_routes as replays
 from backend.retrieval import routes as retrieval
 from backend.retrieval.vectorizer import ChunkVectorizer
@@ -129,6 +129,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             client_secrets=client_secret_seal(secret),
         )  # fmt: skip
         state.embedder, state.vectorizer = embedder, ChunkVectorizer(embedder)
+        state.reranker = reranker.from_settings(settings)
+        if state.reranker is not None:
+            stack.push_async_callback(state.reranker.aclose)
         state.files = FileVault(store_from_settings(settings), secret)
         state.job_endings = {
             INGEST: Withdrawal(tenancy, state.files, recorder), EXPORT: ExportHandler(state.files, vault, recorder)
@@ -137,7 +140,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         generator = generators.from_settings(settings, embedder)
         if isinstance(generator, OpenAICompatibleGenerator):
             stack.push_async_callback(generator.aclose)
-        state.answering = Answering(tenancy, recorder, embedder, generator)
+        state.answering = Answering(tenancy, recorder, embedder, generator, state.reranker)
         yield
 
 

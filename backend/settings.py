@@ -15,6 +15,7 @@ def _long_enough(secret: SecretStr) -> SecretStr:
 
 
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
+RerankProtocol = Literal["jina", "tei"]
 
 
 class MissingSettingError(RuntimeError):
@@ -192,6 +193,29 @@ class Settings(BaseSettings):
         default=None, ge=1, le=256, description="Threads of the built-in embedder; unset means one per core."
     )
 
+    reranker_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="The endpoint of a reranking server, such as https://rerank.example/v1/rerank; unset means none.",
+    )
+    reranker_protocol: RerankProtocol = Field(
+        default="jina",
+        description="What that server speaks: `jina`, as Cohere, vLLM and others do too, or `tei` (Text Embeddings Inference).",
+    )
+    reranker_model: str | None = Field(
+        default=None, description="Model name sent to the reranking server and recorded."
+    )
+    reranker_api_key: SecretStr | None = Field(default=None, description="Bearer key of the reranking server.")
+    reranker_candidates: int = Field(
+        default=32, ge=1, le=100,
+        description="How many of the best chunks are reranked, and never fewer than a request asks for (TEI takes 32 at once).",
+    )  # fmt: skip
+    reranker_timeout: float = Field(default=5.0, gt=0, le=60, description="Seconds to wait for the reranking server.")
+    reranker_required: bool = Field(
+        default=False,
+        description="Answer 503 while the reranking server is away, instead of keeping the search's order and recording that.",
+    )
+
     model_url: str | None = Field(
         default=None, description="An OpenAI-compatible /v1 base URL; unset means the built-in extractive generator."
     )
@@ -213,6 +237,9 @@ class Settings(BaseSettings):
     def _servers_come_with_model_names(self) -> Self:
         if self.embeddings_url and not (self.embeddings_model and self.embeddings_dimensions):
             message = "AFFIDAVIT_EMBEDDINGS_URL needs AFFIDAVIT_EMBEDDINGS_MODEL and AFFIDAVIT_EMBEDDINGS_DIMENSIONS"
+            raise ValueError(message)
+        if self.reranker_url and not self.reranker_model:
+            message = "AFFIDAVIT_RERANKER_URL needs AFFIDAVIT_RERANKER_MODEL"
             raise ValueError(message)
         if self.model_url and not self.model_name:
             message = "AFFIDAVIT_MODEL_URL needs AFFIDAVIT_MODEL_NAME"

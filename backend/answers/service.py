@@ -20,6 +20,7 @@ from backend.identity.caller import Caller
 from backend.retrieval import service as retrieval
 from backend.retrieval.embedding import Embedder
 from backend.retrieval.models import RetrievalRequest
+from backend.retrieval.reranker import Reranker
 from backend.retrieval.service import Question
 from backend.tenancy import Tenancy
 
@@ -51,6 +52,7 @@ class Answering:
     recorder: Recorder
     embedder: Embedder
     generator: Generator
+    reranker: Reranker | None = None
 
     async def answer(
         self, caller: Caller, request: AnswerRequest, departure: Callable[[], Coroutine[None, None, None]]
@@ -88,7 +90,10 @@ class Answering:
             known_at=request.known_at, as_caller_then=request.as_caller_then, conversation=request.conversation,
         )  # fmt: skip
         caller = await retrieval.caller_then(self.tenancy, caller, wanted)
-        async with retrieval.asking(self.tenancy, caller, wanted, self.embedder) as (connection, question):
+        async with retrieval.asking(self.tenancy, caller, self.recorder, wanted, self.embedder, self.reranker) as (
+            connection,
+            question,
+        ):
             started = time.perf_counter()
             ranking = await retrieval.ranked(connection, caller, question)
             searched = retrieval.milliseconds(started)

@@ -32,7 +32,7 @@ async def find_superseded(
     """
     if question.reading is not Reading.IN_FORCE:
         return []
-    lapsed = replace(question, reading=Reading.LAPSED)
+    lapsed = replace(question, reading=Reading.LAPSED, reranking=None)
     async with tenancy.transaction(lapsed.claims(caller), reuse_plans=True) as connection:
         started = time.perf_counter()
         ranking = await retrieval.ranked(connection, caller, lapsed)

@@ -24,6 +24,7 @@ class Action(StrEnum):
     RETRIEVAL_EXECUTED = "retrieval:executed"
     RETRIEVAL_REPLAYED = "retrieval:replayed"
     RETRIEVAL_EXPLAINED = "retrieval:explained"
+    CANDIDATES_SUBMITTED = "candidates:submitted"
     PROMPT_SUBMITTED = "prompt:submitted"
     ANSWER_RETURNED = "answer:returned"
     ANSWER_REFUSED = "answer:refused"

@@ -33,7 +33,8 @@ async def explain(
             if dimension in set(row["sparse"].indices())
         ]
         explanations[hit.chunk_id] = Explanation(
-            search_rank=search_ranks[hit.chunk_id], cosine=hit.cosine, bm25=hit.bm25,
+            rerank_score=None if hit.rerank_micros is None else hit.shown_score, search_rank=search_ranks[hit.chunk_id],
+            cosine=hit.cosine, bm25=hit.bm25,
             matched_terms=matched, phrases=list(hit.phrases), tier=ranking.space.tier, plan=ranking.plan,
             semantic_rank=row["semantic_rank"] if question.dense is not None else None,
             lexical_rank=row["lexical_rank"] if ranking.space.idf else None,

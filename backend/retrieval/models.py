@@ -142,8 +142,9 @@ class RetrievalRequest(Scope):
         strict=True,
         allow_inf_nan=False,
         description=(
-            "How much it counts against a chunk of the best 100 that it is like those ranked before it (maximal marginal "
-            "relevance), from 0, not at all, to 1, alone. Measured, each amount costs some of what answers a question."
+            "How much it counts against a chunk of the best 100, or of those that were reranked, that it is like those ranked "
+            "before it (maximal marginal relevance), from 0, not at all, to 1, alone. Measured, the greater it is, the less is "
+            "found of what answers a question."
         ),
         examples=[0.3],
     )
@@ -168,7 +169,8 @@ class Explanation(ApiModel):
     semantic_rank: int | None
     lexical_rank: int | None
     matched_terms: list[MatchedTerm]
-    search_rank: int = Field(description="By score, before `diversity`, among what was put in order.")
+    search_rank: int = Field(description="By the search's score, before a reranker and `diversity`.")
+    rerank_score: float | None = Field(description="The reranker's, by its model's measure, where one was asked.")
     phrases: list[str] = Field(description="Phrases quoted in the question that it has; each adds to its score.")
     tier: str = Field(description="`shared` or `private`: the partition that holds the tenant's chunks.")
     plan: str = Field(
@@ -185,7 +187,7 @@ class Context(Source):
     source_type: str
     collection: str
     score: float = Field(
-        description="Comparable within one response only; with `diversity`, ranks do not follow it alone."
+        description="The search's, or a reranker's; comparable within one response. With `diversity`, ranks follow more."
     )
     rank: int = Field(description="Counted from 1.")
     explanation: Explanation | None = Field(default=None, description="When asked for with `explain`.")

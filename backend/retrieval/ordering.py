@@ -4,8 +4,9 @@ What changes it works on candidates, of which the search yields more then; witho
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from uuid import UUID
 
 import numpy as np
 
@@ -18,14 +19,23 @@ from backend.retrieval.search import Hit, Question, Ranking, queries, search
 
 async def ranked(connection: Connection, caller: Caller, question: Question) -> Ranking:
     """Searches and returns the best chunks in their final order; raises NotFound as the search does."""
-    ranking = await search(connection, caller, question)
-    hits = ranking.hits
-    if question.phrases:
-        # In a thread, since reading a hundred long texts would hold up everybody else's requests.
-        hits = await asyncio.to_thread(favoured, hits, question.phrases)
+    ranking = await candidates(connection, caller, question)
+    hits, behind = ranking.hits, list[Hit]()
+    if question.reranking is not None and question.reranking.scores:
+        hits, behind = reranked(hits, question.reranking.scores)
     if question.request.diversity:
         hits = await _diversified(connection, caller, question, hits)
+    hits = [*hits, *behind]
     return replace(ranking, hits=hits[: question.request.k], candidates=hits)
+
+
+async def candidates(connection: Connection, caller: Caller, question: Question) -> Ranking:
+    """Searches and returns what is to be put in order, by the search's scores, in which quoted phrases count."""
+    ranking = await search(connection, caller, question)
+    if not question.phrases:
+        return ranking
+    # In a thread, since reading a hundred long texts would hold up everybody else's requests.
+    return replace(ranking, hits=await asyncio.to_thread(favoured, ranking.hits, question.phrases))
 
 
 def favoured(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
@@ -38,6 +48,13 @@ def favoured(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
     return sorted(counted, key=lambda hit: (-hit.score, hit.chunk_id))
 
 
+def reranked(hits: Sequence[Hit], scores: Mapping[UUID, int]) -> tuple[list[Hit], list[Hit]]:
+    """Returns the hits that a reranker scored, best first and equal ones as they were, and the others."""
+    scored = [replace(hit, rerank_micros=scores[hit.chunk_id]) for hit in hits if hit.chunk_id in scores]
+    scored.sort(key=lambda hit: hit.shown_score, reverse=True)
+    return scored, [hit for hit in hits if hit.chunk_id not in scores]
+
+
 async def _diversified(connection: Connection, caller: Caller, question: Question, hits: Sequence[Hit]) -> list[Hit]:
     """Returns the hits by relevance and unlikeness; only vectors of the question's model are compared."""
     await connection.execute(queries.plan_for_values)
@@ -45,6 +62,6 @@ async def _diversified(connection: Connection, caller: Caller, question: Questio
     rows = await connection.fetch(queries.vectors, caller.tenant_id, ids, question.embedding_model)
     vectors = {row["id"]: row["dense"].to_numpy().astype(np.float32) for row in rows}
     order = marginal_order(
-        [hit.score for hit in hits], [vectors.get(hit.chunk_id) for hit in hits], question.request.diversity
+        [hit.shown_score for hit in hits], [vectors.get(hit.chunk_id) for hit in hits], question.request.diversity
     )
     return [hits[index] for index in order]

@@ -29,7 +29,8 @@ from backend.retrieval.models import (
     RetrievalRequest,
 )
 from backend.retrieval.ordering import ranked
-from backend.retrieval.search import Question, embed
+from backend.retrieval.reranker import Reranking
+from backend.retrieval.search import CANDIDATES, Question, embed
 from backend.tenancy import Tenancy
 
 queries = Queries.beside(__file__)
@@ -49,6 +50,7 @@ class Recorded:
     embedding_model: str
     request: Mapping[str, Any]
     idf: Mapping[int, float]
+    reranking: Reranking | None
     chunks: Sequence[ReplayedChunk]
 
 
@@ -71,6 +73,8 @@ class Replaying:
         known_at = recorded.known_at if wanted.knowledge is Knowledge.THEN else None
         request = RetrievalRequest.model_validate({**recorded.request, "as_of": recorded.moment, "known_at": known_at})
         question = replace(await embed(request, self.embedder), idf=recorded.idf)
+        if recorded.reranking is not None:
+            question = replace(question, reranking=recorded.reranking, depth=CANDIDATES)
         # Searched as the recorded caller was or is: what comes out of it are ids and ranks, as in the recorded event.
         searcher = replace(reviewer, readable=recorded.readable if wanted.as_caller_then else readable_now)
         async with self.tenancy.transaction(question.claims(searcher)) as connection:
@@ -200,6 +204,7 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
         request={"query": payloads["query"], **{name: details[name] for name in named if name in details}}
         | {"diversity": details.get("diversity_micros", 0) / 1_000_000}
         | orjson.loads(payloads.get("filters", "{}")),
+        reranking=_reranking(details, payloads),
         idf={int(dimension): weight for dimension, weight in orjson.loads(payloads["term_weights"]).items()},
         chunks=[
             ReplayedChunk(
@@ -209,6 +214,14 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
             for chunk in chunks
         ],
     )  # fmt: skip
+
+
+def _reranking(details: Mapping[str, Any], payloads: Mapping[str, str]) -> Reranking | None:
+    """Returns what the reranker said then; it is not asked again."""
+    if "reranking" not in details:
+        return None
+    scores = {UUID(chunk): micros for chunk, micros in orjson.loads(payloads.get("reranking", "{}")).items()}
+    return Reranking(details["reranking"]["model"], scores, UUID(details["reranking"]["submitted"]))
 
 
 async def _search(connection: Connection, searcher: Caller, question: Question) -> list[ReplayedChunk]:

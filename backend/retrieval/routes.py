@@ -24,8 +24,8 @@ async def retrieve(
     """Returns the best chunks that the caller may read and that are approved and in force, and records that it did."""
     tenancy, recorder = cast("Tenancy", request.app.state.tenancy), cast("Recorder", request.app.state.recorder)
     caller = await service.caller_then(tenancy, caller, body)
-    embedder = cast("Embedder", request.app.state.embedder)
-    async with service.asking(tenancy, caller, body, embedder) as (connection, question):
+    embedder, reranker = cast("Embedder", request.app.state.embedder), request.app.state.reranker
+    async with service.asking(tenancy, caller, recorder, body, embedder, reranker) as (connection, question):
         return await service.retrieve(connection, caller, recorder, question)
 
 
@@ -38,5 +38,4 @@ async def retrieve_why(request: Request, body: WhyRequest, caller: Annotated[Cal
     """
     question = await embed(body, cast("Embedder", request.app.state.embedder))
     tenancy, recorder = cast("Tenancy", request.app.state.tenancy), cast("Recorder", request.app.state.recorder)
-    async with tenancy.transaction(question.claims(caller)) as connection:
-        return await why.explain_document(connection, tenancy, caller, recorder, question)
+    return await why.explain_document(tenancy, caller, recorder, question, request.app.state.reranker)

@@ -29,6 +29,7 @@ from backend.retrieval.filters import Conditions
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import Mode, RetrievalRequest
 from backend.retrieval.phrases import quoted_phrases
+from backend.retrieval.reranker import MICROS, Reranking
 from backend.retrieval.tiers import CROSSOVER
 from backend.tenancy import Claims
 
@@ -105,7 +106,8 @@ class Question:
     """A retrieval request with its embedding, ready for the database.
 
     `idf`, when given, is used in place of today's, and `space` spares another look at what is covered. When what is found
-    will be put into another order, as by the `phrases` that the question quotes, at least `depth` chunks are found.
+    will be put into another order, as by the `phrases` that the question quotes or a `reranking`, at least `depth` chunks
+    are found.
     """
 
     request: RetrievalRequest
@@ -118,6 +120,7 @@ class Question:
     space: Space | None = None
     phrases: tuple[str, ...] = ()
     depth: int = 0
+    reranking: Reranking | None = None
 
     @property
     def limit(self) -> int:
@@ -146,9 +149,15 @@ class Hit:
     collection: str
     cosine: float
     bm25: float
-    score: float
+    score: float  # of the search
     span: Span = NOWHERE
     phrases: tuple[str, ...] = ()  # those quoted in the question that the text has
+    rerank_micros: int | None = None  # a reranker's score, in millionths
+
+    @property
+    def shown_score(self) -> float:
+        """The score by which it ranks."""
+        return self.score if self.rerank_micros is None else self.rerank_micros / MICROS
 
 
 @dataclass(frozen=True, slots=True)

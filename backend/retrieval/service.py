@@ -19,6 +19,8 @@ from backend.retrieval.embedding import Embedder
 from backend.retrieval.explanation import explain
 from backend.retrieval.models import Context, Explanation, RetrievalRequest, RetrievalResponse
 from backend.retrieval.ordering import ranked
+from backend.retrieval.reranker import MICROS, Reranker
+from backend.retrieval.reranking import reranked
 from backend.retrieval.search import Hit, Question, Ranking, Reading, embed, survey, unembedded
 from backend.tenancy import Tenancy
 
@@ -50,7 +52,7 @@ async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, q
         Context(
             document_id=hit.document_id, doc_id=hit.doc_id, document_version=hit.version, **hit.span._asdict(),
             chunk_id=hit.chunk_id, chunk_text=hit.text, metadata=dict(hit.metadata), source_type=hit.source_type,
-            collection=hit.collection, score=hit.score, rank=rank, explanation=explanations.get(hit.chunk_id),
+            collection=hit.collection, score=hit.shown_score, rank=rank, explanation=explanations.get(hit.chunk_id),
         )
         for rank, hit in enumerate(ranking.hits, start=1)
     ]  # fmt: skip
@@ -59,14 +61,24 @@ async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, q
 
 @asynccontextmanager
 async def asking(
-    tenancy: Tenancy, caller: Caller, request: RetrievalRequest, embedder: Embedder
+    tenancy: Tenancy,
+    caller: Caller,
+    recorder: Recorder,
+    request: RetrievalRequest,
+    embedder: Embedder,
+    reranker: Reranker | None,
 ) -> AsyncIterator[tuple[Connection, Question]]:
     """Opens the transaction of a question: in which it is searched for, and by whose end what was found is on record.
 
     A model in this process embeds the query while the transaction opens and learns what the search covers; for a model
-    behind a network no connection waits. Raises Unavailable when the embedder is away, and NotFound for a collection that
-    the caller may not read.
+    behind a network, and for a reranker, no connection waits. Raises Unavailable when the embedder is away, and NotFound for
+    a collection that the caller may not read.
     """
+    if reranker is not None:
+        question = await reranked(tenancy, caller, recorder, await embed(request, embedder), reranker)
+        async with tenancy.transaction(question.claims(caller), reuse_plans=True) as connection:
+            yield connection, question
+        return
     embedding = asyncio.create_task(embed(request, embedder))
     try:
         if not embedder.in_process:
@@ -106,7 +118,8 @@ def retrieval_event(question: Question, ranking: Ranking, searched: int, *, show
     chunks = [
         without_nulls({
             "id": str(hit.chunk_id), "doc_id": hit.doc_id, "version": hit.version, "sha256": hit.sha256,
-            "page": hit.span.page_start, "rank": rank, "score_micros": round(hit.score * 1_000_000), "used": shown,
+            "page": hit.span.page_start, "rank": rank, "score_micros": round(hit.shown_score * MICROS),
+            "search_score_micros": None if hit.rerank_micros is None else round(hit.score * MICROS), "used": shown,
         })
         for rank, hit in enumerate(hits, start=1)
     ]  # fmt: skip
@@ -119,7 +132,8 @@ def retrieval_event(question: Question, ranking: Ranking, searched: int, *, show
         "as_caller_then": request.as_caller_then or None,
         "reading": None if question.reading is Reading.IN_FORCE else question.reading, "explained": request.explain or None,
         "quoted_phrases": len(question.phrases) or None, "distinct": request.distinct or None,
-        "diversity_micros": round(request.diversity * 1_000_000) or None,
+        "diversity_micros": round(request.diversity * MICROS) or None,
+        "reranking": question.reranking and question.reranking.described(),
         "embedding_model": question.embedding_model, "index": f"{ranking.space.tier}:{ranking.plan}",
         "chunk_count": len(chunks), "chunks": listed, "milliseconds": searched,
     }  # fmt: skip
@@ -134,6 +148,9 @@ def retrieval_event(question: Question, ranking: Ranking, searched: int, *, show
             mode="json", by_alias=True, exclude_unset=True, include={"filters", "effective_from"}
         )
         payloads["filters"] = _dump(narrowed)
+    if question.reranking is not None and question.reranking.scores:
+        # All that was scored: a replay puts what it finds in this order, and asks no reranker, who may say something else.
+        payloads["reranking"] = _dump({str(chunk): micros for chunk, micros in question.reranking.scores.items()})
     if len(listed) < len(chunks):
         payloads["chunks"] = _dump(chunks)
     return Event(

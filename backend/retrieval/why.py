@@ -1,6 +1,7 @@
 """Says why a document was or was not among the results of a question, to the caller or about another principal."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from backend.identity.permissions import Permission, Role, permissions_of
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
 from backend.retrieval.ordering import ranked
+from backend.retrieval.reranker import Reranker
+from backend.retrieval.reranking import reranked
 from backend.retrieval.search import Hit, Question, Ranking, candidates_of, conditions_of, queries, scope_of
 from backend.tenancy import Tenancy
 
@@ -32,25 +35,28 @@ _SENTENCES = {
 
 
 async def explain_document(
-    connection: Connection, tenancy: Tenancy, caller: Caller, recorder: Recorder, question: Question
+    tenancy: Tenancy, caller: Caller, recorder: Recorder, question: Question, reranker: Reranker | None
 ) -> WhyResponse:
-    """Returns and records the reasons; the transaction is bound to the caller before and after.
+    """Asks the question as it would be asked, and returns and records the reasons.
 
     Raises NotFound for a document that the caller may not see or a principal that does not exist.
     """
     request = question.request
     assert isinstance(request, WhyRequest)
     caller.require(Permission.RETRIEVAL_QUERY if request.principal is None else Permission.USERS_MANAGE)
-    documents = await connection.fetch(
-        queries.documents_by_doc_id, caller.tenant_id, request.doc_id, list(caller.readable)
-    )
-    if not documents:
-        raise NotFound(f"There is no document {request.doc_id!r} that you may see.", reason="document:unknown")
-    asker = caller if request.principal is None else await _principal(connection, caller, request.principal)
-    await tenancy.bind(connection, question.claims(asker))
-    reasons = await _reasons(connection, asker, question, documents)
-    await tenancy.bind(connection, question.claims(caller))
-    event_id = await recorder.record(connection, caller, _event(request, asker, reasons))
+    async with tenancy.transaction(question.claims(caller)) as connection:
+        documents = await connection.fetch(
+            queries.documents_by_doc_id, caller.tenant_id, request.doc_id, list(caller.readable)
+        )
+        if not documents:
+            raise NotFound(f"There is no document {request.doc_id!r} that you may see.", reason="document:unknown")
+        asker = caller if request.principal is None else await _principal(connection, caller, request.principal)
+    with suppress(NotFound):  # it names a collection that the principal may not read, which is among the reasons
+        question = await reranked(tenancy, caller, recorder, question, reranker, asker)
+    async with tenancy.transaction(question.claims(asker)) as connection:
+        reasons = await _reasons(connection, asker, question, documents)
+        await tenancy.bind(connection, question.claims(caller))
+        event_id = await recorder.record(connection, caller, _event(question, asker, reasons))
     return WhyResponse(doc_id=request.doc_id, k=request.k, documents=reasons, audit_event_id=event_id)
 
 
@@ -124,8 +130,11 @@ def _described(collection: str, reason: Reason, rank: int | None, question: Ques
     return DocumentReason(collection=collection, reason=reason, rank=rank, sentence=sentence)
 
 
-def _event(request: WhyRequest, asker: Caller, reasons: list[DocumentReason]) -> Event:
+def _event(question: Question, asker: Caller, reasons: list[DocumentReason]) -> Event:
+    request = question.request
+    assert isinstance(request, WhyRequest)
     details = {
+        "reranking": question.reranking and question.reranking.described(),
         "about": str(asker.principal_id) if request.principal is not None else None,
         "mode": request.mode, "k": request.k,
         "reasons": [without_nulls({"collection": r.collection, "reason": r.reason, "rank": r.rank}) for r in reasons[:40]],
