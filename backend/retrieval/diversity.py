@@ -1,4 +1,9 @@
-"""Orders candidates by maximal marginal relevance: each says something that those before it do not."""
+"""Orders candidates by maximal marginal relevance: each says something that those before it do not.
+
+Measured, and so not the default: with a diversity of 0.1, nDCG@10 falls by .001 on support articles, by .0003 on rulebooks
+and by .010 on pages of filings; with 0.3 by .005, .002 and .016. Leaving out what has a cosine of .98 to a better one costs
+.002 and .008 on the latter two.
+"""
 
 from collections.abc import Sequence
 

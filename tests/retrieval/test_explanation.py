@@ -2,15 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from backend.retrieval.fusion import LEXICAL_WEIGHT
+from backend.retrieval.models import RetrievalRequest
+from backend.retrieval.search import Hit, Plan, Question, Ranking, Space, Tier
+from backend.retrieval.why import _standing
 from tests.conftest import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
 QUERY = "late payment fee"
+ASKED, OTHER = UUID(int=1), UUID(int=2)
 TEXTS = {
     "fees": "A late payment fee of $29.00 is charged after the due date.",
     "wires": "Wire transfers leave before 5 pm.",
@@ -64,6 +69,29 @@ async def test_a_document_is_returned_or_outranked_with_its_rank(service: Servic
     (second,) = await why(service, filled, "analyst", "wires", k=1)
     assert second["reason"] == "outranked"
     assert second["rank"] > 1
+
+
+@pytest.mark.parametrize(
+    ("ranked", "compared", "standing"),
+    [
+        ([OTHER, ASKED], (2, False), ("returned", 2)),
+        ([OTHER, OTHER, ASKED], (1, False), ("outranked", 3)),
+        ([OTHER, OTHER, OTHER], (9, False), ("outranked", 9)),
+        ([OTHER, OTHER, OTHER], (2, True), ("duplicate", None)),
+        ([OTHER, OTHER, OTHER], (2, False), ("missed", 2)),
+        ([OTHER, OTHER, OTHER], (None, False), ("no_match", None)),
+    ],
+)
+def test_where_a_document_stands_is_told_from_what_is_returned(
+    ranked: list[UUID], compared: tuple[int | None, bool], standing: tuple[str, int | None]
+) -> None:
+    candidates = [Hit(uuid4(), document, "", 1, None, "", "", {}, "", "", 0, 0, 0) for document in ranked]
+    space = Space({}, set(), 0, Tier.SHARED, frozenset(), 0, {}, {})
+    ranking = Ranking(candidates[:2], space, Plan.EXACT, candidates)
+    question = Question(RetrievalRequest(query=QUERY, k=2, distinct=True), None, None, "model", 1)
+    rank, repeats = compared
+    row: Any = {"document_id": ASKED, "rank": rank, "repeats": repeats}
+    assert _standing(question, ranking, row) == standing
 
 
 async def test_a_document_is_missed_for_what_the_request_asks(service: Service, filled: Tenant) -> None:
