@@ -7,7 +7,8 @@ from backend.database import Connection
 from backend.identity.caller import Caller
 from backend.retrieval import lexicon
 from backend.retrieval.models import Explanation, MatchedTerm
-from backend.retrieval.search import Question, Ranking, candidates_of, conditions_of, queries, scope_of
+from backend.retrieval.question import Question, Ranking
+from backend.retrieval.search import candidates_of, conditions_of, queries, scope_of
 
 
 async def explain(

@@ -14,7 +14,8 @@ from backend.database import Connection
 from backend.identity.caller import Caller
 from backend.retrieval.diversity import marginal_order
 from backend.retrieval.phrases import PHRASE_WEIGHT, phrases_in
-from backend.retrieval.search import Hit, Question, Ranking, queries, search
+from backend.retrieval.question import Hit, Question, Ranking
+from backend.retrieval.search import queries, search
 
 
 async def ranked(connection: Connection, caller: Caller, question: Question) -> Ranking:

@@ -19,18 +19,11 @@ from backend.identity.access_history import readable_at
 from backend.identity.caller import Caller
 from backend.identity.permissions import Permission
 from backend.retrieval.embedding import Embedder
-from backend.retrieval.models import (
-    Cause,
-    Difference,
-    Knowledge,
-    Replay,
-    ReplayedChunk,
-    ReplayRequest,
-    RetrievalRequest,
-)
+from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.ordering import ranked
+from backend.retrieval.question import CANDIDATES, Question, embed
+from backend.retrieval.replay_models import Cause, Difference, Knowledge, Replay, ReplayedChunk, ReplayRequest
 from backend.retrieval.reranker import Reranking
-from backend.retrieval.search import CANDIDATES, Question, embed
 from backend.tenancy import Tenancy
 
 queries = Queries.beside(__file__)

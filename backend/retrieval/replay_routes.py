@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from backend.identity.caller import Caller
 from backend.identity.guard import GuardedRoute, Requires
 from backend.identity.permissions import Permission
-from backend.retrieval.models import Replay, ReplayRequest
 from backend.retrieval.replay import Replaying
+from backend.retrieval.replay_models import Replay, ReplayRequest
 
 router = APIRouter(prefix="/audit", tags=["audit"], route_class=GuardedRoute)
 

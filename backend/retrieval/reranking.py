@@ -17,8 +17,8 @@ from backend.audit.recorder import Recorder
 from backend.errors import Unavailable
 from backend.identity.caller import Caller
 from backend.retrieval.ordering import candidates
+from backend.retrieval.question import CANDIDATES, Hit, Question
 from backend.retrieval.reranker import Reranker, RerankerUnavailable, Reranking
-from backend.retrieval.search import CANDIDATES, Hit, Question
 from backend.tenancy import Tenancy
 
 log = structlog.get_logger()

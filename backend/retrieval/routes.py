@@ -11,7 +11,7 @@ from backend.identity.permissions import Permission
 from backend.retrieval import service, why
 from backend.retrieval.embedding import Embedder
 from backend.retrieval.models import RetrievalRequest, RetrievalResponse, WhyRequest, WhyResponse
-from backend.retrieval.search import embed
+from backend.retrieval.question import embed
 from backend.tenancy import Tenancy
 
 router = APIRouter(tags=["retrieval"], route_class=GuardedRoute)

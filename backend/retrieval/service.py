@@ -19,9 +19,10 @@ from backend.retrieval.embedding import Embedder
 from backend.retrieval.explanation import explain
 from backend.retrieval.models import Context, Explanation, RetrievalRequest, RetrievalResponse
 from backend.retrieval.ordering import ranked
+from backend.retrieval.question import Hit, Question, Ranking, Reading, embed, unembedded
 from backend.retrieval.reranker import MICROS, Reranker
 from backend.retrieval.reranking import reranked
-from backend.retrieval.search import Hit, Question, Ranking, Reading, embed, survey, unembedded
+from backend.retrieval.search import survey
 from backend.tenancy import Tenancy
 
 __all__ = [

@@ -16,9 +16,10 @@ from backend.identity.permissions import Permission, Role, permissions_of
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
 from backend.retrieval.ordering import ranked
+from backend.retrieval.question import Hit, Question, Ranking
 from backend.retrieval.reranker import Reranker
 from backend.retrieval.reranking import reranked
-from backend.retrieval.search import Hit, Question, Ranking, candidates_of, conditions_of, queries, scope_of
+from backend.retrieval.search import candidates_of, conditions_of, queries, scope_of
 from backend.tenancy import Tenancy
 
 _SENTENCES = {

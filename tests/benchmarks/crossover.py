@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.retrieval import search
-from backend.retrieval.search import Question
+from backend.retrieval.question import Question
 from tests.benchmarks.cost import cpu_seconds
 from tests.benchmarks.platforms import Platform, Subject
 from tests.benchmarks.synthetic import Progress

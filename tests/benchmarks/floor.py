@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from backend.identity.caller import queries
 from backend.retrieval import search, service
 from backend.retrieval.embedding import LocalEmbedder
-from backend.retrieval.search import Ranking
+from backend.retrieval.question import Ranking
 from tests.benchmarks.cost import cpu_seconds, questions
 from tests.benchmarks.deployment import latencies, p50
 from tests.benchmarks.load_client import LoadClient, throughput

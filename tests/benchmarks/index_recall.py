@@ -9,7 +9,7 @@ from rich.table import Table
 from backend.database import Connection
 from backend.identity.caller import Caller
 from backend.retrieval import search
-from backend.retrieval.search import Question
+from backend.retrieval.question import Question
 from tests.benchmarks.platforms import COLLECTIONS, Platform, Subject
 from tests.benchmarks.synthetic import Progress
 

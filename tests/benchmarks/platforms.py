@@ -24,7 +24,7 @@ from backend.identity.caller import Caller
 from backend.operation import placement
 from backend.retrieval.embedding import LocalEmbedder
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.search import Question
+from backend.retrieval.question import Question
 from backend.tenancy import ContextSigner, Tenancy
 from tests.benchmarks.deployment import Deployment, connect, deployment
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Progress, Topics, load, spread

@@ -13,7 +13,7 @@ from pgvector import HalfVector
 from backend.identity.caller import Caller
 from backend.retrieval import search
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.search import Question, Ranking
+from backend.retrieval.question import Question, Ranking
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Topics, load
 from tests.conftest import Service, Tenant
 

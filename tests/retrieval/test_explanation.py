@@ -8,7 +8,7 @@ import pytest
 
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.search import Hit, Plan, Question, Ranking, Space, Tier
+from backend.retrieval.question import Hit, Plan, Question, Ranking, Space, Tier
 from backend.retrieval.why import _standing
 from tests.conftest import Service, Tenant
 

@@ -7,7 +7,7 @@ import pytest
 
 from backend.retrieval.ordering import favoured
 from backend.retrieval.phrases import MOST_PHRASES, phrases_in, quoted_phrases
-from backend.retrieval.search import Hit
+from backend.retrieval.question import Hit
 from tests.conftest import Service, Tenant
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ import pytest
 from backend.operation import placement
 from backend.operation.service import OperatorError
 from backend.retrieval import search
-from backend.retrieval.search import Plan, Tier
+from backend.retrieval.question import Plan, Tier
 from tests.benchmarks.synthetic import CHUNKS_PER_DOCUMENT
 from tests.conftest import Service
 from tests.retrieval.large_tenant import LargeTenant

@@ -14,6 +14,7 @@ from backend.operation.reembedding import reembed
 from backend.retrieval import search
 from backend.retrieval.embedding import Vectors
 from backend.retrieval.models import RetrievalRequest
+from backend.retrieval.question import Plan
 from tests.conftest import Service
 from tests.retrieval.large_tenant import LargeTenant
 
@@ -108,5 +109,5 @@ async def test_a_private_tenant_is_searched_by_the_new_models_index(
         dense=HalfVector(await embedder.embed_query("x")),
     )  # fmt: skip
     ranking = await large.search(question, "default")
-    assert ranking.plan is search.Plan.INDEXED
+    assert ranking.plan is Plan.INDEXED
     assert [hit.chunk_id for hit in ranking.hits] == await large.exact(question, "default")

@@ -10,7 +10,7 @@ import pytest
 
 from backend.identity.permissions import Role
 from backend.retrieval.ordering import reranked as by_reranker
-from backend.retrieval.search import Hit
+from backend.retrieval.question import Hit
 from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
 from tests.retrieval import rerank_server
 from tests.retrieval.rerank_server import RerankServer, after, scoring, sending
