@@ -4,9 +4,8 @@ alter table audit.event enable row level security, force row level security;
 
 -- An event is written only in the name of the verified caller and for the request at hand.
 create policy own_name on audit.event for insert to affidavit_runtime
-  with check (tenant_id = (select tenancy.tenant_id())
-    and principal_id is not distinct from (select tenancy.principal_id())
-    and request_id = (select tenancy.request_id()));
+  with check ((tenant_id, coalesce(principal_id::text, ''), request_id) = (select (c ->> 'tenant')::uuid,
+    coalesce(c ->> 'principal', ''), c ->> 'request' from tenancy.context() c));
 -- Reviewers read their tenant's log.
 create policy reviewed on audit.event for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));

@@ -14,7 +14,7 @@ from backend.answers.generator import Generation, Generator, GeneratorError, Pro
 from backend.answers.models import AnswerRequest, AnswerResponse, Citation, SupersededVersion
 from backend.answers.superseded import find_superseded, notice, passages
 from backend.audit.events import Action, Event, Outcome, without_nulls
-from backend.audit.recorder import Recorder
+from backend.audit.recorder import Draft, Recorder
 from backend.errors import Abandoned, Unavailable
 from backend.identity.caller import Caller
 from backend.retrieval import service as retrieval
@@ -99,11 +99,11 @@ class Answering:
             searched = retrieval.milliseconds(started)
             prompt = prompts.render(request.question, passages(ranking.hits))
             retrieved = await self.recorder.record(
-                connection, caller, retrieval.retrieval_event(question, ranking, searched)
+                connection, caller, retrieval.retrieval_event(question, ranking, searched), question.draft
             )
             turn = uuid7()
             asked = _Turn(turn, caller, question, prompt)
-            await self.recorder.record(connection, caller, self._prompt_event(asked, retrieved), event_id=turn)
+            await self.recorder.record(connection, caller, self._prompt_event(asked, retrieved), Draft(turn))
         return asked
 
     def _prompt_event(self, turn: _Turn, retrieved: UUID) -> Event:

@@ -11,8 +11,8 @@ on conflict (tenant_id, subject_id, month) do nothing
 -- One event with its payloads, and what it is to be found by, in one round trip.
 with payloads as (
   insert into audit.payload (tenant_id, event_id, name, key_id, ciphertext, terms)
-  select $3, $1, name, $5, ciphertext, (select array_agg(term) from unnest($8::text[], $9::bigint[]) as t (text, term) where text = name)
-  from unnest($6::text[], $7::bytea[]) as p (name, ciphertext)
+  select $3, $1, name, key_id, ciphertext, (select array_agg(term) from unnest($8::text[], $9::bigint[]) as t (text, term) where text = name)
+  from unnest($5::uuid[], $6::text[], $7::bytea[]) as p (key_id, name, ciphertext)
 ), unindexed as (
   insert into audit.unindexed (tenant_id, event_id, doc_ids, action, outcome, principal_id)
   select $3, $1, $4, $10, $11, $12 where $4::text[] <> '{}' or $9::bigint[] <> '{}'

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pgvector import HalfVector
 
+from backend.audit.recorder import Draft
 from backend.documents.chunks import NOWHERE, Span
 from backend.errors import Unavailable
 from backend.identity.caller import Caller
@@ -65,9 +66,9 @@ class Space:
 class Question:
     """A retrieval request with its embedding, ready for the database.
 
-    `idf`, when given, is used in place of today's, and `space` spares another look at what is covered. When what is found
-    will be put into another order, as by the `phrases` that the question quotes or a `reranking`, at least `depth` chunks
-    are found.
+    `idf`, when given, is used in place of today's. `space` spares another look at what is covered, and `draft` sealing again
+    what its record holds. When what is found will be put into another order, as by the `phrases` that the question quotes or
+    a `reranking`, at least `depth` chunks are found.
     """
 
     request: RetrievalRequest
@@ -78,6 +79,7 @@ class Question:
     reading: Reading = Reading.IN_FORCE
     idf: Mapping[int, float] | None = None
     space: Space | None = None
+    draft: Draft | None = None
     phrases: tuple[str, ...] = ()
     depth: int = 0
     reranking: Reranking | None = None

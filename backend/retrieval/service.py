@@ -19,7 +19,7 @@ from backend.retrieval.embedding import Embedder
 from backend.retrieval.explanation import explain
 from backend.retrieval.models import Context, Explanation, RetrievalRequest, RetrievalResponse
 from backend.retrieval.ordering import ranked
-from backend.retrieval.question import Hit, Question, Ranking, Reading, embed, unembedded
+from backend.retrieval.question import Hit, Question, Ranking, Reading, Space, embed, unembedded
 from backend.retrieval.reranker import MICROS, Reranker
 from backend.retrieval.reranking import reranked
 from backend.retrieval.search import survey
@@ -48,7 +48,8 @@ async def retrieve(connection: Connection, caller: Caller, recorder: Recorder, q
     explanations: Mapping[UUID, Explanation] = {}
     if question.request.explain:
         explanations = await explain(connection, caller, question, ranking)
-    event_id = await recorder.record(connection, caller, retrieval_event(question, ranking, milliseconds(started)))
+    event = retrieval_event(question, ranking, milliseconds(started))
+    event_id = await recorder.record(connection, caller, event, question.draft)
     contexts = [
         Context(
             document_id=hit.document_id, doc_id=hit.doc_id, document_version=hit.version, **hit.span._asdict(),
@@ -71,7 +72,8 @@ async def asking(
 ) -> AsyncIterator[tuple[Connection, Question]]:
     """Opens the transaction of a question: in which it is searched for, and by whose end what was found is on record.
 
-    A model in this process embeds the query while the transaction opens and learns what the search covers; for a model
+    A model in this process embeds the query while the transaction opens, learns what the search covers and drafts its record;
+    for a model
     behind a network, and for a reranker, no connection waits. Raises Unavailable when the embedder is away, and NotFound for
     a collection that the caller may not read.
     """
@@ -86,7 +88,8 @@ async def asking(
             await embedding
         async with tenancy.transaction(unembedded(request, embedder).claims(caller), reuse_plans=True) as connection:
             space = await survey(connection, caller, request)
-            yield connection, replace(await embedding, space=space)
+            draft = await recorder.draft(connection, caller, _asked(request, space))
+            yield connection, replace(await embedding, space=space, draft=draft)
     finally:
         if not embedding.cancel():
             embedding.exception()  # seen, so that nobody warns of it
@@ -138,12 +141,8 @@ def retrieval_event(question: Question, ranking: Ranking, searched: int, *, show
         "embedding_model": question.embedding_model, "index": f"{ranking.space.tier}:{ranking.plan}",
         "chunk_count": len(chunks), "chunks": listed, "milliseconds": searched,
     }  # fmt: skip
-    payloads = {
-        "query": request.query,
-        "contexts": _dump([{"id": str(hit.chunk_id), "text": hit.text} for hit in hits]),
-        # What the question's words weighed: without it, a later replay would rank by the statistics of its own day.
-        "term_weights": _dump({str(dimension): weight for dimension, weight in ranking.space.idf.items()}),
-    }
+    payloads = _asked(request, ranking.space)
+    payloads["contexts"] = _dump([{"id": str(hit.chunk_id), "text": hit.text} for hit in hits])
     if request.filters or request.effective_from:
         narrowed = request.model_dump(
             mode="json", by_alias=True, exclude_unset=True, include={"filters", "effective_from"}
@@ -158,6 +157,15 @@ def retrieval_event(question: Question, ranking: Ranking, searched: int, *, show
         Action.RETRIEVAL_EXECUTED, payloads=payloads, doc_ids=[hit.doc_id for hit in hits] if shown else [],
         details={"retrieval": without_nulls(retrieval), "conversation": request.conversation and str(request.conversation)},
     )  # fmt: skip
+
+
+def _asked(request: RetrievalRequest, space: Space) -> dict[str, str]:
+    """Returns the texts of a record that are known before the search.
+
+    What the question's words weighed is among them: without it, a later replay would rank by the statistics of its own day.
+    """
+    weights = {str(dimension): weight for dimension, weight in space.idf.items()}
+    return {"query": request.query, "term_weights": _dump(weights)}
 
 
 def _dump(value: object) -> str:

@@ -34,18 +34,19 @@ STATEMENTS = (
     # UUIDv7 ids carry their time, so ranges of ids are ranges of months. The id cannot be generated (it is the partition
     # key), so a check ties it to the envelope; xid is the watermark by which the sealer finds committed events.
     # What events are counted by lies in the key's index, so that counting fetches none. Few events have the last four members,
-    # and to find that the text lacks one costs a thirtieth of reading it as JSON.
+    # and to find that the text lacks one costs a thirtieth of reading it as JSON. `json` reads it in two thirds of the time of
+    # `jsonb`, and the same of it; that it is JSON of which jsonb can be made, the check sees to.
     """
     create table audit.event (
       id uuid not null,
       envelope text not null check (octet_length(envelope) <= 16384),
       xid xid8 not null default pg_current_xact_id(),
-      tenant_id uuid not null generated always as ((envelope::jsonb ->> 'tenant')::uuid) stored,
+      tenant_id uuid not null generated always as ((envelope::json ->> 'tenant')::uuid) stored,
       occurred_at timestamptz not null generated always as (audit.event_time(envelope::jsonb)) stored,
-      action text not null generated always as (envelope::jsonb ->> 'action') stored,
-      outcome text not null generated always as (envelope::jsonb ->> 'outcome') stored,
-      principal_id uuid generated always as ((envelope::jsonb #>> '{principal,id}')::uuid) stored,
-      request_id text not null generated always as (envelope::jsonb ->> 'request_id') stored,
+      action text not null generated always as (envelope::json ->> 'action') stored,
+      outcome text not null generated always as (envelope::json ->> 'outcome') stored,
+      principal_id uuid generated always as ((envelope::json #>> '{principal,id}')::uuid) stored,
+      request_id text not null generated always as (envelope::json ->> 'request_id') stored,
       turn uuid generated always as (case when position('"turn"' in envelope) > 0
         then (envelope::jsonb ->> 'turn')::uuid end) stored,
       model text generated always as (case when position('"model_served"' in envelope) > 0
