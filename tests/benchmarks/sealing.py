@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -23,19 +23,34 @@ from uuid_utils.compat import uuid7
 
 from backend.audit.canonical import canonical_json
 from backend.audit.events import Action, Event, envelope
+from backend.audit.indexer import Indexer
 from backend.audit.notes import SigningKey
 from backend.audit.sealer import Sealer
 from backend.database import Connection, open_pool
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.identity.caller import Caller
 from backend.migration import migrate, store_context_key
+from backend.retrieval.embedding import LocalEmbedder
 from backend.tenancy import ContextSigner
 from tests.benchmarks.deployment import RESULTS
-from tests.conftest import Database, Secrets, running, settings_for
+from tests.benchmarks.synthetic import Corpus, Topics, load
+from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
+
+Figures: TypeAlias = dict[str, float]
 
 RATE, SECONDS, WRITERS, TENANTS = 2_000, 20, 32, 200
 BACKLOG = 30_000
-RETRIEVALS = 100
+SIZES = (1_000, 20_000)
+RETRIEVALS, WARM_UP = 150, 20
+# With what the index is to know of it, as the service writes it.
+ADD_EVENT = """
+with unindexed as (
+  insert into audit.unindexed (tenant_id, event_id, doc_ids, action, outcome)
+  select ($2::json ->> 'tenant')::uuid, $1::uuid, array['d' || n, 'e' || n, 'f' || n], 'retrieval:executed', 'succeeded'
+  from (select ('x' || right($1::uuid::text, 4))::bit(16)::int % 500 as n) as document
+)
+insert into audit.event (id, envelope) values ($1::uuid, $2)
+"""
 TENANT_IDS = [uuid7() for _ in range(TENANTS)]
 
 
@@ -55,7 +70,7 @@ async def offer(url: str, writer: int) -> list[tuple[UUID, float]]:
     for number in range(int(share * SECONDS)):
         await asyncio.sleep(max(0.0, started + number / share - time.time()))
         event_id, text = made(writer + WRITERS * number)
-        await connection.execute("insert into audit.event (id, envelope) values ($1, $2)", event_id, text)
+        await connection.execute(ADD_EVENT, event_id, text)
         committed.append((event_id, time.time()))
     await connection.close()
     return committed
@@ -75,14 +90,16 @@ class WatchedSealer(Sealer):
         return sealing
 
 
-async def seal_lag(urls: dict[str, str], superuser: Connection) -> dict[str, float]:
+async def seal_lag(urls: dict[str, str], superuser: Connection) -> Figures:
     """Returns the time from an event's commit to that of the checkpoint that covers it, while the rate is offered."""
-    pool = await open_pool(urls["sealer_url"], size=2, timeout=5)
+    pool = await open_pool(urls["sealer_url"], size=3, timeout=5)
     sealer = WatchedSealer(pool, SigningKey.generate("bench"))
-    running = asyncio.create_task(sealer.run())
+    running = asyncio.gather(sealer.run(), Indexer(pool).run())
     started = time.time()
     committed = [
-        event for part in await asyncio.gather(*(offer(urls["owner_url"], n) for n in range(WRITERS))) for event in part
+        event
+        for part in await asyncio.gather(*(offer(urls["superuser_url"], n) for n in range(WRITERS)))
+        for event in part
     ]
     took = time.time() - started
     await asyncio.sleep(3)
@@ -95,12 +112,12 @@ async def seal_lag(urls: dict[str, str], superuser: Connection) -> dict[str, flo
     lags = [sealed_at[event_id] - moment for event_id, moment in committed if event_id in sealed_at]
     return {
         "offered_per_second": RATE, "committed_per_second": round(len(committed) / took), "events": len(committed),
-        "not_sealed": len(committed) - len(lags), "lag_p50_s": round(percentile(lags, 50), 3),
+        "not_sealed": len(committed) - len(lags), "not_indexed": await superuser.fetchval("select count(*) from audit.unindexed"), "lag_p50_s": round(percentile(lags, 50), 3),
         "lag_p99_s": round(percentile(lags, 99), 3),
     }  # fmt: skip
 
 
-async def capacity(urls: dict[str, str]) -> dict[str, float]:
+async def capacity(urls: dict[str, str]) -> Figures:
     """Returns how many events a second a sealer seals that finds a backlog."""
     connection = await asyncpg.connect(urls["owner_url"])
     for start in range(0, BACKLOG, 5_000):
@@ -121,38 +138,40 @@ async def capacity(urls: dict[str, str]) -> dict[str, float]:
     return {"backlog": sealed, "sealed_per_second": round(sealed / took)}
 
 
-async def cost_of_recording(urls: dict[str, str], home: Path) -> dict[str, float]:
-    """Returns the medians of POST /retrieve as it is, and with a recorder that records nothing, asked alternately.
-
-    In one process, over 200 chunks: a small corpus makes retrieval cheap and the share of the record large.
-    """
-    known, target = Secrets(), Database(**urls)
+async def cost_of_recording(urls: dict[str, str], superuser: asyncpg.Connection, home: Path) -> dict[str, Figures]:
+    """Returns the medians of POST /retrieve as it is, and with a recorder that records nothing, asked alternately."""
+    known, target, topics = Secrets(), Database(**urls), Topics(LocalEmbedder.model)
     await store_context_key(urls["owner_url"], ContextSigner(known.context_key))
     async with running(settings_for(target, known, home), target) as service:
-        tenant = await service.create_tenant()
-        chunks = [
-            {
-                "doc_id": f"d{n}",
-                "chunk_text": f"A wire transfer to country {n} costs {n} dollars.",
-                "source_type": "policy",
-            }
-            for n in range(200)
+        tenants = {size: await service.create_tenant() for size in SIZES}
+        collections = "select id from documents.collection where tenant_id = $1 and slug = 'default'"
+        corpora = [
+            Corpus(tenant.id, await superuser.fetchval(collections, tenant.id), size)
+            for size, tenant in tenants.items()
         ]
-        answer = await service.post("/ingest/batch", tenant, "editor", {"chunks": chunks})
+        await load(superuser, topics, corpora)
+        return {
+            f"recording, {size:,} chunks": await _cost_of_recording(service, tenant, topics)
+            for size, tenant in tenants.items()
+        }
+
+
+async def _cost_of_recording(service: Service, tenant: Tenant, topics: Topics) -> Figures:
+    recorder = service.app.state.recorder
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(WARM_UP + 2 * RETRIEVALS):
+        # Each first as often as second: whatever the machine does in turn would else count for one of them.
+        recorded = number % 4 in {0, 3}
+        if recorded:
+            vars(recorder).pop("record", None)
+            vars(recorder).pop("draft", None)
+        else:
+            recorder.record, recorder.draft = record_nothing, draft_nothing
+        query = {"query": topics.question()[0]}
+        started = time.perf_counter()
+        answer = await service.post("/retrieve", tenant, "analyst", query)
         answer.raise_for_status()
-        recorder = service.app.state.recorder
-        taken: dict[bool, list[float]] = {True: [], False: []}
-        for number in range(2 * RETRIEVALS):
-            recorded = number % 2 == 0
-            if recorded:
-                vars(recorder).pop("record", None)
-            else:
-                recorder.record = record_nothing
-            started = time.perf_counter()
-            answer = await service.post(
-                "/retrieve", tenant, "analyst", {"query": f"fees of transfers to country {number % 50}"}
-            )
-            answer.raise_for_status()
+        if number >= WARM_UP:
             taken[recorded].append((time.perf_counter() - started) * 1000)
     with_record, without = statistics.median(taken[True]), statistics.median(taken[False])
     return {
@@ -161,9 +180,13 @@ async def cost_of_recording(urls: dict[str, str], home: Path) -> dict[str, float
     }  # fmt: skip
 
 
-async def record_nothing(*_arguments: object, event_id: UUID | None = None) -> UUID:
+async def record_nothing(*_arguments: object) -> UUID:
     """Stands where the recorder is, to measure what is left."""
-    return event_id or uuid7()
+    return uuid7()
+
+
+async def draft_nothing(*_arguments: object) -> None:
+    """Drafts nothing."""
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -187,16 +210,16 @@ async def database(folder: Path) -> AsyncIterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def measure() -> dict[str, dict[str, float]]:
+async def measure() -> dict[str, Figures]:
     """Measures everything on one database."""
     folder = Path(tempfile.mkdtemp(prefix="affidavit-sealing-"))
     async with database(folder) as urls:
         superuser = await asyncpg.connect(urls["superuser_url"])
         lag = await seal_lag(urls, superuser)
-        recording = await cost_of_recording(urls, folder)
+        recording = await cost_of_recording(urls, superuser, folder)
         catching_up = await capacity(urls)
         await superuser.close()
-        return {"seal lag": lag, "catching up": catching_up, "recording": recording}
+        return {"seal lag": lag, "catching up": catching_up, **recording}
 
 
 def main() -> None:
