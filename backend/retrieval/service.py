@@ -84,6 +84,7 @@ async def asking(
         return
     embedding = asyncio.create_task(embed(request, embedder))
     try:
+        await asyncio.sleep(0)  # begins it; what follows keeps the loop busy for a while
         if not embedder.in_process:
             await embedding
         async with tenancy.transaction(unembedded(request, embedder).claims(caller), reuse_plans=True) as connection:
