@@ -160,14 +160,15 @@ STATEMENTS = (
       from (select tenant_id, event_id from audit.unindexed order by event_id limit most for update skip locked) as oldest
     $$
     """,
-    # All of the caller's tenant, before it is searched; waits for those that somebody else indexes just now.
+    # All of the caller's tenant, before it is searched; waits for those that somebody else indexes just now. For reviewers only,
+    # whom anybody else could keep waiting.
     """
     create function audit.index_own_events() returns bigint
     language sql security definer set search_path = pg_catalog, pg_temp
     as $$
       select audit.index_events(array_agg(tenant_id), array_agg(event_id))
       from (select tenant_id, event_id from audit.unindexed where tenant_id = (select tenancy.tenant_id())
-        order by event_id for update) as own
+        and (select tenancy.has_permission('audit:read')) order by event_id for update) as own
     $$
     """,
     # A partition of its own for each month, walled like the parent. Triggers on TRUNCATE are not inherited.

@@ -76,6 +76,7 @@ AS_THE_OWNER = (
     refused("using up a colleague's requests", "select * from identity.count_request('principal:{other_user}', 60)", role="admin"),
     refused("using up a key's requests", "select * from identity.count_request('key:{partner_key}', 60)", role="admin"),
     refused("counting for nobody", "set local app.context = ''", "select * from identity.count_request('tenant', 60)"),
+    nothing("indexing without reading the log", "select 1 where audit.index_own_events() > 0", role="admin"),
     nothing("indexing for nobody", "set local app.context = ''", "select 1 where audit.index_own_events() > 0"),
     nothing("another key's last use", "select x from identity.note_key_use() x where x is not null", role="admin"),
     nothing("jobs of everybody", "select * from jobs.lease(gen_random_uuid(), 60)",
