@@ -1,11 +1,12 @@
 """What every request and response body has in common."""
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _storable(text: str) -> str:
@@ -21,8 +22,18 @@ def _storable(text: str) -> str:
     return text
 
 
-# Text that PostgreSQL can store: neither NUL nor lone surrogates.
+# Text that PostgreSQL can store: neither NUL nor lone surrogates. A pattern is for `str` alone: behind a validator, it would not
+# be in the schema.
 Text = Annotated[str, AfterValidator(_storable)]
+
+
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+# Makes of a strict integer one as JSON Schema has it: 5.0 is one, while neither "5" nor true is. Stands behind its bounds, which
+# would not be in the schema otherwise.
+WHOLE = BeforeValidator(_whole)
 
 MAX_JSON_DEPTH = 8
 MAX_JSON_BYTES = 16 * 1024
@@ -72,8 +83,25 @@ def representable(moment: datetime) -> datetime:
     return moment
 
 
+REPRESENTABLE_YEAR = "^(19|[2-8][0-9])[0-9]{2}-"
+_DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+
+
+def _no_timestamp(moment: object) -> object:
+    """Refuses seconds since 1970, of which nobody can see in which unit they are."""
+    if not isinstance(moment, datetime) and not (isinstance(moment, str) and _DATE_AND_TIME.match(moment)):
+        message = "must be a date and a time with its zone in ISO 8601, such as 2026-04-01T00:00:00Z"
+        raise ValueError(message)
+    return moment
+
+
 # A time with its zone, in a range that no conversion between zones, and no database, leaves.
-Moment = Annotated[AwareDatetime, AfterValidator(representable)]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_no_timestamp),
+    AfterValidator(representable),
+    Field(json_schema_extra={"pattern": REPRESENTABLE_YEAR}),
+]
 
 
 class ApiModel(BaseModel):

@@ -80,7 +80,7 @@ RETRIEVE = {
     "k negative": (b'{"query": "q", "k": -1}', "body.k"),
     "k beyond 100": (b'{"query": "q", "k": 101}', "body.k"),
     "k boolean": (b'{"query": "q", "k": true}', "body.k"),
-    "k float": (b'{"query": "q", "k": 5.0}', "body.k"),
+    "k fraction": (b'{"query": "q", "k": 5.5}', "body.k"),
     "k text": (b'{"query": "q", "k": "5"}', "body.k"),
     "k huge": (b'{"query": "q", "k": 1e400}', "body.k"),
     "k endless": (b'{"query": "q", "k": 99999999999999999999999}', "body.k"),
@@ -89,6 +89,8 @@ RETRIEVE = {
     "as_of without zone": (b'{"query": "q", "as_of": "2026-01-01T00:00:00"}', "body.as_of"),
     "as_of before time": (b'{"query": "q", "as_of": "0001-01-01T00:00:00+14:00"}', "body.as_of"),
     "as_of after time": (b'{"query": "q", "as_of": "9999-12-31T23:59:59-12:00"}', "body.as_of"),
+    "as_of in seconds": (b'{"query": "q", "as_of": 5}', "body.as_of"),
+    "as_of in seconds as text": (b'{"query": "q", "as_of": "1767225600"}', "body.as_of"),
     "as_of endless": (b'{"query": "q", "as_of": 1e308}', "body.as_of"),
     "filters no object": (b'{"query": "q", "filters": []}', "body.filters"),
     "filters too many": (body_with({"query": "q", "filters": {str(n): n for n in range(33)}}), "body.filters"),
@@ -216,6 +218,11 @@ async def test_a_body_of_another_type_is_unsupported(service: Service, tenant: T
     answer = await service.client.post("/retrieve", content=b'{"query": "q"}', headers=headers)
     assert is_error(answer, 415)
     assert answer.json()["error"] == "unsupported_type"
+
+
+async def test_a_whole_number_may_be_written_with_a_point(service: Service, tenant: Tenant) -> None:
+    answer = await service.post("/retrieve", tenant, "analyst", {"query": "q", "k": 5.0, "effective_from": None})
+    assert answer.status_code == 200, answer.text
 
 
 async def test_json_with_parameters_is_json(service: Service, tenant: Tenant) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from backend.audit.events import Action, Outcome
 from backend.audit.formats import Format
-from backend.schema import ApiModel, Moment, Text
+from backend.schema import WHOLE, ApiModel, Moment, Text
 
 
 class EventFilters(ApiModel):
@@ -137,7 +137,7 @@ class Retention(ApiModel):
     event_class: str = Field(
         pattern="^[a-z]{1,20}$", examples=["answer"], description="What stands before the colon of an action."
     )
-    days: int = Field(ge=0, le=36_500, strict=True)
+    days: Annotated[int, Field(ge=0, le=36_500, strict=True), WHOLE]
 
 
 class RetentionList(ApiModel):

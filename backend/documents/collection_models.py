@@ -4,12 +4,27 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+import Stemmer
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from backend.identity.permissions import Role
 from backend.schema import ApiModel, JsonObject, Text
 
-Language = Annotated[Text, Field(min_length=1, max_length=40, examples=["english"])]
+_LANGUAGES = sorted(Stemmer.algorithms())
+
+
+def _with_word_stems(language: str) -> str:
+    if language not in _LANGUAGES:
+        message = f"must be one of {', '.join(_LANGUAGES)}"
+        raise ValueError(message)
+    return language
+
+
+Language = Annotated[
+    str,
+    AfterValidator(_with_word_stems),
+    WithJsonSchema({"type": "string", "enum": _LANGUAGES, "examples": ["english"]}),
+]
 CollectionName = Annotated[Text, Field(min_length=1, max_length=200, examples=["Compliance guidance"])]
 Approvers = Annotated[int, Field(ge=1, le=9, description="How many people must approve a version.")]
 MetadataSchema = Annotated[
@@ -26,7 +41,7 @@ MetadataSchema = Annotated[
 class NewCollection(ApiModel):
     """A collection to create."""
 
-    slug: Annotated[Text, Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$", examples=["compliance-guidance"])]
+    slug: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$", examples=["compliance-guidance"])]
     name: CollectionName
     language: Language = Field(
         default="english", description="The language whose word stems lexical retrieval compares."

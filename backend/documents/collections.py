@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import Stemmer
 from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action, Event, without_nulls
@@ -20,7 +19,7 @@ from backend.documents.collection_models import (
     NewGrant,
 )
 from backend.documents.metadata_schema import check_schema
-from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
+from backend.errors import Conflict, Forbidden, NotFound
 from backend.identity.caller import Caller
 
 queries = Queries.beside(__file__)
@@ -41,8 +40,6 @@ async def create_collection(
     connection: Connection, caller: Caller, recorder: Recorder, wanted: NewCollection
 ) -> CollectionView:
     """Creates a collection that nobody may read yet; raises Conflict for a slug that is taken."""
-    if wanted.language not in Stemmer.algorithms():
-        raise InvalidInput(f"language: must be one of {', '.join(sorted(Stemmer.algorithms()))}")
     if wanted.metadata_schema is not None:
         check_schema(wanted.metadata_schema)
     try:

@@ -37,13 +37,20 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The version's numb
 
 FORM_BYTES = 1024 * 1024  # of a form beside its file
 
+
+def _of_a_form(field: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of a field without null, which a form cannot hold: what is unset is left out."""
+    options = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+    return {**{name: value for name, value in field.items() if name != "anyOf"}, **options[0]} if options else field
+
+
 _FIELDS = UploadFields.model_json_schema()
 _FORM_SCHEMA: dict[str, Any] = {
     **_FIELDS,
     "required": ["file"],
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "PDF, DOCX, PPTX, XLSX, CSV, HTML, Markdown, text, EML."},
-        **_FIELDS["properties"],
+        **{name: _of_a_form(field) for name, field in _FIELDS["properties"].items()},
     },
 }  # fmt: skip
 _FORM = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}}}}

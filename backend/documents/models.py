@@ -313,7 +313,7 @@ class DocumentPage(ApiModel):
 class Approval(ApiModel):
     """The approval of a version in review."""
 
-    content_sha256: Annotated[Text, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+    content_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
         default=None, description="The content that was read; refused when the version holds other content."
     )
     comment: Annotated[Text, Field(max_length=2000)] | None = None

@@ -8,7 +8,7 @@ from pydantic import Field, IPvAnyNetwork, SecretStr
 
 from backend.identity.passwords import MIN_CHARACTERS
 from backend.identity.permissions import Permission, Role
-from backend.schema import ApiModel, Moment, Text
+from backend.schema import WHOLE, ApiModel, Moment, Text
 
 
 class TokenPair(ApiModel):
@@ -56,10 +56,10 @@ class NewKeyRequest(ApiModel):
         description="Networks (CIDR) that the key works from; empty means any.",
         examples=[["203.0.113.0/24"]],
     )
-    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = Field(
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000, strict=True), WHOLE] | None = Field(
         default=None, description="Unset means no limit of its own."
     )
-    requests_per_day: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None = Field(
+    requests_per_day: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True), WHOLE] | None = Field(
         default=None, description="Budget of a day in UTC; unset means none."
     )
     assertion_key: Annotated[Text, Field(max_length=1_000)] | None = Field(
@@ -101,7 +101,7 @@ class CreatedKey(ApiModel):
 class RotateKeyRequest(ApiModel):
     """How long the present secret of a key stays good beside the new one."""
 
-    overlap_seconds: int = Field(default=86_400, ge=0, le=30 * 86_400, strict=True)
+    overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86_400, strict=True), WHOLE] = 86_400
 
 
 class RotatedKey(ApiModel):
@@ -126,7 +126,7 @@ Roles = Annotated[list[Role], Field(max_length=10, examples=[["analyst"]])]
 class NewUser(ApiModel):
     """A user to create."""
 
-    username: Annotated[Text, Field(pattern="^[a-z0-9][a-z0-9._@+-]{0,127}$", examples=["dana"])]
+    username: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._@+-]{0,127}$", examples=["dana"])]
     display_name: DisplayName | None = None
     password: Annotated[
         SecretStr,

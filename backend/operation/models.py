@@ -6,11 +6,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backend.schema import ApiModel, Text
+from backend.schema import WHOLE, ApiModel, Text
 
-Slug = Annotated[Text, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$", examples=["meridian-bank"])]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$", examples=["meridian-bank"])]
 Name = Annotated[Text, Field(min_length=1, max_length=200, examples=["Meridian Bank"])]
-RequestLimit = Annotated[int, Field(ge=1, le=1_000_000, strict=True, examples=[6_000])]
+RequestLimit = Annotated[int, Field(ge=1, le=1_000_000, strict=True, examples=[6_000]), WHOLE]
 
 
 class NewTenant(ApiModel):

@@ -14,10 +14,11 @@ from pydantic import (
     StrictBool,
     StrictFloat,
     StrictInt,
+    WithJsonSchema,
     model_validator,
 )
 
-from backend.schema import ApiModel, Text, bounded_object, representable
+from backend.schema import REPRESENTABLE_YEAR, ApiModel, Text, bounded_object, representable
 
 MAX_FILTERS = 32
 MAX_VALUES = 100
@@ -26,30 +27,62 @@ _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 def _bounded(value: object) -> object:
     """Bounds what a client sent; a question that is asked on its behalf brings conditions that are bounded already."""
-    if not isinstance(value, dict) or any(isinstance(item, Range) for item in value.values()):
+    if not isinstance(value, dict) or any(isinstance(item, Condition) for item in value.values()):
         return value
     return bounded_object(value)
 
 
-def _bound(bound: object) -> object:
-    if isinstance(bound, str):
-        instant(bound)
-    return bound
+def _date(text: str) -> str:
+    instant(text)
+    return text
 
 
 Number = StrictInt | StrictFloat
 Scalar = Text | StrictBool | Number | None
 Values = Annotated[list[Scalar], Field(min_length=1, max_length=MAX_VALUES)]
-Bound = Annotated[Number | Text, AfterValidator(_bound)]
+_ISO_8601 = {"type": "string", "pattern": REPRESENTABLE_YEAR, "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+Date = Annotated[Text, AfterValidator(_date), WithJsonSchema(_ISO_8601)]
+Bound = Number | Date
 
 
-class Range(ApiModel):
-    """Bounds that a value lies within: numbers, or ISO 8601 dates and times (UTC where no offset is given)."""
+def _all_of_kind(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"properties": {name: {"anyOf": [schema, {"type": "null"}]} for name in _OPERATORS}}
+
+
+class Period(ApiModel):
+    """ISO 8601 dates and times that a moment lies within (UTC where no offset is given)."""
+
+    gt: Date | None = None
+    gte: Date | None = None
+    lt: Date | None = None
+    lte: Date | None = None
+
+    def bounds(self) -> dict[str, datetime]:
+        """Returns the bounds that are given, by SQL operator."""
+        given = {_OPERATORS[name]: getattr(self, name) for name in _OPERATORS}
+        return {operator: instant(bound) for operator, bound in given.items() if bound is not None}
+
+
+class Condition(ApiModel):
+    """What the value of a metadata key must satisfy, all of it. A metadata list satisfies `in` with any of its items.
+
+    Bounds are all numbers, or all ISO 8601 dates and times (UTC where no offset is given).
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"gte": "2024-01-01", "lt": "2025-01-01"}, {"exists": True}],
+            "minProperties": 1,
+            "anyOf": [_all_of_kind({"type": "number"}), _all_of_kind({"type": "string"})],
+        }
+    )
 
     gt: Bound | None = None
     gte: Bound | None = None
     lt: Bound | None = None
     lte: Bound | None = None
+    in_: Values | None = Field(default=None, alias="in")
+    exists: StrictBool | None = None
 
     def bounds(self) -> dict[str, Decimal | datetime]:
         """Returns the bounds that are given, by SQL operator."""
@@ -66,17 +99,6 @@ class Range(ApiModel):
             message = "bounds must be all numbers or all dates"
             raise ValueError(message)
         return self
-
-
-class Condition(Range):
-    """What the value of a metadata key must satisfy, all of it. A metadata list satisfies `in` with any of its items."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"gte": "2024-01-01", "lt": "2025-01-01"}, {"exists": True}]}
-    )
-
-    in_: Values | None = Field(default=None, alias="in")
-    exists: StrictBool | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -116,7 +138,7 @@ class Conditions:
         """Narrows to chunks of one of these source types."""
         self._clauses.append(f"source_type = any ({self._bind(list(accepted))}::text[])")
 
-    def in_force_since(self, span: Range) -> None:
+    def in_force_since(self, span: Period) -> None:
         """Narrows to versions that came into force within a range of time."""
         for operator, bound in span.bounds().items():
             self._clauses.append(f"effective_from {operator} {self._bind(bound)}::timestamptz")

@@ -1,15 +1,14 @@
 """Request and response bodies of retrieval."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from backend.documents.models import Source
-from backend.retrieval.filters import Filters, Range
-from backend.schema import ApiModel, Moment, Text
+from backend.retrieval.filters import Filters, Period
+from backend.schema import WHOLE, ApiModel, Moment, Text
 
 MAX_RESULTS = 100
 
@@ -31,6 +30,15 @@ _MAX_CHOICES = 50
 class Scope(ApiModel):
     """What is searched: every chunk that the caller may read and that is in force, narrowed by these."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"as_caller_then": {"const": False}}},
+                {"properties": {"known_at": {"type": "string"}}, "required": ["known_at"]},
+            ]
+        }
+    )
+
     source_type: SourceType | Annotated[list[SourceType], Field(min_length=1, max_length=_MAX_CHOICES)] | None = Field(
         default=None, description="One source type, or several of which a chunk must have one."
     )
@@ -50,7 +58,7 @@ class Scope(ApiModel):
             {"jurisdiction": ["US", "CA"], "approved": {"gte": "2024-01-01"}, "superseded_by": {"exists": False}}
         ],
     )
-    effective_from: Range | None = Field(
+    effective_from: Period | None = Field(
         default=None,
         description="Only versions that came into force within this range.",
         examples=[{"gte": "2024-01-01"}],
@@ -90,14 +98,6 @@ class Scope(ApiModel):
         """The languages asked for."""
         return _listed(self.language)
 
-    @field_validator("effective_from")
-    @classmethod
-    def _of_dates(cls, span: Range | None) -> Range | None:
-        if span is not None and not all(isinstance(bound, datetime) for bound in span.bounds().values()):
-            message = "bounds must be dates"
-            raise ValueError(message)
-        return span
-
 
 def _listed(chosen: str | list[str] | None) -> list[str] | None:
     return [chosen] if isinstance(chosen, str) else chosen
@@ -125,7 +125,7 @@ class RetrievalRequest(Scope):
             examples=["How long do customers have to file card disputes?", 'When is a "late payment fee" charged?'],
         ),
     ]
-    k: int = Field(default=5, ge=1, le=MAX_RESULTS, strict=True, description="How many chunks to return.")
+    k: Annotated[int, Field(ge=1, le=MAX_RESULTS, strict=True, description="How many chunks to return."), WHOLE] = 5
     mode: Mode = Mode.HYBRID
     distinct: bool = Field(
         default=False,
