@@ -18,7 +18,7 @@ def example(schema: Schema, document: Schema) -> Any:
         return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
-    if options := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
+    if "properties" not in schema and (options := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")):
         return example(options[0], document)
     return _by_type(schema, document)
 
