@@ -47,7 +47,8 @@ begin
     join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'
     where n.nspname = any ('{schemas}') and c.relkind in ('r', 'p') and not c.relispartition
   loop
-    -- What every question adds to the log is checked by the one policy that lets it, which costs a quarter of its record less.
+    -- What every question adds to the log is checked by the one policy that lets it: to ask the context again for the wall
+    -- took a tenth of the statement.
     if relation in ('audit.event'::regclass, 'audit.payload'::regclass, 'audit.unindexed'::regclass) then
       execute format('create policy wall on %s as restrictive for select to affidavit_runtime using '
         '(tenant_id = (select tenancy.tenant_id()))', relation);
