@@ -19,43 +19,45 @@ from backend.answers import generators
 from backend.answers import routes as answers
 from backend.answers.openai_compatible import OpenAICompatibleGenerator
 from backend.answers.service import Answering
-from backend.audit import archive_routes as archives
-from backend.audit import erasure_routes as erasure
-from backend.audit import export_routes as exports
 from backend.audit import key_encryption
-from backend.audit import review_routes as review
-from backend.audit import routes as audit
-from backend.audit.denials import record_denial
-from backend.audit.export_jobs import EXPORT, ExportHandler
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
 from backend.database import open_pool
-from backend.documents import collection_routes as collections
-from backend.documents import file_routes as files
-from backend.documents import routes as documents
-from backend.documents import version_routes as versions
-from backend.documents.file_routes import FORM_BYTES
-from backend.documents.files import INGEST
-from backend.documents.withdrawal import Withdrawal
+from backend.documents.chunks import routes as documents
+from backend.documents.collections import routes as collections
+from backend.documents.files import routes as files
+from backend.documents.files.routes import FORM_BYTES
+from backend.documents.files.service import INGEST
+from backend.documents.files.withdrawal import Withdrawal
+from backend.documents.versions import routes as versions
 from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
-from backend.identity import oidc_routes as oidc
-from backend.identity import routes as identity
-from backend.identity import user_routes as users
-from backend.identity.caller import Resolver
-from backend.identity.federation import Federation, Seal, client_secret_seal
-from backend.identity.guard import origin_of
-from backend.identity.providers import Providers
-from backend.identity.service import SignIn
-from backend.identity.tokens import AccessTokens, SigningKeys
+from backend.identity.callers.caller import Resolver
+from backend.identity.callers.denials import record_denial
+from backend.identity.callers.guard import origin_of
+from backend.identity.keys import routes as keys_routes
+from backend.identity.sign_in import oidc_routes as oidc
+from backend.identity.sign_in import routes as identity
+from backend.identity.sign_in.federation import Federation, Seal, client_secret_seal
+from backend.identity.sign_in.providers import Providers
+from backend.identity.sign_in.service import SignIn
+from backend.identity.sign_in.tokens import AccessTokens, SigningKeys
+from backend.identity.users import routes as users
 from backend.jobs import routes as jobs
 from backend.operation import routes as operation
 from backend.provenance import VERSION, provenance
 from backend.request_scope import RequestScope, route_of, supported_body
-from backend.retrieval import embedders, reranker
-from backend.retrieval import replay_routes as replays
 from backend.retrieval import routes as retrieval
-from backend.retrieval.vectorizer import ChunkVectorizer
+from backend.retrieval.embedding import from_settings as embedders
+from backend.retrieval.embedding.vectorizer import ChunkVectorizer
+from backend.retrieval.ranking import reranker
+from backend.review.analysis import routes as review
+from backend.review.archives import routes as archives
+from backend.review.erasure import routes as erasure
+from backend.review.events import routes as audit
+from backend.review.exports import routes as exports
+from backend.review.exports.jobs import EXPORT, ExportHandler
+from backend.review.replay import routes as replays
 from backend.settings import Settings, required
 from backend.storage.service import FileVault, archives_from_settings, store_from_settings
 from backend.tenancy import ContextSigner, Tenancy
@@ -77,8 +79,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
     for routes in (  # matched in this order: first what is asked most
-        retrieval, answers, health, identity, oidc, users, documents, files, versions, collections, jobs, audit, review,
-        replays, erasure, exports, archives, operation,
+        retrieval, answers, health, identity, keys_routes, oidc, users, documents, files, versions, collections, jobs, audit,
+        review, replays, erasure, exports, archives, operation,
     ):  # fmt: skip
         app.include_router(routes.router)
     openapi.install(app)

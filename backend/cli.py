@@ -9,8 +9,8 @@ import typer
 import uvicorn
 from rich.table import Table
 
-from backend.documents.commands import ingest
-from backend.identity.permissions import Permission, Role
+from backend.documents.files.commands import ingest
+from backend.identity.callers.permissions import Permission, Role
 from backend.operation.archive_commands import archive
 from backend.operation.commands import operator_key_app, tenant_app
 from backend.operation.issuer_commands import issuer_app
@@ -96,7 +96,7 @@ def sealer() -> None:
     Example: AFFIDAVIT_SEALER_DATABASE_URL=… AFFIDAVIT_CHECKPOINT_KEY="$(cat key.pem)" affidavit sealer
     """
     from backend import logging  # noqa: PLC0415
-    from backend.audit import sealing  # noqa: PLC0415
+    from backend.ledger import process as sealing  # noqa: PLC0415
 
     settings = read_settings()
     logging.configure(settings.log_level)
@@ -231,7 +231,7 @@ def audit_verify(
 
     Example: affidavit audit verify export.zip --key checkpoint-key.pub --checkpoints kept/
     """
-    from backend.audit import verifier  # noqa: PLC0415 - loads nothing else of the service
+    from backend.ledger import verifier  # noqa: PLC0415
 
     kept = ["--checkpoints", str(checkpoints)] if checkpoints else []
     raise typer.Exit(verifier.main([*map(str, bundles), "--key", key, *kept]))

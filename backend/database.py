@@ -20,6 +20,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 log = structlog.get_logger()
 _releasing: set[asyncio.Future[None]] = set()  # asyncio itself keeps only weak references
 
+_PACKAGE = Path(__file__).parent
 _NAMED_QUERY = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 # What a database that is away, starting, stopping, full, overloaded, a standby or not migrated looks like to its client.
@@ -49,9 +50,11 @@ UNREACHABLE = (
 class Queries:
     """The statements of a `queries.sql`, as attributes; each starts with `-- name: x` and a sentence."""
 
-    def __init__(self, path: Path) -> None:
-        parts = _NAMED_QUERY.split(path.read_text())
-        self._statements: dict[str, str] = dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+    def __init__(self, *paths: Path) -> None:
+        self._statements: dict[str, str] = {}
+        for path in paths:
+            parts = _NAMED_QUERY.split(path.read_text())
+            self._statements |= zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True)
 
     def __getattr__(self, name: str) -> str:
         try:
@@ -61,8 +64,12 @@ class Queries:
 
     @classmethod
     def beside(cls, module_file: str) -> "Queries":
-        """Loads the `queries.sql` in the folder of a module, given its `__file__`."""
-        return cls(Path(module_file).with_name("queries.sql"))
+        """Loads the `queries.sql` in the folder of a module, given its `__file__`, and those of the folders above it.
+
+        What several sub-packages of a domain ask stands in the domain's own file.
+        """
+        folders = [folder for folder in Path(module_file).parents if _PACKAGE in folder.parents]
+        return cls(*(folder / "queries.sql" for folder in reversed(folders) if (folder / "queries.sql").exists()))
 
 
 def _dump_json(value: object) -> str:

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.staticfiles import StaticFiles
 
-from backend.identity.guard import RequiredPermission, current_caller, needs
+from backend.identity.callers.guard import RequiredPermission, current_caller, needs
 from backend.operation.guard import current_operator
 from backend.schema import ErrorBody
 

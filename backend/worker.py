@@ -7,17 +7,19 @@ from contextlib import AsyncExitStack, suppress
 import structlog
 
 from backend import logging
-from backend.audit import export_jobs, key_encryption
+from backend.audit import key_encryption
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
 from backend.database import open_pool
-from backend.documents import files, ingestion
-from backend.documents.withdrawal import Withdrawal
+from backend.documents.files import ingestion
+from backend.documents.files import service as files
+from backend.documents.files.withdrawal import Withdrawal
 from backend.jobs.worker import Handler, Worker
 from backend.provenance import provenance
-from backend.retrieval import embedders
-from backend.retrieval.vectorizer import ChunkVectorizer
+from backend.retrieval.embedding import from_settings as embedders
+from backend.retrieval.embedding.vectorizer import ChunkVectorizer
+from backend.review.exports import jobs as export_jobs
 from backend.settings import Settings, required
 from backend.storage.service import FileVault, store_from_settings
 from backend.tenancy import ContextSigner, Tenancy

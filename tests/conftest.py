@@ -19,12 +19,12 @@ from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
 
 from backend.app import create_app
-from backend.audit.notes import SigningKey
-from backend.audit.sealer import Sealer
 from backend.database import open_pool
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
-from backend.identity.permissions import Permission, Role
-from backend.identity.tokens import generate_private_key_pem
+from backend.identity.callers.permissions import Permission, Role
+from backend.identity.sign_in.tokens import generate_private_key_pem
+from backend.ledger.checkpoints import SigningKey
+from backend.ledger.sealer import Sealer
 from backend.migration import migrate, store_context_key
 from backend.operation.service import Operator, operator
 from backend.settings import Settings

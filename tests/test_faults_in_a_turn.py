@@ -16,9 +16,9 @@ import httpx
 import pytest
 from fastapi import Response
 
-from backend.audit import erasure
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.migration import migrate, store_context_key
+from backend.review.erasure import service as erasure
 from backend.tenancy import ContextSigner
 from tests.answers import model_server
 from tests.answers.model_server import ModelServer

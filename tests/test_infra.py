@@ -15,10 +15,10 @@ import pytest
 import typer.main
 import yaml
 
-from backend.audit.notes import SigningKey
 from backend.cli import app
 from backend.embedded_postgres import ROLES_SCRIPT, EmbeddedPostgres, EmbeddedPostgresError, Passwords, run_psql
-from backend.identity.tokens import generate_private_key_pem
+from backend.identity.sign_in.tokens import generate_private_key_pem
+from backend.ledger.checkpoints import SigningKey
 from backend.settings import Settings
 from tests.serving import ROOT, Started, affidavit, running, started
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from backend.documents.chunks import Span
+from backend.documents.chunks.vectors import Span
 
 NOT_SUPPORTED = "not_supported"
 """Refusal: the retrieved passages hold no answer."""

@@ -3,7 +3,7 @@
 from backend.answers.extractive import ExtractiveGenerator
 from backend.answers.generator import Generator
 from backend.answers.openai_compatible import OpenAICompatibleGenerator
-from backend.retrieval.embedding import Embedder
+from backend.retrieval.embedding.embedder import Embedder
 from backend.settings import Settings
 
 

@@ -9,9 +9,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from backend.answers.models import AnswerRequest, AnswerResponse
 from backend.answers.service import Answering
-from backend.identity.caller import Caller
-from backend.identity.guard import GuardedRoute, Requires
-from backend.identity.permissions import Permission
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.guard import GuardedRoute, Requires
+from backend.identity.callers.permissions import Permission
 
 router = APIRouter(tags=["answers"], route_class=GuardedRoute)
 

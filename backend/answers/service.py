@@ -16,11 +16,11 @@ from backend.answers.superseded import find_superseded, notice, passages
 from backend.audit.events import Action, Event, Outcome, without_nulls
 from backend.audit.recorder import Draft, Recorder
 from backend.errors import Abandoned, Unavailable
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 from backend.retrieval import service as retrieval
-from backend.retrieval.embedding import Embedder
+from backend.retrieval.embedding.embedder import Embedder
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.reranker import Reranker
+from backend.retrieval.ranking.reranker import Reranker
 from backend.retrieval.service import Question
 from backend.tenancy import Tenancy
 

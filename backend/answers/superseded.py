@@ -15,10 +15,10 @@ from backend.answers.extractive import ExtractiveGenerator
 from backend.answers.generator import Passage
 from backend.answers.models import SupersededVersion
 from backend.audit.recorder import Recorder
-from backend.documents.versions import list_validities
-from backend.identity.caller import Caller
+from backend.documents.versions.service import list_validities
+from backend.identity.callers.caller import Caller
 from backend.retrieval import service as retrieval
-from backend.retrieval.embedding import Embedder
+from backend.retrieval.embedding.embedder import Embedder
 from backend.retrieval.service import Hit, Question, Reading
 from backend.tenancy import Tenancy
 

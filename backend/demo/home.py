@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.audit.notes import SigningKey
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
-from backend.identity.tokens import generate_private_key_pem
+from backend.identity.sign_in.tokens import generate_private_key_pem
+from backend.ledger.checkpoints import SigningKey
 
 CHECKPOINT_KEY_NAME = "affidavit-demo"
 _ROLES = ("superuser", "owner", "runtime", "sealer", "operator")

@@ -14,11 +14,11 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from backend.app import create_app
-from backend.audit import sealing
 from backend.demo import seed
 from backend.demo.home import CHECKPOINT_KEY_NAME, DemoHome, DemoHomeInUse, write_private
 from backend.demo.worker_process import running_worker
 from backend.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from backend.ledger import process as sealing
 from backend.migration import migrate, store_context_key
 from backend.settings import Settings
 from backend.tenancy import ContextSigner

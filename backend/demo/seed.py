@@ -9,7 +9,7 @@ import httpx
 from fastapi import FastAPI
 
 from backend.demo import content
-from backend.identity.permissions import Permission, Role
+from backend.identity.callers.permissions import Permission, Role
 from backend.operation import operator_keys
 from backend.operation.service import Operator, operator
 

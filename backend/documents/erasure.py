@@ -9,15 +9,15 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.audit.erasure import queries as holds
 from backend.audit.events import Action, Event, leading
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.documents.locks import lock_documents
 from backend.documents.models import ErasedDocument, ErasedDocuments, SubjectErasure
 from backend.errors import Conflict, NotFound
-from backend.identity.caller import Caller
-from backend.identity.permissions import Permission
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.permissions import Permission
+from backend.review.erasure.service import queries as holds
 from backend.storage.service import FileVault
 
 queries = Queries.beside(__file__)

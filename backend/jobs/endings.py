@@ -7,7 +7,7 @@ from uuid import UUID
 
 from backend.audit.events import Outcome
 from backend.database import Connection
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)

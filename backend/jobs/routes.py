@@ -10,8 +10,8 @@ from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from backend.audit.recorder import Recorder
-from backend.identity.caller import Caller
-from backend.identity.guard import GuardedRoute, Requires
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.jobs import service
 from backend.jobs.models import JobPage, JobStatus, JobView
 from backend.schema import ApiModel

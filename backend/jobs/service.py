@@ -11,7 +11,7 @@ from backend.audit.events import Action, Event, Outcome
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Conflict, NotFound
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 from backend.jobs.endings import Ending, EndsJobs
 from backend.jobs.models import JobError, JobPage, JobProgress, JobView
 

@@ -21,8 +21,8 @@ from uuid_utils.compat import uuid7
 from backend.audit.events import Outcome
 from backend.database import Connection
 from backend.errors import ServiceError, Unauthenticated, Unavailable
-from backend.identity.caller import Caller
-from backend.identity.principals import resolve_principal
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.principals import resolve_principal
 from backend.jobs.endings import Ending, EndsJobs
 from backend.jobs.service import queries
 from backend.tenancy import Claims, Renewal, Tenancy

@@ -85,7 +85,7 @@ def _public_key(settings: Settings, given: str | None) -> str:
 
 
 def _kept(checkpoints: Path | None) -> list[str]:
-    from backend.audit.verifier import notes_in  # noqa: PLC0415
+    from backend.ledger.verifier import notes_in  # noqa: PLC0415
 
     try:
         return list(notes_in(checkpoints)) if checkpoints else []

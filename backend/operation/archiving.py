@@ -20,16 +20,17 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit import export_parts, verifier
-from backend.audit.archives import archive_name, read_archive
 from backend.audit.events import Action
-from backend.audit.export_parts import Part, signed_at
-from backend.audit.exports import Export, Exporter
-from backend.audit.formats import Format
 from backend.database import Connection, Queries
 from backend.errors import Conflict
-from backend.identity.permissions import Permission
+from backend.identity.callers.permissions import Permission
+from backend.ledger import verifier
 from backend.operation.tenants import COMMAND_LINE
+from backend.review.archives.service import archive_name, read_archive
+from backend.review.exports import parts as export_parts
+from backend.review.exports.formats import Format
+from backend.review.exports.parts import Part, signed_at
+from backend.review.exports.service import Export, Exporter
 from backend.storage.objects import ObjectMissing, ObjectStore
 from backend.tenancy import Claims, Tenancy
 

@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action
 from backend.database import Connection, Queries
-from backend.identity.permissions import Permission
+from backend.identity.callers.permissions import Permission
 from backend.operation.tenants import COMMAND_LINE
 from backend.tenancy import Claims, Tenancy
 

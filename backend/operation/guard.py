@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 
 from backend.database import Pool
 from backend.errors import NotFound, Unauthenticated
-from backend.identity.guard import Handler, after, origin_of
+from backend.identity.callers.guard import Handler, after, origin_of
 from backend.operation import operator_keys
 from backend.operation.tenants import OperatorActor
 

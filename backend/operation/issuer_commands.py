@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from backend.identity.permissions import Role
+from backend.identity.callers.permissions import Role
 from backend.operation.terminal import as_owner, console, fail, read_settings, secret
 
 issuer_app = typer.Typer(no_args_is_help=True, help="Let a tenant's users sign in with its own OpenID provider.")
@@ -28,7 +28,7 @@ def issuer_trust(
 
     Example: affidavit issuer trust meridian-bank https://id.example client-1 --role Risk=analyst --create-users
     """
-    from backend.identity.federation import client_secret_seal  # noqa: PLC0415 - loads what --help does not need
+    from backend.identity.sign_in.federation import client_secret_seal  # noqa: PLC0415 - loads what --help does not need
     from backend.operation import issuers  # noqa: PLC0415
 
     mapping = {group: _role(name) for group, _, name in (entry.rpartition("=") for entry in role)}

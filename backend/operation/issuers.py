@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action
 from backend.database import Connection, Queries
-from backend.identity.permissions import Role
+from backend.identity.callers.permissions import Role
 from backend.operation.service import OperatorError
 from backend.operation.tenants import COMMAND_LINE, Tenants
 

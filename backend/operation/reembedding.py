@@ -14,7 +14,7 @@ from backend.audit.events import Action
 from backend.database import Queries, prepare_connection
 from backend.operation.placement import Progress, index_model, is_private, locked_versions
 from backend.operation.service import Operator
-from backend.retrieval.embedding import Embedder
+from backend.retrieval.embedding.embedder import Embedder
 
 queries = Queries(Path(__file__).with_name("reembedding.sql"))
 

@@ -47,7 +47,7 @@ def reembed(slug: Slug) -> None:
     Example: affidavit reembed meridian-bank
     """
     from backend.operation.reembedding import reembed as run  # noqa: PLC0415
-    from backend.retrieval import embedders  # noqa: PLC0415 - loads the model runtime
+    from backend.retrieval.embedding import from_settings as embedders  # noqa: PLC0415
 
     embedder = embedders.from_settings(read_settings())
     _with_progress(slug, lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, progress))

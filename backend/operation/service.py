@@ -12,8 +12,9 @@ from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action
 from backend.database import Connection, Queries
-from backend.identity import api_keys, passwords
-from backend.identity.permissions import Permission, Role
+from backend.identity.callers.permissions import Permission, Role
+from backend.identity.keys import api_keys
+from backend.identity.sign_in import passwords
 from backend.operation.tenants import COMMAND_LINE, Tenants
 
 queries = Queries.beside(__file__)

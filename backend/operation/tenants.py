@@ -13,8 +13,8 @@ from backend.audit.canonical import canonical_json
 from backend.audit.events import Action, Event, envelope
 from backend.database import Connection, Queries
 from backend.errors import Conflict, InvalidInput, NotFound
-from backend.identity.caller import Caller, Origin
-from backend.identity.permissions import Role
+from backend.identity.callers.caller import Caller, Origin
+from backend.identity.callers.permissions import Role
 from backend.retrieval.tiers import CROSSOVER
 
 queries = Queries.beside(__file__)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from backend.database import Connection
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 from backend.retrieval import lexicon
 from backend.retrieval.models import Explanation, MatchedTerm
 from backend.retrieval.question import Question, Ranking

@@ -134,16 +134,6 @@ select id, dense from documents.chunk
 where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and id = any ($2::uuid[])
   and embedding_model = $3
 
--- name: chunk_states
--- What became of chunks: their collections, whether their versions cover a moment or have ended, and since when they were known.
-select c.id, c.collection_id, v.status, v.effective_to <= now() as has_ended,
-  v.effective_from <= $3 and v.effective_to > $3 as covers,
-  (select min(h.recorded_at) from documents.version_history h
-   where h.tenant_id = $1 and h.version_id = v.id and h.effective_from < 'infinity') as recorded_at
-from documents.chunk c
-join documents.version v on v.tenant_id = $1 and v.id = c.version_id
-where c.tenant_id = $1 and c.placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and c.id = any ($2::uuid[])
-
 -- name: documents_by_doc_id
 -- Documents that the caller sees under a doc_id, with how far they ever got.
 select d.id, d.collection_id, c.slug, exists (select from documents.version v

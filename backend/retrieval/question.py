@@ -10,13 +10,13 @@ from uuid import UUID
 from pgvector import HalfVector
 
 from backend.audit.recorder import Draft
-from backend.documents.chunks import NOWHERE, Span
+from backend.documents.chunks.vectors import NOWHERE, Span
 from backend.errors import Unavailable
-from backend.identity.caller import Caller
-from backend.retrieval.embedding import Embedder, EmbedderUnavailable
+from backend.identity.callers.caller import Caller
+from backend.retrieval.embedding.embedder import Embedder, EmbedderUnavailable
 from backend.retrieval.models import Mode, RetrievalRequest
-from backend.retrieval.phrases import quoted_phrases
-from backend.retrieval.reranker import MICROS, Reranking
+from backend.retrieval.ranking.phrases import quoted_phrases
+from backend.retrieval.ranking.reranker import MICROS, Reranking
 from backend.tenancy import Claims
 
 CANDIDATES = 100  # of each index before fusion, and of what is put into another order

@@ -5,11 +5,11 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Request
 
 from backend.audit.recorder import Recorder
-from backend.identity.caller import Caller
-from backend.identity.guard import GuardedRoute, Requires
-from backend.identity.permissions import Permission
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.guard import GuardedRoute, Requires
+from backend.identity.callers.permissions import Permission
 from backend.retrieval import service, why
-from backend.retrieval.embedding import Embedder
+from backend.retrieval.embedding.embedder import Embedder
 from backend.retrieval.models import RetrievalRequest, RetrievalResponse, WhyRequest, WhyResponse
 from backend.retrieval.question import embed
 from backend.tenancy import Tenancy

@@ -16,9 +16,9 @@ import structlog
 from pgvector import SparseVector
 
 from backend.database import Connection, Queries
-from backend.documents.chunks import Span
+from backend.documents.chunks.vectors import Span
 from backend.errors import NotFound
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 from backend.retrieval import lexicon
 from backend.retrieval.filters import Conditions
 from backend.retrieval.fusion import LEXICAL_WEIGHT

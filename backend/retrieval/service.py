@@ -12,16 +12,16 @@ import orjson
 from backend.audit.events import Action, Event, leading, timestamp, without_nulls
 from backend.audit.recorder import Recorder
 from backend.database import Connection
-from backend.identity.access_history import readable_at
-from backend.identity.caller import Caller
-from backend.identity.permissions import Permission
-from backend.retrieval.embedding import Embedder
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.permissions import Permission
+from backend.identity.callers.principals import readable_at
+from backend.retrieval.embedding.embedder import Embedder
 from backend.retrieval.explanation import explain
 from backend.retrieval.models import Context, Explanation, RetrievalRequest, RetrievalResponse
-from backend.retrieval.ordering import ranked
 from backend.retrieval.question import Hit, Question, Ranking, Reading, Space, embed, unembedded
-from backend.retrieval.reranker import MICROS, Reranker
-from backend.retrieval.reranking import reranked
+from backend.retrieval.ranking.ordering import ranked
+from backend.retrieval.ranking.reranker import MICROS, Reranker
+from backend.retrieval.ranking.reranking import reranked
 from backend.retrieval.search import survey
 from backend.tenancy import Tenancy
 

@@ -11,14 +11,14 @@ from backend.audit.events import Action, Event, without_nulls
 from backend.audit.recorder import Recorder
 from backend.database import Connection
 from backend.errors import NotFound
-from backend.identity.caller import Caller
-from backend.identity.permissions import Permission, Role, permissions_of
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.permissions import Permission, Role, permissions_of
 from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
-from backend.retrieval.ordering import ranked
 from backend.retrieval.question import Hit, Question, Ranking
-from backend.retrieval.reranker import Reranker
-from backend.retrieval.reranking import reranked
+from backend.retrieval.ranking.ordering import ranked
+from backend.retrieval.ranking.reranker import Reranker
+from backend.retrieval.ranking.reranking import reranked
 from backend.retrieval.search import candidates_of, conditions_of, queries, scope_of
 from backend.tenancy import Tenancy
 

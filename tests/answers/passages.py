@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from backend.answers.generator import Passage
-from backend.documents.chunks import NOWHERE
+from backend.documents.chunks.vectors import NOWHERE
 
 
 def passages(*texts: str, title: str | None = None, cosine: float | None = 0.6) -> list[Passage]:

@@ -14,7 +14,7 @@ from backend.answers.generator import NOT_SUPPORTED, Generation, Passage
 from backend.answers.prompt import render
 from backend.demo import content
 from backend.retrieval import lexicon
-from backend.retrieval.embedding import LocalEmbedder
+from backend.retrieval.embedding.embedder import LocalEmbedder
 from tests.answers.passages import passages
 
 pytestmark = pytest.mark.anyio

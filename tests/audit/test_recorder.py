@@ -6,8 +6,8 @@ import pytest
 
 from backend.audit.events import Action, Event
 from backend.audit.recorder import Recorder
-from backend.identity.caller import Caller
-from backend.identity.on_behalf_of import asserted
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.on_behalf_of import asserted
 from backend.tenancy import Tenancy
 from tests.conftest import Service, Tenant
 

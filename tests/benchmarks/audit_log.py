@@ -24,12 +24,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from backend.audit.review import Dimension
 from backend.audit.search_words import SearchWords
-from backend.audit.service import encode_cursor, first_id_at
 from backend.database import Queries
-from backend.identity.permissions import Role
+from backend.identity.callers.permissions import Role
 from backend.operation.service import operator
+from backend.review.analysis.service import Dimension
+from backend.review.events.service import encode_cursor, first_id_at
 from tests.benchmarks.cost import cpu_seconds
 from tests.benchmarks.deployment import PASSWORD, RESULTS, Deployment, deployment, latencies
 

@@ -27,14 +27,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from backend.audit import verifier
-from backend.audit.bundle import BundleWriter, Scope
 from backend.audit.canonical import canonical_json
 from backend.audit.events import Action, Event, envelope, timestamp
-from backend.audit.merkle import Frontier, leaf_hash
-from backend.audit.notes import Checkpoint, SigningKey, log_origin, sign_checkpoint
-from backend.identity.caller import Caller
-from backend.identity.permissions import ROLE_PERMISSIONS, Role
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.permissions import ROLE_PERMISSIONS, Role
+from backend.ledger import verifier
+from backend.ledger.bundle import BundleWriter, Scope
+from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, sign_checkpoint
+from backend.ledger.merkle import Frontier, leaf_hash
 from tests.benchmarks.deployment import RESULTS
 
 START = datetime(2026, 10, 1, tzinfo=UTC)

@@ -20,8 +20,8 @@ import asyncpg
 import httpx
 
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
-from backend.identity.permissions import Permission, Role
-from backend.identity.tokens import generate_private_key_pem
+from backend.identity.callers.permissions import Permission, Role
+from backend.identity.sign_in.tokens import generate_private_key_pem
 from backend.migration import migrate, store_context_key
 from backend.operation.service import operator
 from backend.tenancy import ContextSigner

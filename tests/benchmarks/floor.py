@@ -8,9 +8,9 @@ from typing import Any
 from rich.table import Table
 from uuid_utils.compat import uuid7
 
-from backend.identity.caller import queries
+from backend.identity.callers.caller import queries
 from backend.retrieval import search, service
-from backend.retrieval.embedding import LocalEmbedder
+from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.retrieval.question import Ranking
 from tests.benchmarks.cost import cpu_seconds, questions
 from tests.benchmarks.deployment import latencies, p50

@@ -7,7 +7,7 @@ from uuid import UUID
 from rich.table import Table
 
 from backend.database import Connection
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 from backend.retrieval import search
 from backend.retrieval.question import Question
 from tests.benchmarks.platforms import COLLECTIONS, Platform, Subject

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from backend.retrieval.embedding import LocalEmbedder
+from backend.retrieval.embedding.embedder import LocalEmbedder
 from tests.benchmarks.deployment import Deployment, deployment
 
 TARGET = 0.80  # of the embedder's own rate

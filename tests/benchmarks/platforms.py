@@ -20,9 +20,9 @@ from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
 from backend.database import open_pool
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 from backend.operation import placement
-from backend.retrieval.embedding import LocalEmbedder
+from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.question import Question
 from backend.tenancy import ContextSigner, Tenancy

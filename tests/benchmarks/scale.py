@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from backend.retrieval.embedding import LocalEmbedder
+from backend.retrieval.embedding.embedder import LocalEmbedder
 from tests.benchmarks import floor, index_recall
 from tests.benchmarks.cost import costs
 from tests.benchmarks.crossover import crossover

@@ -25,13 +25,13 @@ from uuid_utils.compat import uuid7
 from backend.audit.canonical import canonical_json
 from backend.audit.events import Action, Event, envelope
 from backend.audit.indexer import Indexer
-from backend.audit.notes import SigningKey
-from backend.audit.sealer import Sealer
 from backend.database import Connection, open_pool
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
+from backend.ledger.checkpoints import SigningKey
+from backend.ledger.sealer import Sealer
 from backend.migration import migrate, store_context_key
-from backend.retrieval.embedding import LocalEmbedder
+from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.tenancy import ContextSigner
 from tests.benchmarks.deployment import RESULTS
 from tests.benchmarks.synthetic import Corpus, Topics, load

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from backend import database, worker
-from backend.documents.ingestion import Ingestion
+from backend.documents.files.ingestion import Ingestion
 from backend.jobs.worker import Job, Worker
 from backend.settings import Settings
 from backend.storage.service import FileVault

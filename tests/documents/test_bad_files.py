@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.documents import files
-from backend.identity.principals import resolve_principal
+from backend.documents.files import service as files
+from backend.identity.callers.principals import resolve_principal
 from backend.jobs import service as jobs
 from tests.conftest import Service, Tenant
 from tests.documents.test_parsing_office import tampered, word

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.documents.chunking import Chunk, Chunker, ChunkSize, CountTokens, chunks_of
+from backend.documents.chunks.chunking import Chunk, Chunker, ChunkSize, CountTokens, chunks_of
 from backend.documents.parsing.blocks import Block, BlockKind, Fragment, clean
 from backend.documents.parsing.sentences import sentences
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.documents.comparison import Piece, compare, paragraphs
+from backend.documents.versions.comparison import Piece, compare, paragraphs
 from tests.conftest import Service, Tenant
 from tests.documents.review import approved, create_collection, submit
 

@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from backend.cli import app as cli
-from backend.identity.permissions import Permission
+from backend.identity.callers.permissions import Permission
 from tests.conftest import PASSWORD, Service, Tenant
 from tests.documents.upload import worker
 

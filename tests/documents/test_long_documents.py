@@ -9,10 +9,10 @@ import pytest
 from pgvector import HalfVector
 
 from backend.database import Connection, Queries
-from backend.documents import chunks
-from backend.documents.chunks import ChunkVectors, Span
-from backend.documents.spool import PassageSpool
-from backend.documents.versions import Passage
+from backend.documents.chunks import vectors as chunks
+from backend.documents.chunks.vectors import ChunkVectors, Span
+from backend.documents.files.passage_file import PassageSpool
+from backend.documents.versions.service import Passage
 from backend.tenancy import Claims, Tenancy
 from tests.conftest import Service, Tenant
 from tests.documents.review import create_collection, decide, retrieved

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backend.documents.metadata_schema import check_metadata, check_schema
+from backend.documents.collections.metadata_schema import check_metadata, check_schema
 from backend.errors import InvalidInput
 
 SCHEMA = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.documents.chunking import Chunker, ChunkSize
+from backend.documents.chunks.chunking import Chunker, ChunkSize
 from backend.documents.parsing.sandbox import parse_file
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.documents.validity import FOREVER, Plan, Validity, timeline
+from backend.documents.versions.validity import FOREVER, Plan, Validity, timeline
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx
 
-from backend.documents import files, ingestion
+from backend.documents.files import ingestion
+from backend.documents.files import service as files
 from backend.jobs.worker import Worker
 from tests.conftest import Service, Tenant
 

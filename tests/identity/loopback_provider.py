@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from backend.identity.compact_jws import to_base64url
+from backend.identity.sign_in.compact_jws import to_base64url
 
 CLIENT = "affidavit-client"
 DISCOVERY, JWKS, TOKEN = "/.well-known/openid-configuration", "/jwks", "/token"

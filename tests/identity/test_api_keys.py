@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.identity import api_keys, refresh_tokens
-from backend.identity.api_keys import looks_like_api_key
 from backend.identity.bearer_secrets import MalformedSecret
+from backend.identity.keys import api_keys
+from backend.identity.keys.api_keys import looks_like_api_key
+from backend.identity.sign_in import refresh_tokens
 
 KINDS = pytest.mark.parametrize("kind", [api_keys, refresh_tokens], ids=["API key", "refresh token"])
 BASE62 = string.ascii_letters + string.digits

@@ -16,13 +16,13 @@ import httpx
 import pytest
 
 from backend.errors import Unavailable
-from backend.identity import throttle
-from backend.identity.compact_jws import to_base64url
-from backend.identity.federation import client_secret_seal
-from backend.identity.limits import DAY
-from backend.identity.oidc_routes import COOKIE
-from backend.identity.permissions import Role
-from backend.identity.providers import MAX_AGE_SECONDS, MAX_BYTES, MIN_INTERVAL_SECONDS, Providers
+from backend.identity.callers.limits import DAY
+from backend.identity.callers.permissions import Role
+from backend.identity.sign_in import throttle
+from backend.identity.sign_in.compact_jws import to_base64url
+from backend.identity.sign_in.federation import client_secret_seal
+from backend.identity.sign_in.oidc_routes import COOKIE
+from backend.identity.sign_in.providers import MAX_AGE_SECONDS, MAX_BYTES, MIN_INTERVAL_SECONDS, Providers
 from backend.operation import issuers
 from backend.operation.service import OperatorError
 from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for

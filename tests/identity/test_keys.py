@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jose import jws
 
 from backend.app import create_app
-from backend.identity import api_keys
+from backend.identity.keys import api_keys
 from tests.conftest import Database, Secrets, Service, Tenant, settings_for
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx
 import pytest
 
-from backend.identity.permissions import Role
+from backend.identity.callers.permissions import Role
 from backend.operation import issuers
 from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
 from tests.identity.loopback_provider import CLIENT

@@ -7,8 +7,8 @@ import anyio
 import pytest
 from passlib.context import CryptContext
 
-from backend.identity import passwords
-from backend.identity.passwords import (
+from backend.identity.sign_in import passwords
+from backend.identity.sign_in.passwords import (
     DUMMY_HASH,
     MAX_BYTES,
     UnacceptablePassword,

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from backend.identity.permissions import ROLE_PERMISSIONS, Permission, Role, permissions_of
+from backend.identity.callers.permissions import ROLE_PERMISSIONS, Permission, Role, permissions_of
 
 GOLDEN = {
     "admin": "collections:manage documents:read keys:manage users:manage",

@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes, hmac
 from jose import jws
 
-from backend.identity.permissions import ROLE_PERMISSIONS, Role
-from backend.identity.tokens import SigningKeys, generate_private_key_pem, public_key_pem
+from backend.identity.callers.permissions import ROLE_PERMISSIONS, Role
+from backend.identity.sign_in.tokens import SigningKeys, generate_private_key_pem, public_key_pem
 from tests.conftest import PASSWORD, Secrets, Service, Tenant
 
 pytestmark = pytest.mark.anyio

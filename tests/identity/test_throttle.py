@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from backend.identity import throttle
+from backend.identity.sign_in import throttle
 from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jose import jwk, jws
 
-from backend.identity.permissions import Permission
-from backend.identity.tokens import (
+from backend.identity.callers.permissions import Permission
+from backend.identity.sign_in.tokens import (
     AccessTokens,
     InvalidToken,
     Refusal,

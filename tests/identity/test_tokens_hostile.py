@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.identity.permissions import Permission
-from backend.identity.tokens import (
+from backend.identity.callers.permissions import Permission
+from backend.identity.sign_in.tokens import (
     AccessTokens,
     InvalidToken,
     Refusal,

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from backend.identity.permissions import Permission, Role
+from backend.identity.callers.permissions import Permission, Role
 from tests.conftest import Service, Tenant
 from tests.isolation.examples import body_of, example, query_of
 from tests.isolation.findings import Findings

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 
-from backend.identity.compact_jws import MAX_CHARACTERS
-from backend.identity.permissions import Role
+from backend.identity.callers.permissions import Role
+from backend.identity.sign_in.compact_jws import MAX_CHARACTERS
 from tests.conftest import Service, Tenant, sealing
 from tests.identity import test_tokens_hostile as hostile
 

@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
-from backend.audit.service import first_id_at
 from backend.database import Connection
-from backend.identity.caller import Caller, Origin
+from backend.identity.callers.caller import Caller, Origin
+from backend.review.events.service import first_id_at
 from backend.tenancy import PLATFORM_TENANT, Claims, ContextSigner
 from tests.conftest import Secrets, Service, Tenant
 from tests.isolation.attack import Attack

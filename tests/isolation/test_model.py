@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from backend.embedded_postgres import EmbeddedPostgres
-from backend.identity.permissions import Role
+from backend.identity.callers.permissions import Role
 from tests.conftest import PASSWORD, Secrets, Service, Tenant, cloned_database, running, settings_for
 from tests.isolation.model import Model
 

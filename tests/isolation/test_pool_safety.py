@@ -15,7 +15,7 @@ import uvicorn
 from uuid_utils.compat import uuid7
 
 from backend.errors import Unavailable
-from backend.identity.caller import Caller, Origin
+from backend.identity.callers.caller import Caller, Origin
 from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
 from tests.isolation.findings import Findings
 

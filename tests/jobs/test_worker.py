@@ -13,9 +13,9 @@ import pytest
 from backend.audit.events import Action, Event, Outcome
 from backend.database import Connection
 from backend.errors import Unavailable
-from backend.identity.caller import Caller
-from backend.identity.permissions import Permission
-from backend.identity.principals import resolve_principal
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.permissions import Permission
+from backend.identity.callers.principals import resolve_principal
 from backend.jobs import service as jobs
 from backend.jobs.endings import Ending
 from backend.jobs.worker import Job, JobFailed, Worker

@@ -15,11 +15,11 @@ from uuid_utils.compat import uuid7
 
 from backend.audit.canonical import canonical_json
 from backend.audit.events import Action, Event, envelope
-from backend.audit.service import first_id_at
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 from backend.operation.archiving import Archiver
+from backend.review.events.service import first_id_at
 from backend.storage.objects import LocalStore
-from tests.audit.test_tampering import KEY, Log
+from tests.ledger.test_tampering import KEY, Log
 
 JANUARY, FEBRUARY = date(2018, 1, 1), date(2018, 2, 1)
 RETENTION = timedelta(days=2557)
@@ -99,7 +99,7 @@ async def begin(log: PastLog, clock: pytest.MonkeyPatch) -> None:
         log.january += (await log.record(*days))[: sum(day < 31 for day in days)]
         with clock.context() as then:
             sealed = moment(days[-1]).timestamp() + 1
-            then.setattr("backend.audit.sealer.time", _clock(sealed))
+            then.setattr("backend.ledger.sealer.time", _clock(sealed))
             await log.seal()
     await keep_text(log, log.january[0])
     log.end = datetime.now(UTC)

@@ -11,13 +11,13 @@ import orjson
 import pytest
 from uuid_utils.compat import uuid7
 
-from backend.audit import verifier
-from backend.audit.formats import Format
-from backend.audit.merkle import verify_consistency
-from backend.audit.notes import open_checkpoint
+from backend.ledger import verifier
+from backend.ledger.checkpoints import open_checkpoint
+from backend.ledger.merkle import verify_consistency
 from backend.operation.archiving import SHORTEST_RETENTION, NotArchived
-from tests.audit.test_tampering import KEY, kinds
+from backend.review.exports.formats import Format
 from tests.conftest import Database, Secrets, Service, Tenant
+from tests.ledger.test_tampering import KEY, kinds
 from tests.operation.past_log import FEBRUARY, JANUARY, RETENTION, Interrupted, PastLog, begin, moment, rows_of
 from tests.serving import affidavit
 

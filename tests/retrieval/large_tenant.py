@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 from pgvector import HalfVector
 
-from backend.identity.caller import Caller
+from backend.identity.callers.caller import Caller
 from backend.retrieval import search
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.question import Question, Ranking

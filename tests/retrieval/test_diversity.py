@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.retrieval.diversity import marginal_order
+from backend.retrieval.ranking.diversity import marginal_order
 from tests.conftest import Service, Tenant
 
 pytestmark = pytest.mark.anyio

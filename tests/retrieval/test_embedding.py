@@ -16,8 +16,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
-from backend.retrieval import minilm
-from backend.retrieval.embedding import EmbedderUnavailable, LocalEmbedder, RemoteEmbedder
+from backend.retrieval.embedding import minilm
+from backend.retrieval.embedding.embedder import EmbedderUnavailable, LocalEmbedder, RemoteEmbedder
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from backend.retrieval.ordering import favoured
-from backend.retrieval.phrases import MOST_PHRASES, phrases_in, quoted_phrases
 from backend.retrieval.question import Hit
+from backend.retrieval.ranking.ordering import favoured
+from backend.retrieval.ranking.phrases import MOST_PHRASES, phrases_in, quoted_phrases
 from tests.conftest import Service, Tenant
 
 pytestmark = pytest.mark.anyio

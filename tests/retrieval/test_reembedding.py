@@ -12,7 +12,7 @@ from pgvector import HalfVector
 from backend.operation import placement
 from backend.operation.reembedding import reembed
 from backend.retrieval import search
-from backend.retrieval.embedding import Vectors
+from backend.retrieval.embedding.embedder import Vectors
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.question import Plan
 from tests.conftest import Service

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from backend.retrieval.reranker import Reranker, RerankerUnavailable, from_settings
+from backend.retrieval.ranking.reranker import Reranker, RerankerUnavailable, from_settings
 from backend.settings import Settings
 from tests.retrieval import rerank_server
 from tests.retrieval.rerank_server import RerankServer, after, scoring, sending

@@ -8,9 +8,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from backend.identity.permissions import Role
-from backend.retrieval.ordering import reranked as by_reranker
+from backend.identity.callers.permissions import Role
 from backend.retrieval.question import Hit
+from backend.retrieval.ranking.ordering import reranked as by_reranker
 from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
 from tests.retrieval import rerank_server
 from tests.retrieval.rerank_server import RerankServer, after, scoring, sending

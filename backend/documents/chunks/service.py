@@ -1,0 +1,205 @@
+"""The rules of ingesting ready-made chunks: all or nothing, each once, into the open version of its document."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from uuid_utils.compat import uuid7
+
+from backend.audit.events import Action, Event, leading
+from backend.audit.recorder import Recorder
+from backend.database import Connection, Queries
+from backend.documents.chunks import vectors as chunk_store
+from backend.documents.chunks.vectors import ChunkRow, ChunkVectors, content_hash, fingerprint
+from backend.documents.collections.metadata_schema import check_metadata
+from backend.documents.locks import lock_documents
+from backend.documents.models import IngestedChunk, NewChunk
+from backend.errors import Conflict, Forbidden, NotFound
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.permissions import Permission
+
+queries = Queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection that the caller sees."""
+
+    id: UUID
+    slug: str
+    language: str
+    approval_required: bool
+    approvers: int
+    metadata_schema: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    id: UUID
+    document_id: UUID
+    number: int
+    status: str
+
+
+async def collections_for(connection: Connection, caller: Caller, slugs: Sequence[str]) -> dict[str, Collection]:
+    """Returns the collections that the caller may write; raises NotFound or Forbidden by the first that it may not."""
+    rows = await connection.fetch(queries.collections, caller.tenant_id, sorted(set(slugs)))
+    found = {row["slug"]: Collection(**dict(row)) for row in rows}
+    for slug in slugs:
+        if slug not in found:
+            raise NotFound(f"There is no collection {slug!r} that you may use.", reason="collection:unknown")
+        if found[slug].id not in caller.writable:
+            raise Forbidden(f"You may not write to the collection {slug!r}.", reason="collection:not_writable")
+    return found
+
+
+async def ingest(
+    connection: Connection,
+    caller: Caller,
+    recorder: Recorder,
+    chunks: Sequence[NewChunk],
+    vectors: Sequence[ChunkVectors],
+    collections: Mapping[str, Collection],
+    model: str,
+) -> list[IngestedChunk]:
+    """Stores chunks in the open versions of their documents and records it; a chunk that is there already is kept.
+
+    The caller's transaction must be bound with `presented={"writing": "chunks"}`.
+    """
+    caller.require(Permission.DOCUMENTS_WRITE)
+    for chunk in chunks:
+        check_metadata(chunk.metadata, collections[chunk.collection].metadata_schema)
+    versions = await _open_versions(connection, caller, chunks, collections)
+    stored, added = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
+    in_force = [index for index in added if not collections[chunks[index].collection].approval_required]
+    await chunk_store.count(
+        connection,
+        caller.tenant_id,
+        ((collections[chunks[index].collection].id, vectors[index].sparse) for index in in_force),
+    )
+    await recorder.record(connection, caller, _ingestion_event(chunks, versions, collections, len(added)))
+    return [
+        IngestedChunk(
+            id=chunk_id, doc_id=chunk.doc_id, collection=chunk.collection,
+            document_version=versions[_key(chunk, collections)].number, status=versions[_key(chunk, collections)].status,
+        )
+        for chunk, chunk_id in zip(chunks, stored, strict=True)
+    ]  # fmt: skip
+
+
+def _key(chunk: NewChunk, collections: Mapping[str, Collection]) -> tuple[UUID, str]:
+    return collections[chunk.collection].id, chunk.doc_id
+
+
+async def _open_versions(
+    connection: Connection, caller: Caller, chunks: Sequence[NewChunk], collections: Mapping[str, Collection]
+) -> dict[tuple[UUID, str], _Version]:
+    """Creates what is missing and returns the locked version of each (collection id, doc_id)."""
+    firsts = {_key(chunk, collections): chunk for chunk in reversed(chunks)}
+    approval = {collection.id: collection.approval_required for collection in collections.values()}
+    await connection.execute(
+        queries.add_documents, caller.tenant_id, [uuid7() for _ in firsts], [c for c, _ in firsts], [d for _, d in firsts],
+        [chunk.source_type for chunk in firsts.values()], [chunk.title for chunk in firsts.values()], caller.principal_id,
+    )  # fmt: skip
+    documents = await connection.fetch(
+        queries.documents, caller.tenant_id, [c for c, _ in firsts], [d for _, d in firsts]
+    )
+    locked = await lock_documents(connection, caller.tenant_id, [row["id"] for row in documents])
+    if len(locked) < len(firsts):
+        raise Conflict("Somebody else has just deleted one of these documents; try again.", reason="document:deleted")
+    proposed = [uuid7() for _ in documents]
+    await connection.execute(
+        queries.add_open_versions, caller.tenant_id, proposed,
+        [row["collection_id"] for row in documents], [row["id"] for row in documents], caller.principal_id,
+    )  # fmt: skip
+    rows = await connection.fetch(queries.latest_versions, caller.tenant_id, [row["id"] for row in documents])
+    created = [row["id"] for row in rows if row["id"] in set(proposed)]
+    if created:
+        await connection.execute(queries.add_history, caller.tenant_id, [uuid7() for _ in created], created)
+    latest = {
+        row["document_id"]: _Version(row["id"], row["document_id"], row["number"], row["status"])
+        for row in rows
+        if row["takes_chunks"]
+    }
+    versions = {(row["collection_id"], row["doc_id"]): latest.get(row["id"]) for row in documents}
+    for (collection_id, doc_id), version in versions.items():
+        # A draft takes the chunks of its author alone, since nobody may approve what they wrote themselves.
+        if version is None or version.status != ("draft" if approval[collection_id] else "approved"):
+            raise Conflict(f"The latest version of {doc_id!r} takes no more chunks from you.", reason="version:closed")
+    return {key: version for key, version in versions.items() if version is not None}
+
+
+async def _add_chunks(
+    connection: Connection,
+    caller: Caller,
+    chunks: Sequence[NewChunk],
+    vectors: Sequence[ChunkVectors],
+    collections: Mapping[str, Collection],
+    versions: Mapping[tuple[UUID, str], _Version],
+    model: str,
+) -> tuple[list[UUID], list[int]]:
+    """Returns the id of each chunk, and which of them (by index) are new."""
+    held = await connection.fetch(
+        queries.chunks_of_versions, caller.tenant_id, [version.id for version in versions.values()]
+    )
+    known = {(row["version_id"], bytes(row["sha256"])): row["id"] for row in held}
+    contents: dict[UUID, list[bytes]] = defaultdict(list)
+    for row in held:
+        contents[row["version_id"]].append(bytes(row["sha256"]))
+    ids: list[UUID] = []
+    added: list[int] = []
+    rows = []
+    for index, chunk in enumerate(chunks):
+        version = versions[_key(chunk, collections)]
+        digest = fingerprint(chunk.chunk_text)
+        chunk_id = known.get((version.id, digest))
+        if chunk_id is None:
+            chunk_id = known[version.id, digest] = uuid7()
+            rows.append(
+                ChunkRow(
+                    id=chunk_id, version_id=version.id, ordinal=len(contents[version.id]), source_type=chunk.source_type,
+                    text=chunk.chunk_text, metadata=chunk.metadata, vectors=vectors[index],
+                )
+            )  # fmt: skip
+            contents[version.id].append(digest)
+            added.append(index)
+        ids.append(chunk_id)
+    await chunk_store.add(connection, caller.tenant_id, rows, model)
+    for version_id in {row.version_id for row in rows}:
+        await connection.execute(
+            queries.set_content_hash, caller.tenant_id, version_id, content_hash(contents[version_id])
+        )
+    return ids, added
+
+
+def _ingestion_event(
+    chunks: Sequence[NewChunk],
+    versions: Mapping[tuple[UUID, str], _Version],
+    collections: Mapping[str, Collection],
+    added: int,
+) -> Event:
+    per_document = Counter(_key(chunk, collections) for chunk in chunks)
+    documents = [
+        {
+            "doc_id": doc_id,
+            "id": str(versions[collection_id, doc_id].document_id),
+            "version": versions[collection_id, doc_id].number,
+            "chunks": count,
+        }
+        for (collection_id, doc_id), count in per_document.most_common()
+    ]
+    listed = leading(documents)
+    content = hashlib.sha256(orjson.dumps([fingerprint(chunk.chunk_text).hex() for chunk in chunks])).hexdigest()
+    ingestion = {
+        "chunks": len(chunks), "added": added, "documents": listed, "document_count": len(documents),
+        "content_sha256": content,
+    }  # fmt: skip
+    payloads = {"documents": orjson.dumps(documents).decode()} if len(listed) < len(documents) else {}
+    return Event(
+        Action.DOCUMENT_INGESTED, details={"ingestion": ingestion}, payloads=payloads,
+        doc_ids=[chunk.doc_id for chunk in chunks],
+    )  # fmt: skip

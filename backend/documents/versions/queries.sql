@@ -1,0 +1,89 @@
+-- name: moment
+-- Now, after the waits of this transaction: it began before, maybe before what it waited for.
+select statement_timestamp()
+
+-- name: document
+-- A document by id, with its collection.
+select d.id, d.doc_id, d.collection_id, c.slug as collection, d.source_type, d.title, d.created_at
+from documents.document d join documents.collection c on c.tenant_id = $1 and c.id = d.collection_id
+where d.tenant_id = $1 and d.id = $2
+
+-- name: list_documents
+-- A page of documents by id, which begins with the time of creation.
+select d.id, d.doc_id, c.slug as collection, d.source_type, d.title, d.created_at
+from documents.document d join documents.collection c on c.tenant_id = $1 and c.id = d.collection_id
+where d.tenant_id = $1 and d.id > $2 and ($3::text is null or c.slug = $3) and ($4::text is null or d.doc_id = $4)
+order by d.id limit $5
+
+-- name: versions
+-- All versions of a document that the caller may see, newest first. What has an end in the future is still what it was.
+select id, collection_id, number, status, takes_chunks, planned_from, planned_to,
+  nullif(effective_from, 'infinity') as effective_from, nullif(effective_to, 'infinity') as effective_to,
+  effective_from <= statement_timestamp() and effective_to > statement_timestamp() as in_force,
+  case when status in ('superseded', 'retired') and effective_to > statement_timestamp() then 'approved' else status end as shown_status,
+  content_sha256, metadata, reason, author_id, created_by, created_at, approvals_needed
+from documents.version where tenant_id = $1 and document_id = $2
+order by number desc
+
+-- name: decisions
+-- What was decided on versions, in order.
+select version_id, approver_id, decision, comment, content_sha256, decided_at
+from documents.approval where tenant_id = $1 and version_id = any ($2::uuid[]) order by decided_at, approver_id
+
+-- name: version_chunks
+-- The chunks of a version in order, as far as the caller may see them.
+select id, text, page_start, page_end, sheet, char_start, char_end, heading_path
+from documents.chunk where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
+order by ordinal
+
+-- name: add_version
+-- A version of known content. The author is a person: behind a key, its creator.
+insert into documents.version (tenant_id, id, collection_id, document_id, number, status, approvals_needed, planned_from, planned_to,
+  effective_from, effective_to, content_sha256, metadata, author_id, created_by)
+select $1, $2, c.id, $4, $5, $6, case when c.approval_required then c.approvers else 0 end, $7, $8,
+  coalesce($9, 'infinity'::timestamptz), coalesce($10, 'infinity'::timestamptz), $11, $12,
+  coalesce((select k.created_by from identity.api_key k where k.tenant_id = $1 and k.id = $13), $13), $13
+from documents.collection c where c.tenant_id = $1 and c.id = $3
+
+-- name: close_version
+-- Ends the adding of chunks.
+update documents.version set takes_chunks = false, status = $3, planned_from = $4, planned_to = $5 where tenant_id = $1 and id = $2
+
+-- name: stored_content_hash
+-- The hash of what a version really holds, from the texts themselves; null when it holds nothing.
+select sha256(string_agg(sha256(convert_to(text, 'UTF8')), ''::bytea order by ordinal))
+from documents.chunk
+where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
+
+-- name: add_approval
+-- A reviewer's decision on the version's author and content as they are.
+insert into documents.approval (tenant_id, version_id, approver_id, collection_id, author_id, content_sha256, decision, comment)
+select $1, v.id, $3, v.collection_id, v.author_id, v.content_sha256, $4, $5 from documents.version v where v.tenant_id = $1 and v.id = $2
+
+-- name: set_validity
+-- Changes what a version is and when it is in force.
+update documents.version set status = $3, effective_from = $4, effective_to = coalesce($5, 'infinity'::timestamptz)
+where tenant_id = $1 and id = $2
+
+-- name: reject_version
+-- Ends the review of a version.
+update documents.version set status = 'rejected', reason = $3 where tenant_id = $1 and id = $2
+
+-- name: retire_version
+-- Gives an approved version an end of its own.
+update documents.version set status = 'retired', planned_to = $3, reason = $4 where tenant_id = $1 and id = $2
+
+-- name: count_approvals
+-- How many approved a version.
+select count(*) from documents.approval where tenant_id = $1 and version_id = $2 and decision = 'approved'
+
+-- name: version_status
+-- What a version is now.
+select status from documents.version where tenant_id = $1 and id = $2
+
+-- name: validities
+-- Status and validity of versions, by document and number.
+select v.document_id, v.number, v.status, v.effective_from, v.effective_to
+from documents.version v
+join unnest($2::uuid[], $3::int[]) as n (document_id, number) on n.document_id = v.document_id and n.number = v.number
+where v.tenant_id = $1

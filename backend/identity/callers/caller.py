@@ -1,0 +1,216 @@
+"""Who is calling: a bearer token becomes one frozen Caller, resolved against the database at every request.
+
+Nothing is cached, so disabling a user, key or grant works on the very next request.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from backend.database import Queries
+from backend.errors import Forbidden, ServiceError, Unauthenticated
+from backend.identity.callers import on_behalf_of
+from backend.identity.callers.limits import DAY, MINUTE, Limit, enforce
+from backend.identity.callers.on_behalf_of import EndUser
+from backend.identity.callers.permissions import Permission, Role, permissions_of
+from backend.identity.keys import api_keys
+from backend.identity.sign_in.tokens import AccessClaims, AccessTokens, InvalidToken
+from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
+
+queries = Queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from, before it is known from whom."""
+
+    request_id: str
+    source_address: str | None = None
+    on_behalf_of: str | None = None  # as the client wrote it; only an API key may
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal of one tenant and what it may do now. `readable` and `writable` are collection ids."""
+
+    tenant_id: UUID
+    tenant_slug: str
+    principal_id: UUID | None
+    kind: str
+    name: str
+    request_id: str
+    roles: tuple[str, ...] = ()
+    permissions: frozenset[Permission] = frozenset()
+    readable: frozenset[UUID] = frozenset()
+    writable: frozenset[UUID] = frozenset()
+    session_id: UUID | None = None
+    source_address: str | None = None
+    on_behalf_of: EndUser | None = None
+
+    @classmethod
+    def nobody(cls, origin: Origin, *, tenant_id: UUID = PLATFORM_TENANT) -> "Caller":
+        """Returns the actor of an event that happens before anyone is known to be calling."""
+        return cls(
+            tenant_id=tenant_id, tenant_slug="", principal_id=None, kind="anonymous", name="",
+            request_id=origin.request_id, source_address=origin.source_address,
+        )  # fmt: skip
+
+    def claims(self, *, moment: datetime | None = None, presented: dict[str, str] | None = None) -> Claims:
+        """Returns what a transaction of this caller is bound to; `moment` is the time it asks about."""
+        return Claims(
+            request_id=self.request_id, tenant_id=self.tenant_id, principal_id=self.principal_id,
+            subject_id=self.subject_id, kind=self.kind,
+            permissions=self.permissions, readable=self.readable, writable=self.writable,
+            moment=moment, presented=presented or {},
+        )  # fmt: skip
+
+    @property
+    def subject_id(self) -> UUID:
+        """Whose personal data this caller's requests hold, and under whose key they are recorded."""
+        if self.on_behalf_of is not None:
+            return self.subject_named(self.on_behalf_of.subject)
+        return self.principal_id or self.tenant_id
+
+    def subject_named(self, end_user: str) -> UUID:
+        """Returns the id of an end user that partners name: the same for the same name, in one tenant only (RFC 9562, v5)."""
+        return uuid5(self.tenant_id, end_user)
+
+    def require(self, permission: Permission) -> None:
+        """Raises Forbidden unless the caller has the permission."""
+        if permission not in self.permissions:
+            raise Forbidden(f"This needs the permission {permission}.", reason=f"permission:{permission}")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Turns bearer credentials into callers."""
+
+    tenancy: Tenancy
+    tokens: AccessTokens
+
+    async def resolve(self, credential: str, origin: Origin) -> Caller:
+        """Returns the caller of a JWT or API key; raises Unauthenticated with a reason for the log."""
+        if api_keys.looks_like_api_key(credential):
+            return await self._resolve_key(credential, origin)
+        try:
+            claims = self.tokens.verify(credential)
+        except InvalidToken as error:
+            raise Unauthenticated(reason=error.reason) from error
+        return await self._resolve_user(claims, origin)
+
+    async def _resolve_user(self, token: AccessClaims, origin: Origin) -> Caller:
+        if origin.on_behalf_of is not None:
+            raise Forbidden(
+                "X-On-Behalf-Of is for API keys; a user acts for nobody else.", reason="on_behalf_of:not_a_key"
+            )
+        own = Claims(request_id=origin.request_id, tenant_id=token.tenant_id, principal_id=token.subject)
+        row = await self.tenancy.ask(own, queries.user_caller, token.session_id)
+        if row is None:
+            raise Unauthenticated(reason="user:unknown")
+        roles = tuple(row["roles"])
+        caller = Caller(
+            tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
+            name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
+            permissions=permissions_of(Role(role) for role in roles) & token.scope,
+            readable=frozenset(row["readable"]), writable=_writable(row), session_id=token.session_id,
+        )  # fmt: skip
+        with _known_to_its_tenant(caller):
+            _refuse_ended_session(row)
+            await self._enforce(caller, _shared_limits(caller, row))
+        return caller
+
+    async def _resolve_key(self, credential: str, origin: Origin) -> Caller:
+        try:
+            parsed = api_keys.parse(credential)
+        except api_keys.MalformedKey as error:
+            raise Unauthenticated(reason="key:malformed") from error
+        presented = Claims(request_id=origin.request_id, presented={"digest": parsed.digest.hex()})
+        row = await self.tenancy.ask(presented, queries.presented_key)
+        if row is None:
+            raise Unauthenticated(reason="key:unknown")
+        key = Caller(
+            tenant_id=row["tenant_id"], tenant_slug=row["tenant_slug"], principal_id=row["key_id"], kind="key",
+            name=row["name"], request_id=origin.request_id, source_address=origin.source_address,
+            permissions=frozenset(Permission(p) for p in row["permissions"]),
+            readable=frozenset(row["readable"]), writable=_writable(row),
+        )  # fmt: skip
+        with _known_to_its_tenant(key):
+            return await self._admit_key(key, row, origin)
+
+    async def _admit_key(self, key: Caller, row: asyncpg.Record, origin: Origin) -> Caller:
+        """Returns the key as a caller; raises when it has ended, comes from elsewhere, too often, or for nobody it may name."""
+        if not row["live"]:
+            raise Unauthenticated(reason="key:ended")
+        if row["tenant_status"] != "active":
+            raise Unauthenticated(reason="tenant:suspended")
+        if row["allowed_networks"] and not _within(origin.source_address, row["allowed_networks"]):
+            raise Unauthenticated(reason="key:network")
+        end_user = self._end_user(origin.on_behalf_of, row["assertion_key"])
+        subject = f"key:{key.principal_id}"
+        own = [Limit(subject, MINUTE, row["requests_per_minute"]), Limit(subject, DAY, row["requests_per_day"])]
+        await self._enforce(key, [*own, *_shared_limits(key, row)])
+        if not row["use_noted"]:
+            async with self.tenancy.transaction(key.claims()) as connection:
+                await connection.execute(queries.note_key_use)
+        return replace(key, on_behalf_of=end_user)
+
+    async def _enforce(self, caller: Caller, limits: Sequence[Limit]) -> None:
+        """Counts the request, in a transaction of its own and only where somebody set a limit; raises TooManyRequests."""
+        if any(limit.requests is not None for limit in limits):
+            async with self.tenancy.transaction(caller.claims()) as connection:
+                await enforce(connection, limits)
+
+    def _end_user(self, named: str | None, assertion_key: str | None) -> EndUser | None:
+        if named is None:
+            return None
+        try:
+            if assertion_key is None:
+                return on_behalf_of.asserted(named)
+            return on_behalf_of.signed(named, assertion_key, audience=self.tokens.audience)
+        except InvalidToken as error:
+            raise Unauthenticated(reason=f"on_behalf_of:{error.reason}") from error
+
+
+@contextmanager
+def _known_to_its_tenant(caller: Caller) -> Iterator[None]:
+    """Names the caller in whatever refuses it, so that its tenant finds the attempt in its own log."""
+    try:
+        yield
+    except ServiceError as error:
+        error.actor = caller
+        raise
+
+
+def _writable(row: asyncpg.Record) -> frozenset[UUID]:
+    """Returns the collections granted for writing, as far as they may be read: a writer must see what is there already."""
+    return frozenset(row["writable"]) & frozenset(row["readable"])
+
+
+def _shared_limits(caller: Caller, row: asyncpg.Record) -> list[Limit]:
+    """Returns the limits that the operator sets for a tenant and for each of its principals."""
+    return [
+        Limit(f"principal:{caller.principal_id}", MINUTE, row["principal_requests_per_minute"]),
+        Limit("tenant", MINUTE, row["tenant_requests_per_minute"]),
+    ]
+
+
+def _refuse_ended_session(row: asyncpg.Record) -> None:
+    if row["tenant_status"] != "active":
+        raise Unauthenticated(reason="tenant:suspended")
+    if not row["live"]:
+        raise Unauthenticated(reason="user:disabled")
+    if not row["session_live"]:
+        raise Unauthenticated(reason="session:ended")
+
+
+def _within(address: str | None, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    if address is None:
+        return False
+    known = ipaddress.ip_address(address)
+    mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
+    return any((mapped or known) in network for network in networks)

@@ -1,0 +1,132 @@
+"""What a route's signature says about its caller: `Annotated[Caller, Requires(Permission.X)]`."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from typing import Annotated, Any, cast
+
+import structlog
+from fastapi import Depends, Header, Request, Response
+from fastapi.params import Depends as DependsMarker
+from fastapi.routing import APIRoute
+
+from backend.errors import InvalidInput, Unauthenticated
+from backend.identity.callers.caller import Caller, Origin, Resolver
+from backend.identity.callers.permissions import Permission
+from backend.schema import Text
+
+_MAX_ON_BEHALF_OF = 4096
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def origin_of(request: Request) -> Origin:
+    """Returns request id and source address; a proxy's word for the address is taken only from trusted networks."""
+    return Origin(request.state.request_id, _source_address(request))
+
+
+async def current_caller(
+    request: Request,
+    on_behalf_of: Annotated[
+        Text | None,
+        Header(
+            alias="X-On-Behalf-Of",
+            max_length=_MAX_ON_BEHALF_OF,
+            description="For an API key: the end user, or a signed assertion.",
+        ),
+    ] = None,
+) -> Caller:
+    """Returns who is calling; raises Unauthenticated."""
+    return request.state.caller or await _identified(request, on_behalf_of)
+
+
+async def _identified(request: Request, on_behalf_of: str | None) -> Caller:
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not credential:
+        raise Unauthenticated(reason="credentials:missing")
+    resolver = cast("Resolver", request.app.state.resolver)
+    caller = await resolver.resolve(credential, replace(origin_of(request), on_behalf_of=on_behalf_of))
+    request.state.caller = caller
+    structlog.contextvars.bind_contextvars(tenant=caller.tenant_slug, principal=str(caller.principal_id))
+    return caller
+
+
+class GuardedRoute(APIRoute):
+    """A route that knows who calls before it reads the body: the framework would parse it first, for anybody."""
+
+    def get_route_handler(self) -> Handler:
+        """Returns what answers a request."""
+        handler = super().get_route_handler()
+        if self.body_field is None or not needs(self, current_caller):
+            return handler
+        return after(_identified_by_headers, handler)
+
+
+def after(first: Callable[[Request], Awaitable[object]], handler: Handler) -> Handler:
+    """Returns a handler that does something else first, such as to refuse."""
+
+    async def guarded(request: Request) -> Response:
+        await first(request)
+        return await handler(request)
+
+    return guarded
+
+
+async def _identified_by_headers(request: Request) -> None:
+    on_behalf_of = request.headers.get("x-on-behalf-of")
+    if on_behalf_of is not None and len(on_behalf_of) > _MAX_ON_BEHALF_OF:
+        message = f"X-On-Behalf-Of: must have at most {_MAX_ON_BEHALF_OF} characters"
+        raise InvalidInput(message)
+    await _identified(request, on_behalf_of)
+
+
+def needs(route: APIRoute, dependency: Callable[..., object]) -> bool:
+    """Tells whether a route depends on something, be it through others."""
+    waiting = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        if dependant.call is dependency:
+            return True
+        waiting += dependant.dependencies
+    return False
+
+
+class RequiredPermission:
+    """A dependency that lets only callers with a permission pass; None means any signed-in caller."""
+
+    def __init__(self, permission: Permission | None) -> None:
+        self.permission = permission
+
+    async def __call__(self, caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
+        """Returns the caller; raises Forbidden. A plain function would be run in a thread."""
+        if self.permission is not None:
+            caller.require(self.permission)
+        return caller
+
+
+def Requires(permission: Permission | None = None) -> DependsMarker:  # noqa: N802 - reads like Depends in a signature
+    """Marks the caller parameter of a route with the permission that it needs."""
+    return cast("DependsMarker", Depends(RequiredPermission(permission)))
+
+
+def _source_address(request: Request) -> str | None:
+    peer = request.client.host if request.client else None
+    trusted = request.app.state.trusted_proxies
+    forwarded = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
+    address = peer
+    # From the nearest hop outwards, for as long as the hop is a proxy of ours.
+    while forwarded and address and _within(address, trusted):
+        address = forwarded.pop()
+    return address if address and _is_address(address) else peer
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _within(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in networks)

@@ -1,0 +1,51 @@
+-- name: presented_tenant
+-- The tenant whose slug somebody presents who signs in.
+select id, status from tenancy.presented_tenant()
+
+-- name: presented_user
+-- The user whose name somebody presents who signs in to a tenant.
+select id, status from identity."user" where tenant_id = $1 and username = $2
+
+-- name: password_hash
+-- The password hash of the user who signs in.
+select hash from identity.password where tenant_id = $1 and user_id = $2
+
+-- name: forgive_sign_in
+-- Takes a sign-in that succeeded out of the counts.
+select identity.forgive_sign_in($1)
+
+-- name: open_session
+-- A new session of the caller.
+insert into identity.session (tenant_id, id, user_id, expires_at) values ($1, $2, $3, now() + make_interval(days => $4))
+
+-- name: add_refresh_token
+-- The next refresh token of a session.
+insert into identity.refresh_token (tenant_id, id, session_id, digest) values ($1, $2, $3, $4)
+
+-- name: presented_refresh_token
+-- The refresh token that is presented, with its session and user.
+select tenant_id, id, session_id, user_id from identity.presented_refresh_token()
+
+-- name: use_refresh_token
+-- Marks a refresh token as used; no row when it was used before, also by somebody at the same moment.
+update identity.refresh_token set used_at = now() where tenant_id = $1 and id = $2 and used_at is null returning id
+
+-- name: revoke_session
+-- Ends a session and all its refresh tokens.
+update identity.session set revoked_at = now(), revoked_reason = $3 where tenant_id = $1 and id = $2 and revoked_at is null
+
+-- name: collections_by_id
+-- Slugs of collections that the caller sees.
+select id, slug from documents.collection where tenant_id = $1 and id = any ($2::uuid[]) order by slug
+
+-- name: presented_issuer
+-- The provider that the tenant trusts to which somebody signs in.
+select id, issuer, client_id, client_secret, scopes, groups_claim, role_of_group, creates_users from identity.presented_issuer()
+
+-- name: external_user
+-- The user who is a subject of the tenant's provider.
+select user_id from identity.external_identity where tenant_id = $1 and issuer_id = $2 and subject = $3
+
+-- name: add_external_identity
+-- Says which user a subject of the tenant's provider is.
+insert into identity.external_identity (tenant_id, issuer_id, subject, user_id) values ($1, $2, $3, $4)

@@ -1,0 +1,44 @@
+"""`affidavit sealer`: seals the log, and indexes it, as the settings say."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from backend.audit.indexer import Indexer
+from backend.database import open_pool
+from backend.ledger.checkpoints import SigningKey
+from backend.ledger.sealer import Sealer
+from backend.ledger.sinks import CheckpointBucket, CheckpointFolder, CheckpointSink
+from backend.settings import Settings
+
+
+class SealerNotConfigured(RuntimeError):
+    """A setting that sealing needs is missing."""
+
+
+async def run(settings: Settings) -> None:
+    """Seals and indexes until cancelled; raises SealerNotConfigured."""
+    if settings.sealer_database_url is None or settings.checkpoint_key is None:
+        raise SealerNotConfigured("AFFIDAVIT_SEALER_DATABASE_URL and AFFIDAVIT_CHECKPOINT_KEY must be set")
+    key = SigningKey.load(settings.checkpoint_key_name, settings.checkpoint_key.get_secret_value().encode())
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(
+            settings.sealer_database_url.get_secret_value(), size=3, timeout=settings.database_timeout
+        )
+        stack.push_async_callback(pool.close)
+        async with asyncio.TaskGroup() as running:
+            running.create_task(Sealer(pool, key, _sinks(settings)).run())
+            running.create_task(Indexer(pool).run())
+
+
+def _sinks(settings: Settings) -> list[CheckpointSink]:
+    sinks: list[CheckpointSink] = []
+    if settings.checkpoint_folder is not None:
+        sinks.append(CheckpointFolder(settings.checkpoint_folder))
+    if settings.checkpoint_bucket is not None:
+        sinks.append(
+            CheckpointBucket(
+                settings.checkpoint_bucket, retention_days=settings.checkpoint_retention_days,
+                endpoint_url=settings.checkpoint_bucket_url,
+            )
+        )  # fmt: skip
+    return sinks

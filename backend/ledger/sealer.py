@@ -1,0 +1,200 @@
+"""Seals committed events: appends them to their tenant's Merkle log and signs checkpoints.
+
+Events are taken by transaction id, below the snapshot's xmin: every transaction before it has ended, so none of its events
+can appear later. A cursor on event ids would lose those that commit out of order. One sealing is one transaction, which
+first locks the state and checks the epoch, so a leader that was thought dead can neither seal twice nor fork a log.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+import structlog
+from uuid_utils.compat import uuid7
+
+from backend.database import UNREACHABLE, Connection, Pool, Queries
+from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, sign_checkpoint
+from backend.ledger.merkle import Frontier, Node, leaf_hash
+from backend.ledger.sinks import CheckpointSink, CheckpointsNotKept
+
+queries = Queries.beside(__file__)
+log = structlog.get_logger()
+
+# The log whose leaves are the checkpoints of all others: one signature a minute then vouches for every tenant.
+META_LOG = UUID(int=1)
+META_LOG_NAME = "checkpoints"
+
+LEASE_SECONDS = 5.0
+INTERVAL_SECONDS = 0.3
+HEARTBEAT_SECONDS = 60.0
+PARTITIONS_SECONDS = 3600.0
+BATCH_EVENTS = 10_000
+
+
+class LeadLost(Exception):
+    """Another sealer leads."""
+
+
+@dataclass(slots=True)
+class _GrowingLog:
+    """One log while events are appended to it."""
+
+    frontier: Frontier
+    leaves: list[tuple[int, UUID, bytes]] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+
+    def append(self, entry_id: UUID, entry: bytes) -> None:
+        hashed = leaf_hash(entry)
+        self.leaves.append((self.frontier.size, entry_id, hashed))
+        self.nodes.extend(self.frontier.append(hashed)[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What one round sealed, and the signed notes that it published."""
+
+    events: int
+    notes: Sequence[str]
+    more: bool
+
+
+class Sealer:
+    """One of possibly several processes that seal; at most one leads."""
+
+    def __init__(self, pool: Pool, key: SigningKey, sinks: Sequence[CheckpointSink] = ()) -> None:
+        self._pool = pool
+        self._key = key
+        self._sinks = sinks
+        self._behind: set[CheckpointSink] = set()
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
+        self._last_heartbeat = 0.0
+        self._partitions_due = 0.0
+
+    async def run(self) -> None:
+        """Seals until cancelled, whatever becomes of the database or of other sealers."""
+        while True:
+            try:
+                await self._lead()
+            except LeadLost:
+                log.info("another sealer leads")
+            except (asyncpg.PostgresError, *UNREACHABLE) as error:
+                log.warning("sealing paused", cause=type(error).__name__)
+            await asyncio.sleep(1)
+
+    async def take_lead(self) -> int | None:
+        """Returns the epoch in which this sealer leads; None when another does."""
+        async with self._transaction() as connection:
+            epoch: int | None = await connection.fetchval(queries.take_lead, self._name, LEASE_SECONDS)
+            return epoch
+
+    async def seal(self, epoch: int) -> Sealing:
+        """Seals one batch of committed events; raises LeadLost when another sealer has begun a new epoch."""
+        async with self._transaction() as connection:
+            state = await connection.fetchrow(queries.keep_lead, epoch, LEASE_SECONDS)
+            if state is None:
+                raise LeadLost
+            watermark = await connection.fetchval(queries.watermark)
+            events = await connection.fetch(
+                queries.unsealed_events, state["last_xid"], state["last_event"], watermark, BATCH_EVENTS
+            )
+            beat = time.monotonic() - self._last_heartbeat >= HEARTBEAT_SECONDS
+            notes = await self._append(connection, events) if events or beat else []
+            if events:
+                await connection.execute(queries.advance, epoch, events[-1]["xid"], events[-1]["id"])
+        if notes:
+            self._last_heartbeat = time.monotonic()
+        return Sealing(len(events), notes, len(events) == BATCH_EVENTS)
+
+    async def _lead(self) -> None:
+        epoch = await self.take_lead()
+        if epoch is None:
+            return
+        log.info("sealing", epoch=epoch)
+        # Whoever led before may have died between sealing and publishing.
+        self._behind = set(self._sinks)
+        try:
+            while True:
+                await self._create_partitions()
+                sealing = await self.seal(epoch)
+                if sealing.notes:
+                    await self._publish(sealing.notes)
+                if not sealing.more:
+                    await asyncio.sleep(INTERVAL_SECONDS)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._resign(epoch))
+            raise
+
+    async def _create_partitions(self) -> None:
+        """Creates the partitions of the coming months, now and every hour; long before they are needed, so it may fail."""
+        if time.monotonic() < self._partitions_due:
+            return
+        self._partitions_due = time.monotonic() + PARTITIONS_SECONDS
+        try:
+            async with self._transaction() as connection:
+                await connection.execute(queries.create_coming_partitions)
+        except asyncpg.LockNotAvailableError:
+            log.warning("no partitions created: the log is being written")
+
+    async def _publish(self, notes: Sequence[str]) -> None:
+        """Publishes notes; to a sink that missed some, the newest of every log, which vouch for those before.
+
+        Sealing goes on without a sink: what is sealed late can be tampered with meanwhile.
+        """
+        for sink in self._sinks:
+            try:
+                await sink.publish(await self._newest_notes() if sink in self._behind else notes)
+                self._behind.discard(sink)
+            except CheckpointsNotKept as error:
+                self._behind.add(sink)
+                log.warning("checkpoints not kept", sink=type(sink).__name__, cause=str(error))
+
+    async def _newest_notes(self) -> list[str]:
+        async with self._transaction() as connection:
+            return [row["note"] for row in await connection.fetch(queries.newest_notes)]
+
+    async def _resign(self, epoch: int) -> None:
+        async with self._transaction() as connection:
+            await connection.execute(queries.resign, epoch)
+
+    async def _append(self, connection: Connection, events: Sequence[asyncpg.Record]) -> list[str]:
+        """Appends events to the logs of their tenants, and the checkpoints of those to the meta-log."""
+        touched = {event["tenant_id"] for event in events}
+        logs = {tenant: _GrowingLog(Frontier()) for tenant in (*touched, META_LOG)}
+        for row in await connection.fetch(queries.logs, list(logs)):
+            logs[row["tenant_id"]].frontier = Frontier(row["size"], list(row["frontier"]))
+        for event in events:
+            logs[event["tenant_id"]].append(event["id"], event["envelope"].encode())
+        checkpoints = []
+        for tenant in touched:
+            identifier, note = uuid7(), self._sign(str(tenant), logs[tenant].frontier)
+            checkpoints.append((tenant, identifier, logs[tenant].frontier.size, note))
+            logs[META_LOG].append(identifier, note.encode())
+        note = self._sign(META_LOG_NAME, logs[META_LOG].frontier)
+        checkpoints.append((META_LOG, uuid7(), logs[META_LOG].frontier.size, note))
+        await _store(connection, logs)
+        await connection.execute(queries.add_checkpoints, *map(list, zip(*checkpoints, strict=True)))
+        return [checkpoint[3] for checkpoint in checkpoints]
+
+    def _sign(self, name: str, frontier: Frontier) -> str:
+        origin = log_origin(self._key.name, name)
+        return sign_checkpoint(Checkpoint(origin, frontier.size, frontier.root(), int(time.time() * 1000)), self._key)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._pool.acquire(timeout=LEASE_SECONDS) as connection, connection.transaction():
+            yield connection
+
+
+async def _store(connection: Connection, logs: dict[UUID, _GrowingLog]) -> None:
+    leaves = [(tenant, *leaf) for tenant, grown in logs.items() for leaf in grown.leaves]
+    nodes = [(tenant, *node) for tenant, grown in logs.items() for node in grown.nodes]
+    edges = [(tenant, grown.frontier.size, b"".join(grown.frontier.hashes)) for tenant, grown in logs.items()]
+    for statement, rows in ((queries.add_leaves, leaves), (queries.add_nodes, nodes), (queries.store_logs, edges)):
+        if rows:
+            await connection.execute(statement, *map(list, zip(*rows, strict=True)))

@@ -1,0 +1,68 @@
+"""Puts the chunks that a search found into their final order.
+
+What changes it works on candidates, of which the search yields more then; without, the order of the search stands.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import numpy as np
+
+from backend.database import Connection
+from backend.identity.callers.caller import Caller
+from backend.retrieval.question import Hit, Question, Ranking
+from backend.retrieval.ranking.diversity import marginal_order
+from backend.retrieval.ranking.phrases import PHRASE_WEIGHT, phrases_in
+from backend.retrieval.search import queries, search
+
+
+async def ranked(connection: Connection, caller: Caller, question: Question) -> Ranking:
+    """Searches and returns the best chunks in their final order; raises NotFound as the search does."""
+    ranking = await candidates(connection, caller, question)
+    hits, behind = ranking.hits, list[Hit]()
+    if question.reranking is not None and question.reranking.scores:
+        hits, behind = reranked(hits, question.reranking.scores)
+    if question.request.diversity:
+        hits = await _diversified(connection, caller, question, hits)
+    hits = [*hits, *behind]
+    return replace(ranking, hits=hits[: question.request.k], candidates=hits)
+
+
+async def candidates(connection: Connection, caller: Caller, question: Question) -> Ranking:
+    """Searches and returns what is to be put in order, by the search's scores, in which quoted phrases count."""
+    ranking = await search(connection, caller, question)
+    if not question.phrases:
+        return ranking
+    # In a thread, since reading a hundred long texts would hold up everybody else's requests.
+    return replace(ranking, hits=await asyncio.to_thread(favoured, ranking.hits, question.phrases))
+
+
+def favoured(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
+    """Returns the hits by score, to which each phrase that their text has adds PHRASE_WEIGHT."""
+    found = [phrases_in(hit.text, phrases) for hit in hits]
+    counted = [
+        replace(hit, phrases=has, score=hit.score + PHRASE_WEIGHT * len(has))
+        for hit, has in zip(hits, found, strict=True)
+    ]
+    return sorted(counted, key=lambda hit: (-hit.score, hit.chunk_id))
+
+
+def reranked(hits: Sequence[Hit], scores: Mapping[UUID, int]) -> tuple[list[Hit], list[Hit]]:
+    """Returns the hits that a reranker scored, best first and equal ones as they were, and the others."""
+    scored = [replace(hit, rerank_micros=scores[hit.chunk_id]) for hit in hits if hit.chunk_id in scores]
+    scored.sort(key=lambda hit: hit.shown_score, reverse=True)
+    return scored, [hit for hit in hits if hit.chunk_id not in scores]
+
+
+async def _diversified(connection: Connection, caller: Caller, question: Question, hits: Sequence[Hit]) -> list[Hit]:
+    """Returns the hits by relevance and unlikeness; only vectors of the question's model are compared."""
+    await connection.execute(queries.plan_for_values)
+    ids = [hit.chunk_id for hit in hits]
+    rows = await connection.fetch(queries.vectors, caller.tenant_id, ids, question.embedding_model)
+    vectors = {row["id"]: row["dense"].to_numpy().astype(np.float32) for row in rows}
+    order = marginal_order(
+        [hit.shown_score for hit in hits], [vectors.get(hit.chunk_id) for hit in hits], question.request.diversity
+    )
+    return [hits[index] for index in order]

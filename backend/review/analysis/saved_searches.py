@@ -1,0 +1,55 @@
+"""Searches that a reviewer comes back to; everyone has their own.
+
+They hold no words to search texts for: those can be personal, and here they would stand outside the encryption.
+"""
+
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+from uuid_utils.compat import uuid7
+
+from backend.audit.events import Action, Actor, Event
+from backend.audit.recorder import Recorder
+from backend.database import Connection, Queries
+from backend.errors import Conflict, NotFound
+from backend.review.models import NewSavedSearch, SavedSearch, SavedSearchList
+
+queries = Queries(Path(__file__).with_name("saved_searches.sql"))
+
+MOST = 200  # of one reviewer
+
+
+async def save(connection: Connection, actor: Actor, recorder: Recorder, wanted: NewSavedSearch) -> SavedSearch:
+    """Keeps a search under a name; raises Conflict when the caller uses the name already, or has 200."""
+    if await connection.fetchval(queries.count, actor.tenant_id, actor.principal_id) >= MOST:
+        raise Conflict(f"You have {MOST} saved searches; delete one first.", reason="search:too_many")
+    search_id = uuid7()
+    filters = wanted.filters.model_dump(mode="json", by_alias=True, exclude_none=True)
+    try:
+        await connection.execute(queries.save, actor.tenant_id, search_id, wanted.name, filters, actor.principal_id)
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict("name: you have a search of this name already", reason="search:name") from error
+    await _record(connection, actor, recorder, Action.SEARCH_SAVED, search_id)
+    return next(search for search in await _of(connection, actor) if search.id == search_id)
+
+
+async def list_saved(connection: Connection, actor: Actor) -> SavedSearchList:
+    """Returns the caller's searches by name."""
+    return SavedSearchList(searches=await _of(connection, actor))
+
+
+async def delete(connection: Connection, actor: Actor, recorder: Recorder, search_id: UUID) -> None:
+    """Forgets one of the caller's searches; raises NotFound."""
+    if await connection.fetchval(queries.delete, actor.tenant_id, actor.principal_id, search_id) is None:
+        raise NotFound(reason="search:unknown")
+    await _record(connection, actor, recorder, Action.SEARCH_DELETED, search_id)
+
+
+async def _of(connection: Connection, actor: Actor) -> list[SavedSearch]:
+    rows = await connection.fetch(queries.saved, actor.tenant_id, actor.principal_id)
+    return [SavedSearch(**dict(row)) for row in rows]
+
+
+async def _record(connection: Connection, actor: Actor, recorder: Recorder, action: Action, search_id: UUID) -> None:
+    await recorder.record(connection, actor, Event(action, details={"search": {"id": str(search_id)}}))

@@ -1,0 +1,67 @@
+"""Archived months of the log over HTTP."""
+
+from datetime import date, datetime
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import StreamingResponse
+
+from backend.audit.recorder import Recorder
+from backend.errors import InvalidInput
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.guard import GuardedRoute, Requires
+from backend.identity.callers.permissions import Permission
+from backend.review.archives import service as archives
+from backend.review.exports.formats import Format
+from backend.review.models import ArchiveList
+from backend.storage.objects import ObjectStore
+from backend.tenancy import Tenancy
+
+router = APIRouter(prefix="/audit/archives", tags=["audit"], route_class=GuardedRoute)
+
+
+def _tenancy(request: Request) -> Tenancy:
+    return cast("Tenancy", request.app.state.tenancy)
+
+
+def _recorder(request: Request) -> Recorder:
+    return cast("Recorder", request.app.state.recorder)
+
+
+@router.get("", summary="Months that left the log")
+async def list_archives(request: Request, caller: Annotated[Caller, Requires(Permission.AUDIT_READ)]) -> ArchiveList:
+    """Returns the months whose retention was over and that left the log, oldest first."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await archives.list_archives(connection, caller, _recorder(request))
+
+
+@router.get(
+    "/{month}",
+    summary="The file of a month that left the log",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}, "description": "The bundle."}},
+)
+async def get_archive_file(
+    request: Request,
+    month: Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2019-01"])],
+    caller: Annotated[Caller, Requires(Permission.AUDIT_EXPORT)],
+) -> StreamingResponse:
+    """Returns the bundle that `affidavit audit verify` proves, alone or with an export of what is still in the log."""
+    store = cast("ObjectStore", request.app.state.archives)
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        archive = await archives.open_archive(connection, caller, _recorder(request), _first_day(month))
+    name = archives.archive_name(caller.tenant_id, _first_day(month))
+    headers = {
+        "Content-Length": str(archive.size),
+        "Content-Disposition": f'attachment; filename="audit-{month}.zip"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    content = archives.read_archive(store, name, archive.sha256)
+    return StreamingResponse(content, media_type=Format.BUNDLE.media_type, headers=headers)
+
+
+def _first_day(month: str) -> date:
+    try:
+        return datetime.fromisoformat(f"{month}-01").date()
+    except ValueError:  # the year 0
+        raise InvalidInput("month: is not in the calendar") from None

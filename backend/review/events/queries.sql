@@ -1,0 +1,114 @@
+-- name: plan_for_values
+-- Plans each search for the filters it has, so that those it lacks vanish and the others find their index; and along an index
+-- that has the order of the page, since the planner keeps no statistics of tenants and would take a filter for selective.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
+  set_config('enable_bitmapscan', 'off', true)
+
+-- name: list_events
+-- A page of the tenant's log, newest first. Ids carry their time, so a range of time is a range of ids and of partitions.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from audit.event e
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where e.tenant_id = $1 and e.id >= $2 and e.id < $3
+  and ($4::uuid is null or e.principal_id = $4)
+  and ($5::text is null or e.action = $5)
+  and ($6::text is null or e.outcome = $6)
+  and ($7::text is null or e.request_id = $7)
+  and ($9::text is null or exists (
+    select from audit.event_document d where d.tenant_id = $1 and d.doc_id = $9 and d.event_id = e.id))
+  and not exists (select from unnest($10::bigint[]) as w (term) where not exists (
+    select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = e.id))
+order by e.id desc
+limit $8
+
+-- name: list_events_of_document
+-- The same, from the events about one document. `offset 0` has only those fetched that are shown: without statistics the planner
+-- takes an index of one of the filters, and reads all of it for every document.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from (
+  select d.event_id from audit.event_document d
+  where d.tenant_id = $1 and d.doc_id = $9 and d.event_id >= $2 and d.event_id < $3
+    and ($4::uuid is null or d.principal_id = $4)
+    and ($5::text is null or d.action = $5)
+    and ($6::text is null or d.outcome = $6)
+    and not exists (select from unnest($10::bigint[]) as w (term) where not exists (
+      select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = d.event_id))
+  order by d.event_id desc
+) d
+join lateral (select id, envelope, principal_id, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0) e on true
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where $7::text is null or e.request_id = $7
+order by d.event_id desc
+limit $8
+
+-- name: list_events_with_terms
+-- The same, from the events whose texts hold the first term, the rarest. A question stands in several payloads of an event.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from (
+  select distinct t.event_id from audit.payload_term t
+  where t.tenant_id = $1 and t.term = ($10::bigint[])[1] and t.event_id >= $2 and t.event_id < $3
+    and ($4::uuid is null or t.principal_id = $4)
+    and ($5::text is null or t.action = $5)
+    and ($6::text is null or t.outcome = $6)
+    and ($9::text is null or exists (
+      select from audit.event_document d where d.tenant_id = $1 and d.doc_id = $9 and d.event_id = t.event_id))
+    and not exists (select from unnest(($10::bigint[])[2:]) as w (term) where not exists (
+      select from audit.payload_term o where o.tenant_id = $1 and o.term = w.term and o.event_id = t.event_id))
+  order by t.event_id desc
+) d
+join lateral (select id, envelope, principal_id, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0) e on true
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where $7::text is null or e.request_id = $7
+order by d.event_id desc
+limit $8
+
+-- name: rarest_first
+-- Terms by how many texts hold them, counted no further than it matters.
+select w.term, counted.count from unnest($2::bigint[]) as w (term)
+join lateral (select count(*) from (
+  select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term limit 20000) as first) as counted on true
+order by counted.count
+
+-- name: events_of_document
+-- How many events are about a document, counted no further than it matters.
+select count(*) from (select from audit.event_document d where d.tenant_id = $1 and d.doc_id = $2 limit 20000) as first
+
+-- name: principal_by_name
+-- The principals that a reviewer means by a name.
+select id from identity."user" where tenant_id = $1 and username = $2
+union all
+select id from identity.api_key where tenant_id = $1 and name = $2
+limit 1
+
+-- name: get_event
+-- One event of the tenant.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from audit.event e
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where e.tenant_id = $1 and e.id = $2
+
+-- name: payloads
+-- The encrypted payloads of one event with their keys.
+select p.name, p.ciphertext, p.key_id, k.wrapped
+from audit.payload p
+join audit.data_key k on k.tenant_id = p.tenant_id and k.id = p.key_id
+where p.tenant_id = $1 and p.event_id = $2
+order by p.name
+
+-- name: readers
+-- Who was shown a document, newest first.
+select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+from audit.event_document d
+join lateral (
+  select id, envelope, principal_id, action, outcome, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0
+) e on true
+left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
+left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
+where d.tenant_id = $1 and d.doc_id = $2 and d.event_id < $3
+  and d.action in ('retrieval:executed', 'prompt:submitted', 'answer:returned', 'document:read')
+order by d.event_id desc
+limit $4

@@ -1,0 +1,149 @@
+"""The audit log for reviewers."""
+
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from backend.audit.payloads import PayloadVault
+from backend.audit.recorder import Recorder
+from backend.audit.search_words import SearchWords
+from backend.errors import InvalidInput
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.guard import GuardedRoute, Requires
+from backend.identity.callers.permissions import Permission
+from backend.review.events import proofs, service
+from backend.review.models import (
+    ConsistencyProof,
+    EventFilters,
+    EventPage,
+    EventView,
+    InclusionProof,
+    ReaderPage,
+    SignedCheckpoint,
+)
+from backend.schema import Text
+from backend.settings import Settings
+from backend.tenancy import Tenancy
+
+router = APIRouter(prefix="/audit", tags=["audit"], route_class=GuardedRoute)
+
+Reviewer = Annotated[Caller, Requires(Permission.AUDIT_READ)]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[Text | None, Query(max_length=64, description="`next_cursor` of the page before.")]
+
+
+class EventQuery(EventFilters):
+    """Filters and page of the log."""
+
+    q: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="Words that questions or answers hold, all of them; needs audit:reveal and a `reason`.",
+    )
+    reason: Annotated[Text, Field(min_length=3, max_length=500)] | None = Field(
+        default=None, description="Why texts are searched; recorded."
+    )
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: Annotated[Text, Field(max_length=64)] | None = Field(
+        default=None, description="`next_cursor` of the page before."
+    )
+
+
+def _tenancy(request: Request) -> Tenancy:
+    return cast("Tenancy", request.app.state.tenancy)
+
+
+def _public_key(request: Request) -> str | None:
+    return cast("Settings", request.app.state.settings).checkpoint_public_key
+
+
+def _recorder(request: Request) -> Recorder:
+    return cast("Recorder", request.app.state.recorder)
+
+
+def _vault(request: Request) -> PayloadVault:
+    return cast("PayloadVault", request.app.state.vault)
+
+
+def _words(request: Request) -> SearchWords:
+    return cast("SearchWords", request.app.state.search_words)
+
+
+@router.get("/events", summary="Search the audit log")
+async def list_events(request: Request, query: Annotated[EventQuery, Query()], caller: Reviewer) -> EventPage:
+    """Returns the tenant's events, newest first. Reading the log is itself an event."""
+    if query.q is not None:
+        caller.require(Permission.AUDIT_REVEAL)
+        if query.reason is None:
+            raise InvalidInput("reason: is needed to search texts")
+    wanted = service.EventFilter(
+        since=query.since, until=query.until, actor=query.actor, action=query.action, outcome=query.outcome,
+        document=query.document, request_id=query.request_id,
+        text=query.q, purpose=query.reason,
+    )  # fmt: skip
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await service.list_events(
+            connection, caller, _recorder(request), _words(request), wanted, limit=query.limit, cursor=query.cursor
+        )
+
+
+@router.get("/events/{event_id}", summary="One event, and with a reason its texts")
+async def get_event(
+    request: Request,
+    event_id: UUID,
+    caller: Reviewer,
+    *,
+    reveal: bool = False,
+    reason: Annotated[Text | None, Query(min_length=3, max_length=500, description="Why the texts are needed.")] = None,
+) -> EventView:
+    """Returns one event; `reveal=true` with a reason adds its decrypted texts and needs audit:reveal."""
+    if reveal:
+        caller.require(Permission.AUDIT_REVEAL)
+        if reason is None:
+            raise InvalidInput("reason: is needed to reveal texts")
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await service.get_event(
+            connection, caller, _recorder(request), _vault(request), event_id, reason if reveal else None
+        )
+
+
+@router.get("/events/{event_id}/proof", summary="Prove that an event is in the sealed log")
+async def prove_event(request: Request, event_id: UUID, caller: Reviewer) -> InclusionProof:
+    """Returns the inclusion proof of an event and the signed checkpoint it leads to. Events are sealed within a second."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await proofs.inclusion(connection, caller, _recorder(request), event_id, _public_key(request))
+
+
+@router.get("/checkpoint", summary="The newest signed checkpoint")
+async def get_checkpoint(request: Request, caller: Reviewer) -> SignedCheckpoint:
+    """Returns what the tenant's log commits to. Keep it: a later log must be consistent with it."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await proofs.checkpoint(connection, caller, _recorder(request), _public_key(request))
+
+
+@router.get("/consistency", summary="Prove that the log has only grown")
+async def prove_consistency(
+    request: Request,
+    caller: Reviewer,
+    first: Annotated[int, Query(alias="from", ge=1, le=2**53, description="A size of the log, from a checkpoint.")],
+    second: Annotated[
+        int | None, Query(alias="to", ge=1, le=2**53, description="A later size; unset means now.")
+    ] = None,
+) -> ConsistencyProof:
+    """Returns the proof that the log of one size is a prefix of the log of another."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await proofs.consistency(connection, caller, _recorder(request), first, second)
+
+
+@router.get("/documents/{doc_id:path}/readers", summary="Who was shown a document")
+async def list_readers(
+    request: Request,
+    doc_id: Annotated[Text, Field(max_length=256)],
+    caller: Reviewer,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> ReaderPage:
+    """Returns who was shown this document, when, and in which event."""
+    async with _tenancy(request).transaction(caller.claims()) as connection:
+        return await service.list_readers(connection, caller, _recorder(request), doc_id, limit=limit, cursor=cursor)

@@ -1,0 +1,74 @@
+"""Checkpoints outside the database: whole, in order, locked, and brought up to date after an outage."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
+
+from backend.ledger.checkpoints import Checkpoint, open_checkpoint, sign_checkpoint
+from backend.ledger.sinks import CheckpointBucket, CheckpointFolder, CheckpointsNotKept
+from backend.ledger.verifier import notes_in
+from tests.ledger.test_sealer import KEY
+
+pytestmark = pytest.mark.anyio
+
+
+def signed(size: int) -> str:
+    return sign_checkpoint(Checkpoint("affidavit-test/x", size, bytes(32), 1), KEY)
+
+
+@pytest.fixture
+def bucket_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+async def test_a_folder_keeps_whole_notes_whatever_a_crash_left_half_written(tmp_path: Path) -> None:
+    notes = [signed(size) for size in range(5)]
+    for cut in range(1, len(notes[2]), 7):
+        folder = tmp_path / str(cut)
+        await CheckpointFolder(folder).publish(notes[:2])
+        (file,) = folder.iterdir()
+        with file.open("a") as torn:
+            torn.write("\n" + notes[2][:cut])
+        await CheckpointFolder(folder).publish(notes[3:])
+        assert list(notes_in(folder)) == [*notes[:2], *notes[3:]]
+
+
+async def test_a_bucket_keeps_notes_that_nobody_can_delete(bucket_url: str) -> None:
+    s3 = boto3.client("s3", endpoint_url=bucket_url)
+    s3.create_bucket(Bucket="kept", ObjectLockEnabledForBucket=True)
+    bucket = CheckpointBucket("kept", retention_days=30, endpoint_url=bucket_url)
+    await bucket.publish([signed(1), signed(2)])
+    await bucket.publish([signed(3)])
+    objects = s3.list_object_versions(Bucket="kept")["Versions"]
+    texts = [s3.get_object(Bucket="kept", Key=found["Key"])["Body"].read().decode() for found in objects]
+    assert texts == [f"{signed(1)}\n{signed(2)}", signed(3)]
+    assert open_checkpoint(texts[1], [KEY.verifier_key]).size == 3
+    for found in objects:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.delete_object(
+                Bucket="kept", Key=found["Key"], VersionId=found["VersionId"], BypassGovernanceRetention=True
+            )
+
+
+async def test_sinks_that_are_away_say_so(bucket_url: str, tmp_path: Path) -> None:
+    absent = CheckpointBucket("absent", endpoint_url=bucket_url)
+    unreachable = CheckpointBucket("kept", endpoint_url="http://127.0.0.1:9")
+    removed = CheckpointFolder(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for sink in (absent, unreachable, removed):
+        with pytest.raises(CheckpointsNotKept):
+            await sink.publish([signed(1)])
