@@ -1,11 +1,9 @@
 """The service: routes, the life of what they share, and the one error shape."""
 
-import ipaddress
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 
-import httpx
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,53 +12,35 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from backend import health, logging, openapi
-from backend.answers import generators
+from backend import health, logging, openapi, provided
 from backend.answers import routes as answers
-from backend.answers.openai_compatible import OpenAICompatibleGenerator
-from backend.answers.service import Answering
-from backend.audit import key_encryption
-from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
-from backend.audit.search_words import SearchWords
-from backend.database import open_pool
 from backend.documents.chunks import routes as documents
 from backend.documents.collections import routes as collections
 from backend.documents.files import routes as files
 from backend.documents.files.routes import FORM_BYTES
-from backend.documents.files.service import INGEST
-from backend.documents.files.withdrawal import Withdrawal
 from backend.documents.versions import routes as versions
 from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
-from backend.identity.callers.caller import Resolver
 from backend.identity.callers.denials import record_denial
 from backend.identity.callers.guard import origin_of
 from backend.identity.keys import routes as keys_routes
 from backend.identity.sign_in import oidc_routes as oidc
 from backend.identity.sign_in import routes as identity
-from backend.identity.sign_in.federation import Federation, Seal, client_secret_seal
-from backend.identity.sign_in.providers import Providers
-from backend.identity.sign_in.service import SignIn
-from backend.identity.sign_in.tokens import AccessTokens, SigningKeys
 from backend.identity.users import routes as users
 from backend.jobs import routes as jobs
 from backend.operation import routes as operation
-from backend.provenance import VERSION, provenance
+from backend.provenance import VERSION
 from backend.request_scope import RequestScope, route_of, supported_body
 from backend.retrieval import routes as retrieval
-from backend.retrieval.embedding import from_settings as embedders
-from backend.retrieval.embedding.vectorizer import ChunkVectorizer
-from backend.retrieval.ranking import reranker
 from backend.review.analysis import routes as review
 from backend.review.archives import routes as archives
 from backend.review.erasure import routes as erasure
 from backend.review.events import routes as audit
 from backend.review.exports import routes as exports
-from backend.review.exports.jobs import EXPORT, ExportHandler
 from backend.review.replay import routes as replays
-from backend.settings import Settings, required
-from backend.storage.service import FileVault, archives_from_settings, store_from_settings
-from backend.tenancy import ContextSigner, Tenancy
+from backend.services import open_services
+from backend.settings import Settings
+from backend.tenancy import Tenancy
 
 log = structlog.get_logger()
 
@@ -72,12 +52,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     logging.configure(settings.log_level)
     app = FastAPI(
-        title="Affidavit", version=VERSION, description=openapi.DESCRIPTION, lifespan=_lifespan,
+        title="Affidavit", version=VERSION, description=openapi.DESCRIPTION, lifespan=_lifespan(settings),
         docs_url=None, redoc_url=None, redirect_slashes=False, responses=openapi.ERROR_RESPONSES,
         dependencies=[Depends(supported_body)],
     )  # fmt: skip
-    app.state.settings = settings
-    app.state.trusted_proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
     for routes in (  # matched in this order: first what is asked most
         retrieval, answers, health, identity, keys_routes, oidc, users, documents, files, versions, collections, jobs, audit,
         review, replays, erasure, exports, archives, operation,
@@ -93,65 +71,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: Settings = app.state.settings
-    async with AsyncExitStack() as stack:
-        pool = await open_pool(
-            required(settings.runtime_database_url, "RUNTIME_DATABASE_URL"),
-            size=settings.database_pool_size, timeout=settings.database_timeout,
-        )  # fmt: skip
-        stack.push_async_callback(pool.close)
-        app.state.operator_pool = None
-        if settings.operator_database_url is not None:
-            operator_url = settings.operator_database_url.get_secret_value()
-            app.state.operator_pool = await open_pool(operator_url, size=2, timeout=settings.database_timeout)
-            stack.push_async_callback(app.state.operator_pool.close)
-        signer = ContextSigner(required(settings.context_key, "CONTEXT_KEY"))
-        tenancy = Tenancy(pool, signer, timeout=settings.database_timeout)
-        secret = required(settings.payload_key, "PAYLOAD_KEY")
-        vault = PayloadVault(
-            await stack.enter_async_context(key_encryption.opened(settings, secret)), settings.data_key_seconds
-        )
-        words = SearchWords(secret)
-        recorder = Recorder(vault, words, provenance(settings))
-        keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
-        tokens = AccessTokens(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
-        embedder = embedders.from_settings(settings)
-        state = app.state
-        state.pool, state.tenancy, state.vault, state.recorder = pool, tenancy, vault, recorder
-        state.search_words = words
-        state.resolver = Resolver(tenancy, tokens)
-        state.sign_in = SignIn(tenancy, tokens, recorder, settings.refresh_token_days)
-        state.federation = Federation(
-            tenancy, recorder, state.sign_in,
-            Providers(await stack.enter_async_context(httpx.AsyncClient()), loopback_http=settings.oidc_loopback_http),
-            f"{settings.public_url}/auth/oidc/callback",
-            cookie=Seal(secret, "login cookie"),
-            client_secrets=client_secret_seal(secret),
-        )  # fmt: skip
-        state.embedder, state.vectorizer = embedder, ChunkVectorizer(embedder)
-        state.reranker = reranker.from_settings(settings)
-        if state.reranker is not None:
-            stack.push_async_callback(state.reranker.aclose)
-        state.files = FileVault(store_from_settings(settings), secret)
-        state.job_endings = {
-            INGEST: Withdrawal(tenancy, state.files, recorder), EXPORT: ExportHandler(state.files, vault, recorder)
-        }  # fmt: skip
-        state.archives = archives_from_settings(settings)
-        generator = generators.from_settings(settings, embedder)
-        if isinstance(generator, OpenAICompatibleGenerator):
-            stack.push_async_callback(generator.aclose)
-        state.answering = Answering(tenancy, recorder, embedder, generator, state.reranker)
-        yield
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            for kind in provided.asked_for():
+                services.collaborator(kind)  # a route that asks for what is not there fails the start, and no request
+            provided.provide(app, services)
+            yield
+
+    return lifespan
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
     try:
         await record_denial(
-            request.app.state.tenancy, request.app.state.recorder, error, request.state.caller, origin_of(request),
-            route_of(request.scope),
+            provided.of(request, Tenancy), provided.of(request, Recorder), error, request.state.caller,
+            origin_of(request), route_of(request.scope),
         )  # fmt: skip
     except Unavailable as unrecorded:
         error = unrecorded

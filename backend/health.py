@@ -1,14 +1,16 @@
 """Whether the process lives, and whether it can do its job."""
 
-from typing import Literal, cast
+from typing import Literal
 
 import asyncpg
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from backend.database import Pool, transaction
 from backend.errors import Unavailable
+from backend.provided import Provided
 from backend.schema import ApiModel
 from backend.self_check import check, check_sealer
+from backend.settings import Settings
 
 router = APIRouter(tags=["operation"])
 
@@ -26,11 +28,10 @@ async def health() -> Health:
 
 
 @router.get("/ready", summary="Can it serve")
-async def ready(request: Request) -> Health:
+async def ready(pool: Provided[Pool], settings: Provided[Settings]) -> Health:
     """Answers 200 only when the database passes the self-check and events are being sealed; otherwise 503."""
-    pool = cast("Pool", request.app.state.pool)
     try:
-        async with transaction(pool, timeout=request.app.state.settings.database_timeout) as connection:
+        async with transaction(pool, timeout=settings.database_timeout) as connection:
             findings = await check(connection)
             problems = [finding for finding in findings if finding.problem]
             if not problems and (sealer := await check_sealer(connection)).problem:

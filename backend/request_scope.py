@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
+from backend import provided
 from backend.errors import ServiceError, TooLarge, UnsupportedType
 
 log = structlog.get_logger()
@@ -32,6 +33,7 @@ class RequestScope:
             return
         request_id = str(uuid7())
         scope.setdefault("state", {}).update(request_id=request_id, caller=None)
+        provided.attach(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, status = time.perf_counter(), 0

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,8 @@ from backend.ledger.checkpoints import SigningKey
 from backend.ledger.sealer import Sealer
 from backend.migration import migrate, store_context_key
 from backend.operation.service import Operator, operator
+from backend.provided import provide
+from backend.services import Services
 from backend.settings import Settings
 from backend.tenancy import ContextSigner
 
@@ -158,6 +160,15 @@ class Service:
     client: httpx.AsyncClient
     database: Database
     _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def services(self) -> Services:
+        services: Services = self.app.state.services
+        return services
+
+    def exchange(self, **collaborators: Any) -> None:
+        """Gives the service other collaborators from now on."""
+        provide(self.app, replace(self.services, **collaborators))
 
     @asynccontextmanager
     async def operator(self) -> AsyncIterator[Operator]:

@@ -157,7 +157,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(service: Service, ten
     database = service.database.owner_url.rpartition("/")[2]
     superuser = await asyncpg.connect(service.database.superuser_url)
     await superuser.execute(f"alter role affidavit_runtime in database {database} set statement_timeout = '100ms'")
-    await service.app.state.pool.expire_connections()
+    await service.services.pool.expire_connections()
     try:
         async with superuser.transaction():
             await superuser.execute("lock table documents.chunk")
@@ -165,7 +165,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(service: Service, ten
     finally:
         await superuser.execute(f"alter role affidavit_runtime in database {database} reset statement_timeout")
         await superuser.close()
-        await service.app.state.pool.expire_connections()
+        await service.services.pool.expire_connections()
     assert is_unavailable(answer)
     assert (await ask(service, tenant, "retrieve")).status_code == 200
 
@@ -176,7 +176,7 @@ async def test_without_a_free_connection_it_says_so_and_then_goes_on(
     headers = await service.as_user(tenant, "analyst")
     settings = settings_for(database, run_secrets, model_home, database_pool_size=2, database_timeout=0.2)
     async with running(settings, database) as small:
-        async with small.app.state.pool.acquire(), small.app.state.pool.acquire():
+        async with small.services.pool.acquire(), small.services.pool.acquire():
             refused = await small.client.post("/retrieve", json=QUESTION, headers=headers)
             not_ready = await small.client.get("/ready")
         assert is_unavailable(refused)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -12,6 +12,7 @@ from backend.answers.service import Answering
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.provided import Provided
 
 router = APIRouter(tags=["answers"], route_class=GuardedRoute)
 
@@ -25,13 +26,15 @@ _TOKEN = re.compile(r"\s*\S+\s*")  # their concatenation is the answer
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def answer(
-    request: Request, body: AnswerRequest, caller: Annotated[Caller, Requires(Permission.ANSWERS_CREATE)]
+    request: Request,
+    answering: Provided[Answering],
+    body: AnswerRequest,
+    caller: Annotated[Caller, Requires(Permission.ANSWERS_CREATE)],
 ) -> AnswerResponse | EventSourceResponse:
     """Answers with sentences that the retrieved chunks support, each cited; refuses when they support none.
 
     With `stream`, events start when the whole answer is on record: nothing is shown that was not recorded.
     """
-    answering = cast("Answering", request.app.state.answering)
     response = await answering.answer(caller, body, lambda: _departure(request))
     return EventSourceResponse(_events(response)) if body.stream else response
 

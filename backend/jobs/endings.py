@@ -29,3 +29,7 @@ class EndsJobs(Protocol):
 
         The caller is who ended the job, or who asked for it.
         """
+
+
+class JobEndings(dict[str, EndsJobs]):
+    """Who takes back what a job leaves, by the kind of job."""

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -13,7 +13,9 @@ from backend.audit.recorder import Recorder
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.jobs import service
+from backend.jobs.endings import JobEndings
 from backend.jobs.models import JobPage, JobStatus, JobView
+from backend.provided import Provided
 from backend.schema import ApiModel
 from backend.tenancy import Tenancy
 
@@ -32,41 +34,39 @@ class JobQuery(ApiModel):
     cursor: UUID | None = Field(default=None, description="`next_cursor` of the page before.")
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
-def _recorder(request: Request) -> Recorder:
-    return cast("Recorder", request.app.state.recorder)
-
-
 @router.get("", summary="List jobs")
-async def list_jobs(request: Request, query: Annotated[JobQuery, Query()], caller: Anyone) -> JobPage:
+async def list_jobs(tenancy: Provided[Tenancy], query: Annotated[JobQuery, Query()], caller: Anyone) -> JobPage:
     """Returns the caller's jobs, newest first; who manages users sees all of the tenant's."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await service.list_jobs(connection, caller, status=query.status, limit=query.limit, cursor=query.cursor)
 
 
 @router.get("/{job_id}", summary="A job")
-async def get_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
+async def get_job(tenancy: Provided[Tenancy], job_id: UUID, caller: Anyone) -> JobView:
     """Returns how far a job is and, once it has ended, what came of it or why it failed."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await service.get_job(connection, caller, job_id)
 
 
 @router.post("/{job_id}/cancel", summary="Cancel a job")
-async def cancel_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
+async def cancel_job(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    endings: Provided[JobEndings],
+    job_id: UUID,
+    caller: Anyone,
+) -> JobView:
     """Stops a job that has not ended; nothing of it will be seen, and what was uploaded for it is deleted."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await service.cancel_job(connection, caller, _recorder(request), request.app.state.job_endings, job_id)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await service.cancel_job(connection, caller, recorder, endings, job_id)
 
 
 @router.post("/{job_id}/retry", summary="Try a failed job again")
-async def retry_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
+async def retry_job(tenancy: Provided[Tenancy], recorder: Provided[Recorder], job_id: UUID, caller: Anyone) -> JobView:
     """Queues a job again that used up its attempts, as who asked for it; 409 for one that would fail again."""
     claims = caller.claims(presented={"retrying": str(job_id)})
-    async with _tenancy(request).transaction(claims) as connection:
-        return await service.retry_job(connection, caller, _recorder(request), job_id)
+    async with tenancy.transaction(claims) as connection:
+        return await service.retry_job(connection, caller, recorder, job_id)
 
 
 @router.get(
@@ -75,9 +75,8 @@ async def retry_job(request: Request, job_id: UUID, caller: Anyone) -> JobView:
     response_class=EventSourceResponse,
     responses={200: {"content": {"text/event-stream": {}}, "description": "Events `progress`, and one `end`."}},
 )
-async def job_events(request: Request, job_id: UUID, caller: Anyone) -> EventSourceResponse:
+async def job_events(tenancy: Provided[Tenancy], job_id: UUID, caller: Anyone) -> EventSourceResponse:
     """Sends the job whenever it has changed, as in `GET /jobs/{id}`; the event `end` is the last."""
-    tenancy = _tenancy(request)
     async with tenancy.transaction(caller.claims()) as connection:
         job = await service.get_job(connection, caller, job_id)
     return EventSourceResponse(_changes(tenancy, caller, job))

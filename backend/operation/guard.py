@@ -1,6 +1,7 @@
 """Who may call the operator's routes: keys of the operator, which are good for nothing else."""
 
-from typing import Annotated, cast
+from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
@@ -10,6 +11,7 @@ from backend.errors import NotFound, Unauthenticated
 from backend.identity.callers.guard import Handler, after, origin_of
 from backend.operation import operator_keys
 from backend.operation.tenants import OperatorActor
+from backend.provided import of
 
 
 class OperatorRoute(APIRoute):
@@ -20,21 +22,30 @@ class OperatorRoute(APIRoute):
         return after(_identify, super().get_route_handler())
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorDatabase:
+    """Connections as the role `affidavit_operator`; no pool where the operator's API is not configured."""
+
+    pool: Pool | None
+    timeout: float  # seconds to wait for a connection
+
+
 async def current_operator(request: Request) -> OperatorActor:
     """Returns which system of the operator is calling."""
-    return cast("OperatorActor", request.state.operator)
+    operator: OperatorActor = request.state.operator
+    return operator
 
 
 async def _identify(request: Request) -> None:
     """Raises Unauthenticated, or NotFound where there is no such API."""
-    if request.app.state.operator_pool is None:
+    database = of(request, OperatorDatabase)
+    if database.pool is None:
         raise NotFound("There is no such route.", reason="operator:not_configured")
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
         raise Unauthenticated(reason="credentials:missing")
-    pool, timeout = cast("Pool", request.app.state.operator_pool), request.app.state.settings.database_timeout
     address = origin_of(request).source_address
-    request.state.operator = await operator_keys.resolve(pool, credential, address, timeout=timeout)
+    request.state.operator = await operator_keys.resolve(database.pool, credential, address, timeout=database.timeout)
 
 
 CurrentOperator = Annotated[OperatorActor, Depends(current_operator)]

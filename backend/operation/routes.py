@@ -9,9 +9,11 @@ import asyncpg
 from fastapi import APIRouter, Path, Request, status
 
 from backend.database import transaction
-from backend.operation.guard import CurrentOperator, OperatorRoute
+from backend.operation.guard import CurrentOperator, OperatorDatabase, OperatorRoute
 from backend.operation.models import NewTenant, Slug, TenantChange, TenantList, TenantView
 from backend.operation.tenants import OperatorActor, Tenants, promotion_proposed
+from backend.provided import Provided
+from backend.settings import Settings
 
 router = APIRouter(prefix="/operator", tags=["operator"], route_class=OperatorRoute)
 
@@ -19,9 +21,9 @@ TenantSlug = Annotated[Slug, Path()]
 
 
 @asynccontextmanager
-async def _acting(request: Request, operator: OperatorActor) -> AsyncIterator[Tenants]:
-    pool, timeout = request.app.state.operator_pool, request.app.state.settings.database_timeout
-    async with transaction(pool, timeout=timeout) as connection:
+async def _acting(request: Request, database: OperatorDatabase, operator: OperatorActor) -> AsyncIterator[Tenants]:
+    assert database.pool is not None  # or the operator would not have been identified
+    async with transaction(database.pool, timeout=database.timeout) as connection:
         yield Tenants(connection, operator, request.state.request_id)
 
 
@@ -30,53 +32,71 @@ def _view(row: asyncpg.Record) -> TenantView:
 
 
 @router.post("/tenants", status_code=status.HTTP_201_CREATED, summary="Create a tenant")
-async def create_tenant(request: Request, body: NewTenant, operator: CurrentOperator) -> TenantView:
+async def create_tenant(
+    request: Request, database: Provided[OperatorDatabase], body: NewTenant, operator: CurrentOperator
+) -> TenantView:
     """Creates a tenant with the collection `default`. Its first user is made at the command line, or by its identity provider."""
-    async with _acting(request, operator) as tenants:
+    async with _acting(request, database, operator) as tenants:
         await tenants.create(body.slug, body.name or body.slug)
         return _view(await tenants.get(body.slug))
 
 
 @router.get("/tenants", summary="List tenants")
-async def list_tenants(request: Request, operator: CurrentOperator) -> TenantList:
+async def list_tenants(request: Request, database: Provided[OperatorDatabase], operator: CurrentOperator) -> TenantList:
     """Returns every tenant, by slug."""
-    async with _acting(request, operator) as tenants:
+    async with _acting(request, database, operator) as tenants:
         return TenantList(tenants=[_view(row) for row in await tenants.list()])
 
 
 @router.get("/tenants/{slug}", summary="Read a tenant")
-async def read_tenant(request: Request, slug: TenantSlug, operator: CurrentOperator) -> TenantView:
+async def read_tenant(
+    request: Request, database: Provided[OperatorDatabase], slug: TenantSlug, operator: CurrentOperator
+) -> TenantView:
     """Returns status and limits of a tenant."""
-    async with _acting(request, operator) as tenants:
+    async with _acting(request, database, operator) as tenants:
         return _view(await tenants.get(slug))
 
 
 @router.patch("/tenants/{slug}", summary="Rename or limit a tenant")
 async def change_tenant(
-    request: Request, slug: TenantSlug, body: TenantChange, operator: CurrentOperator
+    request: Request,
+    database: Provided[OperatorDatabase],
+    slug: TenantSlug,
+    body: TenantChange,
+    operator: CurrentOperator,
 ) -> TenantView:
     """Changes the name, and how much the tenant and each of its principals may ask in a minute, from the next request on."""
-    async with _acting(request, operator) as tenants:
+    async with _acting(request, database, operator) as tenants:
         return _view(await tenants.change(slug, body.model_dump(exclude_unset=True)))
 
 
 @router.post("/tenants/{slug}/suspend", summary="Suspend a tenant")
-async def suspend_tenant(request: Request, slug: TenantSlug, operator: CurrentOperator) -> TenantView:
+async def suspend_tenant(
+    request: Request, database: Provided[OperatorDatabase], slug: TenantSlug, operator: CurrentOperator
+) -> TenantView:
     """Refuses everything to the tenant's users and keys from the next request on, and keeps all that is the tenant's."""
-    async with _acting(request, operator) as tenants:
+    async with _acting(request, database, operator) as tenants:
         return _view(await tenants.suspend(slug))
 
 
 @router.post("/tenants/{slug}/resume", summary="Resume a tenant")
-async def resume_tenant(request: Request, slug: TenantSlug, operator: CurrentOperator) -> TenantView:
+async def resume_tenant(
+    request: Request, database: Provided[OperatorDatabase], slug: TenantSlug, operator: CurrentOperator
+) -> TenantView:
     """Lets a suspended tenant work again, and one that was deleted, as long as its time of grace runs."""
-    async with _acting(request, operator) as tenants:
+    async with _acting(request, database, operator) as tenants:
         return _view(await tenants.resume(slug))
 
 
 @router.delete("/tenants/{slug}", status_code=status.HTTP_202_ACCEPTED, summary="Delete a tenant")
-async def delete_tenant(request: Request, slug: TenantSlug, operator: CurrentOperator) -> TenantView:
+async def delete_tenant(
+    request: Request,
+    database: Provided[OperatorDatabase],
+    settings: Provided[Settings],
+    slug: TenantSlug,
+    operator: CurrentOperator,
+) -> TenantView:
     """Suspends the tenant and sets when `affidavit tenant purge` may delete all its rows; until then it can be resumed."""
-    grace = timedelta(days=request.app.state.settings.deletion_grace_days)
-    async with _acting(request, operator) as tenants:
+    grace = timedelta(days=settings.deletion_grace_days)
+    async with _acting(request, database, operator) as tenants:
         return _view(await tenants.delete(slug, grace))

@@ -107,7 +107,7 @@ async def test_who_asked_when_and_by_which_service_stands_in_the_log(
     with_model: Service, tenant: Tenant, delivered: httpx.Response, logged: dict[str, Any]
 ) -> None:
     me = (await with_model.get("/auth/me", tenant, "analyst")).json()
-    service = {"code": code(), "configuration": configuration(with_model.app.state.settings)}
+    service = {"code": code(), "configuration": configuration(with_model.services.settings)}
     for event in logged.values():
         principal = event["principal"]
         assert (principal["id"], principal["roles"]) == (str(tenant.users["analyst"]), ["analyst"])

@@ -20,9 +20,9 @@ SEARCH = {"reason": "complaint 17", "action": "retrieval:executed"}
 async def test_what_came_out_otherwise_than_drafted_is_sealed_and_found_as_it_came_out(
     service: Service, tenant: Tenant
 ) -> None:
-    recorder: Recorder = service.app.state.recorder
+    recorder: Recorder = service.services.recorder
     analyst = Caller(tenant.id, tenant.slug, tenant.users["analyst"], "user", "analyst", "request")
-    tenancy: Tenancy = service.app.state.tenancy
+    tenancy: Tenancy = service.services.tenancy
     async with tenancy.transaction(analyst.claims()) as connection:
         draft = await recorder.draft(connection, analyst, {"query": "zebra", "filters": "kept", "contexts": "dropped"})
         # What it then holds is of another data subject, so it is sealed under another key.

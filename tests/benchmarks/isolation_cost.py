@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from backend.app import create_app
 from backend.database import Connection
+from backend.provided import provide
 from backend.settings import Settings
 from backend.tenancy import Claims, Tenancy
 from tests.benchmarks.deployment import RESULTS, Deployment, deployment, p50
@@ -53,7 +54,9 @@ async def serving(settings: Settings, *, walled: bool) -> AsyncIterator[Side]:
     app: FastAPI = create_app(settings)
     async with app.router.lifespan_context(app):
         if not walled:
-            app.state.tenancy = Unbound(app.state.pool, app.state.tenancy._signer, timeout=settings.database_timeout)
+            services = app.state.services
+            unbound = Unbound(services.pool, services.tenancy._signer, timeout=settings.database_timeout)
+            provide(app, replace(services, tenancy=unbound))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://bench.test") as client:
             yield Side(client)
@@ -76,7 +79,7 @@ async def measure(deployed: Deployment, secrets: dict[str, Any], home: Path) -> 
         open_ = await stack.enter_async_context(
             serving(Settings(runtime_database_url=deployed.urls["superuser_url"], **common), walled=False)
         )
-        topics = Topics(walled.client._transport.app.state.embedder.model)  # type: ignore[attr-defined]
+        topics = Topics(walled.client._transport.app.state.services.embedder.model)  # type: ignore[attr-defined]
         corpora, headers = [], []
         for size in SIZES:
             tenant_id = await deployed.tenant(f"bench-{size}")

@@ -158,7 +158,7 @@ async def cost_of_recording(urls: dict[str, str], superuser: asyncpg.Connection,
 
 
 async def _cost_of_recording(service: Service, tenant: Tenant, topics: Topics) -> Figures:
-    recorder = service.app.state.recorder
+    recorder = service.services.recorder
     taken: dict[bool, list[float]] = {True: [], False: []}
     for number in range(WARM_UP + 2 * RETRIEVALS):
         # Each first as often as second: whatever the machine does in turn would else count for one of them.

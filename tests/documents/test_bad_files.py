@@ -116,7 +116,7 @@ async def test_a_name_with_a_path_or_control_characters_is_made_plain(
 
 
 async def test_a_file_beyond_the_limit_is_refused_and_never_in_memory(service: Service, tenant: Tenant) -> None:
-    limit = service.app.state.settings.max_file_bytes
+    limit = service.services.settings.max_file_bytes
     headers = {**await service.as_user(tenant, "editor"), "Content-Type": "multipart/form-data; boundary=b"}
     declared = {**headers, "Content-Length": str(2 * limit)}
     assert (await service.client.post("/documents", content=b"", headers=declared)).status_code == 413
@@ -168,7 +168,7 @@ async def test_a_body_that_is_no_form_with_a_file_is_refused(
 async def test_a_job_that_the_service_did_not_write_fails_and_the_worker_goes_on(
     service: Service, tenant: Tenant, parameters: dict[str, object]
 ) -> None:
-    tenancy = service.app.state.tenancy
+    tenancy = service.services.tenancy
     caller = await resolve_principal(tenancy, tenant.id, tenant.users["editor"], "a-request")
     async with tenancy.transaction(caller.claims()) as connection:
         job_id = await jobs.enqueue(connection, caller, files.INGEST, parameters)

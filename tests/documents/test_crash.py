@@ -55,7 +55,7 @@ async def kill_workers(database: Database, secrets: Secrets, home: Path, storage
 async def test_workers_killed_at_every_step_lose_nothing_and_double_nothing(
     service: Service, tenant: Tenant, database: Database, run_secrets: Secrets, model_home: Path, tmp_path: Path
 ) -> None:
-    storage = service.app.state.settings.storage_folder
+    storage = service.services.settings.storage_folder
     failing = (await post_file(service, tenant, "scrap.pdf", b"%PDF-1.7 of nothing at all")).json()
     good = [(await post_file(service, tenant, f"rule-{number}.txt", rules(number))).json() for number in range(2)]
     await kill_workers(database, run_secrets, model_home, storage, tmp_path)

@@ -62,7 +62,7 @@ async def test_nothing_of_a_deleted_document_is_left_in_the_database_or_the_file
     await decide(service, tenant, {**first, "document_version": 2}, "reject", reason=f"{MARKER} is closed.")
     superuser = await asyncpg.connect(service.database.superuser_url)
     await superuser.execute("analyze")  # so that the planner's statistics have had their chance to keep it
-    objects = service.app.state.settings.home_folder / "files" / str(tenant.id)
+    objects = service.services.settings.home_folder / "files" / str(tenant.id)
     uploaded = await ingested(
         service, tenant, f"{MARKER}.txt", f"{marked} For good.".encode(), doc_id="marked-file", title=f"A {MARKER}"
     )

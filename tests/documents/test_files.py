@@ -34,7 +34,7 @@ async def service(
 
 
 def stored(service: Service) -> list[Path]:
-    folder = service.app.state.settings.storage_folder
+    folder = service.services.settings.storage_folder
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
@@ -218,7 +218,7 @@ async def test_a_file_store_that_is_away_is_waited_for_by_jobs_and_refuses_uploa
     service: Service, tenant: Tenant
 ) -> None:
     uploaded = (await post_file(service, tenant, "away.txt", b"Comes back.")).json()
-    folder = service.app.state.settings.storage_folder
+    folder = service.services.settings.storage_folder
     hidden = folder.with_name("hidden")
     folder.rename(hidden)
     folder.write_text("not a folder")
@@ -297,7 +297,7 @@ async def test_a_job_that_used_up_its_attempts_keeps_its_file_and_can_be_tried_a
     uploaded = (await post_file(service, tenant, "late.txt", b"Better late than never.")).json()
     path = f"/jobs/{uploaded['job_id']}"
     assert (await service.post(f"{path}/retry", tenant, "editor", None)).status_code == 409, "it has not failed"
-    folder = service.app.state.settings.storage_folder
+    folder = service.services.settings.storage_folder
     hidden = folder.with_name("hidden")
     folder.rename(hidden)
     folder.write_text("not a folder")

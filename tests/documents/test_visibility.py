@@ -85,6 +85,6 @@ async def test_a_transaction_sees_what_its_claims_say_and_no_more(
         "request", tenant.id, tenant.users["analyst"], permissions=permissions, **granted,
         moment=asked.get("moment"), presented=asked.get("presented", {}),
     )  # fmt: skip
-    async with service.app.state.tenancy.transaction(claims) as connection:
+    async with service.services.tenancy.transaction(claims) as connection:
         rows = await connection.fetch("select text from documents.chunk")
     assert {row["text"] for row in rows} == seen

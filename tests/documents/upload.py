@@ -26,7 +26,7 @@ async def post_file(
 
 def worker(service: Service, **changed: Any) -> Worker:
     """A worker on the service's own database and file store."""
-    state = service.app.state
+    state = service.services
     settings = state.settings.model_copy(update=changed)
     handler = ingestion.from_settings(settings, state.job_endings[files.INGEST], state.vectorizer)
     return Worker(state.tenancy, {files.INGEST: handler}, settings.job_lease_seconds, settings.job_attempts)

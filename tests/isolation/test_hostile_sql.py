@@ -157,7 +157,7 @@ async def _rows_for_functions(witness: asyncpg.Connection, tenant: Tenant, victi
 
 async def _caller(service: Service, tenant: Tenant, role: str) -> Caller:
     credential = (await service.as_user(tenant, role))["Authorization"].removeprefix("Bearer ")
-    caller: Caller = await service.app.state.resolver.resolve(credential, Origin(str(uuid7())))
+    caller: Caller = await service.services.resolver.resolve(credential, Origin(str(uuid7())))
     return caller
 
 
@@ -167,7 +167,7 @@ async def _injected(service: Service, caller: Caller) -> AsyncIterator[Connectio
     connection = await asyncpg.connect(service.database.runtime_url)
     try:
         async with connection.transaction():
-            await service.app.state.tenancy.bind(connection, caller.claims())
+            await service.services.tenancy.bind(connection, caller.claims())
             yield connection
     finally:
         await connection.close()
@@ -310,10 +310,10 @@ async def test_a_context_from_an_earlier_transaction_of_its_connection_is_of_its
     analyst, admin = await _caller(service, target.tenant, "analyst"), await _caller(service, target.victim, "admin")
     try:
         async with connection.transaction():
-            await service.app.state.tenancy.bind(connection, analyst.claims())
+            await service.services.tenancy.bind(connection, analyst.claims())
             captured = await connection.fetchval("select current_setting('app.context')")
         async with connection.transaction():
-            await service.app.state.tenancy.bind(connection, admin.claims())
+            await service.services.tenancy.bind(connection, admin.claims())
             await connection.execute("select set_config('app.context', $1, true)", captured)
             bound = await connection.fetchrow("select tenancy.tenant_id(), tenancy.principal_id()")
             assert tuple(bound) == (analyst.tenant_id, analyst.principal_id)
@@ -327,7 +327,7 @@ async def test_no_context_outlives_its_transaction(service: Service, target: Tar
     connection = await asyncpg.connect(service.database.runtime_url)
     try:
         async with connection.transaction():
-            await service.app.state.tenancy.bind(connection, caller.claims())
+            await service.services.tenancy.bind(connection, caller.claims())
             assert await connection.fetchval("select count(*) from documents.chunk")
         assert await connection.fetchval("select current_setting('app.context', true)") == ""
         assert not await connection.fetchval("select count(*) from documents.chunk")
@@ -351,7 +351,7 @@ async def test_a_statement_left_under_the_drivers_name_does_not_run_for_the_next
     service: Service, target: Target
 ) -> None:
     """The pool throws such a connection away; otherwise the trap would be handed the next caller's signed context."""
-    pool = service.app.state.pool
+    pool = service.services.pool
     async with pool.acquire() as connection:
         trapped = connection.get_server_pid()
         await connection.fetchval("select $1::text", "cached")
@@ -367,7 +367,7 @@ async def test_a_statement_left_under_the_drivers_name_does_not_run_for_the_next
 
 
 async def test_what_a_request_leaves_on_its_session_is_gone_for_the_next(service: Service) -> None:
-    pool = service.app.state.pool
+    pool = service.services.pool
     async with pool.acquire() as connection:
         first = connection.get_server_pid()
         await connection.execute("set search_path = pg_temp; set statement_timeout = 0; listen gossip;"

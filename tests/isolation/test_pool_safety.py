@@ -60,7 +60,7 @@ async def everyone(service: Service) -> list[Someone]:
         for role in ROLES:
             headers = await service.as_user(tenant, role)
             credential = headers["Authorization"].removeprefix("Bearer ")
-            caller = await service.app.state.resolver.resolve(credential, Origin(str(uuid7())))
+            caller = await service.services.resolver.resolve(credential, Origin(str(uuid7())))
             found.append(Someone(tenant, headers, caller))
     return found
 
@@ -94,7 +94,7 @@ def _belongs(someone: Someone, doc_ids: list[str]) -> None:
 
 async def _look(service: Service, someone: Someone, then: str = "select 1") -> None:
     claims = replace(someone.caller, request_id=str(uuid7())).claims()
-    async with service.app.state.tenancy.transaction(claims) as connection:
+    async with service.services.tenancy.transaction(claims) as connection:
         rows = await connection.fetch("select tenant_id, doc_id from documents.document")
         _belongs(someone, [row["doc_id"] for row in rows])
         await connection.execute(then)
@@ -181,7 +181,7 @@ async def test_500_interleaved_requests_of_20_callers_see_no_row_of_another_tena
 
 async def test_afterwards_no_connection_holds_a_context(service: Service, everyone: list[Someone]) -> None:
     await test_500_interleaved_requests_end(service)
-    pool = service.app.state.pool
+    pool = service.services.pool
     held = [await pool.acquire() for _ in range(CONNECTIONS)]
     try:
         assert len({connection.get_server_pid() for connection in held}) == CONNECTIONS
@@ -197,7 +197,7 @@ async def test_afterwards_no_connection_holds_a_context(service: Service, everyo
 
 async def test_500_interleaved_requests_end(service: Service) -> None:
     """Every connection comes back, whatever became of the requests."""
-    pool: Any = service.app.state.pool
+    pool: Any = service.services.pool
     for _ in range(100):
         if pool.get_idle_size() == pool.get_size():
             return

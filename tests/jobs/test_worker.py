@@ -48,15 +48,15 @@ class Noting:
         self, caller: Caller, job_id: UUID, connection: Connection, outcome: Outcome, reason: str | None
     ) -> None:
         event = Event(Action.DOCUMENT_INGESTED, outcome, reason, details={"job": str(job_id)})
-        await self.service.app.state.recorder.record(connection, caller, event)
+        await self.service.services.recorder.record(connection, caller, event)
 
 
 def worker(service: Service, handler: Noting, **changed: Any) -> Worker:
-    return Worker(service.app.state.tenancy, {"test:note": handler}, **{"lease_seconds": 5.0, **changed})
+    return Worker(service.services.tenancy, {"test:note": handler}, **{"lease_seconds": 5.0, **changed})
 
 
 async def caller_of(service: Service, tenant: Tenant, username: str = "editor") -> Caller:
-    return await resolve_principal(service.app.state.tenancy, tenant.id, tenant.users[username], "a-request")
+    return await resolve_principal(service.services.tenancy, tenant.id, tenant.users[username], "a-request")
 
 
 async def new_caller(service: Service, slug: str) -> Caller:
@@ -65,11 +65,11 @@ async def new_caller(service: Service, slug: str) -> Caller:
         tenant_id = await acting.create_tenant(slug, slug)
         await acting.create_key(tenant_id, "uploader", [Permission.DOCUMENTS_WRITE], ["default"])
         key_id = await acting.connection.fetchval("select id from identity.api_key where tenant_id = $1", tenant_id)
-    return await resolve_principal(service.app.state.tenancy, tenant_id, key_id, "a-request")
+    return await resolve_principal(service.services.tenancy, tenant_id, key_id, "a-request")
 
 
 async def enqueue(service: Service, caller: Caller, count: int = 1) -> list[UUID]:
-    async with service.app.state.tenancy.transaction(caller.claims()) as connection:
+    async with service.services.tenancy.transaction(caller.claims()) as connection:
         return [await jobs.enqueue(connection, caller, "test:note", {}) for _ in range(count)]
 
 
@@ -213,7 +213,7 @@ async def test_a_job_that_loses_every_worker_fails_in_the_end(service: Service, 
     (job_id,) = await enqueue(service, await caller_of(service, tenant))
     for _ in range(3):
         claims = Claims(request_id="r", kind="worker", presented={"worker": "w"})
-        async with service.app.state.tenancy.transaction(claims) as connection:
+        async with service.services.tenancy.transaction(claims) as connection:
             row = await connection.fetchrow("select * from jobs.lease(gen_random_uuid(), 0.0)")
             assert row["id"] == job_id
     handler = Noting(service)
@@ -288,7 +288,7 @@ async def test_only_a_signed_worker_reaches_the_queue_and_only_the_leaseholder_i
 ) -> None:
     caller = await caller_of(service, tenant, "admin")
     (job_id,) = await enqueue(service, await caller_of(service, tenant))
-    tenancy = service.app.state.tenancy
+    tenancy = service.services.tenancy
     async with tenancy.transaction(caller.claims()) as connection:
         assert await connection.fetch("select * from jobs.lease(gen_random_uuid(), 60)") == []
         changed = "update jobs.job set result = '{}' where id = $1"

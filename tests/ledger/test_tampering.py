@@ -87,7 +87,7 @@ class Log:
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[Connection]:
-            async with self.service.app.state.tenancy.transaction(reviewer.claims()) as connection:
+            async with self.service.services.tenancy.transaction(reviewer.claims()) as connection:
                 yield connection
 
         async def report(_done: int, _all: int) -> None:
@@ -96,7 +96,7 @@ class Log:
         wanted = {"format": Format.BUNDLE, "reveal": True} | changed
         export = Export(self.tenant.id, BEGIN, self.end, **wanted)  # type: ignore[arg-type]
         stream = io.BytesIO()
-        exporter = Exporter(opened, self.service.app.state.vault, export, report)
+        exporter = Exporter(opened, self.service.services.payloads, export, report)
         await exporter.write(stream, *(await exporter.parts(1_000_000)))
         path = self.folder / "bundle.zip"
         path.write_bytes(stream.getvalue())

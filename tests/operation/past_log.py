@@ -69,7 +69,7 @@ class PastLog(Log):
             if stop_at and stop_at in step:
                 raise Interrupted(step)
 
-        tenancy = self.service.app.state.tenancy
+        tenancy = self.service.services.tenancy
         try:
             yield Archiver(owner, tenancy, self.store, str(KEY.verifier_key), retention, report)
         finally:

@@ -89,7 +89,7 @@ async def test_a_reviewer_is_told_where_an_event_went_and_fetches_the_archive(
 ) -> None:
     await reviewed.archive()
     await reviewed.seal()
-    reviewed.service.app.state.archives = reviewed.store
+    reviewed.service.exchange(archives=reviewed.store)
     for path in (f"/audit/events/{reviewed.january[0]}", f"/audit/events/{reviewed.january[0]}/proof"):
         answer = await reviewed.service.get(path, reviewed.tenant, "compliance")
         assert (answer.status_code, answer.json()["error"]) == (410, "gone")

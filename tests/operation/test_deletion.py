@@ -168,7 +168,7 @@ async def test_an_export_holds_all_that_a_tenant_may_read_and_nothing_of_others(
     await fill(service, other_tenant)
     owner = await asyncpg.connect(service.database.owner_url)
     target = tmp_path / "export.zip"
-    rows = await export(owner, service.app.state.tenancy, tenant.id, tenant.slug, target)
+    rows = await export(owner, service.services.tenancy, tenant.id, tenant.slug, target)
     await owner.close()
     everything = await rows_by_table(service.database, tenant.id)
     for table in (

@@ -30,7 +30,7 @@ class LargeTenant:
     @classmethod
     async def create(cls, service: Service, chunks: dict[str, int]) -> "LargeTenant":
         tenant = await service.create_tenant()
-        topics = Topics(service.app.state.embedder.model)
+        topics = Topics(service.services.embedder.model)
         connection = await asyncpg.connect(service.database.superuser_url)
         try:
             rows = await connection.fetch("select slug, id from documents.collection where tenant_id = $1", tenant.id)
@@ -56,13 +56,13 @@ class LargeTenant:
 
     async def search(self, question: Question, *collections: str) -> Ranking:
         caller = self.caller(*collections)
-        async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
+        async with self.service.services.tenancy.transaction(caller.claims()) as connection:
             return await search.search(connection, caller, question)
 
     async def exact(self, question: Question, *collections: str) -> list[UUID]:
         """The right answer: every permitted chunk compared."""
         caller = self.caller(*collections)
-        async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
+        async with self.service.services.tenancy.transaction(caller.claims()) as connection:
             space = await search.survey(connection, caller, question.request)
             statement, values = search._statement(search.queries.exact_search, 9, question)
             scope = search.scope_of(caller, question, space)
@@ -86,7 +86,7 @@ class LargeTenant:
         """What a caller gets who asks for the question's terms that so many chunks have."""
         caller = self.caller(*collections)
         claims = replace(caller.claims(), known_at=known_at)
-        async with self.service.app.state.tenancy.transaction(claims) as connection:
+        async with self.service.services.tenancy.transaction(claims) as connection:
             space = await search.survey(connection, self.caller(*self.collections), question.request)
             *_, sparse = search.scope_of(caller, question, space)
             statement = "select retrieval.chunks_with_terms($1, $2, $3, 10)"
@@ -99,7 +99,7 @@ class LargeTenant:
         connection = await asyncpg.connect(self.service.database.superuser_url)
         try:
             async with connection.transaction():
-                await self.service.app.state.tenancy.bind(connection, self.caller(*self.collections).claims())
+                await self.service.services.tenancy.bind(connection, self.caller(*self.collections).claims())
                 await connection.fetch(statement, terms, [*self.collections.values()])
                 scans: int = await connection.fetchval(
                     "select pg_stat_get_xact_numscans(to_regclass($1))", f"documents.chunk_{self.tenant.id.hex}_terms"
@@ -111,7 +111,7 @@ class LargeTenant:
     async def plan(self, template: str, first_parameter: int, question: Question, limits: Sequence[object]) -> str:
         """What PostgreSQL makes of a search statement, as text."""
         caller = self.caller("default")
-        async with self.service.app.state.tenancy.transaction(caller.claims()) as connection:
+        async with self.service.services.tenancy.transaction(caller.claims()) as connection:
             space = await search.survey(connection, caller, question.request)
             statement, values = search._statement(template, first_parameter, question)
             if template == search.queries.indexed_search:

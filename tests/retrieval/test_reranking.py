@@ -186,7 +186,7 @@ async def test_a_reranker_that_is_required_and_away_lets_nothing_out(
 async def test_no_more_candidates_are_sent_than_the_setting_says_or_than_are_asked_for(
     reranked: Service, filled: Tenant, server: RerankServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reranked.app.state.reranker, "candidates", 3)
+    monkeypatch.setattr(reranked.services.reranker, "candidates", 3)
     assert len(doc_ids(await found(reranked, filled, k=2))) == 2
     assert len(doc_ids(await found(reranked, filled, k=100))) == 4
     assert [len(request["documents"]) for request in server.requests] == [3, 4]

@@ -137,7 +137,7 @@ async def test_no_two_tenants_share_a_hash_and_none_finds_the_others_texts(
     )
     await superuser.close()
     assert shared == 0
-    words: SearchWords = service.app.state.search_words
+    words: SearchWords = service.services.words
     assert words.hashes(asked.id, "zebra") == words.hashes(asked.id, "Zebras")
     assert words.hashes(asked.id, "zebra") != words.hashes(other_tenant.id, "zebra")
 

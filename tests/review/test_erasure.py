@@ -118,8 +118,8 @@ async def test_the_database_itself_refuses_an_erasure_that_no_second_person_appr
 ) -> None:
     """What injected SQL could do with the privacy officer's own context: nothing before the approval."""
     await request(service, asked)
-    tenancy = service.app.state.tenancy
-    resolver = service.app.state.resolver
+    tenancy = service.services.tenancy
+    resolver = service.services.resolver
     privacy = await resolver.resolve(await service.token(asked, "privacy"), Origin("request"))
     async with tenancy.transaction(privacy.claims()) as connection:
         assert await connection.execute("delete from audit.payload") == "DELETE 0"
@@ -157,12 +157,12 @@ async def test_a_key_that_another_process_destroyed_encrypts_nothing_more(
     async with running(settings_for(database, run_secrets, model_home), database) as other:
         headers = await service.as_user(asked, "analyst")
         assert (await other.client.post("/retrieve", json=question, headers=headers)).status_code == 200
-        assert other.app.state.vault.remembered == 1
+        assert other.services.payloads.remembered == 1
         erased = await keys_of(database, asked.users["analyst"])
         assert (await service.post(await request(service, asked), asked, "privacy2", None)).status_code == 200
         refused = await other.client.post("/retrieve", json=question, headers=headers)
         assert (refused.status_code, refused.json()["error"]) == (503, "audit_unavailable")
-        assert other.app.state.vault.remembered == 0
+        assert other.services.payloads.remembered == 0
         assert await keys_of(database, asked.users["analyst"]) == set()
         assert (await other.client.post("/retrieve", json=question, headers=headers)).status_code == 200
     assert not erased & await keys_of(database, asked.users["analyst"])
@@ -194,7 +194,7 @@ async def test_a_remembered_key_is_forgotten_after_its_time_also_when_nobody_ask
         asked.id, asked.slug, asked.users["analyst"], "user", "analyst", "request", permissions=frozenset()
     )
     month = datetime.now(UTC).date().replace(day=1)
-    async with service.app.state.tenancy.transaction(analyst.claims()) as connection:
+    async with service.services.tenancy.transaction(analyst.claims()) as connection:
         for _ in range(2):
             await vault.data_key(connection, asked.id, analyst.subject_id, month)
             await asyncio.sleep(0.05)

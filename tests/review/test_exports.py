@@ -37,8 +37,8 @@ async def export(log: Log, user: str = "compliance", *, part_leaves: int = PART_
     answer = await log.service.post("/audit/exports", log.tenant, user, body)
     assert answer.status_code == 202, answer.text
     await log.seal()
-    state = log.service.app.state
-    worker = Worker(state.tenancy, {EXPORT: ExportHandler(state.files, state.vault, state.recorder, part_leaves)})
+    own = log.service.services
+    worker = Worker(own.tenancy, {EXPORT: ExportHandler(own.files, own.payloads, own.recorder, part_leaves)})
     assert await worker.work_once()
     job = await log.service.get(f"/jobs/{answer.json()['job_id']}", log.tenant, user)
     assert job.json()["status"] == "succeeded", job.text

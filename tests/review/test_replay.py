@@ -1,6 +1,6 @@
 """Replaying recorded retrievals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -105,12 +105,12 @@ class Renamed:
 
 async def test_another_embedding_model_is_named_as_the_reason(service: Service, tenant: Tenant) -> None:
     event_id = await ask(service, tenant, mode="semantic")
-    state, embedder = service.app.state, service.app.state.embedder
-    state.embedder = Renamed(embedder)
+    replaying = service.services.replaying
+    service.exchange(replaying=replace(replaying, embedder=Renamed(replaying.embedder)))
     try:
         other = await replayed(service, tenant, event_id)
     finally:
-        state.embedder = embedder
+        service.exchange(replaying=replaying)
     assert (other["outcome"], other["reasons"], other["changed_since"]) == (
         "differs",
         ["model_changed"],

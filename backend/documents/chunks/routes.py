@@ -1,8 +1,8 @@
 """Ingestion of ready-made chunks."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, status
 
 from backend.audit.recorder import Recorder
 from backend.documents.chunks import service
@@ -12,6 +12,7 @@ from backend.errors import InvalidInput, TooLarge
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.provided import Provided
 from backend.settings import Settings
 from backend.tenancy import Tenancy
 
@@ -21,28 +22,47 @@ Writer = Annotated[Caller, Requires(Permission.DOCUMENTS_WRITE)]
 
 
 @router.post("/ingest", status_code=status.HTTP_201_CREATED, summary="Ingest one chunk")
-async def ingest(request: Request, body: NewChunk, caller: Writer) -> IngestedChunk:
+async def ingest(
+    tenancy: Provided[Tenancy],
+    vectorizer: Provided[Vectorizer],
+    settings: Provided[Settings],
+    recorder: Provided[Recorder],
+    body: NewChunk,
+    caller: Writer,
+) -> IngestedChunk:
     """Stores one ready-made chunk; it is retrievable at once, unless its collection requires approval.
 
     The same text in the same document is stored once: ingesting it again returns the id that it has.
     """
-    return (await _ingest(request, [body], caller))[0]
+    return (await _ingest(tenancy, vectorizer, settings, recorder, [body], caller))[0]
 
 
 @router.post("/ingest/batch", status_code=status.HTTP_201_CREATED, summary="Ingest up to 1,000 chunks")
-async def ingest_batch(request: Request, body: NewChunks, caller: Writer) -> IngestedBatch:
+async def ingest_batch(
+    tenancy: Provided[Tenancy],
+    vectorizer: Provided[Vectorizer],
+    settings: Provided[Settings],
+    recorder: Provided[Recorder],
+    body: NewChunks,
+    caller: Writer,
+) -> IngestedBatch:
     """Stores chunks together: all of them, or none."""
-    limit = cast("Settings", request.app.state.settings).max_batch_chunks
+    limit = settings.max_batch_chunks
     if len(body.chunks) > limit:
         raise InvalidInput(f"chunks: has {len(body.chunks)} items, at most {limit} are taken at once")
-    stored = await _ingest(request, body.chunks, caller)
+    stored = await _ingest(tenancy, vectorizer, settings, recorder, body.chunks, caller)
     return IngestedBatch(ingested=len(stored), ids=[chunk.id for chunk in stored])
 
 
-async def _ingest(request: Request, chunks: list[NewChunk], caller: Caller) -> list[IngestedChunk]:
-    tenancy = cast("Tenancy", request.app.state.tenancy)
-    vectorizer = cast("Vectorizer", request.app.state.vectorizer)
-    longest = cast("Settings", request.app.state.settings).max_chunk_chars
+async def _ingest(
+    tenancy: Tenancy,
+    vectorizer: Vectorizer,
+    settings: Settings,
+    recorder: Recorder,
+    chunks: list[NewChunk],
+    caller: Caller,
+) -> list[IngestedChunk]:
+    longest = settings.max_chunk_chars
     for index, chunk in enumerate(chunks):
         if len(chunk.chunk_text) > longest:
             raise TooLarge(f"chunk_text of item {index} is longer than {longest} characters")
@@ -58,7 +78,7 @@ async def _ingest(request: Request, chunks: list[NewChunk], caller: Caller) -> l
         return await service.ingest(
             connection,
             caller,
-            cast("Recorder", request.app.state.recorder),
+            recorder,
             chunks,
             vectors,
             collections,

@@ -1,7 +1,7 @@
 """Files over HTTP: uploaded as streams, and read again with their pages."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from backend.errors import InvalidInput, Unavailable, UnsupportedType
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.provided import Provided
 from backend.schema import ApiModel, Text
 from backend.settings import Settings
 from backend.storage.encryption import DamagedObject
@@ -64,18 +65,6 @@ class FileQuery(ApiModel):
     limit: int = Field(default=20, ge=1, le=100)
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
-def _recorder(request: Request) -> Recorder:
-    return cast("Recorder", request.app.state.recorder)
-
-
-def _vault(request: Request) -> FileVault:
-    return cast("FileVault", request.app.state.files)
-
-
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
@@ -83,12 +72,19 @@ def _vault(request: Request) -> FileVault:
     openapi_extra=_FORM,
     responses={200: {"model": AcceptedFile, "description": "The same file is in the latest version, or on its way."}},
 )
-async def upload_file(request: Request, response: Response, caller: Writer) -> AcceptedFile:
+async def upload_file(
+    request: Request,
+    tenancy: Provided[Tenancy],
+    vault: Provided[FileVault],
+    recorder: Provided[Recorder],
+    settings: Provided[Settings],
+    response: Response,
+    caller: Writer,
+) -> AcceptedFile:
     """Takes a file of which a job makes the next version of its document; `GET /jobs/{id}` tells how far it is.
 
     The form's fields may come before or after the file. The same bytes as before make no new version.
     """
-    settings, tenancy, vault = cast("Settings", request.app.state.settings), _tenancy(request), _vault(request)
     form = FormReader(request.headers.get("content-type", ""), request.stream())
     async with tenancy.transaction(caller.claims()) as connection:
         key = await vault.key(connection, caller.tenant_id)
@@ -96,7 +92,7 @@ async def upload_file(request: Request, response: Response, caller: Writer) -> A
     try:
         upload = await reception.upload(form)
         async with tenancy.transaction(caller.claims()) as connection:
-            accepted = await files.accept(connection, caller, _recorder(request), upload)
+            accepted = await files.accept(connection, caller, recorder, upload)
     except BaseException as error:
         if not _may_be_committed(error):
             await reception.discard()
@@ -108,9 +104,9 @@ async def upload_file(request: Request, response: Response, caller: Writer) -> A
 
 
 @router.get("/files", summary="Files of a document")
-async def list_files(request: Request, query: Annotated[FileQuery, Query()], caller: Reader) -> FileList:
+async def list_files(tenancy: Provided[Tenancy], query: Annotated[FileQuery, Query()], caller: Reader) -> FileList:
     """Returns the files that were uploaded to a document, and what became of each."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         found = await files.list_files(connection, caller, query.collection, query.doc_id, limit=query.limit)
     return FileList(files=found)
 
@@ -121,12 +117,18 @@ async def list_files(request: Request, query: Annotated[FileQuery, Query()], cal
     response_class=StreamingResponse,
     responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
 )
-async def get_file(request: Request, document_id: UUID, number: Number, caller: Reader) -> StreamingResponse:
+async def get_file(
+    vault: Provided[FileVault],
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    document_id: UUID,
+    number: Number,
+    caller: Reader,
+) -> StreamingResponse:
     """Returns the file that a version was made of, byte by byte as it was uploaded; its hash is checked on the way."""
-    vault = _vault(request)
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         key = await vault.key(connection, caller.tenant_id)
-        file = await files.open_file(connection, caller, _recorder(request), document_id, number)
+        file = await files.open_file(connection, caller, recorder, document_id, number)
     content = vault.read(key, file["id"], file["sha256"])
     headers = {
         "Content-Length": str(file["size"]),
@@ -141,12 +143,16 @@ async def get_file(request: Request, document_id: UUID, number: Number, caller: 
 
 @router.get("/{document_id}/versions/{number}/pages/{page}", summary="The text of a page")
 async def get_page(
-    request: Request, document_id: UUID, number: Number, page: Annotated[int, Path(ge=1, le=2**31 - 1)], caller: Reader
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    document_id: UUID,
+    number: Number,
+    page: Annotated[int, Path(ge=1, le=2**31 - 1)],
+    caller: Reader,
 ) -> PageView:
     """Returns the text of a page, counted from 1, in the chunks that answers cite."""
-    tenancy = _tenancy(request)
     async with tenancy.transaction(caller.claims()) as connection:
-        return await files.read_page(tenancy, connection, caller, _recorder(request), document_id, number, page)
+        return await files.read_page(tenancy, connection, caller, recorder, document_id, number, page)
 
 
 class _Reception:

@@ -1,9 +1,9 @@
 """Documents and their versions: submission, review, reading, comparison."""
 
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Query, Request, Response, status
+from fastapi import APIRouter, Body, Path, Query, Response, status
 from pydantic import Field
 
 from backend.audit.recorder import Recorder
@@ -34,6 +34,7 @@ from backend.errors import InvalidInput, TooLarge
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.provided import Provided
 from backend.review import impact as changes
 from backend.schema import ApiModel, Text
 from backend.settings import Settings
@@ -59,32 +60,26 @@ class DocumentQuery(ApiModel):
     cursor: UUID | None = Field(default=None, description="`next_cursor` of the page before.")
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
-def _recorder(request: Request) -> Recorder:
-    return cast("Recorder", request.app.state.recorder)
-
-
-def _vault(request: Request) -> FileVault:
-    return cast("FileVault", request.app.state.files)
-
-
 @router.post(
     "/versions",
     status_code=status.HTTP_201_CREATED,
     summary="Submit a version of a document, as text",
     responses={200: {"model": SubmittedVersion, "description": "The latest version has the same content."}},
 )
-async def submit_version(request: Request, response: Response, body: NewVersion, caller: Writer) -> SubmittedVersion:
+async def submit_version(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    settings: Provided[Settings],
+    vectorizer: Provided[Vectorizer],
+    response: Response,
+    body: NewVersion,
+    caller: Writer,
+) -> SubmittedVersion:
     """Stores the next version of a document, or its first, whole and immutable.
 
     Where its collection requires approval it goes into review; elsewhere it takes over from `effective_from` on.
     """
-    settings = cast("Settings", request.app.state.settings)
     _check_size(body.chunks, settings)
-    tenancy, vectorizer = _tenancy(request), cast("Vectorizer", request.app.state.vectorizer)
     async with tenancy.transaction(caller.claims()) as connection:
         collection = (await service.collections_for(connection, caller, [body.collection]))[body.collection]
     texts = [chunk.text for chunk in body.chunks]
@@ -98,16 +93,18 @@ async def submit_version(request: Request, response: Response, body: NewVersion,
     claims = caller.claims(presented={"writing": "chunks"})
     async with tenancy.transaction(claims) as connection:
         renew = tenancy.renewal(connection, claims)
-        submitted = await versions.submit(connection, caller, _recorder(request), submission, vectorizer.model, renew)
+        submitted = await versions.submit(connection, caller, recorder, submission, vectorizer.model, renew)
     if not submitted.created:
         response.status_code = status.HTTP_200_OK
     return submitted
 
 
 @router.get("", summary="List documents")
-async def list_documents(request: Request, query: Annotated[DocumentQuery, Query()], caller: Reader) -> DocumentPage:
+async def list_documents(
+    tenancy: Provided[Tenancy], query: Annotated[DocumentQuery, Query()], caller: Reader
+) -> DocumentPage:
     """Returns the documents of the collections that the caller may read."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await versions.list_documents(
             connection, caller, collection=query.collection, doc_id=query.doc_id, limit=query.limit, cursor=query.cursor
         )
@@ -115,70 +112,80 @@ async def list_documents(request: Request, query: Annotated[DocumentQuery, Query
 
 # As a uuid: otherwise /documents/versions and /documents/erasures were ids too, with methods that they do not have.
 @router.get("/{document_id:uuid}", summary="A document and its versions")
-async def get_document(request: Request, document_id: UUID, caller: Reader) -> DocumentView:
+async def get_document(tenancy: Provided[Tenancy], document_id: UUID, caller: Reader) -> DocumentView:
     """Returns a document with its versions; those that were never approved only to writers and reviewers."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await versions.get_document(connection, caller, document_id)
 
 
 @router.get("/{document_id}/versions/{number}", summary="A version with its text")
-async def get_version(request: Request, document_id: UUID, number: Number, caller: Reader) -> VersionView:
+async def get_version(tenancy: Provided[Tenancy], document_id: UUID, number: Number, caller: Reader) -> VersionView:
     """Returns a version, its text in reading order, and what reviewers decided on it."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await versions.get_version(_tenancy(request), connection, caller, document_id, number)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await versions.get_version(tenancy, connection, caller, document_id, number)
 
 
 @router.post("/{document_id}/versions/{number}/submit", summary="Submit a draft for review")
 async def submit_draft(
-    request: Request, document_id: UUID, number: Number, caller: Writer,
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], document_id: UUID, number: Number, caller: Writer,
     body: Annotated[Effective, Body(default_factory=Effective)],
 ) -> VersionView:  # fmt: skip
     """Ends the adding of chunks to a draft, which only its author can do, and puts it into review."""
-    async with _tenancy(request).transaction(caller.claims(presented={"writing": "chunks"})) as connection:
-        await approval.submit_draft(connection, caller, _recorder(request), document_id, number, body)
-        return await _view(request, connection, caller, document_id, number)
+    async with tenancy.transaction(caller.claims(presented={"writing": "chunks"})) as connection:
+        await approval.submit_draft(connection, caller, recorder, document_id, number, body)
+        return await _view(tenancy, connection, caller, document_id, number)
 
 
 @router.post("/{document_id}/versions/{number}/approve", summary="Approve a version")
 async def approve_version(
-    request: Request, document_id: UUID, number: Number, caller: Reviewer,
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], document_id: UUID, number: Number, caller: Reviewer,
     body: Annotated[Approval, Body(default_factory=Approval)],
 ) -> VersionView:  # fmt: skip
     """Approves a version that is in review. Its author cannot, nor can a key.
 
     With the last approval that is needed it takes over at its `effective_from`, and the version before it ends then.
     """
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        renew = _tenancy(request).renewal(connection, caller.claims())
-        await approval.approve(connection, caller, _recorder(request), document_id, number, body, renew)
-        return await _view(request, connection, caller, document_id, number)
+    async with tenancy.transaction(caller.claims()) as connection:
+        renew = tenancy.renewal(connection, caller.claims())
+        await approval.approve(connection, caller, recorder, document_id, number, body, renew)
+        return await _view(tenancy, connection, caller, document_id, number)
 
 
 @router.post("/{document_id}/versions/{number}/reject", summary="Reject a version")
 async def reject_version(
-    request: Request, document_id: UUID, number: Number, body: Rejection, caller: Reviewer
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    document_id: UUID,
+    number: Number,
+    body: Rejection,
+    caller: Reviewer,
 ) -> VersionView:
     """Ends the review of a version with a reason."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        await approval.reject(connection, caller, _recorder(request), document_id, number, body)
-        return await _view(request, connection, caller, document_id, number)
+    async with tenancy.transaction(caller.claims()) as connection:
+        await approval.reject(connection, caller, recorder, document_id, number, body)
+        return await _view(tenancy, connection, caller, document_id, number)
 
 
 @router.post("/{document_id}/versions/{number}/retire", summary="Retire a version")
 async def retire_version(
-    request: Request, document_id: UUID, number: Number, body: Retirement, caller: Reviewer
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    document_id: UUID,
+    number: Number,
+    body: Retirement,
+    caller: Reviewer,
 ) -> VersionView:
     """Withdraws an approved version, now or at a later moment; one that has not begun never will."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        renew = _tenancy(request).renewal(connection, caller.claims())
-        await approval.retire(connection, caller, _recorder(request), document_id, number, body, renew)
-        return await _view(request, connection, caller, document_id, number)
+    async with tenancy.transaction(caller.claims()) as connection:
+        renew = tenancy.renewal(connection, caller.claims())
+        await approval.retire(connection, caller, recorder, document_id, number, body, renew)
+        return await _view(tenancy, connection, caller, document_id, number)
 
 
 async def _view(
-    request: Request, connection: Connection, caller: Caller, document_id: UUID, number: int
+    tenancy: Tenancy, connection: Connection, caller: Caller, document_id: UUID, number: int
 ) -> VersionView:
-    return await versions.get_version(_tenancy(request), connection, caller, document_id, number)
+    return await versions.get_version(tenancy, connection, caller, document_id, number)
 
 
 def _check_size(chunks: list[NewVersionChunk], settings: Settings) -> None:
@@ -196,46 +203,49 @@ def _span(chunk: NewVersionChunk) -> Span:
 
 @router.get("/{document_id}/diff", summary="Compare two versions")
 async def compare_versions(
-    request: Request,
+    tenancy: Provided[Tenancy],
     document_id: UUID,
     caller: Reader,
     before: Annotated[int, Query(alias="from", ge=1, le=2**31 - 1, examples=[1])],
     after: Annotated[int, Query(alias="to", ge=1, le=2**31 - 1, examples=[2])],
 ) -> DocumentComparison:
     """Returns what two versions have in common and what only one of them has, by paragraph."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await changes.compare_versions(_tenancy(request), connection, caller, document_id, before, after)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await changes.compare_versions(tenancy, connection, caller, document_id, before, after)
 
 
 @router.get("/{document_id}/versions/{number}/impact", summary="Who was answered from a version")
 async def list_affected(
-    request: Request,
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
     document_id: UUID,
     number: Number,
     caller: Auditor,
     days: Annotated[int, Query(ge=1, le=3_660)] = 30,
 ) -> Impact:
     """Returns the answers of the last days that cited a version: who must be told when it is withdrawn."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await changes.list_affected(
-            _tenancy(request), connection, caller, _recorder(request), document_id, number, days=days
-        )
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await changes.list_affected(tenancy, connection, caller, recorder, document_id, number, days=days)
 
 
 @router.delete("/{document_id:uuid}", summary="Delete a document")
 async def erase_document(
-    request: Request, document_id: UUID, caller: Eraser,
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], vault: Provided[FileVault], document_id: UUID, caller: Eraser,
     reason: Annotated[Text, Query(min_length=3, max_length=500, description="Why; kept in the log.")],
 ) -> ErasedDocuments:  # fmt: skip
     """Deletes a document with all versions: files, text, vectors, statistics. 409 while a legal hold applies to everyone."""
-    async with _tenancy(request).transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
-        return await erasure.erase_document(
-            connection, caller, _recorder(request), _vault(request), document_id, reason
-        )
+    async with tenancy.transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
+        return await erasure.erase_document(connection, caller, recorder, vault, document_id, reason)
 
 
 @router.post("/erasures", summary="Delete everything of a data subject")
-async def erase_subject(request: Request, body: SubjectErasure, caller: Eraser) -> ErasedDocuments:
+async def erase_subject(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    vault: Provided[FileVault],
+    body: SubjectErasure,
+    caller: Eraser,
+) -> ErasedDocuments:
     """Deletes every chunk whose metadata has this `data_subject`, in all collections, and what holds nothing else."""
-    async with _tenancy(request).transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
-        return await erasure.erase_subject(connection, caller, _recorder(request), _vault(request), body)
+    async with tenancy.transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
+        return await erasure.erase_subject(connection, caller, recorder, vault, body)

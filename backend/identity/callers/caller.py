@@ -3,8 +3,7 @@
 Nothing is cached, so disabling a user, key or grant works on the very next request.
 """
 
-import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ import asyncpg
 from backend.database import Queries
 from backend.errors import Forbidden, ServiceError, Unauthenticated
 from backend.identity.callers import on_behalf_of
+from backend.identity.callers.addresses import is_within
 from backend.identity.callers.limits import DAY, MINUTE, Limit, enforce
 from backend.identity.callers.on_behalf_of import EndUser
 from backend.identity.callers.permissions import Permission, Role, permissions_of
@@ -148,7 +148,7 @@ class Resolver:
             raise Unauthenticated(reason="key:ended")
         if row["tenant_status"] != "active":
             raise Unauthenticated(reason="tenant:suspended")
-        if row["allowed_networks"] and not _within(origin.source_address, row["allowed_networks"]):
+        if row["allowed_networks"] and not is_within(origin.source_address, row["allowed_networks"]):
             raise Unauthenticated(reason="key:network")
         end_user = self._end_user(origin.on_behalf_of, row["assertion_key"])
         subject = f"key:{key.principal_id}"
@@ -206,11 +206,3 @@ def _refuse_ended_session(row: asyncpg.Record) -> None:
         raise Unauthenticated(reason="user:disabled")
     if not row["session_live"]:
         raise Unauthenticated(reason="session:ended")
-
-
-def _within(address: str | None, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    if address is None:
-        return False
-    known = ipaddress.ip_address(address)
-    mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
-    return any((mapped or known) in network for network in networks)

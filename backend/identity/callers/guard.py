@@ -1,9 +1,8 @@
 """What a route's signature says about its caller: `Annotated[Caller, Requires(Permission.X)]`."""
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Header, Request, Response
@@ -11,8 +10,10 @@ from fastapi.params import Depends as DependsMarker
 from fastapi.routing import APIRoute
 
 from backend.errors import InvalidInput, Unauthenticated
+from backend.identity.callers.addresses import TrustedProxies
 from backend.identity.callers.caller import Caller, Origin, Resolver
 from backend.identity.callers.permissions import Permission
+from backend.provided import of
 from backend.schema import Text
 
 _MAX_ON_BEHALF_OF = 4096
@@ -22,7 +23,9 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def origin_of(request: Request) -> Origin:
     """Returns request id and source address; a proxy's word for the address is taken only from trusted networks."""
-    return Origin(request.state.request_id, _source_address(request))
+    peer = request.client.host if request.client else None
+    forwarded_for = request.headers.get("x-forwarded-for", "")
+    return Origin(request.state.request_id, of(request, TrustedProxies).source_address(peer, forwarded_for))
 
 
 async def current_caller(
@@ -44,8 +47,7 @@ async def _identified(request: Request, on_behalf_of: str | None) -> Caller:
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
         raise Unauthenticated(reason="credentials:missing")
-    resolver = cast("Resolver", request.app.state.resolver)
-    caller = await resolver.resolve(credential, replace(origin_of(request), on_behalf_of=on_behalf_of))
+    caller = await of(request, Resolver).resolve(credential, replace(origin_of(request), on_behalf_of=on_behalf_of))
     request.state.caller = caller
     structlog.contextvars.bind_contextvars(tenant=caller.tenant_slug, principal=str(caller.principal_id))
     return caller
@@ -106,27 +108,5 @@ class RequiredPermission:
 
 def Requires(permission: Permission | None = None) -> DependsMarker:  # noqa: N802 - reads like Depends in a signature
     """Marks the caller parameter of a route with the permission that it needs."""
-    return cast("DependsMarker", Depends(RequiredPermission(permission)))
-
-
-def _source_address(request: Request) -> str | None:
-    peer = request.client.host if request.client else None
-    trusted = request.app.state.trusted_proxies
-    forwarded = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
-    address = peer
-    # From the nearest hop outwards, for as long as the hop is a proxy of ours.
-    while forwarded and address and _within(address, trusted):
-        address = forwarded.pop()
-    return address if address and _is_address(address) else peer
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _within(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in networks)
+    marker: DependsMarker = Depends(RequiredPermission(permission))
+    return marker

@@ -1,9 +1,9 @@
 """API keys."""
 
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, status
 
 from backend.audit.recorder import Recorder
 from backend.identity.callers.caller import Caller
@@ -11,6 +11,7 @@ from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.identity.keys import service as keys
 from backend.identity.keys.models import CreatedKey, KeyList, NewKeyRequest, RotatedKey, RotateKeyRequest
+from backend.provided import Provided
 from backend.tenancy import Tenancy
 
 router = APIRouter(tags=["identity"], route_class=GuardedRoute)
@@ -18,37 +19,35 @@ router = APIRouter(tags=["identity"], route_class=GuardedRoute)
 KeyManager = Annotated[Caller, Requires(Permission.KEYS_MANAGE)]
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
-def _recorder(request: Request) -> Recorder:
-    return cast("Recorder", request.app.state.recorder)
-
-
 @router.post("/auth/keys", status_code=status.HTTP_201_CREATED, summary="Create an API key")
-async def create_key(request: Request, body: NewKeyRequest, caller: KeyManager) -> CreatedKey:
+async def create_key(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], body: NewKeyRequest, caller: KeyManager
+) -> CreatedKey:
     """Creates a key and returns it once. It can do no more than its creator, or than partners may."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await keys.create_key(connection, caller, _recorder(request), body)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await keys.create_key(connection, caller, recorder, body)
 
 
 @router.get("/auth/keys", summary="List API keys")
-async def list_keys(request: Request, caller: KeyManager) -> KeyList:
+async def list_keys(tenancy: Provided[Tenancy], caller: KeyManager) -> KeyList:
     """Returns the tenant's keys, without their secrets, newest first."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await keys.list_keys(connection, caller)
 
 
 @router.delete("/auth/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Revoke an API key")
-async def revoke_key(request: Request, key_id: UUID, caller: KeyManager) -> None:
+async def revoke_key(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], key_id: UUID, caller: KeyManager
+) -> None:
     """Ends a key; its next request is refused."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        await keys.revoke_key(connection, caller, _recorder(request), key_id)
+    async with tenancy.transaction(caller.claims()) as connection:
+        await keys.revoke_key(connection, caller, recorder, key_id)
 
 
 @router.post("/auth/keys/{key_id}/rotate", summary="Give an API key another secret")
-async def rotate_key(request: Request, key_id: UUID, body: RotateKeyRequest, caller: KeyManager) -> RotatedKey:
+async def rotate_key(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], key_id: UUID, body: RotateKeyRequest, caller: KeyManager
+) -> RotatedKey:
     """Returns a new secret once; the present one works on for the overlap. Only the key's creator can do this."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await keys.rotate_key(connection, caller, _recorder(request), key_id, body.overlap_seconds)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await keys.rotate_key(connection, caller, recorder, key_id, body.overlap_seconds)

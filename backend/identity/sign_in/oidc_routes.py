@@ -1,6 +1,6 @@
 """Signing in at the page of a tenant's own OpenID provider."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Cookie, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -9,7 +9,9 @@ from backend.errors import Unauthenticated
 from backend.identity.callers.guard import origin_of
 from backend.identity.sign_in.federation import LOGIN_SECONDS, Federation
 from backend.identity.sign_in.models import TokenPair
+from backend.provided import Provided
 from backend.schema import ErrorBody, Text
+from backend.settings import Settings
 
 router = APIRouter(prefix="/auth/oidc", tags=["identity"])
 
@@ -20,10 +22,6 @@ _UNPROVEN: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _federation(request: Request) -> Federation:
-    return cast("Federation", request.app.state.federation)
-
-
 @router.get(
     "/{tenant}/login",
     status_code=302,
@@ -32,17 +30,20 @@ def _federation(request: Request) -> Federation:
     responses={302: {"description": "To the provider's page."}},
 )
 async def login(
-    request: Request, tenant: Annotated[Text, Path(max_length=64, examples=["meridian-bank"])]
+    request: Request,
+    federation: Provided[Federation],
+    settings: Provided[Settings],
+    tenant: Annotated[Text, Path(max_length=64, examples=["meridian-bank"])],
 ) -> RedirectResponse:
     """Sends a browser to the provider that the tenant trusts; the provider sends it back to `/auth/oidc/callback`.
 
     State, nonce and PKCE verifier of the attempt stay in an encrypted cookie of ten minutes.
     """
-    address, cookie = await _federation(request).begin(tenant, origin_of(request))
+    address, cookie = await federation.begin(tenant, origin_of(request))
     answer = RedirectResponse(address, 302, headers={"Cache-Control": "no-store"})
     answer.set_cookie(
         COOKIE, cookie, max_age=LOGIN_SECONDS, path=_PATH, httponly=True, samesite="lax",
-        secure=request.app.state.settings.public_url.startswith("https:"),
+        secure=settings.public_url.startswith("https:"),
     )  # fmt: skip
     return answer
 
@@ -50,6 +51,7 @@ async def login(
 @router.get("/callback", summary="Come back from the identity provider", responses=_UNPROVEN)
 async def callback(
     request: Request,
+    federation: Provided[Federation],
     response: Response,
     state: Annotated[Text | None, Query(max_length=200)] = None,
     code: Annotated[Text | None, Query(max_length=4096)] = None,
@@ -61,7 +63,7 @@ async def callback(
         raise Unauthenticated(reason="credentials:missing")
     known = {"state": state, "code": code, "iss": iss}
     answer = {name: value for name, value in known.items() if value is not None}
-    pair = await _federation(request).finish(kept, answer, origin_of(request))
+    pair = await federation.finish(kept, answer, origin_of(request))
     response.headers["Cache-Control"] = "no-store"
     response.delete_cookie(COOKIE, path=_PATH)
     return pair

@@ -1,6 +1,6 @@
 """Signing in, the caller itself, and the public keys of access tokens."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, Response
 
@@ -11,6 +11,7 @@ from backend.identity.sign_in import service
 from backend.identity.sign_in.federation import Federation
 from backend.identity.sign_in.models import Me, TokenPair
 from backend.identity.sign_in.service import SignIn
+from backend.provided import Provided
 from backend.schema import ErrorBody, Text
 from backend.tenancy import Tenancy
 
@@ -20,17 +21,15 @@ GrantType = Literal["password", "refresh_token", "urn:ietf:params:oauth:grant-ty
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
 @router.post(
     "/auth/token",
     summary="Sign in, or refresh",
     responses={401: {"model": ErrorBody, "description": "Something was wrong; what, is not said."}},
 )
-async def issue_token(
+async def issue_token(  # noqa: PLR0913 - the form has seven fields
     request: Request,
+    sign_in: Provided[SignIn],
+    federation: Provided[Federation],
     response: Response,
     grant_type: Annotated[
         Literal["password", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"], Form()
@@ -49,7 +48,6 @@ async def issue_token(
 
     Each refresh token works once; if one comes a second time, its whole session ends.
     """
-    sign_in = cast("SignIn", request.app.state.sign_in)
     response.headers["Cache-Control"] = "no-store"
     if grant_type == "refresh_token":
         if refresh_token is None:
@@ -58,7 +56,6 @@ async def issue_token(
     if grant_type == JWT_BEARER:
         if assertion is None or client_id is None:
             raise InvalidInput(f"assertion and client_id (the tenant) are needed for grant_type={JWT_BEARER}")
-        federation = cast("Federation", request.app.state.federation)
         return await federation.with_id_token(client_id, assertion, origin_of(request))
     if username is None or password is None or client_id is None:
         raise InvalidInput("username, password and client_id (the tenant) are needed for grant_type=password")
@@ -66,13 +63,13 @@ async def issue_token(
 
 
 @router.get("/.well-known/jwks.json", summary="Public keys of access tokens")
-async def jwks(request: Request) -> dict[str, Any]:
+async def jwks(sign_in: Provided[SignIn]) -> dict[str, Any]:
     """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517)."""
-    return cast("SignIn", request.app.state.sign_in).tokens.keys.jwks()
+    return sign_in.tokens.keys.jwks()
 
 
 @router.get("/auth/me", summary="Who am I")
-async def me(request: Request, caller: Annotated[Caller, Requires()]) -> Me:
+async def me(tenancy: Provided[Tenancy], caller: Annotated[Caller, Requires()]) -> Me:
     """Returns the caller's roles, permissions and collections."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await service.describe(connection, caller)

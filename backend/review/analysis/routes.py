@@ -1,7 +1,7 @@
 """Timelines, counts, saved searches and the stream of the audit log over HTTP."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, status
@@ -14,6 +14,7 @@ from backend.errors import InvalidInput
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.provided import Provided
 from backend.review.analysis import saved_searches, stream
 from backend.review.analysis import service as review
 from backend.review.analysis.stream import StreamFormat
@@ -54,52 +55,56 @@ class TimelineQuery(ApiModel):
     )
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
-def _recorder(request: Request) -> Recorder:
-    return cast("Recorder", request.app.state.recorder)
-
-
 @router.get("/statistics", summary="Count events over time")
-async def get_statistics(request: Request, query: Annotated[StatisticsQuery, Query()], caller: Reviewer) -> Statistics:
+async def get_statistics(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    query: Annotated[StatisticsQuery, Query()],
+    caller: Reviewer,
+) -> Statistics:
     """Returns how many events there were in each interval by action, actor, outcome, or model."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await review.statistics(
-            connection, caller, _recorder(request), query.by, query.interval, query.since, query.until
-        )
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await review.statistics(connection, caller, recorder, query.by, query.interval, query.since, query.until)
 
 
 @router.get("/timeline", summary="What one person did or asked, or what happened in one conversation or turn")
-async def get_timeline(request: Request, query: Annotated[TimelineQuery, Query()], caller: Reviewer) -> EventPage:
+async def get_timeline(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    query: Annotated[TimelineQuery, Query()],
+    caller: Reviewer,
+) -> EventPage:
     """Returns events of one principal, end user, conversation, request or turn, oldest first."""
     thread = review.Thread(query.actor, query.end_user, query.conversation, query.request_id, query.turn)
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await review.timeline(
-            connection, caller, _recorder(request), thread, until=query.until, limit=query.limit, cursor=query.cursor
+            connection, caller, recorder, thread, until=query.until, limit=query.limit, cursor=query.cursor
         )
 
 
 @router.post("/searches", status_code=status.HTTP_201_CREATED, summary="Save a search")
-async def save_search(request: Request, body: NewSavedSearch, caller: Reviewer) -> SavedSearch:
+async def save_search(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], body: NewSavedSearch, caller: Reviewer
+) -> SavedSearch:
     """Keeps filters under a name of the caller's own; 409 when the caller uses the name already."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await saved_searches.save(connection, caller, _recorder(request), body)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await saved_searches.save(connection, caller, recorder, body)
 
 
 @router.get("/searches", summary="List saved searches")
-async def list_searches(request: Request, caller: Reviewer) -> SavedSearchList:
+async def list_searches(tenancy: Provided[Tenancy], caller: Reviewer) -> SavedSearchList:
     """Returns the caller's own searches by name."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await saved_searches.list_saved(connection, caller)
 
 
 @router.delete("/searches/{search_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Delete a saved search")
-async def delete_search(request: Request, search_id: UUID, caller: Reviewer) -> None:
+async def delete_search(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], search_id: UUID, caller: Reviewer
+) -> None:
     """Forgets one of the caller's own searches."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        await saved_searches.delete(connection, caller, _recorder(request), search_id)
+    async with tenancy.transaction(caller.claims()) as connection:
+        await saved_searches.delete(connection, caller, recorder, search_id)
 
 
 @router.get(
@@ -110,6 +115,8 @@ async def delete_search(request: Request, search_id: UUID, caller: Reviewer) -> 
 )
 async def stream_events(
     request: Request,
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
     caller: Reviewer,
     after: Annotated[int, Query(ge=-1, lt=stream.NO_END, description="The last leaf index that was received.")] = -1,
     spelling: Annotated[StreamFormat, Query(alias="format")] = StreamFormat.NATIVE,
@@ -123,11 +130,8 @@ async def stream_events(
     follow = "text/event-stream" in request.headers.get("accept", "")
     if last_event_id is not None:
         after = _index(last_event_id)
-    tenancy = _tenancy(request)
     async with tenancy.transaction(caller.claims()) as connection:
-        end = await stream.open_stream(
-            connection, caller, _recorder(request), after=after, follow=follow, spelling=spelling
-        )
+        end = await stream.open_stream(connection, caller, recorder, after=after, follow=follow, spelling=spelling)
     events = stream.events_after(
         lambda: tenancy.transaction(caller.claims()), caller, after=after, end=end, spelling=spelling
     )

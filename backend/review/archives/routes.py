@@ -1,9 +1,9 @@
 """Archived months of the log over HTTP."""
 
 from datetime import date, datetime
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
 from backend.audit.recorder import Recorder
@@ -11,6 +11,7 @@ from backend.errors import InvalidInput
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.provided import Provided
 from backend.review.archives import service as archives
 from backend.review.exports.formats import Format
 from backend.review.models import ArchiveList
@@ -20,19 +21,13 @@ from backend.tenancy import Tenancy
 router = APIRouter(prefix="/audit/archives", tags=["audit"], route_class=GuardedRoute)
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
-def _recorder(request: Request) -> Recorder:
-    return cast("Recorder", request.app.state.recorder)
-
-
 @router.get("", summary="Months that left the log")
-async def list_archives(request: Request, caller: Annotated[Caller, Requires(Permission.AUDIT_READ)]) -> ArchiveList:
+async def list_archives(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], caller: Annotated[Caller, Requires(Permission.AUDIT_READ)]
+) -> ArchiveList:
     """Returns the months whose retention was over and that left the log, oldest first."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await archives.list_archives(connection, caller, _recorder(request))
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await archives.list_archives(connection, caller, recorder)
 
 
 @router.get(
@@ -42,14 +37,15 @@ async def list_archives(request: Request, caller: Annotated[Caller, Requires(Per
     responses={200: {"content": {"application/zip": {}}, "description": "The bundle."}},
 )
 async def get_archive_file(
-    request: Request,
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    store: Provided[ObjectStore],
     month: Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2019-01"])],
     caller: Annotated[Caller, Requires(Permission.AUDIT_EXPORT)],
 ) -> StreamingResponse:
     """Returns the bundle that `affidavit audit verify` proves, alone or with an export of what is still in the log."""
-    store = cast("ObjectStore", request.app.state.archives)
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        archive = await archives.open_archive(connection, caller, _recorder(request), _first_day(month))
+    async with tenancy.transaction(caller.claims()) as connection:
+        archive = await archives.open_archive(connection, caller, recorder, _first_day(month))
     name = archives.archive_name(caller.tenant_id, _first_day(month))
     headers = {
         "Content-Length": str(archive.size),

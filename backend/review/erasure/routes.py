@@ -1,15 +1,16 @@
 """Retention, legal holds and erasure over HTTP."""
 
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Query, status
 
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.provided import Provided
 from backend.review.erasure import service as erasure
 from backend.review.models import (
     Erasure,
@@ -31,76 +32,83 @@ Exporter = Annotated[Caller, Requires(Permission.AUDIT_EXPORT)]
 Eraser = Annotated[Caller, Requires(Permission.ERASURE_EXECUTE)]
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
-def _recorder(request: Request) -> Recorder:
-    return cast("Recorder", request.app.state.recorder)
-
-
 @router.post("/holds", status_code=status.HTTP_201_CREATED, summary="Place a legal hold")
-async def place_hold(request: Request, body: NewHold, caller: Exporter) -> Hold:
+async def place_hold(tenancy: Provided[Tenancy], recorder: Provided[Recorder], body: NewHold, caller: Exporter) -> Hold:
     """Keeps the texts of a data subject, or of everyone, from being erased until the hold is released."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await erasure.place_hold(connection, caller, _recorder(request), body)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await erasure.place_hold(connection, caller, recorder, body)
 
 
 @router.get("/holds", summary="List legal holds")
-async def list_holds(request: Request, caller: Reviewer) -> HoldList:
+async def list_holds(tenancy: Provided[Tenancy], caller: Reviewer) -> HoldList:
     """Returns the tenant's holds, newest first."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await erasure.list_holds(connection, caller)
 
 
 @router.delete("/holds/{hold_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Release a legal hold")
-async def release_hold(request: Request, hold_id: UUID, caller: Exporter) -> None:
+async def release_hold(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], hold_id: UUID, caller: Exporter
+) -> None:
     """Ends a hold; it stays listed."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        await erasure.release_hold(connection, caller, _recorder(request), hold_id)
+    async with tenancy.transaction(caller.claims()) as connection:
+        await erasure.release_hold(connection, caller, recorder, hold_id)
 
 
 @router.post("/retention", summary="Raise a retention period")
-async def raise_retention(request: Request, body: Retention, caller: Exporter) -> RetentionList:
+async def raise_retention(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], body: Retention, caller: Exporter
+) -> RetentionList:
     """Keeps the texts of a class of events longer. A period can be raised and never lowered."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await erasure.raise_retention(connection, caller, _recorder(request), body)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await erasure.raise_retention(connection, caller, recorder, body)
 
 
 @router.get("/retention", summary="List retention periods")
-async def list_retention(request: Request, caller: Reviewer) -> RetentionList:
+async def list_retention(tenancy: Provided[Tenancy], caller: Reviewer) -> RetentionList:
     """Returns the period that applies to each class of events; a class that is not named has none."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await erasure.list_retention(connection, caller)
 
 
 @router.post("/erasures", status_code=status.HTTP_201_CREATED, summary="Request an erasure")
-async def request_erasure(request: Request, body: NewErasure, caller: Eraser) -> Erasure:
+async def request_erasure(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], body: NewErasure, caller: Eraser
+) -> Erasure:
     """Asks for the erasure of a data subject's texts; nothing is erased until a second person approves."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await erasure.request_erasure(connection, caller, _recorder(request), body)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await erasure.request_erasure(connection, caller, recorder, body)
 
 
 @router.get("/erasures", summary="List erasures")
-async def list_erasures(request: Request, caller: Reviewer) -> ErasureList:
+async def list_erasures(tenancy: Provided[Tenancy], caller: Reviewer) -> ErasureList:
     """Returns requested and executed erasures, newest first."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await erasure.list_erasures(connection, caller)
 
 
 @router.post("/erasures/{erasure_id}/approval", summary="Approve and execute an erasure")
-async def approve_erasure(request: Request, erasure_id: UUID, caller: Eraser) -> Erasure:
+async def approve_erasure(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    payloads: Provided[PayloadVault],
+    erasure_id: UUID,
+    caller: Eraser,
+) -> Erasure:
     """Destroys texts and data keys of the subject. Events and proofs stay; 409 while a hold or retention applies."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        approved = await erasure.approve_erasure(connection, caller, _recorder(request), erasure_id)
-    cast("PayloadVault", request.app.state.vault).forget(caller.tenant_id, approved.subject_id)
+    async with tenancy.transaction(caller.claims()) as connection:
+        approved = await erasure.approve_erasure(connection, caller, recorder, erasure_id)
+    payloads.forget(caller.tenant_id, approved.subject_id)
     return approved
 
 
 @router.get("/turns/open", summary="Prompts without an answer")
 async def list_open_turns(
-    request: Request, caller: Reviewer, days: Annotated[int, Query(ge=1, le=365)] = 7
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    caller: Reviewer,
+    days: Annotated[int, Query(ge=1, le=365)] = 7,
 ) -> OpenTurns:
     """Returns prompts for which half a minute later neither an answer nor a refusal nor an abortion is on record."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await erasure.list_open_turns(connection, caller, _recorder(request), days=days)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await erasure.list_open_turns(connection, caller, recorder, days=days)

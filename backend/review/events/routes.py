@@ -1,9 +1,9 @@
 """The audit log for reviewers."""
 
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from backend.audit.payloads import PayloadVault
@@ -13,6 +13,7 @@ from backend.errors import InvalidInput
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.provided import Provided
 from backend.review.events import proofs, service
 from backend.review.models import (
     ConsistencyProof,
@@ -50,28 +51,14 @@ class EventQuery(EventFilters):
     )
 
 
-def _tenancy(request: Request) -> Tenancy:
-    return cast("Tenancy", request.app.state.tenancy)
-
-
-def _public_key(request: Request) -> str | None:
-    return cast("Settings", request.app.state.settings).checkpoint_public_key
-
-
-def _recorder(request: Request) -> Recorder:
-    return cast("Recorder", request.app.state.recorder)
-
-
-def _vault(request: Request) -> PayloadVault:
-    return cast("PayloadVault", request.app.state.vault)
-
-
-def _words(request: Request) -> SearchWords:
-    return cast("SearchWords", request.app.state.search_words)
-
-
 @router.get("/events", summary="Search the audit log")
-async def list_events(request: Request, query: Annotated[EventQuery, Query()], caller: Reviewer) -> EventPage:
+async def list_events(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    words: Provided[SearchWords],
+    query: Annotated[EventQuery, Query()],
+    caller: Reviewer,
+) -> EventPage:
     """Returns the tenant's events, newest first. Reading the log is itself an event."""
     if query.q is not None:
         caller.require(Permission.AUDIT_REVEAL)
@@ -82,15 +69,17 @@ async def list_events(request: Request, query: Annotated[EventQuery, Query()], c
         document=query.document, request_id=query.request_id,
         text=query.q, purpose=query.reason,
     )  # fmt: skip
-    async with _tenancy(request).transaction(caller.claims()) as connection:
+    async with tenancy.transaction(caller.claims()) as connection:
         return await service.list_events(
-            connection, caller, _recorder(request), _words(request), wanted, limit=query.limit, cursor=query.cursor
+            connection, caller, recorder, words, wanted, limit=query.limit, cursor=query.cursor
         )
 
 
 @router.get("/events/{event_id}", summary="One event, and with a reason its texts")
 async def get_event(
-    request: Request,
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    payloads: Provided[PayloadVault],
     event_id: UUID,
     caller: Reviewer,
     *,
@@ -102,29 +91,36 @@ async def get_event(
         caller.require(Permission.AUDIT_REVEAL)
         if reason is None:
             raise InvalidInput("reason: is needed to reveal texts")
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await service.get_event(
-            connection, caller, _recorder(request), _vault(request), event_id, reason if reveal else None
-        )
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await service.get_event(connection, caller, recorder, payloads, event_id, reason if reveal else None)
 
 
 @router.get("/events/{event_id}/proof", summary="Prove that an event is in the sealed log")
-async def prove_event(request: Request, event_id: UUID, caller: Reviewer) -> InclusionProof:
+async def prove_event(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    settings: Provided[Settings],
+    event_id: UUID,
+    caller: Reviewer,
+) -> InclusionProof:
     """Returns the inclusion proof of an event and the signed checkpoint it leads to. Events are sealed within a second."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await proofs.inclusion(connection, caller, _recorder(request), event_id, _public_key(request))
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await proofs.inclusion(connection, caller, recorder, event_id, settings.checkpoint_public_key)
 
 
 @router.get("/checkpoint", summary="The newest signed checkpoint")
-async def get_checkpoint(request: Request, caller: Reviewer) -> SignedCheckpoint:
+async def get_checkpoint(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], settings: Provided[Settings], caller: Reviewer
+) -> SignedCheckpoint:
     """Returns what the tenant's log commits to. Keep it: a later log must be consistent with it."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await proofs.checkpoint(connection, caller, _recorder(request), _public_key(request))
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await proofs.checkpoint(connection, caller, recorder, settings.checkpoint_public_key)
 
 
 @router.get("/consistency", summary="Prove that the log has only grown")
 async def prove_consistency(
-    request: Request,
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
     caller: Reviewer,
     first: Annotated[int, Query(alias="from", ge=1, le=2**53, description="A size of the log, from a checkpoint.")],
     second: Annotated[
@@ -132,18 +128,19 @@ async def prove_consistency(
     ] = None,
 ) -> ConsistencyProof:
     """Returns the proof that the log of one size is a prefix of the log of another."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await proofs.consistency(connection, caller, _recorder(request), first, second)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await proofs.consistency(connection, caller, recorder, first, second)
 
 
 @router.get("/documents/{doc_id:path}/readers", summary="Who was shown a document")
 async def list_readers(
-    request: Request,
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
     doc_id: Annotated[Text, Field(max_length=256)],
     caller: Reviewer,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ReaderPage:
     """Returns who was shown this document, when, and in which event."""
-    async with _tenancy(request).transaction(caller.claims()) as connection:
-        return await service.list_readers(connection, caller, _recorder(request), doc_id, limit=limit, cursor=cursor)
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await service.list_readers(connection, caller, recorder, doc_id, limit=limit, cursor=cursor)
