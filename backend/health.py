@@ -3,14 +3,13 @@
 from typing import Literal
 
 import asyncpg
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from backend.database import Pool, transaction
 from backend.errors import Unavailable
 from backend.provided import Provided
 from backend.schema import ApiModel
 from backend.self_check import check, check_sealer
-from backend.settings import Settings
+from backend.tenancy import Claims, Tenancy
 
 router = APIRouter(tags=["operation"])
 
@@ -28,10 +27,11 @@ async def health() -> Health:
 
 
 @router.get("/ready", summary="Can it serve")
-async def ready(pool: Provided[Pool], settings: Provided[Settings]) -> Health:
+async def ready(request: Request, tenancy: Provided[Tenancy]) -> Health:
     """Answers 200 only when the database passes the self-check and events are being sealed; otherwise 503."""
     try:
-        async with transaction(pool, timeout=settings.database_timeout) as connection:
+        # Bound to a context, as the transactions of requests are: what keeps those from working makes this fail too.
+        async with tenancy.transaction(Claims(request_id=request.state.request_id)) as connection:
             findings = await check(connection)
             problems = [finding for finding in findings if finding.problem]
             if not problems and (sealer := await check_sealer(connection)).problem:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any
 
 import httpx
 
@@ -78,8 +78,7 @@ class WorkerServices:
 
     @cached_property
     def _by_type(self) -> dict[object, Any]:
-        kinds = get_type_hints(type(self))
-        return {kinds[field.name]: getattr(self, field.name) for field in fields(self)}
+        return {field.type: getattr(self, field.name) for field in fields(self)}
 
     def collaborator(self, kind: object) -> Any:  # noqa: ANN401 - of the type that is asked for
         """Returns the collaborator whose field has a type; raises KeyError."""

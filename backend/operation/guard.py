@@ -26,7 +26,7 @@ class OperatorRoute(APIRoute):
 class OperatorDatabase:
     """Connections as the role `affidavit_operator`; no pool where the operator's API is not configured."""
 
-    pool: Pool | None
+    pool: "Pool | None"
     timeout: float  # seconds to wait for a connection
 
 
