@@ -37,6 +37,7 @@ from backend.review.archives import routes as archives
 from backend.review.erasure import routes as erasure
 from backend.review.events import routes as audit
 from backend.review.exports import routes as exports
+from backend.review.impact import routes as impact
 from backend.review.replay import routes as replays
 from backend.services import open_services
 from backend.settings import Settings
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     for routes in (  # matched in this order: first what is asked most
         retrieval, answers, health, identity, keys_routes, oidc, users, documents, files, versions, collections, jobs, audit,
-        review, replays, erasure, exports, archives, operation,
+        review, impact, replays, erasure, exports, archives, operation,
     ):  # fmt: skip
         app.include_router(routes.router)
     openapi.install(app)

@@ -18,3 +18,7 @@ with payloads as (
   select $3, $1, $4, $10, $11, $12 where $4::text[] <> '{}' or $9::bigint[] <> '{}'
 )
 insert into audit.event (id, envelope) values ($1, $2)
+
+-- name: holds_on
+-- Whether a hold applies to a subject.
+select exists (select from audit.hold where tenant_id = $1 and released_at is null and (subject_id is null or subject_id = $2))

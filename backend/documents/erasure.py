@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.audit.events import Action, Event, leading
+from backend.audit.holds import is_held
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.documents.locks import lock_documents
@@ -17,7 +18,6 @@ from backend.documents.models import ErasedDocument, ErasedDocuments, SubjectEra
 from backend.errors import Conflict, NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission
-from backend.review.erasure.service import queries as holds
 from backend.storage.service import FileVault
 
 queries = Queries.beside(__file__)
@@ -52,7 +52,7 @@ async def erase_subject(
 async def _check(connection: Connection, caller: Caller, subject: UUID) -> None:
     caller.require(Permission.ERASURE_EXECUTE)
     caller.require(Permission.AUDIT_READ)  # who cannot see holds must not act against them
-    if await connection.fetchval(holds.holds_on, caller.tenant_id, subject):
+    if await is_held(connection, caller.tenant_id, subject):
         raise Conflict("A legal hold applies.", reason="erasure:held")
 
 

@@ -349,26 +349,6 @@ class DocumentComparison(ApiModel):
     differences: list[DocumentDifference]
 
 
-class AffectedAnswer(ApiModel):
-    """An answer that cited a version, and who got it."""
-
-    event_id: UUID
-    time: datetime
-    principal_id: UUID | None
-    principal_name: str | None
-    request_id: str
-
-
-class Impact(ApiModel):
-    """The answers that cited a version, newest first."""
-
-    doc_id: str
-    document_version: int
-    since: datetime
-    answers: list[AffectedAnswer]
-    truncated: bool = Field(description="Whether there are more than are listed.")
-
-
 Reason = Annotated[Text, Field(min_length=3, max_length=500, examples=["Request of the data subject, 2026-118"])]
 
 

@@ -18,7 +18,6 @@ from backend.documents.models import (
     DocumentView,
     Effective,
     ErasedDocuments,
-    Impact,
     NewVersion,
     NewVersionChunk,
     Rejection,
@@ -27,7 +26,7 @@ from backend.documents.models import (
     SubmittedVersion,
     VersionView,
 )
-from backend.documents.versions import approval
+from backend.documents.versions import approval, changes
 from backend.documents.versions import service as versions
 from backend.documents.versions.service import Passage, Submission
 from backend.errors import InvalidInput, TooLarge
@@ -35,7 +34,6 @@ from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.provided import Provided
-from backend.review import impact as changes
 from backend.schema import ApiModel, Text
 from backend.settings import Settings
 from backend.storage.service import FileVault
@@ -46,7 +44,6 @@ router = APIRouter(prefix="/documents", tags=["documents"], route_class=GuardedR
 Reader = Annotated[Caller, Requires(Permission.DOCUMENTS_READ)]
 Writer = Annotated[Caller, Requires(Permission.DOCUMENTS_WRITE)]
 Reviewer = Annotated[Caller, Requires(Permission.DOCUMENTS_REVIEW)]
-Auditor = Annotated[Caller, Requires(Permission.AUDIT_READ)]
 Eraser = Annotated[Caller, Requires(Permission.ERASURE_EXECUTE)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The version's number.")]
 
@@ -212,20 +209,6 @@ async def compare_versions(
     """Returns what two versions have in common and what only one of them has, by paragraph."""
     async with tenancy.transaction(caller.claims()) as connection:
         return await changes.compare_versions(tenancy, connection, caller, document_id, before, after)
-
-
-@router.get("/{document_id}/versions/{number}/impact", summary="Who was answered from a version")
-async def list_affected(
-    tenancy: Provided[Tenancy],
-    recorder: Provided[Recorder],
-    document_id: UUID,
-    number: Number,
-    caller: Auditor,
-    days: Annotated[int, Query(ge=1, le=3_660)] = 30,
-) -> Impact:
-    """Returns the answers of the last days that cited a version: who must be told when it is withdrawn."""
-    async with tenancy.transaction(caller.claims()) as connection:
-        return await changes.list_affected(tenancy, connection, caller, recorder, document_id, number, days=days)
 
 
 @router.delete("/{document_id:uuid}", summary="Delete a document")

@@ -41,10 +41,6 @@ where tenant_id = $1 and id = $2 and executed_at is null for update
 -- The second person's word.
 update audit.erasure set approved_by = $3 where tenant_id = $1 and id = $2
 
--- name: holds_on
--- Whether a hold applies to a subject.
-select exists (select from audit.hold where tenant_id = $1 and released_at is null and (subject_id is null or subject_id = $2))
-
 -- name: retained
 -- How many texts of a subject must still be kept, and until when.
 select count(*) as texts, max(audit.retained_until(p.tenant_id, p.event_id)) as until

@@ -12,6 +12,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action, Actor, Event
+from backend.audit.holds import is_held
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -114,7 +115,7 @@ async def approve_erasure(connection: Connection, actor: Actor, recorder: Record
     if row["requested_by"] == actor.principal_id:
         raise Forbidden("Another person than the one who asked must approve.", reason="erasure:own_request")
     subject = row["subject_id"]
-    if await connection.fetchval(queries.holds_on, actor.tenant_id, subject):
+    if await is_held(connection, actor.tenant_id, subject):
         raise Conflict("A legal hold applies to this subject.", reason="erasure:held")
     retained = await connection.fetchrow(queries.retained, actor.tenant_id, subject)
     assert retained is not None

@@ -1,42 +1,21 @@
-"""What changed from one version of a document to another, and whom a version reached."""
+"""Whom a version of a document reached."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
-
-import asyncpg
-from anyio import to_thread
 
 from backend.audit.events import Action, Event
 from backend.audit.indexer import index_own_events
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
-from backend.documents.models import AffectedAnswer, DocumentComparison, DocumentDifference, Impact
-from backend.documents.versions.comparison import Piece, compare, paragraphs
 from backend.documents.versions.service import find_document, find_version, read_chunks
 from backend.identity.callers.caller import Caller
 from backend.review.events.service import first_id_at
+from backend.review.impact.models import AffectedAnswer, Impact
 from backend.tenancy import Tenancy
 
-queries = Queries(Path(__file__).with_name("impact.sql"))
+queries = Queries.beside(__file__)
 
 _LISTED_ANSWERS = 1_000
-
-
-async def compare_versions(
-    tenancy: Tenancy, connection: Connection, caller: Caller, document_id: UUID, before: int, after: int
-) -> DocumentComparison:
-    """Returns the differences of two versions by paragraph; raises NotFound for a version that the caller may not see."""
-    document = await find_document(connection, caller, document_id)
-    versions = [await find_version(connection, caller, document_id, number) for number in (before, after)]
-    old, new = [_paragraphs(await read_chunks(tenancy, connection, caller, version)) for version in versions]
-    differences = await to_thread.run_sync(compare, old, new)
-    return DocumentComparison(
-        doc_id=document["doc_id"], from_version=before, to_version=after,
-        differences=[
-            DocumentDifference(change=d.change, before=list(d.before), after=list(d.after)) for d in differences
-        ],
-    )  # fmt: skip
 
 
 async def list_affected(
@@ -69,7 +48,3 @@ async def list_affected(
         doc_id=document["doc_id"], document_version=number, since=since, truncated=len(rows) > _LISTED_ANSWERS,
         answers=[AffectedAnswer(**dict(row)) for row in rows[:_LISTED_ANSWERS]],
     )  # fmt: skip
-
-
-def _paragraphs(chunks: list[asyncpg.Record]) -> list[str]:
-    return paragraphs([Piece(chunk["text"], chunk["char_start"], chunk["char_end"]) for chunk in chunks])
