@@ -86,6 +86,25 @@ class EndUser(Protocol):
         ...
 
 
+class Door(Protocol):
+    """By which protocol a request came."""
+
+    @property
+    def kind(self) -> str:
+        """`http`, `openai`, `mcp`, `scim`, `console`, `command` or `job`."""
+        ...
+
+    @property
+    def client(self) -> str | None:
+        """What the client says it is."""
+        ...
+
+    @property
+    def tool(self) -> str | None:
+        """The operation in the words of that protocol, where its address does not say it."""
+        ...
+
+
 class Actor(Protocol):
     """Who acts: a caller, or nobody yet."""
 
@@ -148,6 +167,11 @@ class Actor(Protocol):
         """For whom the principal acts, if it says so."""
         ...
 
+    @property
+    def door(self) -> Door | None:
+        """By which protocol the request came; None for what nobody asked for over a network."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -175,7 +199,7 @@ def envelope(
     service: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Returns the members of an event's envelope; what is unknown is left out."""
-    end_user = actor.on_behalf_of
+    end_user, door = actor.on_behalf_of, actor.door
     principal = {
         "id": _text(actor.principal_id),
         "kind": actor.kind,
@@ -194,6 +218,7 @@ def envelope(
         "principal": without_nulls(principal),
         "request_id": actor.request_id,
         "source": actor.source_address,
+        "door": door and without_nulls({"kind": door.kind, "client": door.client, "tool": door.tool}),
         "action": event.action,
         "outcome": event.outcome,
         "reason": event.reason,

@@ -26,12 +26,22 @@ queries = Queries.beside(__file__)
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """By which protocol a request came, and what its client says it is."""
+
+    kind: str = "http"
+    client: str | None = None
+    tool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a request comes from, before it is known from whom."""
 
     request_id: str
     source_address: str | None = None
     on_behalf_of: str | None = None  # as the client wrote it; only an API key may
+    door: Door = Door()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +61,15 @@ class Caller:
     session_id: UUID | None = None
     source_address: str | None = None
     on_behalf_of: EndUser | None = None
+    door: Door | None = None
+    may_assert_end_users: bool = False  # a key whose end users need no signature
 
     @classmethod
     def nobody(cls, origin: Origin, *, tenant_id: UUID = PLATFORM_TENANT) -> "Caller":
         """Returns the actor of an event that happens before anyone is known to be calling."""
         return cls(
             tenant_id=tenant_id, tenant_slug="", principal_id=None, kind="anonymous", name="",
-            request_id=origin.request_id, source_address=origin.source_address,
+            request_id=origin.request_id, source_address=origin.source_address, door=origin.door,
         )  # fmt: skip
 
     def claims(self, *, moment: datetime | None = None, presented: dict[str, str] | None = None) -> Claims:
@@ -117,7 +129,7 @@ class Resolver:
             tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
             name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
             permissions=permissions_of(Role(role) for role in roles) & token.scope,
-            readable=frozenset(row["readable"]), writable=_writable(row), session_id=token.session_id,
+            readable=frozenset(row["readable"]), writable=_writable(row), session_id=token.session_id, door=origin.door,
         )  # fmt: skip
         with _known_to_its_tenant(caller):
             _refuse_ended_session(row)
@@ -137,7 +149,8 @@ class Resolver:
             tenant_id=row["tenant_id"], tenant_slug=row["tenant_slug"], principal_id=row["key_id"], kind="key",
             name=row["name"], request_id=origin.request_id, source_address=origin.source_address,
             permissions=frozenset(Permission(p) for p in row["permissions"]),
-            readable=frozenset(row["readable"]), writable=_writable(row),
+            readable=frozenset(row["readable"]), writable=_writable(row), door=origin.door,
+            may_assert_end_users=row["assertion_key"] is None,
         )  # fmt: skip
         with _known_to_its_tenant(key):
             return await self._admit_key(key, row, origin)

@@ -11,12 +11,13 @@ from fastapi.routing import APIRoute
 
 from backend.errors import InvalidInput, Unauthenticated
 from backend.identity.callers.addresses import TrustedProxies
-from backend.identity.callers.caller import Caller, Origin, Resolver
+from backend.identity.callers.caller import Caller, Door, Origin, Resolver
 from backend.identity.callers.permissions import Permission
 from backend.provided import of
 from backend.schema import Text
 
 _MAX_ON_BEHALF_OF = 4096
+_MAX_CLIENT = 100  # characters of User-Agent on record
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -25,7 +26,14 @@ def origin_of(request: Request) -> Origin:
     """Returns request id and source address; a proxy's word for the address is taken only from trusted networks."""
     peer = request.client.host if request.client else None
     forwarded_for = request.headers.get("x-forwarded-for", "")
-    return Origin(request.state.request_id, of(request, TrustedProxies).source_address(peer, forwarded_for))
+    source = of(request, TrustedProxies).source_address(peer, forwarded_for)
+    return Origin(request.state.request_id, source, door=_door_of(request))
+
+
+def _door_of(request: Request) -> Door:
+    route, client = request.scope.get("route"), request.headers.get("user-agent", "")
+    kind = route.door if isinstance(route, GuardedRoute) else "http"
+    return Door(kind, client[:_MAX_CLIENT] if client and client.isprintable() else None)
 
 
 async def current_caller(
@@ -55,6 +63,8 @@ async def _identified(request: Request, on_behalf_of: str | None) -> Caller:
 
 class GuardedRoute(APIRoute):
     """A route that knows who calls before it reads the body: the framework would parse it first, for anybody."""
+
+    door = "http"
 
     def get_route_handler(self) -> Handler:
         """Returns what answers a request."""
