@@ -35,11 +35,11 @@ from backend.jobs.endings import JobEndings
 from backend.jobs.worker import Handler
 from backend.operation.guard import OperatorDatabase
 from backend.provenance import provenance
-from backend.retrieval.embedding import from_settings as embedders
+from backend.retrieval.ask import Retrieval
+from backend.retrieval.embedding import embedder as embedders
 from backend.retrieval.embedding.embedder import Embedder
 from backend.retrieval.embedding.vectorizer import ChunkVectorizer
 from backend.retrieval.ranking import reranker as rerankers
-from backend.retrieval.ranking.reranker import Reranker
 from backend.review.exports.jobs import EXPORT, ExportHandler
 from backend.review.replay.service import Replaying
 from backend.settings import Settings, required
@@ -94,7 +94,7 @@ class Services(WorkerServices):
     resolver: Resolver
     sign_in: SignIn
     federation: Federation
-    reranker: Reranker | None
+    retrieval: Retrieval
     job_endings: JobEndings
     archives: ObjectStore
     answering: Answering
@@ -119,6 +119,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         reranker = rerankers.from_settings(settings)
         if reranker is not None:
             stack.push_async_callback(reranker.aclose)
+        retrieval = Retrieval(base.tenancy, base.recorder, base.embedder, reranker)
         generator = _generator(settings, base.embedder, stack)
         yield Services(
             **{field.name: getattr(base, field.name) for field in fields(base)},
@@ -127,13 +128,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             resolver=Resolver(base.tenancy, tokens),
             sign_in=sign_in,
             federation=await _federation(settings, base, sign_in, stack),
-            reranker=reranker,
+            retrieval=retrieval,
             job_endings=JobEndings(
                 {INGEST: base.withdrawal, EXPORT: ExportHandler(base.files, base.payloads, base.recorder)}
             ),
             archives=archives_from_settings(settings),
-            answering=Answering(base.tenancy, base.recorder, base.embedder, generator, reranker),
-            replaying=Replaying(base.tenancy, base.recorder, base.payloads, base.embedder),
+            answering=Answering(base.tenancy, base.recorder, retrieval, generator),
+            replaying=Replaying(base.tenancy, base.recorder, base.payloads, retrieval),
         )
 
 

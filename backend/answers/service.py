@@ -17,11 +17,9 @@ from backend.audit.events import Action, Event, Outcome, without_nulls
 from backend.audit.recorder import Draft, Recorder
 from backend.errors import Abandoned, Unavailable
 from backend.identity.callers.caller import Caller
-from backend.retrieval import service as retrieval
-from backend.retrieval.embedding.embedder import Embedder
+from backend.retrieval.ask import Retrieval, milliseconds
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.ranking.reranker import Reranker
-from backend.retrieval.service import Question
+from backend.retrieval.stages import Asked
 from backend.tenancy import Tenancy
 
 PASSAGES = 8  # in one prompt
@@ -30,17 +28,16 @@ _CITATIONS = TypeAdapter(list[Citation])
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A question that is being answered: `id` is its prompt's event, `caller` the one that the documents were searched for."""
+    """A question that is being answered: `id` is its prompt's event, `asked` what the prompt was made of."""
 
     id: UUID
-    caller: Caller
-    question: Question
+    asked: Asked
     prompt: Prompt
 
     @property
     def named(self) -> dict[str, str]:
         """How its events name it, so that they are found together."""
-        conversation = self.question.request.conversation
+        conversation = self.asked.question.request.conversation
         return {"turn": str(self.id), **({"conversation": str(conversation)} if conversation else {})}
 
 
@@ -50,9 +47,8 @@ class Answering:
 
     tenancy: Tenancy
     recorder: Recorder
-    embedder: Embedder
+    retrieval: Retrieval
     generator: Generator
-    reranker: Reranker | None = None
 
     async def answer(
         self, caller: Caller, request: AnswerRequest, departure: Callable[[], Coroutine[None, None, None]]
@@ -66,11 +62,9 @@ class Answering:
         started = time.perf_counter()
         try:
             generation = await _unless(departure(), self.generator.generate(turn.prompt))
-            generated = retrieval.milliseconds(started)
+            generated = milliseconds(started)
             if generation.refusal is not None:
-                superseded = await find_superseded(
-                    self.tenancy, self.recorder, self.embedder, turn.caller, turn.question
-                )
+                superseded = await find_superseded(self.retrieval, turn.asked)
         except GeneratorError as error:
             await self._record_abortion(caller, turn, f"generator:{type(error).__name__}")
             raise Unavailable("The model server is unavailable; nothing was answered.", reason="generator") from error
@@ -89,31 +83,19 @@ class Answering:
             language=request.language, filters=request.filters, effective_from=request.effective_from, as_of=request.as_of,
             known_at=request.known_at, as_caller_then=request.as_caller_then, conversation=request.conversation,
         )  # fmt: skip
-        caller = await retrieval.caller_then(self.tenancy, caller, wanted)
-        async with retrieval.asking(self.tenancy, caller, self.recorder, wanted, self.embedder, self.reranker) as (
-            connection,
-            question,
-        ):
-            started = time.perf_counter()
-            ranking = await retrieval.ranked(connection, caller, question)
-            searched = retrieval.milliseconds(started)
-            prompt = prompts.render(request.question, passages(ranking.hits))
-            retrieved = await self.recorder.record(
-                connection, caller, retrieval.retrieval_event(question, ranking, searched), question.draft
-            )
-            turn = uuid7()
-            asked = _Turn(turn, caller, question, prompt)
-            await self.recorder.record(connection, caller, self._prompt_event(asked, retrieved), Draft(turn))
-        return asked
+        async with self.retrieval.asking(caller, wanted) as (connection, asked):
+            turn = _Turn(uuid7(), asked, prompts.render(request.question, passages(asked.hits)))
+            await self.recorder.record(connection, asked.caller, self._prompt_event(turn), Draft(turn.id))
+        return turn
 
-    def _prompt_event(self, turn: _Turn, retrieved: UUID) -> Event:
+    def _prompt_event(self, turn: _Turn) -> Event:
         prompt = turn.prompt
         details = {
             "template": prompt.version,
             "template_sha256": prompts.TEMPLATE_SHA256,
             "model": self.generator.name,
             "parameters": dict(self.generator.parameters),
-            "retrieval": str(retrieved),
+            "retrieval": str(turn.asked.event_id),
             "chunks": [str(passage.chunk_id) for passage in prompt.passages],
         }
         payloads = {"question": prompt.question, "system_prompt": prompt.system, "user_prompt": prompt.user}

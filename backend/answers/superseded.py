@@ -3,53 +3,31 @@
 Whether it did is decided by the built-in extractive generator, whatever generates answers: no lapsed text goes to a model.
 """
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
-
-import asyncpg
 
 from backend.answers import prompt as prompts
 from backend.answers.extractive import ExtractiveGenerator
 from backend.answers.generator import Passage
 from backend.answers.models import SupersededVersion
-from backend.audit.recorder import Recorder
-from backend.documents.versions.service import list_validities
-from backend.identity.callers.caller import Caller
-from backend.retrieval import service as retrieval
-from backend.retrieval.embedding.embedder import Embedder
-from backend.retrieval.service import Hit, Question, Reading
-from backend.tenancy import Tenancy
+from backend.retrieval.ask import Retrieval
+from backend.retrieval.stages import Asked, Hit, Validity
 
 
-async def find_superseded(
-    tenancy: Tenancy, recorder: Recorder, embedder: Embedder, caller: Caller, question: Question
-) -> list[SupersededVersion]:
+async def find_superseded(retrieval: Retrieval, asked: Asked) -> list[SupersededVersion]:
     """Returns the versions that answered a question before the moment asked about, the last to end first.
 
     Records what was searched; nothing of its text is shown.
     """
-    if question.reading is not Reading.IN_FORCE:
+    if asked.question.validity is not Validity.IN_FORCE:
         return []
-    lapsed = replace(question, reading=Reading.LAPSED, reranking=None)
-    async with tenancy.transaction(lapsed.claims(caller), reuse_plans=True) as connection:
-        started = time.perf_counter()
-        ranking = await retrieval.ranked(connection, caller, lapsed)
-        searched = retrieval.milliseconds(started)
-        if not ranking.hits:
-            return []
-        await recorder.record(connection, caller, retrieval.retrieval_event(lapsed, ranking, searched, shown=False))
-        keys = [(hit.document_id, hit.version) for hit in ranking.hits]
-        validities = await list_validities(connection, caller, keys)
-    prompt = prompts.render(question.request.query, passages(ranking.hits))
-    generation = await ExtractiveGenerator(embedder.embed_passages).generate(prompt)
+    lapsed = await retrieval.ask_lapsed(asked)
+    if lapsed is None:
+        return []
+    prompt = prompts.render(asked.question.request.query, passages(lapsed.hits))
+    generation = await ExtractiveGenerator(retrieval.embedder.embed_passages).generate(prompt)
     answering = {quote.passage.chunk_id for claim in generation.claims for quote in claim.quotes}
-    named = {
-        (hit.document_id, hit.version): _version(hit, validities[hit.document_id, hit.version])
-        for hit in ranking.hits
-        if hit.chunk_id in answering
-    }
+    named = {(hit.document_id, hit.version): _version(hit) for hit in lapsed.hits if hit.chunk_id in answering}
     return sorted(named.values(), key=lambda version: version.effective_to, reverse=True)
 
 
@@ -77,11 +55,11 @@ def passages(hits: Sequence[Hit]) -> list[Passage]:
     ]  # fmt: skip
 
 
-def _version(hit: Hit, validity: asyncpg.Record) -> SupersededVersion:
+def _version(hit: Hit) -> SupersededVersion:
     return SupersededVersion(
         doc_id=hit.doc_id, document_version=hit.version, title=hit.title, collection=hit.collection,
-        status="expired" if validity["status"] == "approved" else validity["status"],
-        effective_from=validity["effective_from"], effective_to=validity["effective_to"],
+        status="expired" if hit.status == "approved" else hit.status,
+        effective_from=hit.effective_from, effective_to=hit.effective_to,
     )  # fmt: skip
 
 

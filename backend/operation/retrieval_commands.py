@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from backend.operation.commands import tenant_app
 from backend.operation.terminal import console, database_urls, errors, read_settings, run_operator
-from backend.retrieval.tiers import CROSSOVER
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
 
@@ -47,9 +46,9 @@ def reembed(slug: Slug) -> None:
     Example: affidavit reembed meridian-bank
     """
     from backend.operation.reembedding import reembed as run  # noqa: PLC0415
-    from backend.retrieval.embedding import from_settings as embedders  # noqa: PLC0415
+    from backend.retrieval.embedding.embedder import from_settings  # noqa: PLC0415
 
-    embedder = embedders.from_settings(read_settings())
+    embedder = from_settings(read_settings())
     _with_progress(slug, lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, progress))
     console.print(f"All chunks of {slug} are embedded with {embedder.model}.")
 
@@ -78,6 +77,7 @@ def _with_progress(
 async def outgrown_tenants(owner_url: str) -> list[tuple[str, int]]:
     """Returns tenants that would be served faster from a partition of their own; none when the database is away."""
     from backend.operation.placement import proposals  # noqa: PLC0415
+    from backend.retrieval.search import CROSSOVER  # noqa: PLC0415
 
     try:
         connection = await asyncpg.connect(owner_url, timeout=5)

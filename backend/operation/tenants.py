@@ -15,7 +15,7 @@ from backend.database import Connection, Queries
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.identity.callers.caller import Caller, Origin
 from backend.identity.callers.permissions import Role
-from backend.retrieval.tiers import CROSSOVER
+from backend.retrieval.search import CROSSOVER
 
 queries = Queries.beside(__file__)
 

@@ -42,16 +42,16 @@ with scored as (
     and ($6::sparsevec is not null or embedding_model = $4) {filters}
 ), best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
-    page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score
+    page_start, page_end, sheet, char_start, char_end, heading_path, effective_from, effective_to, cosine + $7 * bm25 as score
   from {scored}
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
 )
-select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version,
+select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version, v.status,
   (select exists (select from retrieval.placement where tenant_id = $1)) as placed
 from best b
 cross join lateral (select doc_id, title from documents.document where tenant_id = $1 and id = b.document_id offset 0) d
-cross join lateral (select number from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
+cross join lateral (select number, status from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
 order by b.score desc, b.id
 
 -- name: indexed_search
@@ -86,16 +86,16 @@ with semantic as materialized (
       union select placement, id from rare union select placement, id from elsewhere)
 ), best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
-    page_start, page_end, sheet, char_start, char_end, heading_path, cosine + $7 * bm25 as score
+    page_start, page_end, sheet, char_start, char_end, heading_path, effective_from, effective_to, cosine + $7 * bm25 as score
   from {scored}
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
 )
-select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version,
+select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version, v.status,
   ($5::halfvec is null or (select count(*) from semantic) = $9) and ($6::sparsevec is null or (select count(*) from lexical) = $9) as filled
 from best b
 cross join lateral (select doc_id, title from documents.document where tenant_id = $1 and id = b.document_id offset 0) d
-cross join lateral (select number from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
+cross join lateral (select number, status from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
 order by b.score desc, b.id
 
 -- name: placed

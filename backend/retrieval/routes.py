@@ -4,49 +4,47 @@ from typing import Annotated
 
 from fastapi import APIRouter
 
-from backend.audit.recorder import Recorder
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.provided import Provided
-from backend.retrieval import service, why
-from backend.retrieval.embedding.embedder import Embedder
-from backend.retrieval.models import RetrievalRequest, RetrievalResponse, WhyRequest, WhyResponse
-from backend.retrieval.question import embed
-from backend.retrieval.ranking.reranker import Reranker
-from backend.tenancy import Tenancy
+from backend.retrieval import why
+from backend.retrieval.ask import Retrieval
+from backend.retrieval.models import Context, RetrievalRequest, RetrievalResponse, WhyRequest, WhyResponse
+from backend.retrieval.stages import Asked
 
 router = APIRouter(tags=["retrieval"], route_class=GuardedRoute)
 
 
 @router.post("/retrieve", summary="Find the chunks that bear on a question")
 async def retrieve(
-    tenancy: Provided[Tenancy],
-    recorder: Provided[Recorder],
-    embedder: Provided[Embedder],
-    reranker: Provided[Reranker | None],
+    retrieval: Provided[Retrieval],
     body: RetrievalRequest,
     caller: Annotated[Caller, Requires(Permission.RETRIEVAL_QUERY)],
 ) -> RetrievalResponse:
     """Returns the best chunks that the caller may read and that are approved and in force, and records that it did."""
-    caller = await service.caller_then(tenancy, caller, body)
-    async with service.asking(tenancy, caller, recorder, body, embedder, reranker) as (connection, question):
-        return await service.retrieve(connection, caller, recorder, question)
+    asked = await retrieval.ask(caller, body)
+    return RetrievalResponse(query=body.query, contexts=_contexts(asked), audit_event_id=asked.event_id)
 
 
 @router.post("/retrieve/why", summary="Ask why a document was or was not found")
 async def retrieve_why(
-    embedder: Provided[Embedder],
-    reranker: Provided[Reranker | None],
-    tenancy: Provided[Tenancy],
-    recorder: Provided[Recorder],
-    body: WhyRequest,
-    caller: Annotated[Caller, Requires()],
+    retrieval: Provided[Retrieval], body: WhyRequest, caller: Annotated[Caller, Requires()]
 ) -> WhyResponse:
     """Says whether a document is returned for a question, outranked, filtered out, not in force, not approved or not granted.
 
     Anyone who may retrieve asks about itself (`retrieval:query`), and who manages users about others (`users:manage`). Of a
     document that the asking caller may not see, nothing is said: 404.
     """
-    question = await embed(body, embedder)
-    return await why.explain_document(tenancy, caller, recorder, question, reranker)
+    return await why.explain_document(retrieval, caller, body)
+
+
+def _contexts(asked: Asked) -> list[Context]:
+    return [
+        Context(
+            document_id=hit.document_id, doc_id=hit.doc_id, document_version=hit.version, **hit.span._asdict(),
+            chunk_id=hit.chunk_id, chunk_text=hit.text, metadata=dict(hit.metadata), source_type=hit.source_type,
+            collection=hit.collection, score=hit.shown_score, rank=rank, explanation=asked.explanations.get(hit.chunk_id),
+        )
+        for rank, hit in enumerate(asked.hits, start=1)
+    ]  # fmt: skip

@@ -7,7 +7,6 @@ after all, since going on in the graph restores rows, not recall.
 """
 
 import math
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -21,13 +20,17 @@ from backend.errors import NotFound
 from backend.identity.callers.caller import Caller
 from backend.retrieval import lexicon
 from backend.retrieval.filters import Conditions
-from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import Mode, RetrievalRequest
-from backend.retrieval.question import CANDIDATES, Hit, Plan, Question, Ranking, Reading, Space, Tier
-from backend.retrieval.tiers import CROSSOVER
+from backend.retrieval.stages import CANDIDATES, Coverage, Found, Hit, Partition, Plan, Question, Validity
 
 queries = Queries.beside(__file__)
 log = structlog.get_logger()
+
+# Chunks from which indexes of its own are cheaper for a tenant than comparing all: `make bench-scale` measures it.
+CROSSOVER = 12_000
+# A score is cosine + LEXICAL_WEIGHT * BM25. BM25 stays raw on purpose: it grows with the number of specific terms that a
+# question has, so that long, exact questions lean on their words and short, vague ones on their meaning.
+LEXICAL_WEIGHT = 0.0175  # measured; from 0.015 to 0.02 rankings hardly change
 
 EF_SEARCH = 200  # nodes that an HNSW search keeps in view; recall@10 needs more than the default 40
 MAX_EF_SEARCH = 1_000  # pgvector's limit, and about where comparing what passes becomes cheaper
@@ -39,9 +42,9 @@ DEFAULT_LANGUAGE = "english"
 # In these, $3 is the moment asked about, null for now; of what was known, the moment whose knowledge is asked for. As a
 # subquery, since now() is no leakproof function, and what is not waits for the policies' conditions instead of using an index.
 _CANDIDATES = {
-    Reading.IN_FORCE: "effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now()))",
-    Reading.KNOWN: "created_at <= $3 and version_id = any ((select documents.versions_known_in_force())::uuid[])",
-    Reading.LAPSED: "effective_to <= (select coalesce($3, now())) and effective_from < effective_to",
+    Validity.IN_FORCE: "effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now()))",
+    Validity.KNOWN: "created_at <= $3 and version_id = any ((select documents.versions_known_in_force())::uuid[])",
+    Validity.LAPSED: "effective_to <= (select coalesce($3, now())) and effective_from < effective_to",
 }
 
 
@@ -53,40 +56,44 @@ _BOTH_PARTITIONS = "placement = any (array[$1, '00000000-0000-0000-0000-00000000
 _DISTINCT = "(select distinct on (sha256) * from scored order by sha256, cosine + $7 * bm25 desc, id) scored"
 
 
-async def search(connection: Connection, caller: Caller, question: Question) -> Ranking:
-    """Returns the best chunks for the caller; raises NotFound for a collection that it may not read."""
-    space = question.space or await survey(connection, caller, question.request)
-    if question.idf is not None:
-        space = replace(space, idf=question.idf)
-    if not space.collections or (question.dense is None and not space.idf):
-        return Ranking([], space, Plan.EXACT)
-    if space.tier is Tier.SHARED:
-        if space.chunks > CROSSOVER:
+async def search(connection: Connection, caller: Caller, question: Question, coverage: Coverage, limit: int) -> Found:
+    """Returns so many of the best chunks of what is covered for the caller."""
+    if not coverage.collections or (question.dense is None and not coverage.idf):
+        return Found([], Plan.EXACT)
+    if coverage.partition is Partition.SHARED:
+        if coverage.chunks > CROSSOVER:
             _propose_promotion(caller.tenant_slug)
-        rows = await _exact(connection, caller, question, space, _SHARED_PARTITION)
+        rows = await _exact(connection, caller, question, coverage, limit, _SHARED_PARTITION)
         elsewhere = rows[0]["placed"] if rows else await connection.fetchval(queries.placed, caller.tenant_id)
         if not elsewhere:
-            return Ranking([_hit(row, space) for row in rows], space, Plan.EXACT)
+            return Found([_hit(row, coverage) for row in rows], Plan.EXACT)
     await connection.execute(queries.plan_for_values)
     plan = Plan.EXACT
-    if (ef_search := await _ef_search(connection, caller, question, space)) <= MAX_EF_SEARCH:
+    if (ef_search := await _ef_search(connection, caller, question, coverage)) <= MAX_EF_SEARCH:
         await connection.execute(queries.prefer_indexes, str(ef_search))
-        statement, values = _statement(queries.indexed_search, 12, question)
-        limits = (question.limit, CANDIDATES, lexicon.rarest(space.frequencies, RARE), int(ef_search))
-        rows = await connection.fetch(statement, *scope_of(caller, question, space), LEXICAL_WEIGHT, *limits, *values)
+        statement, values = statement_of(queries.indexed_search, 12, question)
+        limits = (limit, CANDIDATES, lexicon.rarest(coverage.frequencies, RARE), int(ef_search))
+        rows = await connection.fetch(
+            statement, *scope_of(caller, question, coverage), LEXICAL_WEIGHT, *limits, *values
+        )
         if rows and rows[0]["filled"] and not (question.request.distinct and len(rows) < question.request.k):
-            return Ranking([_hit(row, space) for row in rows], space, Plan.INDEXED)
+            return Found([_hit(row, coverage) for row in rows], Plan.INDEXED)
         plan = Plan.EXACT_AFTER_INDEX
-    rows = await _exact(connection, caller, question, space, _BOTH_PARTITIONS)
-    return Ranking([_hit(row, space) for row in rows], space, plan)
+    rows = await _exact(connection, caller, question, coverage, limit)
+    return Found([_hit(row, coverage) for row in rows], plan)
 
 
 async def _exact(
-    connection: Connection, caller: Caller, question: Question, space: Space, partitions: str
+    connection: Connection,
+    caller: Caller,
+    question: Question,
+    coverage: Coverage,
+    limit: int,
+    partitions: str | None = None,
 ) -> list[asyncpg.Record]:
-    statement, values = _statement(queries.exact_search, 9, question, partitions)
-    scope = scope_of(caller, question, space)
-    return await connection.fetch(statement, *scope, LEXICAL_WEIGHT, question.limit, *values)
+    statement, values = statement_of(queries.exact_search, 9, question, partitions or _BOTH_PARTITIONS)
+    scope = scope_of(caller, question, coverage)
+    return await connection.fetch(statement, *scope, LEXICAL_WEIGHT, limit, *values)
 
 
 @cache
@@ -95,24 +102,22 @@ def _propose_promotion(tenant: str) -> None:
     log.warning("promotion proposed", tenant=tenant, command=f"affidavit tenant promote {tenant}")
 
 
-async def _ef_search(connection: Connection, caller: Caller, question: Question, space: Space) -> float:
+async def _ef_search(connection: Connection, caller: Caller, question: Question, coverage: Coverage) -> float:
     """Returns how many nodes an HNSW search must keep in view so that enough of them pass; infinite when none should run."""
-    indexed = bool(space.indexed_models) and (
-        question.dense is None or question.embedding_model in space.indexed_models
-    )
-    if not indexed or space.chunks <= CROSSOVER or question.reading is not Reading.IN_FORCE:
+    indexed = bool(coverage.indexed_models) and (question.dense is None or question.model in coverage.indexed_models)
+    if not indexed or coverage.chunks <= CROSSOVER or question.validity is not Validity.IN_FORCE:
         return math.inf
-    share = min(1.0, space.chunks / max(space.partition_chunks, 1))
-    statement, values = _statement(queries.sample, 4, question)
+    share = min(1.0, coverage.chunks / max(coverage.partition_chunks, 1))
+    statement, values = statement_of(queries.sample, 4, question)
     if values:
-        percentage = min(100.0, 100 * SAMPLE / space.chunks)
-        row = await connection.fetchrow(statement, caller.tenant_id, list(space.collections), percentage, *values)
+        percentage = min(100.0, 100 * SAMPLE / coverage.chunks)
+        row = await connection.fetchrow(statement, caller.tenant_id, list(coverage.collections), percentage, *values)
         assert row is not None
         share *= row["passing"] / max(row["sampled"], 1)
     return max(EF_SEARCH, math.ceil(1.5 * CANDIDATES / share)) if share else math.inf
 
 
-async def survey(connection: Connection, caller: Caller, request: RetrievalRequest) -> Space:
+async def survey(connection: Connection, caller: Caller, request: RetrievalRequest) -> Coverage:
     """Returns what a search covers; raises NotFound for a collection that the caller may not read."""
     lexical = request.mode is not Mode.SEMANTIC
     wanted = list(lexicon.query_terms(request.query, DEFAULT_LANGUAGE)) if lexical else []
@@ -128,9 +133,9 @@ async def survey(connection: Connection, caller: Caller, request: RetrievalReque
     idf: dict[int, float] = {}
     for language in set(row["languages"]):
         idf |= lexicon.query_vector(request.query, frequencies, row["chunks"], language)
-    return Space(
+    return Coverage(
         collections=dict(zip(row["ids"], row["slugs_found"], strict=True)), languages=set(row["languages"]),
-        chunks=row["chunks"], tier=Tier.PRIVATE if row["placement"] else Tier.SHARED,
+        chunks=row["chunks"], partition=Partition.PRIVATE if row["placement"] else Partition.SHARED,
         indexed_models=frozenset(row["indexed_models"] if row["placement"] == "private" else ()),
         partition_chunks=row["partition_chunks"] or 0, idf=idf, frequencies=frequencies,
     )  # fmt: skip
@@ -147,16 +152,17 @@ async def _frequencies(connection: Connection, caller: Caller, query: str, surve
     return frequencies
 
 
-def scope_of(caller: Caller, question: Question, space: Space) -> tuple[object, ...]:
+def scope_of(caller: Caller, question: Question, coverage: Coverage) -> tuple[object, ...]:
     """Returns the first six parameters of every search statement: who, where, when, and both vectors."""
-    sparse = SparseVector(dict(space.idf), lexicon.DIMENSIONS) if space.idf else None
-    at = question.request.known_at if question.reading is Reading.KNOWN else question.moment
-    return (caller.tenant_id, list(space.collections), at, question.embedding_model, question.dense, sparse)
+    sparse = SparseVector(dict(coverage.idf), lexicon.DIMENSIONS) if coverage.idf else None
+    at = question.request.known_at if question.validity is Validity.KNOWN else question.moment
+    return (caller.tenant_id, list(coverage.collections), at, question.model, question.dense, sparse)
 
 
-def _statement(
+def statement_of(
     template: str, first_parameter: int, question: Question, partitions: str = _BOTH_PARTITIONS
 ) -> tuple[str, list[Any]]:
+    """Returns a search statement with what the question narrows it to, and the values of that."""
     conditions = conditions_of(question.request, first_parameter)
     statement = template.replace("{filters}", str(conditions)).replace("{dimensions}", str(int(question.dimensions)))
     statement = statement.replace("{partitions}", partitions)
@@ -166,7 +172,7 @@ def _statement(
 
 def candidates_of(question: Question) -> str:
     """Returns the condition that makes a chunk a candidate; fixed text."""
-    return _CANDIDATES[question.reading]
+    return _CANDIDATES[question.validity]
 
 
 def conditions_of(request: RetrievalRequest, first_parameter: int) -> Conditions:
@@ -180,13 +186,13 @@ def conditions_of(request: RetrievalRequest, first_parameter: int) -> Conditions
     return conditions
 
 
-def _hit(row: asyncpg.Record, space: Space) -> Hit:
+def _hit(row: asyncpg.Record, coverage: Coverage) -> Hit:
     return Hit(
         chunk_id=row["id"], document_id=row["document_id"], doc_id=row["doc_id"], version=row["version"],
         title=row["title"], text=row["text"], sha256=row["sha256"].hex(), metadata=row["metadata"],
-        source_type=row["source_type"], collection=space.collections[row["collection_id"]],
-        cosine=row["cosine"], bm25=row["bm25"], score=row["score"],
-        span=_span(row),
+        source_type=row["source_type"], collection=coverage.collections[row["collection_id"]],
+        cosine=row["cosine"], bm25=row["bm25"], score=row["score"], span=_span(row),
+        status=row["status"], effective_from=row["effective_from"], effective_to=row["effective_to"],
     )  # fmt: skip
 
 

@@ -8,19 +8,16 @@ from uuid import UUID
 import asyncpg
 
 from backend.audit.events import Action, Event, without_nulls
-from backend.audit.recorder import Recorder
 from backend.database import Connection
 from backend.errors import NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission, Role, permissions_of
-from backend.retrieval.fusion import LEXICAL_WEIGHT
+from backend.retrieval.ask import Retrieval
 from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
-from backend.retrieval.question import Hit, Question, Ranking
 from backend.retrieval.ranking.ordering import ranked
-from backend.retrieval.ranking.reranker import Reranker
-from backend.retrieval.ranking.reranking import reranked
-from backend.retrieval.search import candidates_of, conditions_of, queries, scope_of
-from backend.tenancy import Tenancy
+from backend.retrieval.ranking.reranker import Reranking
+from backend.retrieval.search import LEXICAL_WEIGHT, candidates_of, conditions_of, queries, scope_of, survey
+from backend.retrieval.stages import Hit, Question, Ranking, embed
 
 _SENTENCES = {
     Reason.RETURNED: "It is returned, at rank {rank}.",
@@ -35,29 +32,27 @@ _SENTENCES = {
 }
 
 
-async def explain_document(
-    tenancy: Tenancy, caller: Caller, recorder: Recorder, question: Question, reranker: Reranker | None
-) -> WhyResponse:
+async def explain_document(retrieval: Retrieval, caller: Caller, request: WhyRequest) -> WhyResponse:
     """Asks the question as it would be asked, and returns and records the reasons.
 
     Raises NotFound for a document that the caller may not see or a principal that does not exist.
     """
-    request = question.request
-    assert isinstance(request, WhyRequest)
     caller.require(Permission.RETRIEVAL_QUERY if request.principal is None else Permission.USERS_MANAGE)
-    async with tenancy.transaction(question.claims(caller)) as connection:
+    question = await embed(request, retrieval.embedder)
+    async with retrieval.tenancy.transaction(question.claims(caller)) as connection:
         documents = await connection.fetch(
             queries.documents_by_doc_id, caller.tenant_id, request.doc_id, list(caller.readable)
         )
         if not documents:
             raise NotFound(f"There is no document {request.doc_id!r} that you may see.", reason="document:unknown")
         asker = caller if request.principal is None else await _principal(connection, caller, request.principal)
+    reranking = None
     with suppress(NotFound):  # it names a collection that the principal may not read, which is among the reasons
-        question = await reranked(tenancy, caller, recorder, question, reranker, asker)
-    async with tenancy.transaction(question.claims(asker)) as connection:
-        reasons = await _reasons(connection, asker, question, documents)
-        await tenancy.bind(connection, question.claims(caller))
-        event_id = await recorder.record(connection, caller, _event(question, asker, reasons))
+        reranking = await retrieval.rerank(caller, question, asker)
+    async with retrieval.tenancy.transaction(question.claims(asker)) as connection:
+        reasons = await _reasons(connection, asker, question, reranking, documents)
+        await retrieval.tenancy.bind(connection, question.claims(caller))
+        event_id = await retrieval.recorder.record(connection, caller, _event(request, reranking, asker, reasons))
     return WhyResponse(doc_id=request.doc_id, k=request.k, documents=reasons, audit_event_id=event_id)
 
 
@@ -74,18 +69,23 @@ async def _principal(connection: Connection, caller: Caller, name: str) -> Calle
 
 
 async def _reasons(
-    connection: Connection, asker: Caller, question: Question, documents: list[asyncpg.Record]
+    connection: Connection,
+    asker: Caller,
+    question: Question,
+    reranking: Reranking | None,
+    documents: list[asyncpg.Record],
 ) -> list[DocumentReason]:
     try:
-        ranking = await ranked(connection, asker, question)
+        coverage = await survey(connection, asker, question.request)
     except NotFound:  # it names a collection that the principal may not read: nothing is searched
         return [_described(row["slug"], _unsearched(row, asker), None, question) for row in documents]
+    ranking = await ranked(connection, asker, question, coverage, reranking)
     conditions = conditions_of(question.request, first_parameter=10)
     statement = queries.document_ranks.replace("{filters}", str(conditions)).replace(
         "{candidates}", candidates_of(question)
     )
     ids = [row["id"] for row in documents]
-    scope = scope_of(asker, question, ranking.space)
+    scope = scope_of(asker, question, coverage)
     shown = [bytes.fromhex(hit.sha256) for hit in ranking.hits]
     rows = await connection.fetch(statement, *scope, LEXICAL_WEIGHT, ids, shown, *conditions.values)
     found: dict[UUID, asyncpg.Record] = {row["document_id"]: row for row in rows}
@@ -93,7 +93,7 @@ async def _reasons(
     for document in documents:
         standing = found.get(document["id"])
         rank = None
-        if document["collection_id"] not in ranking.space.collections:
+        if document["collection_id"] not in coverage.collections:
             reason = _unsearched(document, asker)
         elif standing is None:
             reason = Reason.NOT_IN_FORCE if document["ever_approved"] else Reason.NOT_APPROVED
@@ -131,11 +131,9 @@ def _described(collection: str, reason: Reason, rank: int | None, question: Ques
     return DocumentReason(collection=collection, reason=reason, rank=rank, sentence=sentence)
 
 
-def _event(question: Question, asker: Caller, reasons: list[DocumentReason]) -> Event:
-    request = question.request
-    assert isinstance(request, WhyRequest)
+def _event(request: WhyRequest, reranking: Reranking | None, asker: Caller, reasons: list[DocumentReason]) -> Event:
     details = {
-        "reranking": question.reranking and question.reranking.described(),
+        "reranking": reranking and reranking.described(),
         "about": str(asker.principal_id) if request.principal is not None else None,
         "mode": request.mode, "k": request.k,
         "reasons": [without_nulls({"collection": r.collection, "reason": r.reason, "rank": r.rank}) for r in reasons[:40]],

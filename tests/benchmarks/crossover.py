@@ -1,10 +1,9 @@
 """From how many chunks on a tenant's own indexes cost less than comparing all of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from backend.retrieval import search
-from backend.retrieval.question import Question
+from backend.retrieval.stages import Question
 from tests.benchmarks.cost import cpu_seconds
 from tests.benchmarks.platforms import Platform, Subject
 from tests.benchmarks.synthetic import Progress
@@ -32,12 +31,12 @@ async def crossover(
 async def _milliseconds(platform: Platform, subject: Subject, questions: Sequence[Question], *, exact: bool) -> float:
     caller = subject.caller()
     async with platform.tenancy.transaction(caller.claims()) as connection:
-        space = await search.survey(connection, caller, questions[0].request)
+        coverage = await search.survey(connection, caller, questions[0].request)
         await connection.execute(search.queries.plan_for_values)
         started = cpu_seconds(connection.get_server_pid())
         for question in questions:
             if exact:
-                await search._exact(connection, caller, question, space, search._BOTH_PARTITIONS)
+                await search._exact(connection, caller, question, coverage, question.request.k)
             else:
-                await search.search(connection, caller, replace(question, space=space))
+                await search.search(connection, caller, question, coverage, question.request.k)
         return (cpu_seconds(connection.get_server_pid()) - started) / len(questions) * 1000

@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
 from uuid_utils.compat import uuid7
 
-from backend.identity.callers.caller import queries
-from backend.retrieval import search, service
+from backend.database import Connection
+from backend.identity.callers.caller import Caller, queries
+from backend.retrieval import search
 from backend.retrieval.embedding.embedder import LocalEmbedder
-from backend.retrieval.question import Ranking
+from backend.retrieval.record import retrieval_event
+from backend.retrieval.stages import Found, Question, Ranking
 from tests.benchmarks.cost import cpu_seconds, questions
 from tests.benchmarks.deployment import latencies, p50
 from tests.benchmarks.load_client import LoadClient, throughput
@@ -56,7 +57,7 @@ async def _floor(
             taken, used = {name: [] for name in taken}, dict.fromkeys(used, 0.0)
         question = platform.question(k=5)
         await timed("embedding", embedder.embed_query(question.request.query))
-        await timed("sql", search.search(platform.superuser, caller, question))
+        await timed("sql", _searched(platform.superuser, caller, question))
         await timed("whole", client.send(requests[number % len(requests)]))
     client.close()
     return {
@@ -65,12 +66,17 @@ async def _floor(
     }  # fmt: skip
 
 
+async def _searched(connection: Connection, caller: Caller, question: Question) -> Found:
+    coverage = await search.survey(connection, caller, question.request)
+    return await search.search(connection, caller, question, coverage, question.request.k)
+
+
 async def _parts(platform: Platform, subject: Subject, runs: int) -> dict[str, float]:
     """Returns the median milliseconds of each step that the service adds to the floor."""
     caller, question = subject.caller(), platform.question(k=5)
     tenancy, recorder = platform.tenancy, platform.recorder
     async with tenancy.transaction(caller.claims(), reuse_plans=True) as connection:
-        space = await search.survey(connection, caller, question.request)
+        coverage = await search.survey(connection, caller, question.request)
 
     async def resolved(_: int) -> object:
         return await tenancy.ask(caller.claims(), queries.user_caller, uuid7())
@@ -79,15 +85,16 @@ async def _parts(platform: Platform, subject: Subject, runs: int) -> dict[str, f
         async with tenancy.transaction(caller.claims(), reuse_plans=True):
             pass
 
-    async def searched(_: int) -> Ranking:
+    async def searched(_: int) -> Found:
         async with tenancy.transaction(caller.claims(), reuse_plans=True) as connection:
-            return await search.search(connection, caller, replace(platform.question(k=5), space=space))
+            return await search.search(connection, caller, platform.question(k=5), coverage, 5)
 
-    ranking = await searched(0)
+    found = await searched(0)
+    ranking = Ranking(found.hits, found.hits, found.plan, coverage)
 
     async def recorded(_: int) -> None:
         async with tenancy.transaction(caller.claims(), reuse_plans=True) as connection:
-            await recorder.record(connection, caller, service.retrieval_event(question, ranking, 0))
+            await recorder.record(connection, caller, retrieval_event(question, ranking, 0))
 
     empty = p50(await latencies(transaction, runs))
     return {

@@ -9,7 +9,7 @@ from rich.table import Table
 from backend.database import Connection
 from backend.identity.callers.caller import Caller
 from backend.retrieval import search
-from backend.retrieval.question import Question
+from backend.retrieval.stages import Question
 from tests.benchmarks.platforms import COLLECTIONS, Platform, Subject
 from tests.benchmarks.synthetic import Progress
 
@@ -42,7 +42,8 @@ async def _recall(platform: Platform, subject: Subject, mode: str, case: str, as
     for _ in range(asked):
         question = platform.question(mode=mode, filters=filters)
         async with platform.tenancy.transaction(caller.claims()) as connection:
-            ranking = await search.search(connection, caller, question)
+            coverage = await search.survey(connection, caller, question.request)
+            ranking = await search.search(connection, caller, question, coverage, question.request.k)
         async with platform.tenancy.transaction(caller.claims()) as connection:
             exact = await _exact(connection, caller, question)
         ids = {hit.chunk_id for hit in ranking.hits}
@@ -52,9 +53,9 @@ async def _recall(platform: Platform, subject: Subject, mode: str, case: str, as
 
 
 async def _exact(connection: Connection, caller: Caller, question: Question) -> list[UUID]:
-    space = await search.survey(connection, caller, question.request)
-    statement, values = search._statement(search.queries.exact_search, 9, question)
-    scope = search.scope_of(caller, question, space)
+    coverage = await search.survey(connection, caller, question.request)
+    statement, values = search.statement_of(search.queries.exact_search, 9, question)
+    scope = search.scope_of(caller, question, coverage)
     rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
     return [row["id"] for row in rows]
 

@@ -24,7 +24,7 @@ from backend.identity.callers.caller import Caller
 from backend.operation import placement
 from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.question import Question
+from backend.retrieval.stages import Question, validity_of
 from backend.tenancy import ContextSigner, Tenancy
 from tests.benchmarks.deployment import Deployment, connect, deployment
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Progress, Topics, load, spread
@@ -81,7 +81,7 @@ class Platform:
         text, dense = self.topics.question()
         request = RetrievalRequest(query=text, **{"k": 10, **asked})
         vector = None if request.mode == "lexical" else HalfVector(dense)
-        return Question(request, None, vector, self.topics.model, DIMENSIONS)
+        return Question(request, vector, self.topics.model, DIMENSIONS, validity_of(request))
 
     async def fill(self, size: Size, progress: Progress) -> None:
         """Loads the subjects and other tenants, interleaved, and gives the large ones their partitions."""

@@ -13,7 +13,7 @@ from pgvector import HalfVector
 from backend.identity.callers.caller import Caller
 from backend.retrieval import search
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.question import Question, Ranking
+from backend.retrieval.stages import Coverage, Found, Question, validity_of
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Topics, load
 from tests.conftest import Service, Tenant
 
@@ -52,20 +52,26 @@ class LargeTenant:
         text, dense = self.topics.question()
         request = RetrievalRequest(query=text, **asked)
         vector = None if request.mode == "lexical" else HalfVector(dense)
-        return Question(request, None, vector, self.topics.model, DIMENSIONS)
+        return Question(request, vector, self.topics.model, DIMENSIONS, validity_of(request))
 
-    async def search(self, question: Question, *collections: str) -> Ranking:
+    async def covered(self, question: Question, *collections: str) -> Coverage:
         caller = self.caller(*collections)
         async with self.service.services.tenancy.transaction(caller.claims()) as connection:
-            return await search.search(connection, caller, question)
+            return await search.survey(connection, caller, question.request)
+
+    async def search(self, question: Question, *collections: str, limit: int | None = None) -> Found:
+        caller = self.caller(*collections)
+        async with self.service.services.tenancy.transaction(caller.claims()) as connection:
+            coverage = await search.survey(connection, caller, question.request)
+            return await search.search(connection, caller, question, coverage, limit or question.request.k)
 
     async def exact(self, question: Question, *collections: str) -> list[UUID]:
         """The right answer: every permitted chunk compared."""
         caller = self.caller(*collections)
         async with self.service.services.tenancy.transaction(caller.claims()) as connection:
-            space = await search.survey(connection, caller, question.request)
-            statement, values = search._statement(search.queries.exact_search, 9, question)
-            scope = search.scope_of(caller, question, space)
+            coverage = await search.survey(connection, caller, question.request)
+            statement, values = search.statement_of(search.queries.exact_search, 9, question)
+            scope = search.scope_of(caller, question, coverage)
             rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
         return [row["id"] for row in rows]
 
@@ -87,10 +93,10 @@ class LargeTenant:
         caller = self.caller(*collections)
         claims = replace(caller.claims(), known_at=known_at)
         async with self.service.services.tenancy.transaction(claims) as connection:
-            space = await search.survey(connection, self.caller(*self.collections), question.request)
-            *_, sparse = search.scope_of(caller, question, space)
+            coverage = await search.survey(connection, self.caller(*self.collections), question.request)
+            *_, sparse = search.scope_of(caller, question, coverage)
             statement = "select retrieval.chunks_with_terms($1, $2, $3, 10)"
-            rows = await connection.fetch(statement, [*space.idf], [self.collections[searched]], sparse)
+            rows = await connection.fetch(statement, [*coverage.idf], [self.collections[searched]], sparse)
         return [row[0] for row in rows]
 
     async def reads_of_inverted_index(self, terms: list[int]) -> int:
@@ -112,11 +118,11 @@ class LargeTenant:
         """What PostgreSQL makes of a search statement, as text."""
         caller = self.caller("default")
         async with self.service.services.tenancy.transaction(caller.claims()) as connection:
-            space = await search.survey(connection, caller, question.request)
-            statement, values = search._statement(template, first_parameter, question)
+            coverage = await search.survey(connection, caller, question.request)
+            statement, values = search.statement_of(template, first_parameter, question)
             if template == search.queries.indexed_search:
                 await connection.execute(search.queries.prefer_indexes, str(search.EF_SEARCH))
-            scope = search.scope_of(caller, question, space)
+            scope = search.scope_of(caller, question, coverage)
             rows = await connection.fetch(
                 f"explain (costs off) {statement}", *scope, search.LEXICAL_WEIGHT, *limits, *values
             )

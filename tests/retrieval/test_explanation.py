@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from backend.retrieval.fusion import LEXICAL_WEIGHT
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.question import Hit, Plan, Question, Ranking, Space, Tier
+from backend.retrieval.search import LEXICAL_WEIGHT
+from backend.retrieval.stages import Coverage, Partition, Plan, Question, Ranking, Validity
 from backend.retrieval.why import _standing
 from tests.conftest import Service, Tenant
+from tests.retrieval.hits import hit
 
 pytestmark = pytest.mark.anyio
 
@@ -85,10 +86,11 @@ async def test_a_document_is_returned_or_outranked_with_its_rank(service: Servic
 def test_where_a_document_stands_is_told_from_what_is_returned(
     ranked: list[UUID], compared: tuple[int | None, bool], standing: tuple[str, int | None]
 ) -> None:
-    candidates = [Hit(uuid4(), document, "", 1, None, "", "", {}, "", "", 0, 0, 0) for document in ranked]
-    space = Space({}, set(), 0, Tier.SHARED, frozenset(), 0, {}, {})
-    ranking = Ranking(candidates[:2], space, Plan.EXACT, candidates)
-    question = Question(RetrievalRequest(query=QUERY, k=2, distinct=True), None, None, "model", 1)
+    candidates = [hit(uuid4(), document) for document in ranked]
+    coverage = Coverage({}, set(), 0, Partition.SHARED, frozenset(), 0, {}, {})
+    ranking = Ranking(candidates[:2], candidates, Plan.EXACT, coverage)
+    request = RetrievalRequest(query=QUERY, k=2, distinct=True)
+    question = Question(request, None, "model", 1, Validity.IN_FORCE)
     rank, repeats = compared
     row: Any = {"document_id": ASKED, "rank": rank, "repeats": repeats}
     assert _standing(question, ranking, row) == standing

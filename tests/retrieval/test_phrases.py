@@ -1,14 +1,13 @@
 """A quoted phrase favours the chunks that have it word by word."""
 
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from backend.retrieval.question import Hit
 from backend.retrieval.ranking.ordering import favoured
 from backend.retrieval.ranking.phrases import MOST_PHRASES, phrases_in, quoted_phrases
 from tests.conftest import Service, Tenant
+from tests.retrieval.hits import hit
 
 pytestmark = pytest.mark.anyio
 
@@ -49,15 +48,10 @@ def test_a_text_has_a_phrase_when_its_words_stand_side_by_side(text: str, has: b
 
 
 def test_each_phrase_that_a_text_has_counts() -> None:
-    hit = Hit(UUID(int=0), UUID(int=0), "", 1, None, "", "", {}, "", "", 0, 0, 0.5)
-    hits = [
-        replace(hit, chunk_id=UUID(int=1), score=0.6),
-        replace(hit, chunk_id=UUID(int=2), text="a b"),
-        replace(hit, chunk_id=UUID(int=3), text="c d, a b"),
-    ]
+    hits = [hit(UUID(int=1), score=0.6), hit(UUID(int=2), text="a b"), hit(UUID(int=3), text="c d, a b")]
     order = favoured(hits, ["a b", "c d"])
-    assert [(hit.chunk_id.int, hit.phrases) for hit in order] == [(3, ("a b", "c d")), (2, ("a b",)), (1, ())]
-    assert [hit.score for hit in order] == pytest.approx([0.9, 0.7, 0.6])
+    assert [(one.chunk_id.int, one.phrases) for one in order] == [(3, ("a b", "c d")), (2, ("a b",)), (1, ())]
+    assert [one.score for one in order] == pytest.approx([0.9, 0.7, 0.6])
 
 
 PASSAGES = {

@@ -17,7 +17,7 @@ import pytest
 from backend.operation import placement
 from backend.operation.service import OperatorError
 from backend.retrieval import search
-from backend.retrieval.question import Plan, Tier
+from backend.retrieval.stages import Partition, Plan
 from tests.benchmarks.synthetic import CHUNKS_PER_DOCUMENT
 from tests.conftest import Service
 from tests.retrieval.large_tenant import LargeTenant
@@ -119,7 +119,8 @@ async def test_the_indexes_find_what_comparing_everything_finds(promoted: LargeT
     for _ in range(15):
         question = promoted.question(mode=mode, k=10)
         ranking = await promoted.search(question, *ALL)
-        assert (ranking.space.tier, ranking.plan) == (Tier.PRIVATE, Plan.INDEXED)
+        assert (await promoted.covered(question, *ALL)).partition is Partition.PRIVATE
+        assert ranking.plan is Plan.INDEXED
         exact = await promoted.exact(question, *ALL)
         assert len(ranking.hits) == len(exact) == 10
         found += len({hit.chunk_id for hit in ranking.hits} & set(exact))
@@ -150,7 +151,7 @@ async def test_distinct_texts_are_as_many_as_there_are_whether_or_not_the_indexe
         texts = [hit.sha256 for hit in ranking.hits]
         assert (len(set(texts)), ranking.plan) == (min(k, 30), plan)
         assert [hit.chunk_id for hit in ranking.hits] == await promoted.exact(question, *ALL)
-        everything = [hit.sha256 for hit in (await promoted.search(replace(question, depth=1600), *ALL)).hits]
+        everything = [hit.sha256 for hit in (await promoted.search(question, *ALL, limit=1600)).hits]
         assert texts == list(dict.fromkeys(everything))[:k]
 
 
@@ -256,7 +257,7 @@ async def test_a_promotion_killed_at_any_step_is_carried_on(service: Service, st
         await retried(getattr(placement, direction), owner_url, large)
         where = "private" if direction == "promote" else "shared"
         assert (await large.placed())[where] == 900
-    assert (await large.search(large.question(), "default")).space.tier is Tier.SHARED
+    assert (await large.covered(large.question(), "default")).partition is Partition.SHARED
 
 
 async def retried(move, owner_url: str, large: LargeTenant) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -14,7 +14,7 @@ from backend.operation.reembedding import reembed
 from backend.retrieval import search
 from backend.retrieval.embedding.embedder import Vectors
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.question import Plan
+from backend.retrieval.stages import Plan
 from tests.conftest import Service
 from tests.retrieval.large_tenant import LargeTenant
 
@@ -75,7 +75,7 @@ async def test_embedding_anew_is_carried_on_after_it_was_stopped(service: Servic
     question = large.question(k=100, mode="semantic")
     assert len((await large.search(question, "default")).hits) == 100
     new = replace(
-        question, embedding_model=HashingEmbedder.model, dimensions=64,
+        question, model=HashingEmbedder.model, dimensions=64,
         dense=HalfVector(await HashingEmbedder().embed_query("x")),
     )  # fmt: skip
     by_new = await large.search(new, "default")
@@ -105,7 +105,7 @@ async def test_a_private_tenant_is_searched_by_the_new_models_index(
     embedder = HashingEmbedder()
     await reembed(service.database.owner_url, large.tenant.id, embedder, quietly)
     question = replace(
-        large.question(k=5, mode="semantic"), embedding_model=embedder.model, dimensions=64,
+        large.question(k=5, mode="semantic"), model=embedder.model, dimensions=64,
         dense=HalfVector(await embedder.embed_query("x")),
     )  # fmt: skip
     ranking = await large.search(question, "default")

@@ -1,7 +1,6 @@
 """Retrieval with a reranker: it says in which order, never what; and it is sent nothing that is not on record."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +8,10 @@ import asyncpg
 import pytest
 
 from backend.identity.callers.permissions import Role
-from backend.retrieval.question import Hit
 from backend.retrieval.ranking.ordering import reranked as by_reranker
 from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
 from tests.retrieval import rerank_server
+from tests.retrieval.hits import hit
 from tests.retrieval.rerank_server import RerankServer, after, scoring, sending
 from tests.test_faults import failing_commit, without_insert
 
@@ -151,11 +150,10 @@ async def test_what_is_withdrawn_while_the_reranker_works_is_not_shown_and_no_tr
 
 
 def test_what_a_reranker_has_not_scored_stands_behind_what_it_has() -> None:
-    blank = Hit(UUID(int=0), UUID(int=0), "", 1, None, "", "", {}, "", "", 0, 0, 0.5)
-    hits = [replace(blank, chunk_id=UUID(int=number)) for number in range(5)]
+    hits = [hit(UUID(int=number)) for number in range(5)]
     scored, others = by_reranker(hits, {UUID(int=1): -5, UUID(int=2): 7, UUID(int=4): 7, UUID(int=9): 9})
-    assert [hit.chunk_id.int for hit in scored] == [2, 4, 1]
-    assert [hit.chunk_id.int for hit in others] == [0, 3]
+    assert [one.chunk_id.int for one in scored] == [2, 4, 1]
+    assert [one.chunk_id.int for one in others] == [0, 3]
 
 
 @pytest.mark.parametrize("reply", [sending(b"", 500), sending(b"[]"), sending(b"not json")])
@@ -186,7 +184,7 @@ async def test_a_reranker_that_is_required_and_away_lets_nothing_out(
 async def test_no_more_candidates_are_sent_than_the_setting_says_or_than_are_asked_for(
     reranked: Service, filled: Tenant, server: RerankServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reranked.services.reranker, "candidates", 3)
+    monkeypatch.setattr(reranked.services.retrieval.reranker, "candidates", 3)
     assert len(doc_ids(await found(reranked, filled, k=2))) == 2
     assert len(doc_ids(await found(reranked, filled, k=100))) == 4
     assert [len(request["documents"]) for request in server.requests] == [3, 4]

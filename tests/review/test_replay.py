@@ -105,8 +105,8 @@ class Renamed:
 
 async def test_another_embedding_model_is_named_as_the_reason(service: Service, tenant: Tenant) -> None:
     event_id = await ask(service, tenant, mode="semantic")
-    replaying = service.services.replaying
-    service.exchange(replaying=replace(replaying, embedder=Renamed(replaying.embedder)))
+    replaying, retrieval = service.services.replaying, service.services.retrieval
+    service.exchange(replaying=replace(replaying, retrieval=replace(retrieval, embedder=Renamed(retrieval.embedder))))
     try:
         other = await replayed(service, tenant, event_id)
     finally:

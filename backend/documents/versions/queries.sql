@@ -80,10 +80,3 @@ select count(*) from documents.approval where tenant_id = $1 and version_id = $2
 -- name: version_status
 -- What a version is now.
 select status from documents.version where tenant_id = $1 and id = $2
-
--- name: validities
--- Status and validity of versions, by document and number.
-select v.document_id, v.number, v.status, v.effective_from, v.effective_to
-from documents.version v
-join unnest($2::uuid[], $3::int[]) as n (document_id, number) on n.document_id = v.document_id and n.number = v.number
-where v.tenant_id = $1

@@ -166,16 +166,6 @@ async def find_version(connection: Connection, caller: Caller, document_id: UUID
     raise NotFound(reason="version:unknown")
 
 
-async def list_validities(
-    connection: Connection, caller: Caller, keys: Sequence[tuple[UUID, int]]
-) -> dict[tuple[UUID, int], asyncpg.Record]:
-    """Returns status and validity of versions, by document id and number."""
-    rows = await connection.fetch(
-        queries.validities, caller.tenant_id, [document for document, _ in keys], [number for _, number in keys]
-    )
-    return {(row["document_id"], row["number"]): row for row in rows}
-
-
 async def read_chunks(
     tenancy: Tenancy, connection: Connection, caller: Caller, version: asyncpg.Record
 ) -> list[asyncpg.Record]:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from tokenizers import Tokenizer
 
 from backend.retrieval.embedding import minilm
+from backend.settings import Settings
 
 Vectors = NDArray[np.float32]
 
@@ -216,6 +217,17 @@ class RemoteEmbedder:
             message = "The embedding server sent a vector without a direction."
             raise EmbedderUnavailable(message)
         return _unit(vectors)
+
+
+def from_settings(settings: Settings) -> Embedder:
+    """Return a client of the embeddings server, or without one the built-in MiniLM, built at first use."""
+    if settings.embeddings_url is None:
+        return LocalEmbedder.load(settings.home_folder / "models", settings.embedding_threads)
+    assert settings.embeddings_model is not None
+    assert settings.embeddings_dimensions is not None
+    return RemoteEmbedder(
+        settings.embeddings_url, settings.embeddings_model, settings.embeddings_api_key, settings.embeddings_dimensions
+    )
 
 
 def _titles(texts: Sequence[str], titles: Sequence[str]) -> Sequence[str]:

@@ -12,31 +12,41 @@ import numpy as np
 
 from backend.database import Connection
 from backend.identity.callers.caller import Caller
-from backend.retrieval.question import Hit, Question, Ranking
 from backend.retrieval.ranking.diversity import marginal_order
 from backend.retrieval.ranking.phrases import PHRASE_WEIGHT, phrases_in
+from backend.retrieval.ranking.reranker import Reranking
 from backend.retrieval.search import queries, search
+from backend.retrieval.stages import CANDIDATES, Coverage, Found, Hit, Question, Ranking
 
 
-async def ranked(connection: Connection, caller: Caller, question: Question) -> Ranking:
-    """Searches and returns the best chunks in their final order; raises NotFound as the search does."""
-    ranking = await candidates(connection, caller, question)
-    hits, behind = ranking.hits, list[Hit]()
-    if question.reranking is not None and question.reranking.scores:
-        hits, behind = reranked(hits, question.reranking.scores)
+async def ranked(
+    connection: Connection, caller: Caller, question: Question, coverage: Coverage, reranking: Reranking | None = None
+) -> Ranking:
+    """Searches and returns the best chunks in their final order, which is that of a reranking where there is one."""
+    found = await candidates(connection, caller, question, coverage, reordered=reranking is not None)
+    hits, behind = found.hits, list[Hit]()
+    if reranking is not None and reranking.scores:
+        hits, behind = reranked(hits, reranking.scores)
     if question.request.diversity:
         hits = await _diversified(connection, caller, question, hits)
     hits = [*hits, *behind]
-    return replace(ranking, hits=hits[: question.request.k], candidates=hits)
+    return Ranking(hits[: question.request.k], hits, found.plan, coverage, reranking)
 
 
-async def candidates(connection: Connection, caller: Caller, question: Question) -> Ranking:
-    """Searches and returns what is to be put in order, by the search's scores, in which quoted phrases count."""
-    ranking = await search(connection, caller, question)
+async def candidates(
+    connection: Connection, caller: Caller, question: Question, coverage: Coverage, *, reordered: bool
+) -> Found:
+    """Searches and returns what is to be put in order, by the search's scores, in which quoted phrases count.
+
+    No more than what is asked for, unless something is `reordered`: by a reranker, by phrases, or for diversity.
+    """
+    reordered = reordered or bool(question.phrases or question.request.diversity)
+    limit = max(question.request.k, CANDIDATES) if reordered else question.request.k
+    found = await search(connection, caller, question, coverage, limit)
     if not question.phrases:
-        return ranking
+        return found
     # In a thread, since reading a hundred long texts would hold up everybody else's requests.
-    return replace(ranking, hits=await asyncio.to_thread(favoured, ranking.hits, question.phrases))
+    return replace(found, hits=await asyncio.to_thread(favoured, found.hits, question.phrases))
 
 
 def favoured(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
@@ -60,7 +70,7 @@ async def _diversified(connection: Connection, caller: Caller, question: Questio
     """Returns the hits by relevance and unlikeness; only vectors of the question's model are compared."""
     await connection.execute(queries.plan_for_values)
     ids = [hit.chunk_id for hit in hits]
-    rows = await connection.fetch(queries.vectors, caller.tenant_id, ids, question.embedding_model)
+    rows = await connection.fetch(queries.vectors, caller.tenant_id, ids, question.model)
     vectors = {row["id"]: row["dense"].to_numpy().astype(np.float32) for row in rows}
     order = marginal_order(
         [hit.shown_score for hit in hits], [vectors.get(hit.chunk_id) for hit in hits], question.request.diversity

@@ -7,18 +7,17 @@ scored. So a reranker says in which order, and never what.
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
-import orjson
 import structlog
 
-from backend.audit.events import Action, Event, leading
 from backend.audit.recorder import Recorder
 from backend.errors import Unavailable
 from backend.identity.callers.caller import Caller
-from backend.retrieval.question import CANDIDATES, Hit, Question
 from backend.retrieval.ranking.ordering import candidates
 from backend.retrieval.ranking.reranker import Reranker, RerankerUnavailable, Reranking
+from backend.retrieval.record import submission_event
+from backend.retrieval.search import survey
+from backend.retrieval.stages import Question
 from backend.tenancy import Tenancy
 
 log = structlog.get_logger()
@@ -29,25 +28,23 @@ async def reranked(
     caller: Caller,
     recorder: Recorder,
     question: Question,
-    reranker: Reranker | None,
-    asker: Caller | None = None,
-) -> Question:
-    """Returns the question with what a reranker makes of its best chunks; without a reranker, as it is.
+    reranker: Reranker,
+    asker: Caller,
+) -> Reranking | None:
+    """Returns what a reranker makes of the best chunks that `asker` finds; None when it finds none. The caller records it.
 
-    Searches as `asker`, if that is not the caller. While the reranker is away the search's order stands, unless the settings
-    require it: then this raises Unavailable. Raises NotFound as the search does.
+    While the reranker is away the search's order stands, unless the settings require it: then this raises Unavailable.
+    Raises NotFound for a collection that the asker may not read.
     """
-    if reranker is None:
-        return question
-    asker, question = asker or caller, replace(question, depth=CANDIDATES)
     async with tenancy.transaction(question.claims(asker), reuse_plans=True) as connection:
-        found = (await candidates(connection, asker, question)).hits
-        sent = found[: max(question.request.k, reranker.candidates)]
+        coverage = await survey(connection, asker, question.request)
+        found = await candidates(connection, asker, question, coverage, reordered=True)
+        sent = found.hits[: max(question.request.k, reranker.candidates)]
         if not sent:
-            return question
+            return None
         if asker is not caller:
             await tenancy.bind(connection, question.claims(caller))
-        submitted = await recorder.record(connection, caller, _event(question, reranker, sent))
+        submitted = await recorder.record(connection, caller, submission_event(question, reranker.model, sent))
     started = time.perf_counter()
     scores: Sequence[int] = ()
     try:
@@ -58,19 +55,4 @@ async def reranked(
             raise Unavailable("The reranker is unavailable; nothing was returned.", reason="reranker") from error
     by_chunk = dict(zip([hit.chunk_id for hit in sent], scores, strict=False))
     took = round((time.perf_counter() - started) * 1000)
-    return replace(question, reranking=Reranking(reranker.model, by_chunk, submitted, took))
-
-
-def _event(question: Question, reranker: Reranker, sent: Sequence[Hit]) -> Event:
-    chunks = [
-        {"id": str(hit.chunk_id), "doc_id": hit.doc_id, "version": hit.version, "sha256": hit.sha256} for hit in sent
-    ]
-    listed, conversation = leading(chunks), question.request.conversation
-    payloads = {"query": question.request.query}
-    if len(listed) < len(chunks):
-        payloads["chunks"] = orjson.dumps(chunks).decode()
-    submission = {"model": reranker.model, "chunk_count": len(chunks), "chunks": listed}
-    return Event(
-        Action.CANDIDATES_SUBMITTED, payloads=payloads, doc_ids=[hit.doc_id for hit in sent],
-        details={"submission": submission, "conversation": conversation and str(conversation)},
-    )  # fmt: skip
+    return Reranking(reranker.model, by_chunk, submitted, took)

@@ -17,11 +17,10 @@ from backend.errors import Conflict, NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission
 from backend.identity.callers.principals import readable_at
-from backend.retrieval.embedding.embedder import Embedder
+from backend.retrieval.ask import Retrieval
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.question import CANDIDATES, Question, embed
-from backend.retrieval.ranking.ordering import ranked
 from backend.retrieval.ranking.reranker import Reranking
+from backend.retrieval.stages import Question, embed
 from backend.review.events import service as audit
 from backend.review.replay.models import Cause, Difference, Knowledge, Replay, ReplayedChunk, ReplayRequest
 from backend.tenancy import Tenancy
@@ -54,7 +53,7 @@ class Replaying:
     tenancy: Tenancy
     recorder: Recorder
     vault: PayloadVault
-    embedder: Embedder
+    retrieval: Retrieval
 
     async def replay(self, reviewer: Caller, event_id: UUID, wanted: ReplayRequest) -> Replay:
         """Returns what the retrieval finds, compared; recorded. Raises NotFound, and Conflict for what is no retrieval."""
@@ -65,19 +64,30 @@ class Replaying:
             recorded = replace(recorded, readable=await self._readable_at(reviewer, recorded, recorded.time))
         known_at = recorded.known_at if wanted.knowledge is Knowledge.THEN else None
         request = RetrievalRequest.model_validate({**recorded.request, "as_of": recorded.moment, "known_at": known_at})
-        question = replace(await embed(request, self.embedder), idf=recorded.idf)
-        if recorded.reranking is not None:
-            question = replace(question, reranking=recorded.reranking, depth=CANDIDATES)
+        question = await embed(request, self.retrieval.embedder)
         # Searched as the recorded caller was or is: what comes out of it are ids and ranks, as in the recorded event.
         searcher = replace(reviewer, readable=recorded.readable if wanted.as_caller_then else readable_now)
-        async with self.tenancy.transaction(question.claims(searcher)) as connection:
-            found = await _search(connection, searcher, question)
+        found = await self._found(searcher, question, recorded)
+        async with self.tenancy.transaction(reviewer.claims()) as connection:
             ids = [chunk.chunk_id for chunk in (*recorded.chunks, *found)]
             states = await self._states(connection, reviewer, recorded.readable | readable_now, ids, recorded.moment)
             comparison = Comparison(recorded, question, found, searcher.readable, readable_now, states)
             replay = comparison.replay(wanted)
             await self.recorder.record(connection, reviewer, _event(wanted, replay))
         return replay
+
+    async def _found(self, searcher: Caller, question: Question, recorded: Recorded) -> list[ReplayedChunk]:
+        try:
+            ranking = await self.retrieval.repeat(searcher, question, recorded.idf, recorded.reranking)
+        except NotFound:  # the collection that was asked for is closed to the caller
+            return []
+        return [
+            ReplayedChunk(
+                chunk_id=hit.chunk_id, doc_id=hit.doc_id, document_version=hit.version, page=hit.span.page_start,
+                sha256=hit.sha256, rank=rank,
+            )
+            for rank, hit in enumerate(ranking.hits, start=1)
+        ]  # fmt: skip
 
     async def _readable_at(self, reviewer: Caller, recorded: Recorded, moment: datetime) -> frozenset[UUID]:
         """Returns what the recorded caller could read at a moment; grants are seen by whom they are given to."""
@@ -167,7 +177,7 @@ class Comparison:
 
     @property
     def _model_changed(self) -> bool:
-        return self.question.embedding_model != self.recorded.embedding_model
+        return self.question.model != self.recorded.embedding_model
 
 
 async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVault, event_id: UUID) -> Recorded:
@@ -215,24 +225,6 @@ def _reranking(details: Mapping[str, Any], payloads: Mapping[str, str]) -> Reran
         return None
     scores = {UUID(chunk): micros for chunk, micros in orjson.loads(payloads.get("reranking", "{}")).items()}
     return Reranking(details["reranking"]["model"], scores, UUID(details["reranking"]["submitted"]))
-
-
-async def _search(connection: Connection, searcher: Caller, question: Question) -> list[ReplayedChunk]:
-    try:
-        ranking = await ranked(connection, searcher, question)
-    except NotFound:  # the collection that was asked for is closed to the caller
-        return []
-    return [
-        ReplayedChunk(
-            chunk_id=hit.chunk_id,
-            doc_id=hit.doc_id,
-            document_version=hit.version,
-            page=hit.span.page_start,
-            sha256=hit.sha256,
-            rank=rank,
-        )
-        for rank, hit in enumerate(ranking.hits, start=1)
-    ]
 
 
 def _event(wanted: ReplayRequest, replay: Replay) -> Event:

@@ -1,0 +1,82 @@
+"""What a retrieval leaves on record: the question, what was found, and what was sent to a reranker."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from backend.audit.events import Action, Event, leading, timestamp, without_nulls
+from backend.retrieval.models import RetrievalRequest
+from backend.retrieval.ranking.reranker import MICROS
+from backend.retrieval.stages import Coverage, Hit, Question, Ranking, Validity
+
+
+def retrieval_event(question: Question, ranking: Ranking, milliseconds: int, *, shown: bool = True) -> Event:
+    """Returns the record of a retrieval: parameters, versions, and each chunk that was found; `shown` to somebody or not."""
+    request, hits, reranking = question.request, ranking.hits, ranking.reranking
+    chunks = [
+        without_nulls({
+            "id": str(hit.chunk_id), "doc_id": hit.doc_id, "version": hit.version, "sha256": hit.sha256,
+            "page": hit.span.page_start, "rank": rank, "score_micros": round(hit.shown_score * MICROS),
+            "search_score_micros": None if hit.rerank_micros is None else round(hit.score * MICROS), "used": shown,
+        })
+        for rank, hit in enumerate(hits, start=1)
+    ]  # fmt: skip
+    listed = leading(chunks)
+    retrieval = {
+        "mode": request.mode, "k": request.k, "source_type": request.source_type, "collection": request.collection,
+        "language": request.language, "filtered": bool(request.filters or request.effective_from),
+        "as_of": timestamp(question.moment) if question.moment else None,
+        "known_at": timestamp(request.known_at) if request.known_at else None,
+        "as_caller_then": request.as_caller_then or None,
+        "reading": None if question.validity is Validity.IN_FORCE else question.validity, "explained": request.explain or None,
+        "quoted_phrases": len(question.phrases) or None, "distinct": request.distinct or None,
+        "diversity_micros": round(request.diversity * MICROS) or None,
+        "reranking": reranking and reranking.described(),
+        "embedding_model": question.model, "index": f"{ranking.coverage.partition}:{ranking.plan}",
+        "chunk_count": len(chunks), "chunks": listed, "milliseconds": milliseconds,
+    }  # fmt: skip
+    payloads = asked_texts(request, ranking.coverage)
+    payloads["contexts"] = _dump([{"id": str(hit.chunk_id), "text": hit.text} for hit in hits])
+    if request.filters or request.effective_from:
+        narrowed = request.model_dump(
+            mode="json", by_alias=True, exclude_unset=True, include={"filters", "effective_from"}
+        )
+        payloads["filters"] = _dump(narrowed)
+    if reranking is not None and reranking.scores:
+        # All that was scored: a replay puts what it finds in this order, and asks no reranker, who may say something else.
+        payloads["reranking"] = _dump({str(chunk): micros for chunk, micros in reranking.scores.items()})
+    if len(listed) < len(chunks):
+        payloads["chunks"] = _dump(chunks)
+    return Event(
+        Action.RETRIEVAL_EXECUTED, payloads=payloads, doc_ids=[hit.doc_id for hit in hits] if shown else [],
+        details={"retrieval": without_nulls(retrieval), "conversation": request.conversation and str(request.conversation)},
+    )  # fmt: skip
+
+
+def asked_texts(request: RetrievalRequest, coverage: Coverage) -> dict[str, str]:
+    """Returns the texts of a record that are known before the search.
+
+    What the question's words weighed is among them: without it, a later replay would rank by the statistics of its own day.
+    """
+    weights = {str(dimension): weight for dimension, weight in coverage.idf.items()}
+    return {"query": request.query, "term_weights": _dump(weights)}
+
+
+def submission_event(question: Question, model: str, sent: Sequence[Hit]) -> Event:
+    """Returns the record of the candidates that are about to be sent to a reranking model."""
+    chunks = [
+        {"id": str(hit.chunk_id), "doc_id": hit.doc_id, "version": hit.version, "sha256": hit.sha256} for hit in sent
+    ]
+    listed, conversation = leading(chunks), question.request.conversation
+    payloads = {"query": question.request.query}
+    if len(listed) < len(chunks):
+        payloads["chunks"] = _dump(chunks)
+    submission = {"model": model, "chunk_count": len(chunks), "chunks": listed}
+    return Event(
+        Action.CANDIDATES_SUBMITTED, payloads=payloads, doc_ids=[hit.doc_id for hit in sent],
+        details={"submission": submission, "conversation": conversation and str(conversation)},
+    )  # fmt: skip
+
+
+def _dump(value: object) -> str:
+    return orjson.dumps(value).decode()
