@@ -1,6 +1,6 @@
 """The service: routes, the life of what they share, and the one error shape."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 
@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from backend import health, logging, openapi, provided
 from backend.answers import routes as answers
@@ -21,6 +21,10 @@ from backend.documents.files import routes as files
 from backend.documents.files.routes import FORM_BYTES
 from backend.documents.versions import routes as versions
 from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
+from backend.gateways.mcp.door import PATH as MCP_PATH
+from backend.gateways.mcp.door import McpDoor
+from backend.gateways.openai import errors as openai_errors
+from backend.gateways.openai import vector_stores
 from backend.identity.callers.denials import record_denial
 from backend.identity.callers.guard import origin_of
 from backend.identity.keys import routes as keys_routes
@@ -52,16 +56,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Builds the service; it connects when it starts, and serves whether or not the database is there yet."""
     settings = settings or Settings()
     logging.configure(settings.log_level)
+    mcp = McpDoor()
     app = FastAPI(
-        title="Affidavit", version=VERSION, description=openapi.DESCRIPTION, lifespan=_lifespan(settings),
+        title="Affidavit", version=VERSION, description=openapi.DESCRIPTION, lifespan=_lifespan(settings, mcp),
         docs_url=None, redoc_url=None, redirect_slashes=False, responses=openapi.ERROR_RESPONSES,
         dependencies=[Depends(supported_body)],
     )  # fmt: skip
     for routes in (  # matched in this order: first what is asked most
         retrieval, answers, health, identity, keys_routes, oidc, users, documents, files, versions, collections, jobs, audit,
-        review, impact, replays, erasure, exports, archives, operation,
+        review, impact, replays, erasure, exports, archives, operation, vector_stores,
     ):  # fmt: skip
         app.include_router(routes.router)
+    app.router.routes.append(Route(MCP_PATH, mcp, methods=["GET", "POST", "DELETE"]))
     openapi.install(app)
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -72,14 +78,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(settings: Settings, mcp: McpDoor) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings) as services:
             for kind in provided.asked_for():
                 services.collaborator(kind)  # a route that asks for what is not there fails the start, and no request
             provided.provide(app, services)
-            yield
+            async with mcp.running():
+                yield
 
     return lifespan
 
@@ -103,7 +110,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     problems = error.errors()[:_NAMED_FIELDS]
     fields = [{"field": _field(problem["loc"]), "problem": _printable(problem["msg"])} for problem in problems]
     sentence = "; ".join(f"{field['field']}: {field['problem']}" for field in fields)
-    return _answer(request, InvalidInput(sentence or None), fields=fields)
+    return _answer(request, InvalidInput(sentence or None), fields)
 
 
 def _field(location: Sequence[object]) -> str:
@@ -136,6 +143,9 @@ def _methods_of_path(request: Request) -> list[str]:
     return sorted(methods or {"GET", "HEAD"})  # static files are mounted and say no methods
 
 
-def _answer(request: Request, error: ServiceError, **more: object) -> Response:
+def _answer(request: Request, error: ServiceError, fields: Sequence[Mapping[str, str]] = ()) -> Response:
+    if request.url.path.startswith(openai_errors.PREFIX):
+        return openai_errors.error_response(error, request.state.request_id, fields)
+    more = {"fields": fields} if fields else {}
     body = {"error": error.code, "detail": error.detail, "request_id": request.state.request_id, **more}
     return JSONResponse(body, status_code=error.status, headers=error.headers)

@@ -223,6 +223,11 @@ class Settings(BaseSettings):
     model_api_key: SecretStr | None = Field(default=None, description="Bearer key of the model server.")
     model_timeout: float = Field(default=60.0, gt=0, le=600, description="Seconds to wait for the model server.")
 
+    sources_in_text: bool = Field(
+        default=True,
+        description="End chat completions with a block of sources, which also clients show that drop annotations.",
+    )
+
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, description="Largest request body accepted.")
     max_chunk_chars: int = Field(default=20_000, ge=100, description="Longest chunk_text accepted.")
     max_batch_chunks: int = Field(default=1_000, ge=1, le=10_000, description="Most chunks in one /ingest/batch.")

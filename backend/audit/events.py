@@ -25,6 +25,7 @@ class Action(StrEnum):
     RETRIEVAL_REPLAYED = "retrieval:replayed"
     RETRIEVAL_EXPLAINED = "retrieval:explained"
     CANDIDATES_SUBMITTED = "candidates:submitted"
+    TEXTS_EMBEDDED = "texts:embedded"
     PROMPT_SUBMITTED = "prompt:submitted"
     ANSWER_RETURNED = "answer:returned"
     ANSWER_REFUSED = "answer:refused"

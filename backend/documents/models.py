@@ -295,6 +295,10 @@ class DocumentSummary(ApiModel):
     source_type: str
     title: str | None
     created_at: datetime
+    latest_version: int | None = Field(default=None, description="The newest version that the caller may see.")
+    status: Literal["draft", "in_review", "approved", "superseded", "retired", "rejected"] | None = Field(
+        default=None, description="The state of that version."
+    )
 
 
 class DocumentView(DocumentSummary):

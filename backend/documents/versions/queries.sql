@@ -10,8 +10,13 @@ where d.tenant_id = $1 and d.id = $2
 
 -- name: list_documents
 -- A page of documents by id, which begins with the time of creation.
-select d.id, d.doc_id, c.slug as collection, d.source_type, d.title, d.created_at
+select d.id, d.doc_id, c.slug as collection, d.source_type, d.title, d.created_at, v.number as latest_version, v.status
 from documents.document d join documents.collection c on c.tenant_id = $1 and c.id = d.collection_id
+left join lateral (
+  select number,
+    case when status in ('superseded', 'retired') and effective_to > statement_timestamp() then 'approved' else status end as status
+  from documents.version where tenant_id = $1 and document_id = d.id order by number desc limit 1
+) v on true
 where d.tenant_id = $1 and d.id > $2 and ($3::text is null or c.slug = $3) and ($4::text is null or d.doc_id = $4)
 order by d.id limit $5
 

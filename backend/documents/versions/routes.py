@@ -116,10 +116,12 @@ async def get_document(tenancy: Provided[Tenancy], document_id: UUID, caller: Re
 
 
 @router.get("/{document_id}/versions/{number}", summary="A version with its text")
-async def get_version(tenancy: Provided[Tenancy], document_id: UUID, number: Number, caller: Reader) -> VersionView:
+async def get_version(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], document_id: UUID, number: Number, caller: Reader
+) -> VersionView:
     """Returns a version, its text in reading order, and what reviewers decided on it."""
     async with tenancy.transaction(caller.claims()) as connection:
-        return await versions.get_version(tenancy, connection, caller, document_id, number)
+        return await versions.read_version(tenancy, connection, caller, recorder, document_id, number)
 
 
 @router.post("/{document_id}/versions/{number}/submit", summary="Submit a draft for review")

@@ -131,8 +131,14 @@ async def get_document(connection: Connection, caller: Caller, document_id: UUID
     document = await find_document(connection, caller, document_id)
     rows = await connection.fetch(queries.versions, caller.tenant_id, document_id)
     decisions = await _decisions(connection, caller, rows)
-    summary = {name: document[name] for name in DocumentSummary.model_fields}
-    return DocumentView(**summary, versions=[VersionSummary(**_summary(row, decisions)) for row in rows])
+    newest = {"latest_version": rows[0]["number"], "status": rows[0]["shown_status"]} if rows else {}
+    return DocumentView(
+        **_known(document), **newest, versions=[VersionSummary(**_summary(row, decisions)) for row in rows]
+    )
+
+
+def _known(document: asyncpg.Record) -> dict[str, Any]:
+    return {name: document[name] for name in DocumentSummary.model_fields if name in document}
 
 
 async def get_version(
@@ -147,6 +153,23 @@ async def get_version(
         for chunk in await read_chunks(tenancy, connection, caller, row)
     ]
     return VersionView(**_summary(row, decisions), chunks=texts)
+
+
+async def read_version(
+    tenancy: Tenancy, connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, number: int
+) -> VersionView:
+    """Returns a version with its text and records that it is read; raises NotFound."""
+    document = await find_document(connection, caller, document_id)
+    version = await get_version(tenancy, connection, caller, document_id, number)
+    read = {
+        "document": str(document_id),
+        "doc_id": document["doc_id"],
+        "collection": document["collection"],
+        "version": number,
+    }
+    event = Event(Action.DOCUMENT_READ, details={"read": read}, doc_ids=[document["doc_id"]])
+    await recorder.record(connection, caller, event)
+    return version
 
 
 async def find_document(connection: Connection, caller: Caller, document_id: UUID) -> asyncpg.Record:

@@ -32,7 +32,7 @@ def origin_of(request: Request) -> Origin:
 
 def _door_of(request: Request) -> Door:
     route, client = request.scope.get("route"), request.headers.get("user-agent", "")
-    kind = route.door if isinstance(route, GuardedRoute) else "http"
+    kind = request.scope["state"].get("door") or (route.door if isinstance(route, GuardedRoute) else "http")
     return Door(kind, client[:_MAX_CLIENT] if client and client.isprintable() else None)
 
 
@@ -71,7 +71,7 @@ class GuardedRoute(APIRoute):
         handler = super().get_route_handler()
         if self.body_field is None or not needs(self, current_caller):
             return handler
-        return after(_identified_by_headers, handler)
+        return after(identify, handler)
 
 
 def after(first: Callable[[Request], Awaitable[object]], handler: Handler) -> Handler:
@@ -84,12 +84,13 @@ def after(first: Callable[[Request], Awaitable[object]], handler: Handler) -> Ha
     return guarded
 
 
-async def _identified_by_headers(request: Request) -> None:
+async def identify(request: Request) -> Caller:
+    """Returns who is calling, for what is no route of the framework; raises Unauthenticated, and InvalidInput."""
     on_behalf_of = request.headers.get("x-on-behalf-of")
     if on_behalf_of is not None and len(on_behalf_of) > _MAX_ON_BEHALF_OF:
         message = f"X-On-Behalf-Of: must have at most {_MAX_ON_BEHALF_OF} characters"
         raise InvalidInput(message)
-    await _identified(request, on_behalf_of)
+    return await _identified(request, on_behalf_of)
 
 
 def needs(route: APIRoute, dependency: Callable[..., object]) -> bool:

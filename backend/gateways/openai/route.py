@@ -1,0 +1,15 @@
+"""What all routes of OpenAI's API have in common."""
+
+from typing import Annotated
+
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.guard import GuardedRoute, Requires
+from backend.identity.callers.permissions import Permission
+
+Searcher = Annotated[Caller, Requires(Permission.RETRIEVAL_QUERY)]
+
+
+class OpenAIRoute(GuardedRoute):
+    """A route of OpenAI's API; its errors have that API's shape."""
+
+    door = "openai"
