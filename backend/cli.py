@@ -16,7 +16,7 @@ from backend.operation.commands import operator_key_app, tenant_app
 from backend.operation.issuer_commands import issuer_app
 from backend.operation.retrieval_commands import outgrown_tenants, reembed
 from backend.operation.terminal import console, database_urls, fail, needed, read_settings, run_operator
-from backend.self_check import Finding, check, check_sealer, check_server
+from backend.self_check import Finding, check, check_conditions, check_sealer, check_server
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
@@ -62,8 +62,10 @@ def serve(
 
     Example: affidavit serve --host 0.0.0.0 --workers 4
     """
-    runtime_url, *_ = needed(read_settings(), "runtime_database_url", "context_key", "payload_key", "jwt_private_key")
-    if problems := [finding for finding in _self_check(runtime_url, thorough=False) if finding.problem]:
+    settings = read_settings()
+    runtime_url, *_ = needed(settings, "runtime_database_url", "context_key", "payload_key", "jwt_private_key")
+    findings = _self_check(runtime_url, thorough=False, ordered=not settings.accept_conditions_before_policies)
+    if problems := [finding for finding in findings if finding.problem]:
         raise fail("the self-check failed: " + "; ".join(f"{finding.check}: {finding.problem}" for finding in problems))
     uvicorn.run(
         "backend.app:create_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
@@ -136,7 +138,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     Example: affidavit doctor --json
     """
     urls = database_urls(read_settings())
-    findings = _self_check(urls["runtime_url"], thorough=True)
+    findings = _self_check(urls["runtime_url"], thorough=True, ordered=True)
     sound = all(finding.problem is None for finding in findings)
     outgrown = asyncio.run(outgrown_tenants(urls["owner_url"])) if sound else []
     if as_json:
@@ -154,7 +156,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
         raise typer.Exit(1)
 
 
-def _self_check(runtime_url: str, *, thorough: bool) -> list[Finding]:
+def _self_check(runtime_url: str, *, thorough: bool, ordered: bool) -> list[Finding]:
     """Checks as the runtime role. Serving may begin before sealing does, and on a server that cannot be closed entirely."""
 
     async def run() -> list[Finding]:
@@ -164,6 +166,8 @@ def _self_check(runtime_url: str, *, thorough: bool) -> list[Finding]:
             return [Finding("database", f"cannot connect: {type(error).__name__}")]
         try:
             findings = await check(connection)
+            if ordered:
+                findings.append(await check_conditions(connection))
             if thorough and all(finding.problem is None for finding in findings):
                 findings += [await check_server(connection), await check_sealer(connection)]
             return findings

@@ -92,6 +92,17 @@ async def check_server(connection: Connection) -> Finding:
     return Finding("server functions", f"open: {', '.join(opened)}; run infra/roles.sql" if opened else None)
 
 
+async def check_conditions(connection: Connection) -> Finding:
+    """Returns whether a condition of injected SQL could be asked before a policy's; some managed servers cannot be mended."""
+    cheap = await connection.fetchrow(queries.cheap_conditions)
+    assert cheap is not None
+    loose = cheap["functions"] or cheap["subscripts"]
+    return Finding(
+        "order of conditions",
+        "conditions may run before policies: run infra/roles.sql as superuser" if loose else None,
+    )
+
+
 async def check_sealer(connection: Connection) -> Finding:
     """Returns whether events are being sealed; apart from `check`, since a sealer may start after the service."""
     seconds: int | None = await connection.fetchval(queries.sealer)

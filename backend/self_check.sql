@@ -126,3 +126,8 @@ where p.pronamespace = 'pg_catalog'::regnamespace and has_function_privilege(p.o
     or p.proname in ('loread', 'lowrite', 'pg_lock_status', 'pg_blocking_pids', 'pg_cancel_backend', 'pg_terminate_backend',
       'pg_logical_emit_message', 'pg_notification_queue_usage', 'currtid2', 'pg_get_multixact_members', 'pg_wal_summary_contents'))
 order by 1
+
+-- name: cheap_conditions
+-- How many functions are so cheap that a caller's condition may be asked before a policy's, and whether jsonb is subscripted for nothing.
+select (select count(*) from pg_proc where procost < 20 and prokind <> 'a') as functions,
+  (select typsubscript <> 0 from pg_type where oid = 'jsonb'::regtype) as subscripts

@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         le=30,
         description="Seconds to wait for a connection, and for its first answer, before a 503.",
     )
+    accept_conditions_before_policies: bool = Field(
+        default=False,
+        description="Serve from a managed server whose functions nobody can make costly; the README says what then remains.",
+    )
 
     context_key: Key | None = Field(
         default=None, description="Signs the tenant context that row-level security verifies; at least 32 characters."

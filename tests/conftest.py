@@ -46,6 +46,13 @@ _numbers = itertools.count(1)
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--isolation-report", metavar="FOLDER", help="write isolation-report.md and .json into a folder")
     parser.addoption(
+        "--oracles",
+        type=int,
+        default=1,
+        metavar="N",
+        help="ask N more questions about each column of each hidden row, as each role",
+    )
+    parser.addoption(
         "--fuzz-examples", type=int, metavar="N", help="fuzz the API as everybody, with N examples of every route"
     )
     parser.addoption(

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from backend.self_check import check, check_server
+from backend.self_check import check, check_conditions, check_server
 from tests.conftest import Database
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +80,29 @@ async def test_a_function_of_the_server_by_which_others_can_be_watched_is_found(
             "reset role; grant execute on function pg_lock_status() to public; set local role affidavit_runtime"
         )
         assert "pg_lock_status()" in str((await check_server(superuser)).problem)
+    finally:
+        await transaction.rollback()
+        await superuser.close()
+
+
+@pytest.mark.parametrize(
+    "cheap",
+    [
+        "alter function texteq(text, text) cost 1",
+        "alter function macaddr_in(cstring) cost 19",
+        "create function public.of_an_upgraded_extension(text) returns text language internal cost 1 as 'textin'",
+        "alter type jsonb set (subscript = jsonb_subscript_handler)",
+    ],
+)
+async def test_a_condition_that_could_be_asked_before_a_policy_is_found(database: Database, cheap: str) -> None:
+    superuser = await asyncpg.connect(database.superuser_url)
+    transaction = superuser.transaction()
+    await transaction.start()
+    try:
+        await superuser.execute("set local role affidavit_runtime")
+        assert (await check_conditions(superuser)).problem is None
+        await superuser.execute(f"reset role; {cheap}; set local role affidavit_runtime")
+        assert "run infra/roles.sql as superuser" in str((await check_conditions(superuser)).problem)
     finally:
         await transaction.rollback()
         await superuser.close()

@@ -36,6 +36,13 @@ def markdown(findings: Findings) -> str:
             "",
         ]
         lines += [f"- {'held' if a['held'] else '**BROKEN**'}: {a['name']}, as {a['role']}" for a in attacks]
+    if (asked := findings.get("oracles")) and {"learnt", "learnt_when_cheap"} <= asked.keys():
+        lines += ["", "## Questions about rows that a caller may not see", "",
+                  f"{asked['statements']} generated statements as {asked['roles']} roles about {asked['columns']} columns of {asked['rows']}"
+                  f" hidden rows in {asked['tables']} tables, each in two states of the row that differ in nothing else: {asked['learnt']} told the"
+                  f" states apart, and {asked['through_an_index']} found what an index holds of the caller's own tenant (see below)."
+                  f" With functions as cheap as PostgreSQL makes them, {asked['learnt_when_cheap']} of {asked['asked_when_cheap']} told them"
+                  " apart."]  # fmt: skip
     if matrix := findings.get("access"):
         lines += ["", "## Routes × roles", "", f"{matrix['routes']} routes × {len(matrix['actors'])} kinds of caller ="
                   f" {matrix['requests']} requests, as reviewed in `access_matrix.txt`:", "", "```", *matrix["lines"], "```"]  # fmt: skip

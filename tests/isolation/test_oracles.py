@@ -1,0 +1,304 @@
+"""No statement tells one state of a hidden row from another: not by rows, errors, or what EXPLAIN ANALYZE shows as executed."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import asyncpg
+import pytest
+from uuid_utils.compat import uuid7
+
+from backend.database import Connection
+from backend.identity.callers.caller import Caller, Origin
+from backend.self_check import check_conditions
+from tests.conftest import Service, Tenant
+from tests.documents import review
+from tests.isolation import oracles
+from tests.isolation.findings import Findings
+from tests.isolation.hidden_rows import (
+    HiddenRow,
+    Table,
+    add_row,
+    fill_nulls,
+    in_two_states,
+    keys_of,
+    quoted,
+    readable_tables,
+)
+from tests.isolation.oracles import Column, Oracle, Outcome
+
+pytestmark = pytest.mark.anyio
+
+ROLES = ("analyst", "partner", "editor", "approver", "compliance", "privacy", "admin")
+ANOTHERS, OWN = "another tenant", "its own tenant"
+SEED = 20261128
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Two tenants with rows in every table, the superuser who changes them, and what the tables are."""
+
+    service: Service
+    attacker: Tenant
+    victim: Tenant
+    witness: asyncpg.Connection
+    tables: list[Table]
+    callers: dict[
+        str, Caller
+    ]  # of the attacker's tenant, by role: resolved once, since their own secrets are exchanged too
+    connection: asyncpg.Connection  # of the runtime role
+
+
+@pytest.fixture(scope="module")
+async def ground(service: Service, tenant: Tenant, other_tenant: Tenant) -> AsyncIterator[Ground]:
+    for whose in (tenant, other_tenant):
+        await _history(service, whose)
+    witness = await asyncpg.connect(service.database.superuser_url)
+    await witness.execute("set session_replication_role = replica; set search_path = pg_catalog, public")
+    tables = await readable_tables(witness)
+    for table in tables:
+        await witness.execute(f"alter table {table.name} disable trigger all")
+        for whose in (tenant, other_tenant):
+            if not await witness.fetchval(f"select exists (select from {table.name} where tenant_id = $1)", whose.id):
+                await add_row(witness, table, whose.id)
+    callers = {role: await _caller(service, tenant, role) for role in ROLES}
+    for table in tables:
+        await fill_nulls(witness, table, [tenant.id, other_tenant.id])
+    await witness.execute("vacuum analyze")
+    connection = await asyncpg.connect(service.database.runtime_url, statement_cache_size=0)
+    yield Ground(service, tenant, other_tenant, witness, tables, callers, connection)
+    await connection.close()
+    await witness.close()
+
+
+async def _history(service: Service, tenant: Tenant) -> None:
+    """Documents in force, superseded, waiting and in a collection of few; and everybody has signed in and asked."""
+    await review.create_collection(service, tenant)
+    await review.approved(service, tenant, "fees", "The fee is nine dollars.")
+    await review.approved(service, tenant, "fees", "The fee is eight dollars.")
+    await review.submit(service, tenant, "fees", "The fee will be seven dollars.")
+    memo = {
+        "doc_id": "merger",
+        "chunk_text": "Nightingale buys Harbor.",
+        "source_type": "memo",
+        "collection": "restricted",
+    }
+    assert (await service.post("/ingest", tenant, "editor", memo)).status_code == 201
+    for someone in ROLES:
+        await service.post("/retrieve", tenant, someone, {"query": "What is the fee?"})
+
+
+async def _caller(service: Service, tenant: Tenant, role: str) -> Caller:
+    credential = (await service.as_user(tenant, role))["Authorization"].removeprefix("Bearer ")
+    caller: Caller = await service.services.resolver.resolve(credential, Origin(str(uuid7())))
+    return caller
+
+
+@asynccontextmanager
+async def _injected(ground: Ground, role: str) -> AsyncIterator[Connection]:
+    """A connection on which SQL is run in the transaction of a caller."""
+    async with ground.connection.transaction():
+        await ground.service.services.tenancy.bind(ground.connection, ground.callers[role].claims())
+        yield ground.connection
+
+
+async def _outcome(connection: Connection, oracle: Oracle) -> Outcome:
+    """Runs one statement as EXPLAIN ANALYZE, or as its shape says, and takes everything back."""
+    statement = oracle.statement()
+    explain = "explain (analyze, costs off, timing off, summary off, buffers off) "
+    kind, _, rest = statement.partition(": ")
+    savepoint = connection.transaction()
+    await savepoint.start()
+    try:
+        if oracle.setting:
+            await connection.execute(f"set local {oracle.setting}")
+        if kind == "cursor":
+            await connection.execute(f"declare peek cursor for {rest}")
+            return Outcome((str(len(await connection.fetch("fetch all from peek"))),))
+        if kind == "prepared":
+            await connection.execute(f"prepare peek as {rest}")
+            rows = await connection.fetch(f"{explain} execute peek")
+        else:
+            rows = await connection.fetch(explain + statement)
+        return Outcome.of_plan([row[0] for row in rows])
+    except asyncpg.PostgresError as error:
+        return Outcome((type(error).__name__, *_said(error)))
+    finally:
+        await savepoint.rollback()
+        if kind == "prepared":
+            await connection.execute("deallocate all")
+
+
+def _said(error: asyncpg.PostgresError) -> tuple[str, ...]:
+    return (str(error), str(getattr(error, "detail", "")), str(getattr(error, "hint", "")))
+
+
+async def _outcomes(ground: Ground, role: str, asked: list[Oracle]) -> list[Outcome]:
+    async with _injected(ground, role) as connection:
+        return [await _outcome(connection, oracle) for oracle in asked]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A statement that told the states of a hidden row apart. `counted` says that only what was counted did."""
+
+    role: str
+    whose: str
+    oracle: Oracle
+    counted: bool
+    states: tuple[Outcome, Outcome]
+
+    def __str__(self) -> str:
+        return f"{self.role} learns of {self.whose}: {self.oracle}"
+
+
+async def _leaks(ground: Ground, role: str, row: HiddenRow, asked: list[Oracle], others: list[Oracle]) -> list[Leak]:
+    """Asks in one state, in the other and in the first again; what differs must do so twice, since pages change meanwhile.
+
+    `others` are the same statements for the other state. They ask in it for the value that the row has in the first one, but of
+    columns that stay as they are for another value.
+    """
+    first = await _outcomes(ground, role, asked)
+    await row.exchange(ground.witness)
+    second = await _outcomes(ground, role, others)
+    await row.exchange(ground.witness)
+    suspects = [n for n, outcome in enumerate(first) if outcome != second[n]]
+    if not suspects:
+        return []
+    again = await _outcomes(ground, role, [asked[n] for n in suspects])
+    return [
+        Leak(role, row.whose, asked[n], counted=first[n].shown == second[n].shown, states=(first[n], second[n]))
+        for n, outcome in zip(suspects, again, strict=True)
+        if outcome.shown != second[n].shown
+        or (first[n].shown == second[n].shown and outcome.counted == first[n].counted)
+    ]
+
+
+async def _hidden(ground: Ground, role: str, table: Table, number: int = 2) -> list[HiddenRow]:
+    """Rows of a table that a caller does not see: of another tenant, and of its own."""
+    async with _injected(ground, role) as connection:
+        seen = await keys_of(connection, table)
+    found: list[HiddenRow] = []
+    for whose, tenant in ((ANOTHERS, ground.victim), (OWN, ground.attacker)):
+        keys = await ground.witness.fetch(
+            f"select row({', '.join(table.key)})::text from {table.name} where tenant_id = $1 order by 1", tenant.id
+        )
+        hidden = [key[0] for key in keys if key[0] not in seen]
+        for key in hidden[:1] + hidden[-1:] if len(hidden) > 1 else hidden:
+            row = await in_two_states(ground.witness, table, key, whose, columns=set(table.columns) - {"tenant_id"})
+            if await _stays_hidden(ground, role, row, seen):
+                found.append(row)
+    return found[: number * 2]
+
+
+async def _stays_hidden(ground: Ground, role: str, row: HiddenRow, seen: set[str]) -> bool:
+    await row.exchange(ground.witness)
+    try:
+        async with _injected(ground, role) as connection:
+            return await keys_of(connection, row.table) == seen
+    finally:
+        await row.exchange(ground.witness)
+
+
+async def _columns(ground: Ground, row: HiddenRow) -> list[tuple[Column, Column]]:
+    """Returns columns with a value that no other row has, and what to ask for in the other state.
+
+    That is the same, but for columns that policies look at: those keep their value, and are asked for another.
+    """
+    found = []
+    tenant = quoted(row.now["tenant_id"] or "", "uuid")
+    holding = "select count(*) from {0} where {1} = {2}"
+    for name, kind in row.table.columns.items():
+        literals = row.literals(name)
+        if kind == "boolean" or literals is None:
+            continue
+        now, other = (Column(row.table.name, name, kind, literal, tenant) for literal in literals)
+        alone = [
+            await ground.witness.fetchval(holding.format(row.table.name, name, literal)) for literal in literals
+        ] == [1, 0]
+        fresh = await ground.witness.fetchval(holding.format(row.table.name, name, other.literal)) == 0
+        if name in row.table.judged:
+            found += [(now, other)] if alone else []
+        elif fresh:
+            found.append((now, now) if alone else (other, other))
+    return found
+
+
+@dataclass
+class Tally:
+    """How much was asked, and what came of it."""
+
+    leaks: list[Leak]
+    statements: int = 0
+    columns: int = 0
+    rows: int = 0
+
+
+async def _ask(ground: Ground, roles: Iterable[str], tables: Iterable[Table], number: int) -> Tally:
+    """Asks about every column of hidden rows of every table, as every role."""
+    tally = Tally([])
+    chance = random.Random(SEED)
+    for role in roles:
+        for table in tables:
+            for row in await _hidden(ground, role, table):
+                columns = await _columns(ground, row)
+                asked = [
+                    (oracle, replace(oracle, column=elsewhere))
+                    for column, elsewhere in columns
+                    for oracle in oracles.sample(column, number, chance)
+                ]
+                tally.leaks += await _leaks(
+                    ground, role, row, [here for here, _ in asked], [there for _, there in asked]
+                )
+                tally.statements += len(asked)
+                tally.columns += len(columns)
+                tally.rows += 1
+    return tally
+
+
+def _through_an_index(ground: Ground, leak: Leak) -> bool:
+    """README says so: an index tells of its own tenant's rows what it holds."""
+    table = next(table for table in ground.tables if table.name == leak.oracle.column.table)
+    return leak.whose == OWN and (leak.counted or leak.oracle.column.name in table.indexed)
+
+
+async def test_no_statement_tells_the_states_of_a_hidden_row_apart(
+    ground: Ground, findings: Findings, request: pytest.FixtureRequest
+) -> None:
+    tally = await _ask(ground, ROLES, ground.tables, request.config.getoption("oracles"))
+    learnt = [leak for leak in tally.leaks if not _through_an_index(ground, leak)]
+    findings.setdefault("oracles", {}).update({
+        "statements": tally.statements, "columns": tally.columns, "rows": tally.rows, "tables": len(ground.tables),
+        "roles": len(ROLES), "learnt": len(learnt), "through_an_index": len(tally.leaks) - len(learnt),
+    })  # fmt: skip
+    assert tally.statements > 10_000
+    assert [str(leak) for leak in learnt] == []
+
+
+@pytest.mark.parametrize("weakened", ["where proleakproof", "where not proleakproof", "where true"])
+async def test_the_questions_find_out_when_functions_are_cheap(
+    ground: Ground, findings: Findings, weakened: str
+) -> None:
+    """The negative control: with PostgreSQL's own costs, for functions that it believes to leak nothing and for the others."""
+    tables = [table for table in ground.tables if table.name in {"documents.chunk", 'identity."user"'}]
+    costs = f"select oid::regprocedure::text as name from pg_proc {weakened} and procost = 25 and prokind <> 'a'"
+    cheap = [row["name"] for row in await ground.witness.fetch(costs)]
+    try:
+        await _set_costs(ground.witness, cheap, 1)
+        assert (await check_conditions(ground.connection)).problem
+        tally = await _ask(ground, ("analyst",), tables, 30)
+    finally:
+        await _set_costs(ground.witness, cheap, 25)
+    assert (await check_conditions(ground.connection)).problem is None
+    learnt = Counter(leak.whose for leak in tally.leaks if not _through_an_index(ground, leak))
+    findings.setdefault("oracles", {}).update(
+        {"learnt_when_cheap": learnt.total(), "asked_when_cheap": tally.statements}
+    )
+    assert learnt[ANOTHERS]
+    assert learnt[OWN]
+
+
+async def _set_costs(witness: asyncpg.Connection, functions: list[str], cost: int) -> None:
+    await witness.execute("".join(f"alter routine {name} cost {cost};" for name in functions))
