@@ -27,6 +27,7 @@ from backend.documents.parsing.errors import (
     XmlBomb,
     ZipBomb,
 )
+from backend.documents.parsing.findings import WarningKind
 from backend.documents.parsing.limits import ParseLimits
 from backend.documents.parsing.wire import DocumentInfo
 from tests.documents import parsed
@@ -165,7 +166,7 @@ async def test_a_workbook_is_read_sheet_by_sheet_as_it_is_shown(tmp_path: Path) 
         ("Limits", BlockKind.HEADING, "Limits"),
         ("Limits", BlockKind.TABLE_HEADER, "Country | Limit"),
     ]
-    assert info.warnings == ("The hidden sheet 'Drafts' is not read.",)
+    assert info.warnings == ((WarningKind.HIDDEN_CONTENT, "sheet 3", "The hidden sheet 'Drafts' is left out."),)
 
 
 async def test_a_sheet_that_claims_a_million_columns_costs_only_what_it_holds(tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ async def test_something_else_named_pdf_is_refused(path: Path) -> None:
 async def test_pages_without_text_are_reported_when_there_are_others(path: Path) -> None:
     blocks, info = await parse(path, pdf([b"0 0 100 100 re f", Page(lines("Text.")).content()]))
     assert [block.page for block in blocks] == [2]
-    assert info.warnings == ("1 pages have no text (scanned or empty): 1",)
+    assert [(warning.kind, warning.place) for warning in info.warnings] == [("scanned_page", "page 1")]
 
 
 async def test_a_pdf_of_pictures_only_is_reported_as_having_no_text(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backend.documents.parsing import wire
-from backend.documents.parsing.blocks import BlockKind, Findings, Fragment
+from backend.documents.parsing.blocks import BlockKind, Fragment
 from backend.documents.parsing.errors import (
     CorruptFile,
     EmptyFile,
@@ -21,6 +21,7 @@ from backend.documents.parsing.errors import (
     ParseTimeout,
     TooLarge,
 )
+from backend.documents.parsing.findings import Findings, ParseWarning, WarningKind
 from backend.documents.parsing.formats import Format
 from backend.documents.parsing.limits import ParseLimits
 from backend.documents.parsing.sandbox import parse_file
@@ -215,6 +216,9 @@ async def test_files_are_parsed_side_by_side(tmp_path: Path) -> None:
         b'{"fragment": ["paragraph"]}\n',
         b'{"done": ["exe", null, null, []]}\n',
         b'{"done": ["pdf", null, -1, []]}\n',
+        b'{"done": ["pdf", null, 1, [["no_such_kind", "page 1", "text"]]]}\n',
+        b'{"done": ["pdf", null, 1, ["text"]]}\n',
+        b'{"title": 7}\n',
         b'{"error": ["no_such_code", "text"]}\n',
     ],
 )
@@ -225,8 +229,10 @@ def test_a_line_that_no_parser_would_write_is_refused(line: bytes) -> None:
 
 def test_lines_say_what_was_written() -> None:
     fragment = Fragment(BlockKind.TABLE_ROW, "a | b", 0, 3, "Sheet")
-    findings = Findings(max_pages=9, title="Title", page_count=4, warnings=["Careful."])
-    info = wire.DocumentInfo(Format.XLSX, "Title", 4, ("Careful.",))
+    findings = Findings(max_pages=9, title="Title", page_count=4)
+    findings.warn(WarningKind.CHART, "sheet 1", "Careful.")
+    told = (ParseWarning(WarningKind.CHART, "sheet 1", "Careful."),)
+    info = wire.DocumentInfo(Format.XLSX, "Title", 4, told)
     assert wire.decode(wire.encode_fragment(fragment)) == fragment
     assert wire.decode(wire.encode_findings(Format.XLSX, findings)) == info
     with pytest.raises(NoText, match="scanned"):

@@ -6,6 +6,7 @@ import pytest
 
 from backend.documents.parsing.blocks import Block, BlockKind
 from backend.documents.parsing.errors import NoText, ParseTimeout, WrongFormat, XmlBomb
+from backend.documents.parsing.findings import WarningKind
 from backend.documents.parsing.limits import ParseLimits
 from backend.documents.parsing.wire import DocumentInfo
 from tests.documents import parsed
@@ -215,14 +216,17 @@ async def test_a_message_is_read_with_its_subject_and_sender_and_its_attachments
         (P, "The fee is 3 €."),
         (P, "It rises in May."),
     ]
-    assert info.warnings == ("The attachment 'fees.pdf' is not read.",)
+    assert info.warnings == (
+        (WarningKind.ATTACHMENT, "part of type application/pdf", "The attachment 'fees.pdf' is not read."),
+    )
 
 
 async def test_a_message_in_html_only_is_read(tmp_path: Path) -> None:
-    message = "From: a@b.example\nContent-Type: text/html; charset=nonsense\n\n<h1>Fees</h1><p>Three euros.</p>"
+    header = "From: a@b.example\nContent-Type: text/html; charset=nonsense\n\n"
+    message = f"{header}<h1>Fees</h1><p>Three euros, €.</p>".encode("cp1252")
     blocks, info = await parse(tmp_path / "fees.eml", message)
-    assert shown(blocks)[1:] == [(H, "Fees"), (P, "Three euros.")]
-    assert len(info.warnings) == 1
+    assert shown(blocks)[1:] == [(H, "Fees"), (P, "Three euros, €.")]
+    assert {warning.kind for warning in info.warnings} == {WarningKind.CHARACTER_SET}
 
 
 @pytest.mark.parametrize(

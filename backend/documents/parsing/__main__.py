@@ -16,16 +16,17 @@ from typing import BinaryIO
 import orjson
 
 from backend.documents.parsing import wire
-from backend.documents.parsing.blocks import Findings, Fragment, within_length
+from backend.documents.parsing.blocks import BlockKind, Fragment, within_length
 from backend.documents.parsing.errors import CorruptFile, ParseError, ParseMemory
+from backend.documents.parsing.findings import Findings
 from backend.documents.parsing.formats import Format, recognise
 from backend.documents.parsing.limits import ParseLimits
 
 _PARSERS = {
     Format.PDF: "pdf",
-    Format.DOCX: "word",
+    Format.DOCX: "word.document",
     Format.PPTX: "slides",
-    Format.XLSX: "sheets",
+    Format.XLSX: "sheets.document",
     Format.CSV: "separated",
     Format.HTML: "webpage",
     Format.MARKDOWN: "markdown",
@@ -52,9 +53,21 @@ def main(path: str, declared: str, limits: str) -> None:
 def _parse(path: Path, declared: Format | None, limits: ParseLimits, output: BinaryIO) -> None:
     found = recognise(path, declared, limits)
     findings = Findings(limits.max_pages)
-    fragments = within_length(_parser(found)(path, findings))
-    output.writelines(map(wire.encode_fragment, fragments))
+    title = None
+    for fragment in _read(path, found, findings):
+        if findings.title != title:
+            title = findings.title
+            output.write(wire.encode_title(title))
+        output.write(wire.encode_fragment(fragment))
     output.write(wire.encode_findings(found, findings))
+
+
+def _read(path: Path, found: Format, findings: Findings) -> Iterator[Fragment]:
+    """Yield the fragments; a document without a title of its own is called by its first heading."""
+    for fragment in within_length(_parser(found)(path, findings)):
+        if findings.title is None and fragment.kind is BlockKind.HEADING and fragment.sheet is None:
+            findings.title = fragment.text
+        yield fragment
 
 
 def _parser(found: Format) -> Callable[[Path, Findings], Iterator[Fragment]]:

@@ -3,15 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from backend.documents.parsing.errors import TooManyPages
+from backend.documents.parsing.marks import spelled_out
 
 LONGEST_FRAGMENT = 32_768
 LONGEST_HEADING = 300
-_MOST_WARNINGS = 20
 
 
 class BlockKind(StrEnum):
@@ -56,27 +55,6 @@ class Block:
         return self.start + len(self.text)
 
 
-@dataclass(slots=True)
-class Findings:
-    """What a parser learns about the whole file on its way."""
-
-    max_pages: int
-    title: str | None = None
-    page_count: int | None = None
-    warnings: list[str] = field(default_factory=list)
-
-    def count_pages(self, count: int) -> None:
-        """Record the number of pages or slides; raises TooManyPages before any of them is read."""
-        if count > self.max_pages:
-            raise TooManyPages(f"The file has {count} pages; {self.max_pages} are allowed.")
-        self.page_count = count
-
-    def warn(self, warning: str) -> None:
-        """Keep a sentence for the uploader; the first twenty are kept."""
-        if len(self.warnings) < _MOST_WARNINGS:
-            self.warnings.append(warning)
-
-
 _REPLACED = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0), 0xA0, 0x2007, 0x202F], " ")
 # Invisible characters hide text from a reviewer's eyes or reorder it: soft hyphen, zero-width space,
 # bidirectional controls, byte-order mark, tag characters. The joiners U+200C and U+200D stay: scripts need
@@ -119,7 +97,7 @@ def row_text(cells: Iterable[str]) -> str:
 def within_length(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
     """Cut fragments longer than LONGEST_FRAGMENT at white space; a heading that long is a paragraph."""
     for fragment in fragments:
-        whole = fragment
+        whole = fragment._replace(text=spelled_out(fragment.text))
         if whole.kind is BlockKind.HEADING and len(whole.text) > LONGEST_HEADING:
             whole = whole._replace(kind=BlockKind.PARAGRAPH, level=0)
         start = 0

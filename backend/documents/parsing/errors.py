@@ -80,6 +80,12 @@ class XmlBomb(ParseError):
     code = "xml_bomb"
 
 
+class UnknownCharacterSet(ParseError):
+    """The file names no character set and its words make sense in none; save it as UTF-8."""
+
+    code = "unknown_character_set"
+
+
 class NoText(ParseError):
     """The file has no text; a scanned document needs text recognition first."""
 

@@ -36,6 +36,8 @@ _EXTENSIONS = {
     ".pptx": Format.PPTX,
     ".xlsx": Format.XLSX,
     ".csv": Format.CSV,
+    ".tsv": Format.CSV,
+    ".tab": Format.CSV,
     ".html": Format.HTML,
     ".htm": Format.HTML,
     ".md": Format.MARKDOWN,
@@ -44,6 +46,7 @@ _EXTENSIONS = {
     ".text": Format.TEXT,
     ".eml": Format.EMAIL,
 }
+_OLDER = {".doc": ".docx", ".dot": ".docx", ".xls": ".xlsx", ".xlt": ".xlsx", ".ppt": ".pptx", ".pps": ".pptx"}
 _MACRO_EXTENSIONS = {".docm", ".dotm", ".xlsm", ".xltm", ".xlam", ".pptm", ".potm", ".ppsm", ".ppam"}
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _MEDIA_TYPES = {
@@ -54,6 +57,7 @@ _MEDIA_TYPES = {
     # Browsers on machines with a spreadsheet program send this one for .csv.
     "application/vnd.ms-excel": {Format.CSV},
     "text/csv": {Format.CSV},
+    "text/tab-separated-values": {Format.CSV},
     "text/html": {Format.HTML},
     "application/xhtml+xml": {Format.HTML},
     "text/markdown": {Format.MARKDOWN},
@@ -100,6 +104,9 @@ def declared_format(filename: str, media_type: str | None) -> Format | None:
 def _by_extension(extension: str) -> Format | None:
     if extension in _MACRO_EXTENSIONS:
         raise MacroEnabled
+    if extension in _OLDER:
+        detail = f"Office files in the format from before 2007 are not accepted; save it as {_OLDER[extension]!r}."
+        raise UnsupportedType(detail)
     if extension and extension not in _EXTENSIONS:
         raise UnsupportedType(f"Files with the extension {extension[:20]!r} are not accepted.")
     return _EXTENSIONS.get(extension)

@@ -1,45 +1,114 @@
-"""Mail messages, through the standard library."""
+"""Mail messages with the messages inside them, through the standard library."""
 
+import re
 from collections.abc import Iterator
 from email import policy
-from email.message import EmailMessage
+from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
-from typing import cast
 
-from backend.documents.parsing.blocks import BlockKind, Findings, Fragment, collapse
+from backend.documents.parsing.blocks import BlockKind, Fragment, collapse
+from backend.documents.parsing.encodings import codec_named, of_bytes
+from backend.documents.parsing.findings import Findings, WarningKind
+from backend.documents.parsing.openxml import meaningful_title
 from backend.documents.parsing.webpage import html_fragments
 
 _FIELDS = ("From", "To", "Cc", "Date")
+_DEEPEST = 10
+_FIGURE = re.compile(r"\d[\d.,]*")
+_SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
+_ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
-    """Yield the subject as a heading, who wrote to whom and when, and the body; name the attachments."""
+    """Yield the subject as a heading, who wrote to whom and when, the body, and messages inside; tell attachments."""
     with path.open("rb") as file:
         message = BytesParser(policy=policy.default).parse(file)
-    findings.title = collapse(str(message["Subject"] or "")) or None
-    for attachment in message.iter_attachments() if message.is_multipart() else ():
-        name = collapse(attachment.get_filename() or attachment.get_content_type())
-        findings.warn(f"The attachment {name[:100]!r} is not read.")
-    if findings.title:
-        yield Fragment(BlockKind.HEADING, findings.title, level=1)
+    findings.title = meaningful_title(str(message["Subject"] or ""))
+    yield from _message(message, findings, depth=1)
+
+
+def _message(message: Message, findings: Findings, depth: int) -> Iterator[Fragment]:
+    if subject := collapse(str(message["Subject"] or "")):
+        yield Fragment(BlockKind.HEADING, subject, level=min(depth, 9))
     for field in _FIELDS:
         if value := collapse(str(message[field] or "")):
             yield Fragment(BlockKind.PARAGRAPH, f"{field}: {value}")
-    yield from _body(message, findings)
+    yield from _part(message, findings, depth)
 
 
-def _body(message: EmailMessage, findings: Findings) -> Iterator[Fragment]:
-    part = message.get_body(("plain", "html"))
-    if part is None:
+def _part(part: Message, findings: Findings, depth: int) -> Iterator[Fragment]:
+    kind = part.get_content_type()
+    name = collapse(part.get_filename() or "")
+    if kind in _ENCRYPTED:
+        findings.warn(WarningKind.PROTECTED_PART, f"part of type {kind}", "An encrypted part is not read.")
+    elif kind == "message/rfc822":
+        for inner in _inner(part) if depth < _DEEPEST else ():
+            yield from _message(inner, findings, depth + 1)
+        if depth >= _DEEPEST:
+            findings.warn(WarningKind.EMBEDDED_FILE, "innermost message", "Messages nested deeper are not read.")
+    elif part.is_multipart():
+        yield from _parts(_inner(part), kind, findings, depth)
+    elif part.get_content_disposition() == "attachment" or kind not in {"text/plain", "text/html"}:
+        if kind not in _SIGNATURES:
+            what = WarningKind.PICTURE if kind.startswith("image/") and part["Content-ID"] else WarningKind.ATTACHMENT
+            findings.warn(what, f"part of type {kind}", f"The attachment {name[:100] or kind!r} is not read.")
+    else:
+        yield from _body(_text(part, findings), kind, findings)
+
+
+def _inner(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    return [inner for inner in payload if isinstance(inner, Message)] if isinstance(payload, list) else []
+
+
+def _parts(parts: list[Message], kind: str, findings: Findings, depth: int) -> Iterator[Fragment]:
+    if kind != "multipart/alternative":
+        for part in parts:
+            yield from _part(part, findings, depth)
         return
+    plain = next((p for p in parts if p.get_content_type() == "text/plain"), None)
+    others = [part for part in parts if part is not plain]
+    html = next((leaf for part in others for leaf in part.walk() if leaf.get_content_type() == "text/html"), None)
+    if plain is None or (html is not None and _says_less(_text(plain, findings), _text(html, findings))):
+        for part in others:
+            yield from _part(part, findings, depth)
+    else:
+        yield from _body(_text(plain, findings), "text/plain", findings)
+        for part in others:
+            for leaf in part.walk():
+                if not leaf.is_multipart() and leaf.get_content_type() != "text/html":
+                    yield from _part(leaf, findings, depth)
+
+
+def _says_less(plain: str, html: str) -> bool:
+    """Return whether the plain version is blank or lacks figures of the other, as "see the HTML version" does."""
+    if not plain.strip():
+        return True
+    shown = Findings(max_pages=0)
+    words = " ".join(fragment.text for fragment in html_fragments(html, shown))
+    return not set(_FIGURE.findall(words)) <= set(_FIGURE.findall(plain))
+
+
+def _text(part: Message, findings: Findings) -> str:
+    content = part.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        return str(content or "")
+    declared = part.get_content_charset()
     try:
-        text = part.get_content()
-    except (LookupError, UnicodeError):
-        findings.warn("The message names an unknown character set and was read as Latin-1.")
-        text = cast("bytes", part.get_payload(decode=True)).decode("latin-1")
-    if part.get_content_subtype() == "html":
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        codec = codec_named(declared) if declared else None
+        if declared and codec is None:
+            findings.warn(WarningKind.CHARACTER_SET, "message", "The message names an unknown character set.")
+        return content.decode(codec or of_bytes(content, findings, declared), "replace")
+
+
+def _body(text: str, kind: str, findings: Findings) -> Iterator[Fragment]:
+    if kind == "text/html":
+        title = findings.title
         yield from html_fragments(text, findings)
+        findings.title = title
         return
     for paragraph in text.replace("\r\n", "\n").split("\n\n"):
         if paragraph.strip():

@@ -7,8 +7,9 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from backend.documents.parsing import pdf_layout
-from backend.documents.parsing.blocks import Findings, Fragment, collapse
+from backend.documents.parsing.blocks import Fragment, collapse
 from backend.documents.parsing.errors import CorruptFile, EncryptedPdf
+from backend.documents.parsing.findings import Findings, WarningKind, listed
 from backend.documents.parsing.pdf_layout import Line
 
 _BOLD_FROM = 600
@@ -21,7 +22,7 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
         findings.count_pages(len(document))
         findings.title = collapse(document.get_metadata_value("Title")) or None
         if document.get_formtype() != pdfium.FORMTYPE_NONE:
-            findings.warn("The values of form fields are not read.")
+            findings.warn(WarningKind.FORM_FIELD, "whole file", "The values of form fields are not read.")
         textless = []
         running_head = None
         for index in range(len(document)):
@@ -32,8 +33,8 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
             yield from pdf_layout.fragments(lines, index + 1, running_head)
             running_head = lines[0].text
         if textless:
-            listed = ", ".join(map(str, textless[:20]))
-            findings.warn(f"{len(textless)} pages have no text (scanned or empty): {listed}")
+            where = listed(textless, "page", "pages")
+            findings.warn(WarningKind.SCANNED_PAGE, where, "No text (scanned or empty).")
 
 
 def _opened(path: Path) -> pypdfium2.PdfDocument:

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import orjson
+from anyio import CancelScope
 
 from backend.documents.parsing import wire
 from backend.documents.parsing.blocks import Block, Fragment
@@ -25,7 +26,7 @@ from backend.documents.parsing.errors import (
 )
 from backend.documents.parsing.formats import declared_format
 from backend.documents.parsing.limits import ParseLimits
-from backend.documents.parsing.wire import DocumentInfo
+from backend.documents.parsing.wire import DocumentInfo, Title
 
 _PACKAGE_ROOT = Path(__file__).parents[3]
 
@@ -40,6 +41,8 @@ class ParsedFile:
         self._seconds_left = limits.wall_seconds
         self._characters = 0
         self._info: DocumentInfo | None = None
+        self.title: str | None = None
+        """What the document calls itself, known before its first block if it is known at all."""
 
     @property
     def info(self) -> DocumentInfo:
@@ -57,7 +60,9 @@ class ParsedFile:
                     raise NoText
                 self._info = replace(message, characters=self._characters)
                 return
-            if message.text:
+            if isinstance(message, Title):
+                self.title = message or None
+            elif message.text:
                 yield self._placed(message)
 
     def _placed(self, fragment: Fragment) -> Block:
@@ -100,9 +105,19 @@ async def parse_file(
     try:
         yield ParsedFile(process, bounds)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await _ended(process)
+
+
+async def _ended(process: Process) -> None:
+    """Kill the parser and wait for its end, whatever interrupts the reader meanwhile.
+
+    `wait` alone would wait for ever: it returns once the pipe is read to its end, and a pipe that is far ahead of
+    its reader is no longer read from.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with CancelScope(shield=True):
+        await process.communicate()
 
 
 def _refuse_by_size(path: Path, limits: ParseLimits) -> None:

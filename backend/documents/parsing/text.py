@@ -1,51 +1,34 @@
-"""Plain text, and the character encodings of every format that is text."""
+"""Plain text: what blank lines separate."""
 
-import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from backend.documents.parsing.blocks import LONGEST_FRAGMENT, BlockKind, Findings, Fragment
+from backend.documents.parsing.blocks import LONGEST_FRAGMENT, BlockKind, Fragment
+from backend.documents.parsing.encodings import encoding_of
+from backend.documents.parsing.findings import Findings
 
-_READ_BYTES = 65_536
 _PIECE_CHARACTERS = LONGEST_FRAGMENT // 2
 _BULLET = re.compile(r"\s*(?:[-*•–]|\d{1,3}[.)]|\([a-z\d]{1,3}\))\s+\S")
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     """Yield what blank lines and form feeds separate, and list items; lines within keep their breaks."""
-    for paragraph in _paragraphs(path, encoding_of(path, findings)):
+    for paragraph in _paragraphs(path, findings):
         kind = BlockKind.LIST_ITEM if _BULLET.match(paragraph) else BlockKind.PARAGRAPH
         yield Fragment(kind, paragraph)
 
 
-def encoding_of(path: Path, findings: Findings, declared: str | None = None) -> str:
-    """Return the codec of the byte-order mark, else UTF-8 if valid, else the declared one or Windows-1252."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with path.open("rb") as file:
-        head = file.read(_READ_BYTES)
-        for mark, encoding in _MARKS:
-            if head.startswith(mark):
-                return encoding
-        try:
-            while head:
-                decoder.decode(head)
-                head = file.read(_READ_BYTES)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            if declared is not None:
-                return declared
-            findings.warn("The text is not valid UTF-8 and was read as Windows-1252.")
-            return "cp1252"
-    return "utf-8"
+def opened(path: Path, findings: Findings, declared: str | None = None) -> TextIO:
+    """Open a file for its text, in the character set that it declares or seems to be written in."""
+    return path.open(encoding=encoding_of(path, findings, declared), errors="replace", newline="")
 
 
-def _paragraphs(path: Path, encoding: str) -> Iterator[str]:
+def _paragraphs(path: Path, findings: Findings) -> Iterator[str]:
     lines: list[str] = []
     length = 0
-    with path.open(encoding=encoding, errors="replace") as file:
+    with path.open(encoding=encoding_of(path, findings), errors="replace") as file:
         for line in _lines(file):
             starts_item = bool(lines) and _BULLET.match(line)
             if starts_item or not line.strip() or length + len(line) > LONGEST_FRAGMENT:

@@ -6,26 +6,32 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from backend.documents.parsing.blocks import BlockKind, Findings, Fragment, collapse, row_text
+from backend.documents.parsing import marks
+from backend.documents.parsing.blocks import BlockKind, Fragment, collapse
 from backend.documents.parsing.errors import XmlBomb
-from backend.documents.parsing.text import encoding_of
+from backend.documents.parsing.findings import Findings, WarningKind
+from backend.documents.parsing.grids import Cell, Grid
+from backend.documents.parsing.lists import OrderedList
+from backend.documents.parsing.openxml import meaningful_title
+from backend.documents.parsing.text import opened
+from backend.documents.parsing.visibility import is_visible
 
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure"  # noqa: SIM905 — or a line for each
     " footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tbody td tfoot th thead tr ul".split()
 )
-_INVISIBLE = frozenset("script style template noscript head title iframe object svg select textarea".split())  # noqa: SIM905
-_INVISIBLE_STYLE = re.compile(r"(?i)display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])")
 _ENTITY_HEAD_CHARACTERS = 65_536
-_CHARSET = re.compile(rb"""<meta[^>]{1,200}charset\s*=\s*["']?\s*([\w-]{1,40})""", re.IGNORECASE)
-_CHARSETS = re.compile(
-    rb"(?i)(?:iso-8859-(?:[2-9]|1\d)|windows-125\d|koi8-[ru]|shift_jis|euc-jp|euc-kr|gbk|gb18030|big5)"
-)
+_CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{1,200}(?:charset|encoding)\s*=\s*["']?\s*([\w-]{1,40})""", re.IGNORECASE)
+_WIDEST_SPAN = 1_000
+_FIELDS = {"text", "number", "date", "email", "tel", "url", "search", "time", "month", "datetime-local"}
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     """Yield the visible text as headings, paragraphs, list items and table rows."""
-    text = path.read_text(encoding_of(path, findings, _declared_charset(path)), errors="replace")
+    with path.open("rb") as file:
+        declared = _CHARSET.search(file.read(4096))
+    with opened(path, findings, declared[1].decode() if declared else None) as file:
+        text = file.read()
     yield from html_fragments(text, findings)
 
 
@@ -36,16 +42,9 @@ def html_fragments(text: str, findings: Findings) -> Iterator[Fragment]:
     tree = LexborHTMLParser(text)
     title = tree.css_first("title")
     if title is not None and findings.title is None:
-        findings.title = collapse(title.text()) or None
+        findings.title = meaningful_title(title.text())
     if tree.body is not None:
-        yield from _Reader(tree.body).fragments()
-
-
-def _declared_charset(path: Path) -> str | None:
-    """Return the character set that a meta element names, if it is one that pages are really written in."""
-    with path.open("rb") as file:
-        declared = _CHARSET.search(file.read(4096))
-    return declared[1].decode() if declared and _CHARSETS.fullmatch(declared[1]) else None
+        yield from _Reader(tree.body, findings).fragments()
 
 
 _KINDS = {f"h{level}": (BlockKind.HEADING, level) for level in range(1, 7)} | {"li": (BlockKind.LIST_ITEM, 0)}
@@ -54,26 +53,52 @@ _KINDS = {f"h{level}": (BlockKind.HEADING, level) for level in range(1, 7)} | {"
 class _Reader:
     """Walks the tree once, gathering text until a block element begins or ends."""
 
-    def __init__(self, body: LexborNode) -> None:
+    def __init__(self, body: LexborNode, findings: Findings) -> None:
         self._body = body
+        self._findings = findings
         self._layout_tables = _layout_tables(body)
         self._text: list[str] = []
-        self._cells: list[str] | None = None
-        self._all_headers = True
+        self._cells: list[Cell] | None = None
+        self._cell_starts: list[int] = []
+        self._grids: list[Grid] = []
+        self._lists: list[OrderedList | None] = []
+        self._number = ""
+        self._raised: list[tuple[str, int]] = []
         self._preformatted = 0
         self._open: list[str] = []
 
     def fragments(self) -> Iterator[Fragment]:
-        for entering, node in _walk(self._body):
+        for entering, node in _walk(self._body, self._findings):
             if node.is_text_node:
                 self._text.append(node.text_content or "")
                 continue
             tag = node.tag or ""
-            if tag == "br":
-                self._text.append("\n")
             if tag in _BLOCKS:
-                yield from self._entered(tag, node) if entering else self._left(tag)
+                yield from self._entered(tag, node) if entering else self._left(tag, node)
+            elif tag in {"sup", "sub"}:
+                self._shift(tag, entering=entering)
+            elif entering:
+                self._inline(tag, node)
         yield from self._flush()
+
+    def _inline(self, tag: str, node: LexborNode) -> None:
+        if tag in {"br", "wbr"}:
+            self._text.append("\n" if tag == "br" else "")
+        elif tag == "img" and node.attributes.get("alt") != "":
+            self._findings.warn(WarningKind.PICTURE, "whole page", "Pictures are not read.")
+        elif tag == "input":
+            self._text.append(_field(node))
+        elif tag in {"option", "textarea"}:
+            self._text.append(" ")
+
+    def _shift(self, tag: str, *, entering: bool) -> None:
+        if entering:
+            self._raised.append((tag, len(self._text)))
+        elif self._raised:
+            tag, start = self._raised.pop()
+            before, text = "".join(self._text[max(0, start - 4) : start]), "".join(self._text[start:])
+            if start <= len(self._text):
+                self._text[start:] = [marks.raised(before, text) if tag == "sup" else marks.lowered(before, text)]
 
     def _entered(self, tag: str, node: LexborNode) -> Iterator[Fragment]:
         if self._cells is None:
@@ -82,37 +107,52 @@ class _Reader:
             self._text.append(" ")
         self._open.append(tag)
         self._preformatted += tag == "pre"
-        if tag == "tr" and not self._is_layout(node):
-            self._cells, self._all_headers = [], True
-        if tag in {"td", "th"} and self._cells is not None:
-            self._text.clear()
+        if tag in {"ol", "ul"}:
+            self._lists.append(OrderedList.of(node.attributes, len(node.css("li"))) if tag == "ol" else None)
+        elif tag == "li" and self._lists and (ordered := self._lists[-1]) is not None:
+            number = ordered.next(node.attributes.get("value"))
+            if self._cells is None:
+                self._number = number
+            else:
+                self._text.append(f"{number} ")
+        elif tag == "table":
+            self._grids.append(Grid())
+        elif tag == "tr" and self._cells is None and not self._is_layout(node):
+            self._cells = []
+        elif tag in {"td", "th"} and self._cells is not None:
+            self._cell_starts.append(len(self._text))
 
-    def _left(self, tag: str) -> Iterator[Fragment]:
+    def _left(self, tag: str, node: LexborNode) -> Iterator[Fragment]:
         if self._cells is None:
             yield from self._flush()
-        elif tag in {"td", "th"}:
-            self._cells.append("".join(self._text))
-            self._text.clear()
-            self._all_headers &= tag == "th"
-        elif tag == "tr":
+        elif tag in {"td", "th"} and self._cell_starts:
+            start = self._cell_starts.pop()
+            if not self._cell_starts:
+                self._cells.append(_cell("".join(self._text[start:]), tag, node))
+                self._text.clear()
+        elif tag == "tr" and not self._cell_starts:
             yield from self._row(self._cells)
             self._cells = None
+        if tag in {"ol", "ul"} and self._lists:
+            self._lists.pop()
+        elif tag == "table" and self._grids:
+            self._grids.pop()
         self._preformatted -= tag == "pre"
         self._open.pop()
 
-    def _row(self, cells: list[str]) -> Iterator[Fragment]:
-        if text := row_text(cells):
-            several = len(cells) > 1
-            is_header = several and (self._all_headers or "thead" in self._open)
-            row = BlockKind.TABLE_ROW if several else BlockKind.PARAGRAPH
-            yield Fragment(BlockKind.TABLE_HEADER if is_header else row, text)
+    def _row(self, cells: list[Cell]) -> Iterator[Fragment]:
+        grid = self._grids[-1] if self._grids else Grid()
+        yield from grid.row(cells, declared_header="thead" in self._open and len(cells) > 1)
 
     def _flush(self) -> Iterator[Fragment]:
         raw = "".join(self._text)
         self._text.clear()
+        self._raised.clear()
         text = raw.strip() if self._preformatted else collapse(raw)
         if not text:
             return
+        if self._number:
+            text, self._number = f"{self._number} {text}", ""
         tag = next((tag for tag in reversed(self._open) if tag in _KINDS), "")
         kind, level = _KINDS.get(tag, (BlockKind.PARAGRAPH, 0))
         yield Fragment(kind, text, level=level)
@@ -122,6 +162,24 @@ class _Reader:
         while table is not None and table.tag != "table":
             table = table.parent
         return table is None or table.mem_id in self._layout_tables
+
+
+def _cell(text: str, tag: str, node: LexborNode) -> Cell:
+    return Cell(text, _span(node, "colspan"), _span(node, "rowspan"), is_header=tag == "th")
+
+
+def _span(node: LexborNode, name: str) -> int:
+    text = node.attributes.get(name) or "1"
+    return max(1, min(int(text), _WIDEST_SPAN)) if text.isdecimal() else 1
+
+
+def _field(node: LexborNode) -> str:
+    """Return what a filled-in field shows."""
+    attributes = node.attributes
+    kind = (attributes.get("type") or "text").lower()
+    if kind in {"checkbox", "radio"}:
+        return " ☒ " if "checked" in attributes else " ☐ "
+    return f" {attributes.get('value') or ''} " if kind in _FIELDS else ""
 
 
 def _layout_tables(body: LexborNode) -> set[int]:
@@ -136,17 +194,19 @@ def _layout_tables(body: LexborNode) -> set[int]:
     return layout
 
 
-def _walk(root: LexborNode) -> Iterator[tuple[bool, LexborNode]]:
+def _walk(root: LexborNode, findings: Findings) -> Iterator[tuple[bool, LexborNode]]:
     """Yield (entering, node) in document order without what a reader does not see; depth needs no stack."""
     node = root
     while True:
-        yield True, node
-        child = node.first_child if node.is_element_node and not _is_invisible(node) else None
+        visible = not node.is_element_node or is_visible(node, findings)
+        if visible:
+            yield True, node
+        child = node.first_child if node.is_element_node and visible else None
         if child is not None:
             node = child
             continue
         while True:
-            if not node.is_text_node:
+            if not node.is_text_node and visible:
                 yield False, node
             if node.mem_id == root.mem_id:
                 return
@@ -156,11 +216,4 @@ def _walk(root: LexborNode) -> Iterator[tuple[bool, LexborNode]]:
             parent = node.parent
             if parent is None:
                 return
-            node = parent
-
-
-def _is_invisible(node: LexborNode) -> bool:
-    if node.tag in _INVISIBLE:
-        return True
-    attributes = node.attributes
-    return "hidden" in attributes or bool(_INVISIBLE_STYLE.search(attributes.get("style") or ""))
+            node, visible = parent, True

@@ -9,13 +9,21 @@ from typing import Any
 import orjson
 
 from backend.documents.parsing import errors
-from backend.documents.parsing.blocks import BlockKind, Findings, Fragment, clean
+from backend.documents.parsing.blocks import BlockKind, Fragment, clean
 from backend.documents.parsing.errors import CorruptFile, ParseError
+from backend.documents.parsing.findings import Findings, ParseWarning, WarningKind
 from backend.documents.parsing.formats import Format
 
 LONGEST_LINE = 262_144
 _LONGEST_SENTENCE = 300
+_LONGEST_PLACE = 200
 _HIGHEST_LEVEL = 9
+
+
+class Title(str):
+    """What a document calls itself."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,7 @@ class DocumentInfo:
     format: Format
     title: str | None
     page_count: int | None
-    warnings: tuple[str, ...]
+    warnings: tuple[ParseWarning, ...]
     characters: int = 0
 
 
@@ -38,10 +46,18 @@ def encode_fragment(fragment: Fragment) -> bytes:
     return _line({"fragment": [fragment.kind, text, fragment.level, fragment.page, fragment.sheet]})
 
 
+def encode_title(title: str | None) -> bytes:
+    """Return the line that names the document, as soon as its name is known."""
+    return _line({"title": clean(title or "")[:_LONGEST_SENTENCE]})
+
+
 def encode_findings(found: Format, findings: Findings) -> bytes:
     """Return the last line for a file that was parsed to its end."""
     title = clean(findings.title or "")[:_LONGEST_SENTENCE] or None
-    warnings = [clean(warning)[:_LONGEST_SENTENCE] for warning in findings.warnings]
+    warnings = [
+        [kind, clean(place)[:_LONGEST_PLACE], clean(detail)[:_LONGEST_SENTENCE]]
+        for kind, place, detail in findings.all_warnings()
+    ]
     return _line({"done": [found, title, findings.page_count, warnings]})
 
 
@@ -50,12 +66,14 @@ def encode_error(error: ParseError) -> bytes:
     return _line({"error": [error.code, clean(error.detail)[:_LONGEST_SENTENCE]]})
 
 
-def decode(line: bytes) -> Fragment | DocumentInfo:
+def decode(line: bytes) -> Fragment | DocumentInfo | Title:
     """Return what the line says; raises the ParseError that it carries, or CorruptFile for any other line."""
     try:
         message = orjson.loads(line)
         if "fragment" in message:
             return _fragment(*message["fragment"])
+        if "title" in message:
+            return Title(clean(message["title"]))
         if "done" in message:
             return _info(*message["done"])
         reported = errors.from_code(*message["error"])
@@ -74,8 +92,9 @@ def _fragment(kind: str, text: str, level: int, page: int | None, sheet: str | N
     return Fragment(BlockKind(kind), clean(text), level, page, None if sheet is None else clean(sheet))
 
 
-def _info(found: str, title: str | None, page_count: int | None, warnings: list[str]) -> DocumentInfo:
+def _info(found: str, title: str | None, page_count: int | None, warnings: list[list[str]]) -> DocumentInfo:
     if page_count is not None and page_count < 0:
         raise ValueError(page_count)
     cleaned = None if title is None else clean(title)
-    return DocumentInfo(Format(found), cleaned, page_count, tuple(map(clean, warnings)))
+    told = (ParseWarning(WarningKind(kind), clean(place), clean(detail)) for kind, place, detail in warnings)
+    return DocumentInfo(Format(found), cleaned, page_count, tuple(told))

@@ -1,0 +1,1 @@
+"""Workbooks (Office Open XML), read as a stream of rows with every cell as its sheet shows it."""

@@ -1,0 +1,70 @@
+"""Equations (Office MathML) written in one line, as a reader would say them with a keyboard."""
+
+import re
+
+from backend.documents.parsing.openxml import Element
+
+M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_PLAIN = re.compile(r"[\w.,%$€£]*")
+
+
+def linear(element: Element) -> str:
+    """Return the equation as text: (a)/(b), x^2, sqrt(x), sum_(i=1)^(n) x."""
+    return "".join(_written(child) for child in element)
+
+
+def _written(element: Element) -> str:  # noqa: C901, PLR0911 — a case for each construct
+    name = element.tag.removeprefix(M) if isinstance(element.tag, str) else ""
+    match name:
+        case "f":
+            return f"{_grouped(element, 'num')}/{_grouped(element, 'den')}"
+        case "sSup":
+            return f"{_part(element, 'e')}^{_grouped(element, 'sup')}"
+        case "sSub":
+            return f"{_part(element, 'e')}_{_grouped(element, 'sub')}"
+        case "sSubSup":
+            return f"{_part(element, 'e')}_{_grouped(element, 'sub')}^{_grouped(element, 'sup')}"
+        case "rad":
+            degree = _part(element, "deg")
+            return f"root({degree}, {_part(element, 'e')})" if degree else f"sqrt({_part(element, 'e')})"
+        case "nary":
+            return _sum(element)
+        case "d":
+            return _delimited(element)
+        case "m":
+            rows = [
+                "; ".join(linear(cell) for cell in row.iterchildren(M + "e")) for row in element.iterchildren(M + "mr")
+            ]
+            return f"[{' | '.join(rows)}]"
+        case "t":
+            return element.text or ""
+        case _ if name.endswith("Pr"):
+            return ""
+        case _:
+            return (element.text or "" if element.tag.endswith("}t") else "") + linear(element)
+
+
+def _part(element: Element, name: str) -> str:
+    child = element.find(M + name)
+    return "" if child is None else linear(child)
+
+
+def _grouped(element: Element, name: str) -> str:
+    text = _part(element, name)
+    return text if _PLAIN.fullmatch(text) else f"({text})"
+
+
+def _sum(element: Element) -> str:
+    character = element.find(f"{M}naryPr/{M}chr")
+    sign = "∫" if character is None else character.get(M + "val", "∫")
+    lower, upper = _part(element, "sub"), _part(element, "sup")
+    return sign + (f"_({lower})" if lower else "") + (f"^({upper})" if upper else "") + f" {_part(element, 'e')}"
+
+
+def _delimited(element: Element) -> str:
+    def character(name: str, default: str) -> str:
+        found = element.find(f"{M}dPr/{M}{name}")
+        return default if found is None else found.get(M + "val", default)
+
+    inside = character("sepChr", "|").join(linear(child) for child in element.iterchildren(M + "e"))
+    return character("begChr", "(") + inside + character("endChr", ")")
