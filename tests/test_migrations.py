@@ -1,6 +1,8 @@
 """The schema has one description in SQL, one in Python and one policy file a table, and none of them drifts."""
 
 import asyncio
+import hashlib
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from backend.migration import migrate
+from backend.policies import SCHEMAS
 from tests.conftest import Database
 
 pytestmark = pytest.mark.anyio
@@ -57,8 +60,27 @@ async def test_the_table_models_are_what_the_migrations_make(database: Database)
 
 async def test_every_table_has_its_policy_file_and_every_file_its_table(database: Database) -> None:
     tables = {column[0] for column in await migrated(database)}
-    files = {path.name.removesuffix(".sql") for path in (ROOT / "policies").glob("*.sql")}
+    files = {path.name.removesuffix(".sql") for path in (ROOT / "policies" / "tables").glob("*.sql")}
     assert {name for name in files if not name.startswith("migration.")} == tables
+
+
+def test_a_revision_never_changes_once_it_is_frozen() -> None:
+    frozen = dict(line.split() for line in (ROOT / "migrations" / "FROZEN.txt").read_text().splitlines())
+    revisions = (ROOT / "migrations" / "versions").glob("[0-9]*.py")
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in revisions} == frozen
+
+
+async def test_every_function_is_in_a_file_of_its_own_version(database: Database) -> None:
+    connection = await asyncpg.connect(database.superuser_url)
+    try:
+        made = await connection.fetch(
+            "select p.pronamespace::regnamespace || '.' || p.proname as name from pg_proc p"
+            " where p.pronamespace::regnamespace::text = any ($1)", list(SCHEMAS)
+        )  # fmt: skip
+    finally:
+        await connection.close()
+    scripts = "".join(path.read_text() for path in (ROOT / "policies" / "functions").glob("*.sql"))
+    assert {row["name"] for row in made} == set(re.findall(r"create or replace function ([\w.]+)\(", scripts))
 
 
 async def test_migrating_again_changes_nothing(database: Database) -> None:

@@ -1,5 +1,4 @@
 -- The keys of tenants' files, wrapped by a key that the database never sees.
-grant usage on schema storage to affidavit_runtime;
 alter table storage.data_key enable row level security, force row level security;
 
 -- Every caller of a tenant stores and reads files under the one key of the tenant; which files, is decided where they stand.

@@ -1,5 +1,4 @@
 -- Collections: the unit of access inside a tenant.
-grant usage on schema documents to affidavit_runtime;
 alter table documents.collection enable row level security, force row level security;
 
 -- A caller sees the collections it may read, and so those it may write; who manages collections sees all of the tenant.

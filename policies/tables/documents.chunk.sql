@@ -4,7 +4,7 @@ alter table documents.chunk enable row level security, force row level security;
 alter table documents.chunk_shared enable row level security, force row level security;
 
 -- A chunk is seen by who may read its collection, while its version is approved and in force; reviewers see all, writers what
--- they write, and who erases what it erases. Each condition is a column and a bound: see migrations/ for what the bounds are.
+-- they write, and who erases what it erases. Each condition is a column and a bound: see functions/documents.visibility.sql for the bounds.
 create policy visible on documents.chunk for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id())
     and collection_id = any ((select documents.visible_collections())::uuid[])
@@ -42,9 +42,6 @@ create policy erased on documents.chunk for delete to affidavit_runtime
 -- The operator moves a tenant's chunks between partitions and embeds them anew.
 create policy operator on documents.chunk to affidavit_owner using (true) with check (true);
 
-grant execute on function documents.visible_collections(), documents.erasable_collections(), documents.latest_start(),
-  documents.earliest_end(), documents.sees_unapproved(), documents.sees_drafts(), documents.sees_every_state(jsonb)
-  to affidavit_runtime;
 grant select, insert, delete on documents.chunk to affidavit_runtime;
 grant update (effective_from, effective_to) on documents.chunk to affidavit_runtime;
 -- Not granted: update of anything else; anything on the partitions. Text, once stored, does not change.

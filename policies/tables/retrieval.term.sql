@@ -1,5 +1,4 @@
 -- How many chunks of a collection contain a term.
-grant usage on schema retrieval to affidavit_runtime;
 alter table retrieval.term enable row level security, force row level security;
 
 -- Counted for who may read the collection.

@@ -9,10 +9,5 @@ create policy operator on retrieval.placement to affidavit_owner using (true) wi
 create policy operated on retrieval.placement for select to affidavit_operator using (true);
 
 grant select on retrieval.placement to affidavit_runtime;
-grant usage on schema retrieval to affidavit_operator;
 grant select (tenant_id, state) on retrieval.placement to affidavit_operator;
 -- Not granted: insert, update, delete.
-
--- Called by every search of a tenant with a partition of its own, and by every insert into one.
-grant execute on function retrieval.chunks_with_terms(integer[], uuid[], public.sparsevec, integer),
-  retrieval.dimensions(public.sparsevec) to affidavit_runtime;

@@ -16,7 +16,6 @@ create policy recorded on documents.version_history for insert to affidavit_runt
 create policy erased on documents.version_history for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
 
-grant execute on function documents.versions_known_in_force() to affidavit_runtime;
 grant select, delete on documents.version_history to affidavit_runtime;
 grant insert (tenant_id, id, collection_id, document_id, version_id, status, effective_from, effective_to)
   on documents.version_history to affidavit_runtime;

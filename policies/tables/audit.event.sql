@@ -1,5 +1,4 @@
 -- The audit log. Append-only: nobody may update, delete or truncate, and triggers that always fire refuse it as well.
-grant usage on schema audit to affidavit_runtime, affidavit_sealer;
 alter table audit.event enable row level security, force row level security;
 
 -- An event is written only in the name of the verified caller and for the request at hand.
@@ -22,12 +21,7 @@ create policy indexed on audit.event for select to affidavit_owner
 create policy operated on audit.event for insert to affidavit_operator
   with check (principal_id is null and envelope::jsonb #>> '{principal,kind}' = 'operator');
 
-grant usage on schema audit to affidavit_operator;
 grant insert (id, envelope) on audit.event to affidavit_operator;
-grant execute on function audit.event_time(jsonb) to affidavit_runtime, affidavit_owner, affidavit_operator;
-grant execute on function audit.earliest_id() to affidavit_runtime;
-grant execute on function audit.create_coming_partitions() to affidavit_sealer;
-grant execute on function audit.may_erase(uuid, uuid), audit.retained_until(uuid, uuid) to affidavit_runtime;
 grant insert (id, envelope) on audit.event to affidavit_runtime;
 grant select (tenant_id, id, envelope, occurred_at, action, outcome, principal_id, request_id, turn, model, end_user, conversation)
   on audit.event to affidavit_runtime;

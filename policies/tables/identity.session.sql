@@ -15,7 +15,6 @@ create policy owner on identity.session for select to affidavit_owner using (tru
 -- When a provider is no longer trusted, the operator ends the sessions of its users.
 create policy distrusted on identity.session for update to affidavit_owner using (true) with check (revoked_at is not null);
 
-grant execute on function identity.user_caller(text, uuid) to affidavit_runtime;
 grant select on identity.session to affidavit_runtime;
 grant insert (tenant_id, id, user_id, expires_at) on identity.session to affidavit_runtime;
 grant update (revoked_at, revoked_reason) on identity.session to affidavit_runtime;

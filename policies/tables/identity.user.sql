@@ -1,5 +1,4 @@
 -- The people of a tenant.
-grant usage on schema identity to affidavit_runtime;
 alter table identity."user" enable row level security, force row level security;
 
 -- A caller sees itself; who manages users or reviews the log sees all of the tenant; signing in finds the presented name.

@@ -19,6 +19,4 @@ create policy owner on identity.refresh_token for select to affidavit_owner usin
 grant select (tenant_id, id, session_id, issued_at, used_at) on identity.refresh_token to affidavit_runtime;
 grant insert (tenant_id, id, session_id, digest) on identity.refresh_token to affidavit_runtime;
 grant update (used_at) on identity.refresh_token to affidavit_runtime;
--- Whoever presents a token learns whose it is, whichever tenant that belongs to.
-grant execute on function identity.presented_refresh_token() to affidavit_runtime;
 -- Not granted: select of digests, whose index spans tenants; delete.

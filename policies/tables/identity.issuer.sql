@@ -4,6 +4,4 @@ alter table identity.issuer enable row level security, force row level security;
 -- The operator says whom a tenant trusts, at the command line: whoever could say so over the network could sign in as anyone.
 create policy operator on identity.issuer to affidavit_owner using (true) with check (true);
 
--- Whoever signs in to a tenant with a provider learns which one that is, before anyone is a caller.
-grant execute on function identity.presented_issuer() to affidavit_runtime;
 -- Not granted: anything on the table, whose index of issuers spans tenants.

@@ -1,5 +1,4 @@
 -- Keys of the operator's own systems, as digests.
-grant usage on schema identity to affidavit_operator;
 alter table identity.operator_key enable row level security, force row level security;
 
 -- The operator's role finds the key that is presented to it.

@@ -22,6 +22,5 @@ create policy operator on identity.api_key to affidavit_owner using (true) with 
 grant select on identity.api_key to affidavit_runtime;
 grant insert (tenant_id, id, name, permissions, allowed_networks, requests_per_minute, requests_per_day, assertion_key,
   created_by, expires_at) on identity.api_key to affidavit_runtime;
-grant execute on function identity.note_key_use() to affidavit_runtime;
 grant update (revoked_at) on identity.api_key to affidavit_runtime;
 -- Not granted: delete. A revoked key stays, so that the log keeps a name.

@@ -8,5 +8,4 @@ create policy owner on identity.request_count to affidavit_owner using (true)
   with check (tenant_id = '00000000-0000-0000-0000-000000000000'
     or subject in ('tenant', 'principal:' || (select tenancy.principal_id()), 'key:' || (select tenancy.principal_id())));
 
-grant execute on function identity.count_request(text, integer), identity.forgive_sign_in(text[]) to affidavit_runtime;
 -- Not granted: anything on the table, so that nobody lowers a count.

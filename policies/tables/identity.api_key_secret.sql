@@ -19,6 +19,4 @@ create policy operator on identity.api_key_secret to affidavit_owner using (true
 grant select (tenant_id, id, key_id, lookup_id, created_at, expires_at) on identity.api_key_secret to affidavit_runtime;
 grant insert (tenant_id, id, key_id, lookup_id, digest) on identity.api_key_secret to affidavit_runtime;
 grant update (expires_at) on identity.api_key_secret to affidavit_runtime;
--- Whoever presents a secret learns which key it opens, whichever tenant that belongs to.
-grant execute on function identity.presented_key(text) to affidavit_runtime;
 -- Not granted: select of digests, whose index spans tenants; delete.

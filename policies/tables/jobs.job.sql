@@ -1,5 +1,4 @@
 -- Work that takes longer than a request: who asked for it, how far it is, and how it ended.
-grant usage on schema jobs to affidavit_runtime;
 alter table jobs.job enable row level security, force row level security;
 
 -- A job is seen by who asked for it, by who manages users, and by the worker that has it.
@@ -34,8 +33,6 @@ create policy queue_lease on jobs.job for update to affidavit_owner using (true)
 -- Those that ended long ago are forgotten, through jobs.forget() alone.
 create policy queue_forget on jobs.job for delete to affidavit_owner using (finished_at is not null and not retryable);
 
-grant execute on function jobs.lease(uuid, double precision), jobs.lease_expired(uuid, double precision, interval),
-  jobs.forget(interval) to affidavit_runtime;
 grant select (tenant_id, id, kind, requested_by, request_id, on_behalf_of, parameters, status, attempts, run_after, lease_id, leased_at,
   leased_until, done, total, result, error_code, error_detail, retryable, created_at, finished_at) on jobs.job to affidavit_runtime;
 grant insert (tenant_id, id, kind, requested_by, request_id, on_behalf_of, parameters) on jobs.job to affidavit_runtime;

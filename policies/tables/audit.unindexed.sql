@@ -8,7 +8,5 @@ create policy own_tenant on audit.unindexed for insert to affidavit_runtime
 create policy indexed on audit.unindexed to affidavit_owner using (true) with check (false);
 
 grant insert (tenant_id, event_id, doc_ids, action, outcome, principal_id) on audit.unindexed to affidavit_runtime;
-grant execute on function audit.index_oldest_events(integer) to affidavit_sealer;
-grant execute on function audit.index_own_events() to affidavit_runtime;
 revoke truncate, references, trigger on audit.unindexed from affidavit_owner;
 -- Not granted: select, update, delete; the transaction, which is always the one that writes.

@@ -1,0 +1,31 @@
+-- When texts of the log may be erased, and which months have left it.
+
+-- Whether an erasure of this subject was approved by a second person, and no hold applies. Invoker's rights: the
+-- policies of both tables decide what the caller sees of them.
+create or replace function audit.may_erase(tenant uuid, subject uuid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select exists (select from audit.erasure e where e.tenant_id = tenant and e.subject_id = subject
+      and e.approved_by is not null and e.executed_at is null)
+    and not exists (select from audit.hold h where h.tenant_id = tenant and h.released_at is null
+      and (h.subject_id is null or h.subject_id = subject))
+$$;
+
+create or replace function audit.retained_until(tenant uuid, event uuid) returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select e.occurred_at + make_interval(days => coalesce((select max(r.days) from audit.retention r
+    where r.tenant_id = tenant and r.event_class = split_part(e.action, ':', 1)), 0))
+  from audit.event e where e.tenant_id = tenant and e.id = event
+$$;
+
+create or replace function audit.has_left(tenant uuid, event uuid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select exists (select from audit.archive a where a.tenant_id = tenant and a.left_at is not null
+    and event >= audit.first_id_at(a.month::timestamp at time zone 'UTC')
+    and event < audit.first_id_at((a.month + interval '1 month') at time zone 'UTC'))
+$$;
+
+grant execute on function audit.may_erase(uuid, uuid), audit.retained_until(uuid, uuid) to affidavit_runtime;
+-- Not granted to anyone: audit.has_left.
