@@ -133,7 +133,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 {INGEST: base.withdrawal, EXPORT: ExportHandler(base.files, base.payloads, base.recorder)}
             ),
             archives=archives_from_settings(settings),
-            answering=Answering(base.tenancy, base.recorder, retrieval, generator),
+            answering=Answering(base.tenancy, base.recorder, retrieval, generator, settings.public_url),
             replaying=Replaying(base.tenancy, base.recorder, base.payloads, retrieval),
         )
 

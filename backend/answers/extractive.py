@@ -6,7 +6,7 @@ refused whatever the similarity: that is what a question about another company l
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,12 +86,9 @@ class ExtractiveGenerator:
         """Returns up to three quoted sentences, the best first, or a refusal."""
         return _generation(await self._claims(prompt))
 
-    async def stream(self, prompt: Prompt) -> AsyncIterator[str | Generation]:
-        """Yields each quoted sentence, then the generation."""
-        generation = _generation(await self._claims(prompt))
-        for position, claim in enumerate(generation.claims):
-            yield claim.text if position == 0 else f" {claim.text}"
-        yield generation
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Claim | Generation]:
+        """Yields the generation, which is there as a whole."""
+        yield await self.generate(prompt)
 
     async def _claims(self, prompt: Prompt) -> list[Claim]:
         if unmentioned_names(prompt.question, prompt.passages):
@@ -189,7 +186,7 @@ def _claims(candidates: list[_Candidate]) -> list[Claim]:
     for candidate in candidates:
         if not any(_overlap(candidate.quote, quote.text) for quote in chosen):
             chosen.append(Quote(candidate.passage, candidate.quote))
-    return [Claim(" ".join(quote.text.split()), (quote,)) for quote in chosen[:_MOST_CLAIMS]]
+    return [Claim(" ".join(quote.text.split()), (quote,), "verbatim") for quote in chosen[:_MOST_CLAIMS]]
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -208,16 +205,12 @@ def _coverage(asked: set[str], passage: Passage) -> float:
 
 
 def _generation(claims: list[Claim]) -> Generation:
-    text = " ".join(claim.text for claim in claims)
     return Generation(
-        text=text,
         claims=tuple(claims),
         refusal=None if claims else NOT_SUPPORTED,
-        completion=text,
+        completion=" ".join(claim.sentence for claim in claims),
         dropped=(),
         model_requested=NAME,
         model_served=NAME,
         finish_reason="stop",
-        prompt_tokens=None,
-        completion_tokens=None,
     )

@@ -1,8 +1,8 @@
 """What a generator of answers is given, what it returns, and how it fails."""
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 from uuid import UUID
 
 from backend.documents.chunks.vectors import Span
@@ -12,6 +12,15 @@ NOT_SUPPORTED = "not_supported"
 
 UNSUPPORTED = "unsupported"
 """Refusal: a model answered, and no sentence of its answer was supported by the passages it cited."""
+
+MODEL_SILENT = "model_silent"
+"""Refusal: the model ended without an answer, for which the documents are not to blame; as when it was cut while it thought."""
+
+MODEL_REFUSED = "model_refused"
+"""Refusal: the model, or its provider's filter, declined to answer."""
+
+Support = Literal["verbatim", "close", "judged"]
+"""How a sentence of an answer is supported: quoted, said in other words that a rule compares, or by a judge's verdict."""
 
 
 class GeneratorError(Exception):
@@ -62,6 +71,11 @@ class Quote:
     passage: Passage
     text: str
 
+    @property
+    def start(self) -> int:
+        """Where it begins in the passage, in code points."""
+        return self.passage.text.index(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -69,23 +83,26 @@ class Claim:
 
     sentence: str
     quotes: tuple[Quote, ...]
+    support: Support = "close"
 
-    @property
-    def text(self) -> str:
-        """The sentence followed by its citation markers, such as `Fees are 5 USD. [1][3]`."""
-        numbers = dict.fromkeys(quote.passage.number for quote in self.quotes)
-        return f"{self.sentence} {''.join(f'[{number}]' for number in numbers)}"
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a model counted, as far as it said; those it spent thinking are among the completion's."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A finished answer; with a `refusal` reason it has no text and no claims.
+    """A finished answer; with a `refusal` reason it has no claims.
 
     `completion` is what the model wrote before the check and `dropped` the sentences that failed it: both
-    belong in the audit record and never in a response.
+    belong in the audit record and never in a response. `cut` says why the model was stopped before its end.
     """
 
-    text: str
     claims: tuple[Claim, ...]
     refusal: str | None
     completion: str
@@ -93,8 +110,9 @@ class Generation:
     model_requested: str
     model_served: str
     finish_reason: str
-    prompt_tokens: int | None
-    completion_tokens: int | None
+    cut: str | None = None
+    usage: Usage = Usage()
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
 
 
 class Generator(Protocol):
@@ -117,6 +135,6 @@ class Generator(Protocol):
         """Returns the whole answer."""
         ...
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[str | Generation]:
-        """Yields supported sentences one by one, then the `Generation` whose text is their concatenation."""
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Claim | Generation]:
+        """Yields supported sentences while others are not there yet, then the `Generation` that has them all."""
         ...

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backend.documents.models import Source
+from backend.answers.generator import Support
+from backend.documents.models import Place
 from backend.retrieval.models import Conversation, Scope
 from backend.schema import ApiModel, Text
 
@@ -21,11 +22,40 @@ class AnswerRequest(Scope):
     conversation: Conversation = None
 
 
-class Citation(Source):
-    """Where a sentence of the answer stands: `quote` is verbatim in the chunk."""
+class Citation(Place):
+    """What supports a sentence of the answer, and where it stands in which version of which document."""
 
+    number: int = Field(
+        description="As in the `[n]` behind the sentence: from 1, in order of appearance.", examples=[1]
+    )
+    start: int = Field(description="Where the sentence begins in `answer`, in code points.", examples=[0])
+    end: int = Field(description="Exclusive; the `[n]` stand behind it.", examples=[61])
+    support: Support = Field(
+        description="`verbatim`: a quote. `close`: every word of it is accounted for. `judged`: by a judge model.",
+        examples=["verbatim"],
+    )
+    document_id: UUID
+    doc_id: str = Field(examples=["pol-001"])
+    document_version: int = Field(examples=[1])
     chunk_id: UUID
-    quote: str
+    quote: str = Field(
+        description="The document's words, without markup, hidden characters and what looks like a citation.",
+        examples=["Card disputes must be filed within 60 days of statement date."],
+    )
+    quote_start: int = Field(description="Where they begin in the text of the chunk, in code points.", examples=[0])
+    quote_end: int = Field(description="Exclusive.", examples=[61])
+    link: str = Field(
+        description="The address of the page, or else the version, for who may read documents.",
+        examples=["http://127.0.0.1:8000/documents/01968a1c-9c5e-7d60-8a3f-0f6d2a4c1b7e/versions/2/pages/7"],
+    )
+
+
+class UsedTokens(ApiModel):
+    """Tokens that the model counted, as far as it said."""
+
+    prompt_tokens: int | None = Field(default=None, examples=[1312])
+    completion_tokens: int | None = Field(default=None, examples=[48])
+    reasoning_tokens: int | None = Field(default=None, description="Spent thinking; among the completion's.")
 
 
 class SupersededVersion(ApiModel):
@@ -46,12 +76,26 @@ class AnswerResponse(ApiModel):
     question: str
     answer: str
     refused: bool
-    reason: str | None = Field(default=None, description="Why there is no answer, when refused.")
+    reason: str | None = Field(
+        default=None,
+        description=(
+            "Why there is no answer, when refused: `not_supported`, the documents hold none; `unsupported`, they do not bear out "
+            "what the model said; `model_refused` and `model_silent`, the model declined, or ended without saying anything."
+        ),
+    )
     citations: list[Citation]
+    dropped: int = Field(default=0, description="Sentences of the model that were left out as not supported.")
+    cut: str | None = Field(
+        default=None,
+        description="Why the model was stopped before its end: `length` or `content_filter`.",
+        examples=["length"],
+    )
     superseded: list[SupersededVersion] = Field(
         default_factory=list,
         description="When refused: versions that used to answer the question, and are not in force.",
     )
     notice: str | None = Field(default=None, description="When refused: the sentence that says what used to apply.")
     model: str
+    usage: UsedTokens | None = Field(default=None, description="Null for the built-in generator.")
+    turn: UUID = Field(description="Names question and answer; `previous_turn` of a question that follows up on it.")
     audit_event_id: UUID

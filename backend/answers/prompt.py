@@ -7,6 +7,7 @@ from hashlib import sha256
 from importlib.resources import files
 from string import Template
 
+from backend.answers.display import CONTROL, INVISIBLE
 from backend.answers.generator import Passage, Prompt
 
 VERSION = "v1"
@@ -17,16 +18,13 @@ TEMPLATE_SHA256 = sha256(_SOURCE.encode()).hexdigest()
 
 _SECTION = re.compile(r"^=== (\w+) ===\n", re.MULTILINE)
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-# Format characters, variation selectors, tags, private use and surrogates.
-_INVISIBLE = re.compile(
-    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    r"\ud800-\uf8ff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+# Characters that a model may read as an opening bracket.
+_LIKE_OPENING = re.compile(
+    "[\u02c2\u1438\u16b2\u2039\u226a\u226e\u227a\u22d6\u2329\u276c\u276e\u2770\u27e8\u27ea\u2993\u29fc\u2a79\u3008\u300a"
+    "\ufe3f\ufe64\uff1c\U0001d236]"
 )
-
-# An opening bracket, or a character that a model may read as one, in front of something shaped like a tag.
-_TAG_OPENING = re.compile(r"[<\u02c2\u2039\u227a\u2329\u27e8\u3008\ufe64\uff1c](?=[\W_]{0,8}[^\W\d_])")
+_OPENING = re.compile(r"<[\W\d_]*+")  # with all that may stand before the name of a tag
+_OF_A_FENCE = re.compile(r"passage|question|system|user|assistant|instruction|document", re.IGNORECASE)
 
 
 def _sections(source: str) -> dict[str, Template]:
@@ -76,5 +74,16 @@ def neutralise(text: str) -> str:
     Invisible characters carry instructions that a reviewer of the document cannot see; a look-alike of the
     fence, even with a wrong nonce, could make a model believe that a passage has ended.
     """
-    visible = _INVISIBLE.sub("", _CONTROL.sub(" ", text))
-    return _TAG_OPENING.sub("&lt;", visible)
+    visible = INVISIBLE.sub("", CONTROL.sub(" ", text))
+    return _OPENING.sub(_spelled_out, _LIKE_OPENING.sub("<", visible))
+
+
+def _spelled_out(match: re.Match[str]) -> str:
+    """Returns the brackets of what may open a tag in another spelling; "< 5 % or" and "<$100" open none."""
+    opening, following = match[0], match.string[match.end() : match.end() + 16]
+    if not following:
+        return opening
+    *_, behind_figures = re.split(r"\d", opening)
+    if "<" in behind_figures or "/" in opening or _OF_A_FENCE.match(following):
+        return opening.replace("<", "&lt;")
+    return opening

@@ -4,18 +4,28 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Message
 
+from backend.answers.citations import Sentence
+from backend.answers.delivery import Delivery
 from backend.answers.models import AnswerRequest, AnswerResponse
 from backend.answers.service import Answering
+from backend.errors import ServiceError
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.provided import Provided
+from backend.schema import ErrorBody
 
 router = APIRouter(tags=["answers"], route_class=GuardedRoute)
 
+log = structlog.get_logger()
+
+_STATUS_SECONDS = 1.0  # so long a failure still gets a status of its own
+_KEEP_ALIVE_SECONDS = 1
 _TOKEN = re.compile(r"\s*\S+\s*")  # their concatenation is the answer
 
 
@@ -33,10 +43,20 @@ async def answer(
 ) -> AnswerResponse | EventSourceResponse:
     """Answers with sentences that the retrieved chunks support, each cited; refuses when they support none.
 
-    With `stream`, events start when the whole answer is on record: nothing is shown that was not recorded.
+    With `stream`, each sentence is sent as soon as it was checked and its record is committed: nothing is shown that was not
+    recorded. A comment is sent every second while there is nothing else. Should the answer fail after the first second, the
+    last event is an `error`; before, the status says so.
     """
-    response = await answering.answer(caller, body, lambda: _departure(request))
-    return EventSourceResponse(_events(response)) if body.stream else response
+    if not body.stream:
+        return await answering.answer(caller, body, lambda: _departure(request))
+    delivery = answering.stream(caller, body)
+    await delivery.begun(_STATUS_SECONDS)
+
+    async def departed(_: Message) -> None:
+        delivery.cancel()
+
+    events = _events(delivery, request.state.request_id)
+    return EventSourceResponse(events, ping=_KEEP_ALIVE_SECONDS, client_close_handler_callable=departed)
 
 
 async def _departure(request: Request) -> None:
@@ -45,9 +65,19 @@ async def _departure(request: Request) -> None:
         pass
 
 
-async def _events(response: AnswerResponse) -> AsyncIterator[ServerSentEvent]:
-    for token in _TOKEN.findall(response.answer):
-        yield ServerSentEvent(event="token", data=token)
-    for citation in response.citations:
-        yield ServerSentEvent(event="citation", data=citation.model_dump_json())
-    yield ServerSentEvent(event="done", data=response.model_dump_json())
+async def _events(delivery: Delivery[Sentence | AnswerResponse], request_id: str) -> AsyncIterator[ServerSentEvent]:
+    try:
+        async for item in delivery.items():
+            if isinstance(item, AnswerResponse):
+                yield ServerSentEvent(event="done", data=item.model_dump_json())
+                continue
+            for token in _TOKEN.findall(item.text):
+                yield ServerSentEvent(event="token", data=token)
+            for citation in item.citations:
+                yield ServerSentEvent(event="citation", data=citation.model_dump_json())
+    except Exception as error:  # the status is sent already
+        failed = error if isinstance(error, ServiceError) else ServiceError()
+        if failed is not error:
+            log.exception("stream failed")
+        body = ErrorBody(error=failed.code, detail=failed.detail, request_id=request_id)
+        yield ServerSentEvent(event="error", data=body.model_dump_json())

@@ -27,6 +27,7 @@ class Action(StrEnum):
     CANDIDATES_SUBMITTED = "candidates:submitted"
     TEXTS_EMBEDDED = "texts:embedded"
     PROMPT_SUBMITTED = "prompt:submitted"
+    ANSWER_SHOWN = "answer:shown"
     ANSWER_RETURNED = "answer:returned"
     ANSWER_REFUSED = "answer:refused"
     ANSWER_ABORTED = "answer:aborted"

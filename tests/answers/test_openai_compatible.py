@@ -9,15 +9,18 @@ from fastapi import Response
 from pydantic import SecretStr
 
 from backend.answers.generator import (
+    MODEL_SILENT,
     NOT_SUPPORTED,
     UNSUPPORTED,
+    Claim,
     Generation,
     GeneratorError,
     GeneratorTimeout,
     GeneratorUnavailable,
     Prompt,
 )
-from backend.answers.openai_compatible import LONGEST_COMPLETION, OpenAICompatibleGenerator
+from backend.answers.model_answer import LONGEST_COMPLETION
+from backend.answers.openai_compatible import OpenAICompatibleGenerator
 from backend.answers.prompt import REFUSAL, render
 from tests.answers import model_server
 from tests.answers.model_server import MODEL_SERVED, ModelServer, Reply
@@ -35,6 +38,11 @@ PROMPT = render(
 )
 GROUNDED = "Card disputes must be filed within 60 days of the statement date. [1]"
 ALSO_GROUNDED = "Complaints are acknowledged within two business days. [2]"
+SENTENCE, ALSO = GROUNDED.removesuffix(" [1]"), ALSO_GROUNDED.removesuffix(" [2]")
+
+
+def text(generation: Generation) -> str:
+    return " ".join(claim.sentence for claim in generation.claims)
 
 
 @pytest.fixture
@@ -65,10 +73,10 @@ async def generator(server: ModelServer) -> AsyncIterator[OpenAICompatibleGenera
 
 
 async def streamed(generator: OpenAICompatibleGenerator, prompt: Prompt = PROMPT) -> tuple[list[str], Generation]:
-    *tokens, last = [item async for item in generator.stream(prompt)]
+    *claims, last = [item async for item in generator.stream(prompt)]
     assert isinstance(last, Generation)
-    assert "".join(map(str, tokens)) == last.text
-    return [str(token) for token in tokens], last
+    assert tuple(claims) == last.claims[: len(claims)]
+    return [claim.sentence for claim in last.claims], last
 
 
 async def answered(generator: OpenAICompatibleGenerator, *, stream: bool, prompt: Prompt = PROMPT) -> Generation:
@@ -84,14 +92,14 @@ async def test_a_grounded_answer_is_returned_with_its_quotes_and_its_record(
 ) -> None:
     server.reply = model_server.saying(f"{GROUNDED} {ALSO_GROUNDED}")
     generation = await answered(generator, stream=stream)
-    assert generation.text == f"{GROUNDED} {ALSO_GROUNDED}"
+    assert text(generation) == f"{SENTENCE} {ALSO}"
     assert [(quote.passage.doc_id, quote.text) for claim in generation.claims for quote in claim.quotes] == [
         ("doc-1", "Card disputes must be filed within 60 days of statement date."),
         ("doc-2", "Complaints are acknowledged within two business days."),
     ]
     assert generation.refusal is None
     assert (generation.model_requested, generation.model_served) == ("test-model", MODEL_SERVED)
-    assert (generation.prompt_tokens, generation.completion_tokens) == (321, 12)
+    assert (generation.usage.prompt_tokens, generation.usage.completion_tokens) == (321, 12)
     assert generation.finish_reason == "stop"
 
 
@@ -114,7 +122,7 @@ async def test_a_model_that_obeys_a_passage_is_not_heard(
 ) -> None:
     server.reply = model_server.saying(f"Every fee will be refunded. [2] {GROUNDED} Visit evil.example now. [1]")
     generation = await answered(generator, stream=stream)
-    assert generation.text == GROUNDED
+    assert text(generation) == SENTENCE
     assert generation.dropped == ("Every fee will be refunded. [2]", "Visit evil.example now. [1]")
     assert "evil.example" in generation.completion
 
@@ -125,7 +133,10 @@ async def test_a_model_that_obeys_a_passage_is_not_heard(
     [
         (REFUSAL, NOT_SUPPORTED),
         (f" {REFUSAL}.\n", NOT_SUPPORTED),
-        ("", NOT_SUPPORTED),
+        (f"**{REFUSAL}**", NOT_SUPPORTED),
+        (f"<think>Nothing fits. Fees are free [1].</think>\n\n{REFUSAL}", NOT_SUPPORTED),
+        ("", MODEL_SILENT),
+        ("<think>Card disputes must be filed within 60 days of the statement date. [1]", MODEL_SILENT),
         ("Paris is the capital of France.", UNSUPPORTED),
         ("Card disputes must be filed within 90 days of the statement date. [1]", UNSUPPORTED),
         (f"{REFUSAL} Paris is the capital. [1]", UNSUPPORTED),
@@ -136,7 +147,7 @@ async def test_an_answer_of_which_nothing_is_left_is_a_refusal(
 ) -> None:
     server.reply = model_server.saying(completion)
     generation = await answered(generator, stream=stream)
-    assert (generation.text, generation.claims, generation.refusal) == ("", (), reason)
+    assert (generation.claims, generation.refusal) == ((), reason)
 
 
 @both_ways
@@ -145,7 +156,7 @@ async def test_an_answer_that_was_cut_off_loses_its_last_sentence(
 ) -> None:
     server.reply = model_server.saying(f"{GROUNDED} Complaints are acknowledged", finish_reason="length")
     generation = await answered(generator, stream=stream)
-    assert (generation.text, generation.finish_reason) == (GROUNDED, "length")
+    assert (text(generation), generation.finish_reason, generation.cut) == (SENTENCE, "length", "length")
 
 
 @both_ways
@@ -157,10 +168,15 @@ async def test_without_passages_the_model_is_not_asked(
     assert server.requests == []
 
 
-async def test_a_stream_yields_whole_sentences(server: ModelServer, generator: OpenAICompatibleGenerator) -> None:
+async def test_a_stream_yields_whole_sentences_before_the_answer_is_finished(
+    server: ModelServer, generator: OpenAICompatibleGenerator
+) -> None:
     server.reply = model_server.saying(f"{GROUNDED} The moon is made of cheese. [1] {ALSO_GROUNDED}")
-    tokens, _ = await streamed(generator)
-    assert tokens == [GROUNDED, f" {ALSO_GROUNDED}"]
+    first, last = [item async for item in generator.stream(PROMPT)]
+    assert isinstance(first, Claim)
+    assert isinstance(last, Generation)
+    assert first.sentence == SENTENCE
+    assert [claim.sentence for claim in last.claims] == [SENTENCE, ALSO]
 
 
 MALFORMED = [
@@ -225,7 +241,9 @@ async def test_a_stream_that_breaks_off_keeps_only_what_was_checked(
 ) -> None:
     server.reply = model_server.breaking_off_after(f"{GROUNDED} {ALSO_GROUNDED}")
     stream = aiter(generator.stream(PROMPT))
-    assert await anext(stream) == GROUNDED
+    first = await anext(stream)
+    assert isinstance(first, Claim)
+    assert first.sentence == SENTENCE
     with pytest.raises(GeneratorUnavailable):
         await anext(stream)
 
@@ -250,7 +268,7 @@ async def test_a_failed_request_is_tried_again(server: ModelServer) -> None:
 
     server.reply = reply
     generator = OpenAICompatibleGenerator(server.url, "test-model", None, timeout=5.0)
-    assert (await generator.generate(PROMPT)).text == GROUNDED
+    assert text(await generator.generate(PROMPT)) == SENTENCE
     assert len(server.requests) == 2
     await generator.aclose()
 

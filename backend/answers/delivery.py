@@ -1,0 +1,63 @@
+"""What is delivered of an answer while it is being made: made in a task of its own, which no client outlasts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+CLIENT_LEFT = "client:disconnected"
+
+_making = set[asyncio.Task[None]]()  # the event loop itself would forget tasks that still record how they ended
+
+
+class Delivery(Generic[T]):
+    """Items in the order in which their maker sends them, then its end or its failure."""
+
+    def __init__(self, make: Callable[[Callable[[T], None]], Awaitable[None]]) -> None:
+        """Starts `make`, which is given what sends an item."""
+        self._items = asyncio.Queue[T | None]()
+        self._begun = asyncio.Event()
+        self._task = asyncio.create_task(self._make(make))
+        _making.add(self._task)
+        self._task.add_done_callback(_ended)
+
+    async def begun(self, seconds: float) -> None:
+        """Waits at most so long until there is an item; raises what the maker raised if there is none."""
+        try:
+            await asyncio.wait_for(self._begun.wait(), seconds)
+        except TimeoutError:
+            return
+        if self._items.qsize() == 1 and self._task.done():  # the end alone
+            self._task.result()
+
+    async def items(self) -> AsyncIterator[T]:
+        """Yields the items as they come; raises what the maker raised."""
+        try:
+            while (item := await self._items.get()) is not None:
+                yield item
+            await self._task
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Stops the maker, since nobody takes what it makes any more; it still records that."""
+        self._task.cancel(CLIENT_LEFT)
+
+    async def _make(self, make: Callable[[Callable[[T], None]], Awaitable[None]]) -> None:
+        try:
+            await make(self._send)
+        except BaseException:
+            asyncio.get_running_loop().call_soon(self._send, None)  # when this task is done
+            raise
+        self._send(None)
+
+    def _send(self, item: T | None) -> None:
+        self._items.put_nowait(item)
+        self._begun.set()
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    _making.discard(task)
+    if not task.cancelled():
+        task.exception()  # seen, so that nobody warns of it
