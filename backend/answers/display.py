@@ -24,15 +24,20 @@ _PLANTED = re.compile(
     | !\[[^\[\]\n]{{0,300}}\]\([^()\n]{{0,2000}}\)                                               # an image
     | <(?:script|style)\b.{{0,5000}}?</(?:script|style)\s*>
     | <[a-z/!?][^<>]{{0,500}}>                                                                   # a tag
-    | \b(?:javascript|vbscript|data)\s*:\s*[^\s()<>]+
+    | \b(?:javascript|vbscript)\s*:\s*\S+ | \bdata:[a-z]+/[\w.+-]+[;,]\S*
     | \bhttps?://[^\s()<>]+\.(?:png|jpe?g|gif|svg|webp|bmp|ico)\b[^\s()<>]*                      # an image's address
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_LINK = re.compile(r"\[([^\[\]\n]{1,300})\]\([^()\n]{0,2000}\)")
+_LINK = re.compile(r"(!?)\[([^\[\]\n]{1,300})\]\((?:[^()\n]|\([^()\n]{0,300}\)){0,2000}\)")
 _EMPHASIS = re.compile(r"(\*\*|__|~~|``?`?)(?=\S)(.{1,2000}?)(?<=\S)\1", re.DOTALL)
 _LINE_MARK = re.compile(r"(?m)^[ \t]{0,3}(?:#{1,6}|>{1,3})[ \t]+")
 _BRACKET = re.compile(r"[\[\]<>\u3010\u3011\uff3b\uff3d]")
+
+
+def _linked(match: re.Match[str]) -> str:
+    """Returns the words of a link, and of an image none."""
+    return "" if match[1] else match[2]
 
 
 def displayed(text: str) -> str:
@@ -40,7 +45,7 @@ def displayed(text: str) -> str:
     shown = INVISIBLE.sub("", CONTROL.sub(" ", text))
     for _ in range(_PASSES):
         before = shown
-        shown = _LINK.sub(r"\1", _PLANTED.sub("", shown))
+        shown = _PLANTED.sub("", _LINK.sub(_linked, shown))
         shown = _LINE_MARK.sub("", _EMPHASIS.sub(r"\2", shown))
         if shown == before:
             break

@@ -106,6 +106,19 @@ def hanging(seconds: float) -> Reply:
     return lambda _: StreamingResponse(body(), media_type="text/event-stream")
 
 
+def pausing(before: str, seconds: float, after: str) -> Reply:
+    """Streams a text that stops for a while in the middle."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield _event(_chunk(before))
+        await asyncio.sleep(seconds)
+        yield _event(_chunk(after))
+        yield _event(_chunk(None, "stop"))
+        yield b"data: [DONE]\n\n"
+
+    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
+
+
 def dripping(seconds: float) -> Reply:
     """Sends something every tenth of a second that never becomes an answer."""
 
