@@ -47,6 +47,14 @@ UNREACHABLE = (
 )
 
 
+# The runtime role may change its own defaults, and so may SQL that is injected into it: what durability and the policies rest on
+# does not follow them. Only a server whose commits also wait for its standbys keeps that.
+PINNED_COMMIT = """set_config('synchronous_commit',
+  case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end, {local})"""
+_PIN = f"""select {PINNED_COMMIT.format(local=False)}, set_config('row_security', 'on', false),
+  set_config('search_path', 'pg_catalog, public', false);"""
+
+
 class Queries:
     """The statements of a `queries.sql`, as attributes; each starts with `-- name: x` and a sentence."""
 
@@ -78,7 +86,8 @@ def _dump_json(value: object) -> str:
 
 
 async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Teaches a new connection the types of pgvector, and JSON as Python values."""
+    """Pins settings of a new connection, and teaches it the types of pgvector, and JSON as Python values."""
+    await connection.execute(_PIN)
     try:
         await pgvector.asyncpg.register_vector(connection)
     except ValueError as error:  # infra/roles.sql has not been run yet
@@ -94,7 +103,7 @@ async def _reset_connection(connection: Connection) -> None:
     caller means, and see that caller's context.
     """
     guard = "select 1 / (count(*) = 0)::int as clean from pg_prepared_statements where from_sql;"
-    await connection.execute(guard + connection.get_reset_query())
+    await connection.execute(guard + connection.get_reset_query() + _PIN)
 
 
 async def open_pool(url: str, *, size: int, timeout: float) -> Pool:  # noqa: ASYNC109 - of a connection, not of this call

@@ -75,6 +75,8 @@ async def check(connection: Connection) -> list[Finding]:
     )
     changed = await connection.fetch(f"with present as ({queries.privileges}) {queries.changed_privileges}")
     findings.append(Finding("privileges", "; ".join(map(_change, changed)) or None))
+    settings = [_setting(row) for row in await connection.fetch(queries.changed_settings)]
+    findings.append(Finding("settings", f"{'; '.join(settings)}: run infra/roles.sql" if settings else None))
     opened = [row["what"] for row in await connection.fetch(queries.open_database)]
     findings.append(Finding("database", f"{', '.join(opened)}: run infra/roles.sql" if opened else None))
     findings.append(
@@ -135,6 +137,10 @@ def _role_problem(role: asyncpg.Record) -> str | None:
 def _change(row: asyncpg.Record) -> str:
     manner = "was changed since the last migration" if row["both"] else "is new" if row["present"] else "is gone"
     return f"{row['what']}: {manner}"
+
+
+def _setting(row: asyncpg.Record) -> str:
+    return f"{row['setting']} of {row['role']} {'is gone' if row['gone'] else 'is not what roles.sql sets'}"
 
 
 def _table_problem(row: asyncpg.Record) -> str | None:

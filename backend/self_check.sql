@@ -131,3 +131,23 @@ order by 1
 -- How many functions are so cheap that a caller's condition may be asked before a policy's, and whether jsonb is subscripted for nothing.
 select (select count(*) from pg_proc where procost < 20 and prokind <> 'a') as functions,
   (select typsubscript <> 0 from pg_type where oid = 'jsonb'::regtype) as subscripts
+
+-- name: changed_settings
+-- Defaults of the roles that serve which infra/roles.sql does not set, or sets otherwise, and those of the database that would undo them.
+with wanted (role, setting) as (
+  values ('affidavit_runtime', 'plan_cache_mode=force_custom_plan'), ('affidavit_runtime', 'statement_timeout=30s'),
+    ('affidavit_runtime', 'jit=off'), ('affidavit_sealer', 'statement_timeout=60s'), ('affidavit_operator', 'statement_timeout=30s')
+  union all
+  select role, setting from unnest(array['affidavit_runtime', 'affidavit_sealer', 'affidavit_operator']) role,
+    unnest(array['lock_timeout=5s', 'idle_in_transaction_session_timeout=30s', 'search_path=pg_catalog, public']) setting
+), present (role, setting) as (
+  select coalesce(r.rolname::text, 'everybody'), setting
+  from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) setting
+  where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+    and (r.rolname in (select role from wanted) or s.setrole = 0
+      and split_part(setting, '=', 1) in ('synchronous_commit', 'row_security', 'search_path', 'session_replication_role', 'local_preload_libraries'))
+)
+(select role, setting, false as gone from present except select role, setting, false from wanted)
+union all
+(select role, setting, true from wanted except select role, setting, true from present)
+order by 1, 2

@@ -19,10 +19,11 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from backend.database import Connection, Pool, reachable, transaction
+from backend.database import PINNED_COMMIT, Connection, Pool, reachable, transaction
 
 LIFETIME_SECONDS = 60
-_BIND = "select set_config('app.context', $1, true)"
+# Behind a pooler the transaction may run on a connection that was not prepared by this process.
+_BIND = f"select set_config('app.context', $1, true), {PINNED_COMMIT.format(local=True)}"
 _BIND_AND_REUSE_PLANS = f"{_BIND}, set_config('plan_cache_mode', 'force_generic_plan', true)"
 # Events of nobody's tenant, such as a failed login to one that does not exist.
 PLATFORM_TENANT = UUID(int=0)

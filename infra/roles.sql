@@ -44,6 +44,11 @@ where not exists (select from pg_database where datname = :'database') \gexec
 revoke all on database :"database" from public;
 grant connect on database :"database" to affidavit_runtime, affidavit_sealer, affidavit_operator;
 
+-- Every role may change its own defaults, and so may SQL that somebody injects: start from none.
+select format('alter role %I%s reset all', r.rolname, ' in database ' || quote_ident(d.datname))
+from pg_roles r cross join (select datname from pg_database union all select null) d
+where r.rolname in ('affidavit_runtime', 'affidavit_sealer', 'affidavit_operator') and (d.datname is null or exists (
+  select from pg_db_role_setting s join pg_database b on b.oid = s.setdatabase where s.setrole = r.oid and b.datname = d.datname)) \gexec
 -- force_custom_plan: a generic plan knows neither the tenant nor its partition (54 ms of planning on 512 partitions).
 alter role affidavit_runtime set plan_cache_mode = 'force_custom_plan';
 alter role affidavit_runtime set statement_timeout = '30s';

@@ -14,8 +14,12 @@ import pytest
 import uvicorn
 from uuid_utils.compat import uuid7
 
+from backend.database import open_pool
+from backend.embedded_postgres import EmbeddedPostgres
 from backend.errors import Unavailable
 from backend.identity.callers.caller import Caller, Origin
+from backend.self_check import check
+from backend.tenancy import Claims, ContextSigner, Tenancy
 from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
 from tests.isolation.findings import Findings
 
@@ -203,3 +207,53 @@ async def test_500_interleaved_requests_end(service: Service) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError("a connection was not given back")
+
+
+ITS_OWN = (
+    "set synchronous_commit = off",
+    "set row_security = off",
+    "set search_path = pg_temp, public",
+    "in database {database} set synchronous_commit = off",
+)
+
+
+async def test_defaults_that_injected_sql_gives_its_own_role_void_neither_durability_nor_walls(
+    service: Service, postgres: EmbeddedPostgres
+) -> None:
+    """Every role may change its own defaults; they hold for everybody's next connection."""
+    attacker = await asyncpg.connect(service.database.runtime_url)
+    database = await attacker.fetchval("select current_database()")
+    for change in ITS_OWN:
+        await attacker.execute("alter role affidavit_runtime " + change.format(database=database))
+    pool = await open_pool(service.database.runtime_url, size=1, timeout=5)
+    tenancy = Tenancy(pool, ContextSigner("k" * 40), timeout=5)
+    shown = (
+        "select current_setting('synchronous_commit'), current_setting('row_security'), current_setting('search_path')"
+    )
+    try:
+        for _ in range(2):  # a new connection, and one that was given back
+            async with pool.acquire() as connection:
+                assert tuple(await connection.fetchrow(shown)) == ("on", "on", "pg_catalog, public")
+                await connection.execute(
+                    "set synchronous_commit = off; set row_security = off; set search_path = pg_temp"
+                )
+        async with pool.acquire() as connection, connection.transaction():
+            # What a pooler between would lend: a connection that another process prepared.
+            await connection.execute("set synchronous_commit = off")
+            await tenancy.bind(connection, Claims(request_id="x"))
+            assert await connection.fetchval("show synchronous_commit") == "on"
+        changed = next(f for f in await check(attacker) if f.check == "settings")
+        for expected in (
+            "synchronous_commit=off",
+            "row_security=off",
+            "pg_temp",
+            "pg_catalog, public of affidavit_runtime is gone",
+        ):
+            assert expected in str(changed.problem)
+        answer = await service.client.get("/ready")
+        assert answer.status_code == 503
+    finally:
+        await asyncio.to_thread(postgres.prepare_roles)
+        assert next(f for f in await check(attacker) if f.check == "settings").problem is None
+        await pool.close()
+        await attacker.close()
