@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import BeforeValidator, Field, computed_field, model_validator
 
+from backend.documents.parsing.findings import WarningKind
 from backend.schema import ApiModel, JsonObject, Moment, Text
 
 DocId = Annotated[Text, Field(min_length=1, max_length=256, examples=["pol-001"])]
@@ -253,6 +254,14 @@ class Decision(ApiModel):
     decided_at: datetime
 
 
+class VersionWarning(ApiModel):
+    """What is missing or changed in the text of a version, and where in its file."""
+
+    kind: WarningKind
+    place: str = Field(examples=["page 2"])
+    detail: str = Field(examples=["The page is a picture and is not read."])
+
+
 class VersionSummary(ApiModel):
     """One version of a document."""
 
@@ -271,6 +280,9 @@ class VersionSummary(ApiModel):
     approvals_needed: int
     decisions: list[Decision]
     reason: str | None = Field(description="Why it was rejected or retired.")
+    warnings: list[VersionWarning] = Field(
+        description="What its file holds that is not in the text, or not as written."
+    )
 
 
 class VersionChunk(Place):

@@ -73,6 +73,7 @@ class CollectionRow(SQLModel, table=True):
     approvers: int
     metadata_schema: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    refused_warnings: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
 
 
 class DocumentRow(SQLModel, table=True):
@@ -137,6 +138,7 @@ class VersionRow(SQLModel, table=True):
     author_id: UUID
     created_by: UUID
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    warnings: list[dict[str, str]] = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class VersionHistoryRow(SQLModel, table=True):

@@ -15,6 +15,7 @@ create policy managed_update on documents.collection for update to affidavit_run
 create policy operator on documents.collection to affidavit_owner using (true) with check (true);
 
 grant select on documents.collection to affidavit_runtime;
-grant insert (tenant_id, id, slug, name, language, approval_required, approvers, metadata_schema) on documents.collection to affidavit_runtime;
-grant update (name, approval_required, approvers, metadata_schema) on documents.collection to affidavit_runtime;
+grant insert (tenant_id, id, slug, name, language, approval_required, approvers, metadata_schema, refused_warnings)
+  on documents.collection to affidavit_runtime;
+grant update (name, approval_required, approvers, metadata_schema, refused_warnings) on documents.collection to affidavit_runtime;
 -- Not granted: delete.

@@ -42,7 +42,7 @@ create policy operator on documents.version for select to affidavit_owner using 
 
 grant select, delete on documents.version to affidavit_runtime;
 grant insert (tenant_id, id, collection_id, document_id, number, status, takes_chunks, approvals_needed, planned_from, planned_to,
-  effective_from, effective_to, content_sha256, metadata, author_id, created_by) on documents.version to affidavit_runtime;
+  effective_from, effective_to, content_sha256, metadata, author_id, created_by, warnings) on documents.version to affidavit_runtime;
 grant update (status, takes_chunks, planned_from, planned_to, effective_from, effective_to, content_sha256, reason)
   on documents.version to affidavit_runtime;
--- Not granted: update of collection, document, number, metadata, author and the approvals needed.
+-- Not granted: update of collection, document, number, metadata, warnings, author and the approvals needed.

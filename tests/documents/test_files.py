@@ -364,3 +364,50 @@ async def test_a_file_of_every_type_becomes_a_version_that_says_where_its_text_s
         assert job["status"] == "succeeded", (name, job)
         version = await service.get(f"/documents/{uploaded[name]['document_id']}/versions/1", tenant, "analyst")
         assert version.json()["chunks"][0].items() >= place.items(), name
+
+
+PAGE_OF_TABLE = b"<h1>Fees</h1><p>The fee is <del>$12</del> $15.</p>"
+
+
+async def test_what_is_not_in_the_text_is_told_by_job_version_and_document(service: Service, tenant: Tenant) -> None:
+    job = await ingested(service, tenant, "struck.html", PAGE_OF_TABLE)
+    assert job["result"]["warnings"] == [{"kind": "struck_out", "place": "element del"}]
+    document = job["result"]["document_id"]
+    told = [{"kind": "struck_out", "place": "element del", "detail": "Struck-out text is left out."}]
+    shown = (await service.get(f"/documents/{document}/versions/1", tenant, "editor")).json()
+    assert shown["warnings"] == told
+    shown = (await service.get(f"/documents/{document}", tenant, "editor")).json()
+    assert [version["warnings"] for version in shown["versions"]] == [told]
+
+
+async def test_a_collection_refuses_files_with_the_warnings_that_it_names(service: Service, tenant: Tenant) -> None:
+    headers = await service.as_user(tenant, "admin")
+    await service.client.patch("/collections/default", json={"refused_warnings": ["struck_out"]}, headers=headers)
+    try:
+        job = await ingested(service, tenant, "refused.html", PAGE_OF_TABLE)
+        assert (job["status"], job["error"]["code"]) == ("failed", "refused_warning")
+        assert "struck_out (element del)" in job["error"]["detail"]
+        assert (await ingested(service, tenant, "taken.html", b"<p>The fee is $15.</p>"))["status"] == "succeeded"
+        refused = {"refused_warnings": ["no_such_kind"]}
+        answer = await service.client.patch("/collections/default", json=refused, headers=headers)
+        assert answer.status_code == 422
+    finally:
+        await service.client.patch("/collections/default", json={"refused_warnings": []}, headers=headers)
+
+
+async def test_a_document_is_called_as_it_calls_itself_unless_its_uploader_names_it(
+    service: Service, tenant: Tenant
+) -> None:
+    titles = {}
+    for filename, content, fields in (
+        ("own.html", b"<title>Card policy</title><p>Cards.</p>", {}),
+        ("heading.md", b"# Wire policy\n\nWires.", {}),
+        ("nothing.txt", b"Nothing but text.", {}),
+        ("named.html", b"<title>Card policy</title><p>Other cards.</p>", {"title": "Given"}),
+    ):
+        job = await ingested(service, tenant, filename, content, **fields)
+        document = (await service.get(f"/documents/{job['result']['document_id']}", tenant, "editor")).json()
+        titles[filename] = document["title"]
+    assert titles == {
+        "own.html": "Card policy", "heading.md": "Wire policy", "nothing.txt": "nothing", "named.html": "Given"
+    }  # fmt: skip

@@ -1,6 +1,7 @@
 -- name: collections
 -- Collections by slug, as far as the caller sees them.
-select id, slug, language, approval_required, approvers, metadata_schema from documents.collection where tenant_id = $1 and slug = any ($2::text[])
+select id, slug, language, approval_required, approvers, metadata_schema, refused_warnings
+from documents.collection where tenant_id = $1 and slug = any ($2::text[])
 
 -- name: add_open_versions
 -- A version that takes chunks for documents whose latest one is no more; in force from now where no approval is required.

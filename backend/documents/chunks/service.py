@@ -35,6 +35,7 @@ class Collection:
     approval_required: bool
     approvers: int
     metadata_schema: Mapping[str, Any] | None
+    refused_warnings: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

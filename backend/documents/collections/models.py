@@ -7,6 +7,7 @@ from uuid import UUID
 import Stemmer
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from backend.documents.parsing.findings import WarningKind
 from backend.identity.callers.permissions import Role
 from backend.schema import ApiModel, JsonObject, Text
 
@@ -37,6 +38,15 @@ MetadataSchema = Annotated[
     ),
 ]
 
+RefusedWarnings = Annotated[
+    list[WarningKind],
+    Field(
+        max_length=len(WarningKind),
+        description="A file whose parser warns of one of these kinds becomes no version.",
+        examples=[["scanned_page"]],
+    ),
+]
+
 
 class NewCollection(ApiModel):
     """A collection to create."""
@@ -49,6 +59,7 @@ class NewCollection(ApiModel):
     approval_required: bool = False
     approvers: Approvers = 1
     metadata_schema: MetadataSchema | None = None
+    refused_warnings: RefusedWarnings = Field(default_factory=list)
 
 
 class CollectionChange(ApiModel):
@@ -58,6 +69,7 @@ class CollectionChange(ApiModel):
     approval_required: bool = False
     approvers: Approvers = 1
     metadata_schema: MetadataSchema | None = None
+    refused_warnings: RefusedWarnings = Field(default_factory=list)
 
 
 class CollectionView(ApiModel):
@@ -70,6 +82,7 @@ class CollectionView(ApiModel):
     approval_required: bool
     approvers: int
     metadata_schema: dict[str, Any] | None
+    refused_warnings: list[WarningKind]
     created_at: datetime
     readable: bool
     writable: bool

@@ -1,16 +1,17 @@
 -- name: list_collections
 -- The collections that the caller sees.
-select id, slug, name, language, approval_required, approvers, metadata_schema, created_at
+select id, slug, name, language, approval_required, approvers, metadata_schema, refused_warnings, created_at
 from documents.collection where tenant_id = $1 order by slug
 
 -- name: add_collection
 -- A new collection.
-insert into documents.collection (tenant_id, id, slug, name, language, approval_required, approvers, metadata_schema)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+insert into documents.collection (tenant_id, id, slug, name, language, approval_required, approvers, metadata_schema, refused_warnings)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: change_collection
 -- What can change of a collection.
-update documents.collection set name = $3, approval_required = $4, approvers = $5, metadata_schema = $6 where tenant_id = $1 and id = $2
+update documents.collection set name = $3, approval_required = $4, approvers = $5, metadata_schema = $6, refused_warnings = $7
+where tenant_id = $1 and id = $2
 
 -- name: is_principal
 -- Whether there is such a user or key, as far as the caller may see them.

@@ -45,7 +45,7 @@ async def create_collection(
     try:
         await connection.execute(
             queries.add_collection, caller.tenant_id, uuid7(), wanted.slug, wanted.name, wanted.language,
-            wanted.approval_required, wanted.approvers, wanted.metadata_schema,
+            wanted.approval_required, wanted.approvers, wanted.metadata_schema, wanted.refused_warnings,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         raise Conflict(f"There is a collection {wanted.slug!r} already.", reason="collection:exists") from error
@@ -66,7 +66,7 @@ async def change_collection(
     settled = {name: named.get(name, current[name]) for name in CollectionChange.model_fields}
     await connection.execute(
         queries.change_collection, caller.tenant_id, current["id"], settled["name"], settled["approval_required"],
-        settled["approvers"], settled["metadata_schema"],
+        settled["approvers"], settled["metadata_schema"], settled["refused_warnings"],
     )  # fmt: skip
     described = {name: value for name, value in named.items() if name != "metadata_schema"}
     await _record_change(connection, caller, recorder, slug, described | {"changed": sorted(named)})

@@ -1,5 +1,6 @@
 """`affidavit ingest`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -70,13 +71,17 @@ def _upload(uploader: Uploader, paths: list[Path], fields: dict[str, str]) -> Su
                     jobs.append((file.doc_id, job))
             progress.advance(uploaded)
         for doc_id, job in jobs:
-            reason = uploader.wait(job)
+            reason = uploader.wait(job, partial(_warned, doc_id))
             if reason is None:
                 summary.ingested += 1
             else:
                 _failed(summary, doc_id, reason)
             progress.advance(ended)
     return summary
+
+
+def _warned(doc_id: str, warning: str) -> None:
+    _errors.print(f"not all is in the text: {doc_id}: {warning}", markup=False)
 
 
 def _failed(summary: Summary, doc_id: str, reason: str) -> None:

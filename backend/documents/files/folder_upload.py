@@ -76,11 +76,13 @@ class Uploader:
         job: str | None = accepted["job_id"]
         return job
 
-    def wait(self, job_id: str) -> str | None:
-        """Waits for the end of a job and returns why it failed, or None when it succeeded."""
+    def wait(self, job_id: str, warn: Callable[[str], object] = lambda _: None) -> str | None:
+        """Waits for the end of a job and returns why it failed, or None when it succeeded; what is told goes to `warn`."""
         while True:
             job = self._request("GET", f"/jobs/{job_id}").json()
             if job["status"] == "succeeded":
+                for warning in (job["result"] or {}).get("warnings", ()):
+                    warn(f"{warning['kind']}: {warning['place']}")
                 return None
             if job["status"] in {"failed", "cancelled"}:
                 return str(job["error"]["detail"] if job["error"] else job["status"])

@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -23,6 +24,7 @@ from backend.documents.files.passage_file import PassageSpool
 from backend.documents.files.service import queries
 from backend.documents.files.withdrawal import Withdrawal
 from backend.documents.parsing.errors import ParseError
+from backend.documents.parsing.findings import ParseWarning
 from backend.documents.parsing.limits import ParseLimits
 from backend.documents.parsing.sandbox import ParsedFile, parse_file
 from backend.documents.versions import service as versions
@@ -95,7 +97,6 @@ class Ingestion:
         self, job: Job, path: Path, file: asyncpg.Record, collection: Collection
     ) -> tuple[Submission, int | None]:
         submitted = file["submitted"]
-        title = submitted["title"]
         passages = PassageSpool(path.with_name("passages"))
         waiting: list[Chunk] = []
         async with parse_file(
@@ -104,14 +105,17 @@ class Ingestion:
             async for chunk in self._chunks(job, parsed):
                 waiting.append(chunk)
                 if len(waiting) >= _EMBEDDED_AT_ONCE:
-                    passages.add(await self._embedded(waiting, collection.language, title))
+                    passages.add(await self._embedded(waiting, collection.language, _title(submitted, parsed)))
                     waiting = []
+            title = _title(submitted, parsed)
             passages.add(await self._embedded(waiting, collection.language, title))
+            _refuse(parsed.info.warnings, collection.refused_warnings)
             pages = parsed.info.page_count
         submission = Submission(
             doc_id=file["doc_id"], collection=collection, source_type=file["source_type"], passages=passages,
             title=title, metadata=submitted["metadata"],
             effective_from=_moment(submitted["effective_from"]), effective_to=_moment(submitted["effective_to"]),
+            warnings=parsed.info.warnings,
         )  # fmt: skip
         return submission, pages
 
@@ -142,8 +146,11 @@ class Ingestion:
             model = self.vectorizer.model
             submitted = await versions.submit(connection, job.caller, self.recorder, submission, model, renew)
             # Without the document's name, which may be personal data: jobs outlive the deletion of what they made.
+            # Nor the details of warnings, which may name attachments and sheets.
             result = submitted.model_dump(mode="json", exclude={"doc_id"})
-            await job.finish(connection, result | {"chunks": len(submission.passages), "pages": pages})
+            warnings = [{"kind": warning.kind, "place": warning.place} for warning in submission.warnings]
+            counted = {"chunks": len(submission.passages), "pages": pages, "warnings": warnings}
+            await job.finish(connection, result | counted)
             if submitted.created:
                 tied = (file["id"], submitted.document_id, submitted.document_version, pages)
                 await connection.execute(queries.tie_file, job.tenant_id, *tied)
@@ -174,6 +181,20 @@ def sweep_scratch() -> None:
             rmtree(folder, ignore_errors=True)
         except PermissionError:
             continue  # somebody else's
+
+
+def _title(submitted: Mapping[str, Any], parsed: ParsedFile) -> str:
+    """Returns the uploader's title, else what the document calls itself, else the file's name."""
+    own = parsed.title if submitted.get("title_of_file") else None
+    return own or str(submitted["title"])
+
+
+def _refuse(warnings: Sequence[ParseWarning], refused: Sequence[str]) -> None:
+    """Raises JobFailed for a warning of a kind that the collection refuses."""
+    found = [warning for warning in warnings if warning.kind in refused]
+    if found:
+        places = ", ".join(f"{warning.kind} ({warning.place})" for warning in found[:5])
+        raise JobFailed("refused_warning", f"The collection refuses versions with warnings of this kind: {places}.")
 
 
 def _file_of(job: Job) -> UUID | None:

@@ -43,14 +43,15 @@ class Upload:
 
     @property
     def title(self) -> str:
-        """The document's title: the uploader's, or the file's name without its extension."""
+        """The version's title, unless the file has one: the uploader's, or the file's name without its extension."""
         return self.fields.title or PurePath(self.filename).stem
 
     @property
     def submitted(self) -> dict[str, Any]:
         """What is to become of the version, as JSON."""
         fields = self.fields.model_dump(mode="json", include={"metadata", "effective_from", "effective_to"})
-        return {**fields, "title": self.title}
+        own_title = {} if self.fields.title else {"title_of_file": True}
+        return {**fields, "title": self.title, **own_title}
 
 
 async def accept(connection: Connection, caller: Caller, recorder: Recorder, upload: Upload) -> AcceptedFile:
@@ -152,7 +153,7 @@ async def _document(connection: Connection, caller: Caller, collection_id: UUID,
     """Returns the id of the document, created if need be."""
     await connection.execute(
         queries.add_documents, caller.tenant_id, [uuid7()], [collection_id], [upload.doc_id], [upload.fields.source_type],
-        [upload.title], caller.principal_id,
+        [upload.fields.title], caller.principal_id,
     )  # fmt: skip
     row = await connection.fetchrow(queries.documents, caller.tenant_id, [collection_id], [upload.doc_id])
     if row is None:
@@ -170,7 +171,7 @@ def _same(known: list[asyncpg.Record], upload: Upload) -> asyncpg.Record | None:
             continue
         if row["sha256"] != upload.stored.sha256:
             return None
-        if row["submitted"] == upload.submitted:
+        if _without_origin(row["submitted"]) == _without_origin(upload.submitted):
             return row
         if current:
             detail = (
@@ -178,6 +179,11 @@ def _same(known: list[asyncpg.Record], upload: Upload) -> asyncpg.Record | None:
             )
             raise Conflict(detail, reason="version:same_content")
     return None
+
+
+def _without_origin(submitted: dict[str, Any]) -> dict[str, Any]:
+    """Returns what was submitted without who gave the title, which older uploads do not say."""
+    return {name: value for name, value in submitted.items() if name != "title_of_file"}
 
 
 async def _file_of(

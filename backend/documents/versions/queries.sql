@@ -3,17 +3,20 @@
 select statement_timestamp()
 
 -- name: document
--- A document by id, with its collection.
-select d.id, d.doc_id, d.collection_id, c.slug as collection, d.source_type, d.title, d.created_at
+-- A document by id, with its collection. Without a title of its own it has that of its latest version.
+select d.id, d.doc_id, d.collection_id, c.slug as collection, d.source_type, coalesce(d.title, v.title) as title, d.created_at
 from documents.document d join documents.collection c on c.tenant_id = $1 and c.id = d.collection_id
+left join lateral (
+  select metadata ->> 'title' as title from documents.version where tenant_id = $1 and document_id = d.id order by number desc limit 1
+) v on true
 where d.tenant_id = $1 and d.id = $2
 
 -- name: list_documents
 -- A page of documents by id, which begins with the time of creation.
-select d.id, d.doc_id, c.slug as collection, d.source_type, d.title, d.created_at, v.number as latest_version, v.status
+select d.id, d.doc_id, c.slug as collection, d.source_type, coalesce(d.title, v.title) as title, d.created_at, v.number as latest_version, v.status
 from documents.document d join documents.collection c on c.tenant_id = $1 and c.id = d.collection_id
 left join lateral (
-  select number,
+  select number, metadata ->> 'title' as title,
     case when status in ('superseded', 'retired') and effective_to > statement_timestamp() then 'approved' else status end as status
   from documents.version where tenant_id = $1 and document_id = d.id order by number desc limit 1
 ) v on true
@@ -26,7 +29,7 @@ select id, collection_id, number, status, takes_chunks, planned_from, planned_to
   nullif(effective_from, 'infinity') as effective_from, nullif(effective_to, 'infinity') as effective_to,
   effective_from <= statement_timestamp() and effective_to > statement_timestamp() as in_force,
   case when status in ('superseded', 'retired') and effective_to > statement_timestamp() then 'approved' else status end as shown_status,
-  content_sha256, metadata, reason, author_id, created_by, created_at, approvals_needed
+  content_sha256, metadata, reason, author_id, created_by, created_at, approvals_needed, warnings
 from documents.version where tenant_id = $1 and document_id = $2
 order by number desc
 
@@ -44,10 +47,10 @@ order by ordinal
 -- name: add_version
 -- A version of known content. The author is a person: behind a key, its creator.
 insert into documents.version (tenant_id, id, collection_id, document_id, number, status, approvals_needed, planned_from, planned_to,
-  effective_from, effective_to, content_sha256, metadata, author_id, created_by)
+  effective_from, effective_to, content_sha256, metadata, author_id, created_by, warnings)
 select $1, $2, c.id, $4, $5, $6, case when c.approval_required then c.approvers else 0 end, $7, $8,
   coalesce($9, 'infinity'::timestamptz), coalesce($10, 'infinity'::timestamptz), $11, $12,
-  coalesce((select k.created_by from identity.api_key k where k.tenant_id = $1 and k.id = $13), $13), $13
+  coalesce((select k.created_by from identity.api_key k where k.tenant_id = $1 and k.id = $13), $13), $13, $14
 from documents.collection c where c.tenant_id = $1 and c.id = $3
 
 -- name: close_version

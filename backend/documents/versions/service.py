@@ -28,6 +28,7 @@ from backend.documents.models import (
     VersionSummary,
     VersionView,
 )
+from backend.documents.parsing.findings import ParseWarning
 from backend.documents.versions import approval
 from backend.errors import Conflict, NotFound
 from backend.identity.callers.caller import Caller
@@ -68,6 +69,7 @@ class Submission:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     effective_from: datetime | None = None
     effective_to: datetime | None = None
+    warnings: Sequence[ParseWarning] = ()
 
     @cached_property
     def content_sha256(self) -> bytes:
@@ -239,7 +241,7 @@ async def _store(
         queries.add_version, caller.tenant_id, version_id, submission.collection.id, document_id, number, status,
         submission.effective_from, submission.effective_to, validity and validity.begins,
         validity and approval.known_end(validity.ends), submission.content_sha256, submission.described,
-        caller.principal_id,
+        caller.principal_id, [warning._asdict() for warning in submission.warnings],
     )  # fmt: skip
     await chunks.add(connection, caller.tenant_id, _rows(submission, version_id), model, renew)
     await connection.execute(
@@ -300,7 +302,7 @@ async def _decisions(
 def _summary(row: asyncpg.Record, decisions: Mapping[UUID, list[Decision]]) -> dict[str, Any]:
     same = (
         "in_force", "effective_from", "effective_to", "planned_from", "planned_to", "metadata", "author_id", "created_by",
-        "created_at", "approvals_needed", "reason",
+        "created_at", "approvals_needed", "reason", "warnings",
     )  # fmt: skip
     return {name: row[name] for name in same} | {
         "document_version": row["number"], "status": row["shown_status"], "content_sha256": row["content_sha256"].hex(),
