@@ -26,6 +26,7 @@ from backend.gateways.mcp.door import McpDoor
 from backend.gateways.openai import errors as openai_errors
 from backend.gateways.openai import vector_stores
 from backend.identity.callers.denials import record_denial
+from backend.identity.callers.gate import Gate
 from backend.identity.callers.guard import origin_of
 from backend.identity.keys import routes as keys_routes
 from backend.identity.sign_in import oidc_routes as oidc
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(Gate, refuse=_refused, with_model=settings.model_url is not None)
     app.add_middleware(
         RequestScope, body_limit=settings.max_body_bytes, larger={("POST", "/documents"): settings.max_file_bytes + FORM_BYTES}
     )  # fmt: skip
@@ -89,6 +91,11 @@ def _lifespan(settings: Settings, mcp: McpDoor) -> Callable[[FastAPI], AbstractA
                 yield
 
     return lifespan
+
+
+async def _refused(request: Request, error: ServiceError) -> Response:
+    log.info("refused", code=error.code, reason=error.reason)
+    return _answer(request, error)
 
 
 async def _service_error(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ import typer
 import uvicorn
 from rich.table import Table
 
+from backend import http_server
 from backend.documents.files.commands import ingest
 from backend.identity.callers.permissions import Permission, Role
 from backend.operation.archive_commands import archive
@@ -67,9 +68,7 @@ def serve(
     findings = _self_check(runtime_url, thorough=False, ordered=not settings.accept_conditions_before_policies)
     if problems := [finding for finding in findings if finding.problem]:
         raise fail("the self-check failed: " + "; ".join(f"{finding.check}: {finding.problem}" for finding in problems))
-    uvicorn.run(
-        "backend.app:create_app", factory=True, host=host, port=port, workers=workers, log_config=None, access_log=False
-    )
+    uvicorn.run("backend.app:create_app", factory=True, host=host, port=port, workers=workers, **http_server.options())
 
 
 @app.command()

@@ -83,6 +83,17 @@ class TooLarge(ServiceError):
     detail = "The request body is too large."
 
 
+class TooSlow(ServiceError):
+    """The request body did not arrive."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "too_slow"
+    detail = "The request body did not arrive in time; nothing was changed."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Connection": "close"})
+
+
 class UnsupportedType(ServiceError):
     """The request body is of a type that the route does not take."""
 

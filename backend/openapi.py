@@ -29,6 +29,7 @@ _ERRORS = {
     404: "It does not exist, or is not yours to see.",
     409: "It contradicts what is stored.",
     410: "It left the log for an archive; `detail` says which.",
+    408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is of a type that the route does not take.",
     422: "The input is bad; `detail` names the field.",

@@ -1,5 +1,6 @@
 """What surrounds every request: its id, a bound on its body, one log line, and an answer whatever happens."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from email.message import Message as Headers
@@ -12,9 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from backend import provided
-from backend.errors import ServiceError, TooLarge, UnsupportedType
+from backend.errors import ServiceError, TooLarge, TooSlow, UnsupportedType
 
 log = structlog.get_logger()
+
+PATIENCE_SECONDS = 30  # for each piece of a body to come, and each piece of a response to be taken
 
 
 class RequestScope:
@@ -32,7 +35,7 @@ class RequestScope:
             await self._app(scope, receive, send)
             return
         request_id = str(uuid7())
-        scope.setdefault("state", {}).update(request_id=request_id, caller=None)
+        scope.setdefault("state", {}).update(request_id=request_id, caller=None, access=None)
         provided.attach(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -43,7 +46,8 @@ class RequestScope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
-            await send(message)
+            async with asyncio.timeout(PATIENCE_SECONDS):  # a client that reads nothing holds what others wait for
+                await send(message)
 
         limit = self._larger.get((scope["method"], scope["path"]), self._body_limit)
         try:
@@ -53,7 +57,7 @@ class RequestScope:
                 await _answer(identified_send, _too_large(limit), request_id)
             else:
                 await self._app(scope, _bounded(receive, limit), identified_send)
-        except TooLarge as error:
+        except (TooLarge, TooSlow) as error:
             if not status:
                 await _answer(identified_send, error, request_id)
         except Exception:
@@ -65,13 +69,20 @@ class RequestScope:
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
-    """Returns a reader of the body that raises TooLarge as soon as it has read too much."""
-    received = 0
+    """Returns a reader of the body that raises TooLarge as soon as it has read too much, and TooSlow when nothing comes."""
+    received, complete = 0, False
 
     async def bounded_receive() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, complete
+        if complete:  # what comes now is that the client goes, whenever that is
+            return await receive()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            raise TooSlow from None
         received += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
         if received > limit:
             raise _too_large(limit)
         return message

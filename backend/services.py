@@ -26,6 +26,7 @@ from backend.documents.files import ingestion
 from backend.documents.files.service import INGEST
 from backend.documents.files.withdrawal import Withdrawal
 from backend.identity.callers.addresses import TrustedProxies
+from backend.identity.callers.admission import Admission
 from backend.identity.callers.caller import Resolver
 from backend.identity.sign_in.federation import Federation, Seal, client_secret_seal
 from backend.identity.sign_in.providers import Providers
@@ -91,6 +92,8 @@ class Services(WorkerServices):
 
     operator_database: OperatorDatabase
     proxies: TrustedProxies
+    tokens: AccessTokens
+    admission: Admission
     resolver: Resolver
     sign_in: SignIn
     federation: Federation
@@ -125,6 +128,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             **{field.name: getattr(base, field.name) for field in fields(base)},
             operator_database=await _operator_database(settings, stack),
             proxies=TrustedProxies.parse(settings.trusted_proxies),
+            tokens=tokens,
+            admission=Admission.limited_to(
+                settings.max_running_requests,
+                settings.max_tenant_running_requests,
+                settings.max_tenant_waiting_requests,
+            ),
             resolver=Resolver(base.tenancy, tokens),
             sign_in=sign_in,
             federation=await _federation(settings, base, sign_in, stack),

@@ -232,6 +232,25 @@ class Settings(BaseSettings):
         description="End chat completions with a block of sources, which also clients show that drop annotations.",
     )
 
+    max_running_requests: int = Field(
+        default=8,
+        ge=1,
+        le=1_000,
+        description="How many short requests a process works on at once; others wait in turn by tenant.",
+    )
+    max_tenant_running_requests: int = Field(
+        default=4,
+        ge=1,
+        le=1_000,
+        description="How many of these may be one tenant's, so that others are served meanwhile.",
+    )
+    max_tenant_waiting_requests: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="How many requests of a tenant wait for their turn; more are answered 429 at once.",
+    )
+
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, description="Largest request body accepted.")
     max_chunk_chars: int = Field(default=20_000, ge=100, description="Longest chunk_text accepted.")
     max_batch_chunks: int = Field(default=1_000, ge=1, le=10_000, description="Most chunks in one /ingest/batch.")

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from rich.console import Console
 
+from backend import http_server
 from backend.app import create_app
 from backend.demo import seed
 from backend.demo.home import CHECKPOINT_KEY_NAME, DemoHome, DemoHomeInUse, write_private
@@ -38,7 +40,8 @@ def run(settings: Settings, port: int) -> None:
     try:
         with home.locked(), _listener(port) as listener, _started(home) as postgres:
             configured = _configured(settings, home, postgres)
-            asyncio.run(_serve(configured, home, postgres.urls()["owner_url"], listener))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(configured, home, postgres.urls()["owner_url"], listener))
     except (DemoHomeInUse, EmbeddedPostgresError) as error:
         raise DemoError(str(error)) from error
     except KeyboardInterrupt:
@@ -109,7 +112,7 @@ class _GreetingServer(uvicorn.Server):
     """Says what to try once it serves."""
 
     def __init__(self, app: FastAPI, greeting: str) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False))
+        super().__init__(uvicorn.Config(app, **http_server.options()))
         self._greeting = greeting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -29,13 +29,14 @@ RULES = {
         "must be at most 16384 bytes", "must not be nested deeper than 8", "NUL character", "must hold only integers of 64 bits",
     ),
     "a schema within the schema": ("metadata_schema: ",),
+    "filters of OpenAI's API": ("filters: ", "filters."),
     "the extension of a file's name": ("Files with the extension",),
 }  # fmt: skip
 
 
 @schemathesis.check
 def valid_data_is_accepted_but_for_unstated_rules(context: CheckContext, response: Response, case: Case) -> bool | None:
-    if response.status_code in {415, 422} and all(map(_explained, _problems(response.json()).values())):
+    if response.status_code in {400, 415, 422} and all(map(_explained, _problems(response.json()).values())):
         return None
     return CHECKS.get_one("positive_data_acceptance")(context, response, case)
 
@@ -43,6 +44,8 @@ def valid_data_is_accepted_but_for_unstated_rules(context: CheckContext, respons
 def _problems(answer: dict[str, Any]) -> dict[str, list[str]]:
     """The problems of each field; where one of several kinds is taken, there is one for each kind."""
     problems = defaultdict(list)
+    if isinstance(answer["error"], dict):  # the shape of OpenAI's API
+        return {answer["error"]["param"] or "": [answer["error"]["message"]]}
     for field in answer.get("fields") or [{"field": "", "problem": answer["detail"]}]:
         problems[".".join(field["field"].split(".")[:2])].append(field["problem"])
     return problems

@@ -5,8 +5,10 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.responses import JSONResponse
+from pydantic import Field
 
 from backend.errors import InvalidInput, ServiceError
+from backend.schema import ApiModel
 
 PREFIX = "/v1/"
 _TYPES = {
@@ -37,6 +39,43 @@ class ModelNotFound(ServiceError):
     def __init__(self, model: str) -> None:
         super().__init__(f"There is no model {model[:80]!r} that you may use; GET /v1/models lists them.")
         self.parameter = "model"
+
+
+class ErrorObject(ApiModel):
+    """What went wrong, as OpenAI's clients read it."""
+
+    message: str = Field(description="A sentence.")
+    type: str = Field(description="The kind of error.", examples=["invalid_request_error"])
+    param: str | None = Field(description="The parameter that is wrong.")
+    code: str = Field(description="A stable code.", examples=["unsupported_parameter"])
+    request_id: str = Field(description="Names the request in the log.")
+
+
+class OpenAIError(ApiModel):
+    """The shape of every error under /v1."""
+
+    error: ErrorObject
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"model": OpenAIError, "description": "The input is bad; `param` names the parameter."},
+    **{
+        status: {"model": OpenAIError, "description": description}
+        for status, description in {
+            401: "No credentials, or none that hold.",
+            403: "You see it, but may not do this.",
+            404: "It does not exist, or is not yours to see.",
+            408: "The body did not arrive.",
+            409: "It contradicts what is stored.",
+            410: "It left the log for an archive.",
+            413: "The body is too large.",
+            415: "The body is of a type that the route does not take.",
+            422: "Never: what is wrong with the input is a 400 here.",
+            429: "Too many requests; see Retry-After.",
+            503: "The service, the database or the model server is away.",
+        }.items()
+    },
+}
 
 
 def error_object(error: ServiceError, request_id: str, fields: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:

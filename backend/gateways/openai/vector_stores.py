@@ -13,6 +13,7 @@ from backend.documents.collections.service import list_collections
 from backend.documents.models import DocumentSummary
 from backend.documents.versions import service as versions
 from backend.errors import InvalidInput, NotFound
+from backend.gateways.openai.errors import RESPONSES
 from backend.gateways.openai.filters import own_filters
 from backend.gateways.openai.ids import file_id, parsed, parsed_file, spelled
 from backend.gateways.openai.models import SearchRequest
@@ -26,7 +27,7 @@ from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.stages import Asked, Hit
 from backend.tenancy import Tenancy
 
-router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute, responses=RESPONSES)
 
 Reader = Annotated[Caller, Requires(Permission.DOCUMENTS_READ)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]

@@ -105,12 +105,15 @@ class Resolver:
     tenancy: Tenancy
     tokens: AccessTokens
 
-    async def resolve(self, credential: str, origin: Origin) -> Caller:
-        """Returns the caller of a JWT or API key; raises Unauthenticated with a reason for the log."""
+    async def resolve(self, credential: str, origin: Origin, verified: AccessClaims | None = None) -> Caller:
+        """Returns the caller of a JWT or API key; raises Unauthenticated with a reason for the log.
+
+        `verified` is what this very token was found to say a moment ago, which need not be found twice.
+        """
         if api_keys.looks_like_api_key(credential):
             return await self._resolve_key(credential, origin)
         try:
-            claims = self.tokens.verify(credential)
+            claims = verified or self.tokens.verify(credential)
         except InvalidToken as error:
             raise Unauthenticated(reason=error.reason) from error
         return await self._resolve_user(claims, origin)

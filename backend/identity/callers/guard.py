@@ -55,7 +55,8 @@ async def _identified(request: Request, on_behalf_of: str | None) -> Caller:
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
         raise Unauthenticated(reason="credentials:missing")
-    caller = await of(request, Resolver).resolve(credential, replace(origin_of(request), on_behalf_of=on_behalf_of))
+    origin = replace(origin_of(request), on_behalf_of=on_behalf_of)
+    caller = await of(request, Resolver).resolve(credential, origin, request.state.access)
     request.state.caller = caller
     structlog.contextvars.bind_contextvars(tenant=caller.tenant_slug, principal=str(caller.principal_id))
     return caller
