@@ -4,6 +4,7 @@ from typing import Literal
 
 import asyncpg
 from fastapi import APIRouter, Request
+from pydantic import Field
 
 from backend.errors import Unavailable
 from backend.provided import Provided
@@ -27,9 +28,19 @@ async def health() -> Health:
     return Health()
 
 
+class Readiness(ApiModel):
+    """The service answers requests; `warnings` names the checks of `affidavit doctor` that somebody should look at."""
+
+    status: Literal["ok"] = "ok"
+    warnings: list[str] = Field(default=[], examples=[["sealer"]])
+
+
 @router.get("/ready", summary="Can it serve")
-async def ready(request: Request, tenancy: Provided[Tenancy], settings: Provided[Settings]) -> Health:
-    """Answers 200 only when the database passes the self-check and events are being sealed; otherwise 503."""
+async def ready(request: Request, tenancy: Provided[Tenancy], settings: Provided[Settings]) -> Readiness:
+    """Answers 200 only when the database passes the self-check, and warns when events are not being sealed; otherwise 503.
+
+    Requests are answered while nobody seals: what they record is sealed later, and until then has no proof.
+    """
     try:
         # Bound to a context, as the transactions of requests are: what keeps those from working makes this fail too.
         async with tenancy.transaction(Claims(request_id=request.state.request_id)) as connection:
@@ -37,10 +48,9 @@ async def ready(request: Request, tenancy: Provided[Tenancy], settings: Provided
             if not settings.accept_conditions_before_policies:
                 findings.append(await check_conditions(connection))
             problems = [finding for finding in findings if finding.problem]
-            if not problems and (sealer := await check_sealer(connection)).problem:
-                problems = [sealer]
+            warnings = [] if problems else [await check_sealer(connection)]
     except asyncpg.PostgresError as error:
         raise Unavailable("The database does not answer the self-check.", reason="self_check") from error
     if problems:
         raise Unavailable("The self-check failed; run `affidavit doctor`.", reason=f"self_check:{problems[0].check}")
-    return Health()
+    return Readiness(warnings=[finding.check for finding in warnings if finding.problem])

@@ -106,12 +106,10 @@ async def check_conditions(connection: Connection) -> Finding:
 
 
 async def check_sealer(connection: Connection) -> Finding:
-    """Returns whether events are being sealed; apart from `check`, since a sealer may start after the service."""
-    seconds: int | None = await connection.fetchval(queries.sealer)
-    if seconds is None:
-        return Finding("sealer", "has never run: start `affidavit sealer`")
-    late = seconds > SEALER_MAY_PAUSE_SECONDS
-    return Finding("sealer", f"last ran {seconds} seconds ago: start `affidavit sealer`" if late else None)
+    """Returns whether events are being sealed; apart from `check`, since what serves need not wait for what seals."""
+    row = await connection.fetchrow(queries.sealer)
+    assert row is not None
+    return Finding("sealer", _sealer_problem(row))
 
 
 def _pgvector_problem(version: str | None) -> str | None:
@@ -119,6 +117,18 @@ def _pgvector_problem(version: str | None) -> str | None:
         return "the extension vector is missing: run infra/roles.sql"
     known = tuple(int(part) for part in version.split(".")[:3])
     return None if known >= MIN_PGVECTOR else f"is {version}, 0.8.2 or later is needed"
+
+
+def _sealer_problem(row: asyncpg.Record) -> str | None:
+    if row["halted"] is not None:
+        return f"has stopped: {row['halted']}"
+    if row["idle"] is None:
+        return "has never run: start `affidavit sealer`"
+    if row["idle"] > SEALER_MAY_PAUSE_SECONDS:
+        return f"last ran {row['idle']} seconds ago: start `affidavit sealer`"
+    if row["events"] is not None:
+        return f"{row['events']} events are in no log, the oldest for {row['waiting']} seconds: see the sealer's log"
+    return None
 
 
 def _role_problem(role: asyncpg.Record) -> str | None:

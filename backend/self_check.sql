@@ -52,8 +52,10 @@ where n.nspname in ('documents', 'audit') and c.relispartition and has_table_pri
 select to_regclass('audit.event_' || to_char(now() + interval '1 month', 'YYYY_MM')) is not null
 
 -- name: sealer
--- How long ago a sealer last looked for events to seal; null when none ever has.
-select extract(epoch from clock_timestamp() - sealed_at)::int from audit.sealer
+-- How many seconds ago a sealer last looked for events to seal, null when none ever has; why it stopped, if it did; and how
+-- many events have waited too long to be sealed, and for how many seconds.
+select extract(epoch from clock_timestamp() - s.sealed_at)::int as idle, s.halted, b.events, b.seconds as waiting
+from audit.sealer s, audit.seal_backlog() b
 
 -- name: loose_triggers
 -- Tables of the log that somebody could change, since a trigger that refuses it is missing or can be skipped.

@@ -259,7 +259,7 @@ class RetentionRow(SQLModel, table=True):
 
 
 class SealerRow(SQLModel, table=True):
-    """Who seals, and up to where."""
+    """Who seals, and why nobody does if sealing has stopped."""
 
     __tablename__ = "sealer"
     __table_args__ = {"schema": "audit"}
@@ -268,6 +268,16 @@ class SealerRow(SQLModel, table=True):
     epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
     holder: str | None = Field(sa_column=Column(Text))
     lease_until: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    last_xid: int = Field(sa_column=Column(Xid8, nullable=False))
-    last_event: UUID
     sealed_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    halted: str | None = Field(sa_column=Column(Text))
+
+
+class UnsealedRow(SQLModel, table=True):
+    """Events that no log holds yet."""
+
+    __tablename__ = "unsealed"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    event_id: UUID = Field(primary_key=True)
+    received: bool

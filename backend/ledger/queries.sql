@@ -10,26 +10,41 @@ returning epoch
 -- Locks the state for this transaction and extends the lease; no row once another epoch has begun.
 update audit.sealer set lease_until = now() + make_interval(secs => $2), sealed_at = now()
 where epoch = $1
-returning last_xid, last_event
+returning true
 
 -- name: resign
 -- Ends the lease, so that another sealer need not wait for it.
 update audit.sealer set lease_until = '-infinity' where epoch = $1
 
--- name: watermark
--- Every transaction before this one has ended: what it wrote is visible, or never will be.
-select pg_snapshot_xmin(pg_current_snapshot())
-
 -- name: unsealed_events
--- Committed events that no log holds yet. The order is arbitrary, but once sealed it is the log's.
-select tenant_id, id, envelope, xid from audit.event
-where (xid, id) > ($1, $2) and xid < $3
-order by xid, id
-limit $4
+-- Committed events that no log holds yet, oldest first; `sealed` ones came with their leaves. Those that replication brought
+-- are left to the server that they come from, until it sends no more. The order is arbitrary, but once sealed it is the log's.
+select u.tenant_id, u.event_id, e.envelope, exists (
+  select from audit.leaf l where l.tenant_id = u.tenant_id and l.event_id = u.event_id) as sealed
+from audit.unsealed u
+join audit.event e on e.tenant_id = u.tenant_id and e.id = u.event_id
+where not (u.received and (select audit.is_receiving()))
+order by u.event_id
+limit $1
 
--- name: advance
--- Remembers the last event that was sealed.
-update audit.sealer set last_xid = $2, last_event = $3 where epoch = $1
+-- name: take_out
+-- Takes events out of the queue, in the transaction that appends their leaves.
+delete from audit.unsealed u using unnest($1::uuid[], $2::uuid[]) as t (tenant_id, event_id)
+where u.tenant_id = t.tenant_id and u.event_id = t.event_id
+
+-- name: months
+-- The months, as YYYY_MM, in which events have partitions.
+select right(c.relname, 7) as month from pg_inherits i join pg_class c on c.oid = i.inhrelid
+where i.inhparent = 'audit.event'::regclass order by 1
+
+-- name: enter_unsealed
+-- Enters the events of a month that have neither a leaf nor a place in the queue, unless another server is about to seal them.
+insert into audit.unsealed (tenant_id, event_id)
+select e.tenant_id, e.id from audit.event e
+where e.id >= $1 and e.id < $2 and not audit.is_receiving()
+  and not exists (select from audit.leaf l where l.tenant_id = e.tenant_id and l.event_id = e.id)
+  and not exists (select from audit.unsealed u where u.tenant_id = e.tenant_id and u.event_id = e.id)
+on conflict do nothing
 
 -- name: logs
 -- The right edges of these logs.

@@ -1,8 +1,9 @@
 """Seals committed events: appends them to their tenant's Merkle log and signs checkpoints.
 
-Events are taken by transaction id, below the snapshot's xmin: every transaction before it has ended, so none of its events
-can appear later. A cursor on event ids would lose those that commit out of order. One sealing is one transaction, which
-first locks the state and checks the epoch, so a leader that was thought dead can neither seal twice nor fork a log.
+A trigger enters every event into a queue, in the event's own transaction; the transaction that appends its leaf takes it out.
+So nothing depends on the order in which transactions commit, nor on their ids, which a restored database counts anew. A
+cursor on event ids would lose those that commit out of order. One sealing is one transaction, which first locks the state
+and checks the epoch, so a leader that was thought dead can neither seal twice nor fork a log.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -96,20 +98,18 @@ class Sealer:
     async def seal(self, epoch: int) -> Sealing:
         """Seals one batch of committed events; raises LeadLost when another sealer has begun a new epoch."""
         async with self._transaction() as connection:
-            state = await connection.fetchrow(queries.keep_lead, epoch, LEASE_SECONDS)
-            if state is None:
+            if await connection.fetchval(queries.keep_lead, epoch, LEASE_SECONDS) is None:
                 raise LeadLost
-            watermark = await connection.fetchval(queries.watermark)
-            events = await connection.fetch(
-                queries.unsealed_events, state["last_xid"], state["last_event"], watermark, BATCH_EVENTS
-            )
+            waiting = await connection.fetch(queries.unsealed_events, BATCH_EVENTS)
+            events = [event for event in waiting if not event["sealed"]]
             beat = time.monotonic() - self._last_heartbeat >= HEARTBEAT_SECONDS
             notes = await self._append(connection, events) if events or beat else []
-            if events:
-                await connection.execute(queries.advance, epoch, events[-1]["xid"], events[-1]["id"])
+            if waiting:
+                places = [(event["tenant_id"], event["event_id"]) for event in waiting]
+                await connection.execute(queries.take_out, *map(list, zip(*places, strict=True)))
         if notes:
             self._last_heartbeat = time.monotonic()
-        return Sealing(len(events), notes, len(events) == BATCH_EVENTS)
+        return Sealing(len(events), notes, len(waiting) == BATCH_EVENTS)
 
     async def _lead(self) -> None:
         epoch = await self.take_lead()
@@ -118,6 +118,7 @@ class Sealer:
         log.info("sealing", epoch=epoch)
         # Whoever led before may have died between sealing and publishing.
         self._behind = set(self._sinks)
+        entering = asyncio.create_task(self.enter_unsealed())
         try:
             while True:
                 await self._create_partitions()
@@ -129,6 +130,26 @@ class Sealer:
         except asyncio.CancelledError:
             await asyncio.shield(self._resign(epoch))
             raise
+        finally:
+            entering.cancel()
+
+    async def enter_unsealed(self) -> int:
+        """Enters events into the queue that came into the database without, and returns their number.
+
+        Those are events of a schema before the queue, and events that were copied without it.
+        """
+        entered = 0
+        async with self._transaction() as connection:
+            months = [row["month"] for row in await connection.fetch(queries.months)]
+        for month in months:
+            begin = datetime.strptime(month, "%Y_%m").replace(tzinfo=UTC)
+            end = (begin + timedelta(days=31)).replace(day=1)
+            async with self._transaction() as connection:
+                done = await connection.execute(queries.enter_unsealed, _first_id_at(begin), _first_id_at(end))
+            entered += int(done.rpartition(" ")[2])
+        if entered:
+            log.info("events entered that were not sealed", events=entered)
+        return entered
 
     async def _create_partitions(self) -> None:
         """Creates the partitions of the coming months, now and every hour; long before they are needed, so it may fail."""
@@ -169,7 +190,7 @@ class Sealer:
         for row in await connection.fetch(queries.logs, list(logs)):
             logs[row["tenant_id"]].frontier = Frontier(row["size"], list(row["frontier"]))
         for event in events:
-            logs[event["tenant_id"]].append(event["id"], event["envelope"].encode())
+            logs[event["tenant_id"]].append(event["event_id"], event["envelope"].encode())
         checkpoints = []
         for tenant in touched:
             identifier, note = uuid7(), self._sign(str(tenant), logs[tenant].frontier)
@@ -189,6 +210,11 @@ class Sealer:
     async def _transaction(self) -> AsyncIterator[Connection]:
         async with self._pool.acquire(timeout=LEASE_SECONDS) as connection, connection.transaction():
             yield connection
+
+
+def _first_id_at(moment: datetime) -> UUID:
+    """Returns the smallest UUIDv7 of a moment."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 async def _store(connection: Connection, logs: dict[UUID, _GrowingLog]) -> None:

@@ -1,4 +1,4 @@
--- Who seals, and up to where.
+-- Who seals, and why nobody does if sealing has stopped.
 alter table audit.sealer enable row level security, force row level security;
 
 -- Sealers elect one of themselves.
@@ -6,6 +6,6 @@ create policy elected on audit.sealer to affidavit_sealer using (true) with chec
 -- The service reads whether sealing goes on. The row names no tenant.
 create policy watched on audit.sealer for select to affidavit_runtime using (true);
 
-grant select, update (epoch, holder, lease_until, last_xid, last_event, sealed_at) on audit.sealer to affidavit_sealer;
-grant select (singleton, lease_until, sealed_at) on audit.sealer to affidavit_runtime;
+grant select, update (epoch, holder, lease_until, sealed_at, halted) on audit.sealer to affidavit_sealer;
+grant select (singleton, lease_until, sealed_at, halted) on audit.sealer to affidavit_runtime;
 -- Not granted: insert, delete.

@@ -78,17 +78,22 @@ async def offer(url: str, writer: int) -> list[tuple[UUID, float]]:
 
 
 class WatchedSealer(Sealer):
-    """Notes when each sealing was committed, and how many leaves there were then."""
+    """Notes when each event was sealed."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.sealings: list[tuple[float, int]] = []
+        self.sealed_at: dict[UUID, float] = {}
+        self._appended: list[UUID] = []
 
     async def seal(self, epoch: int) -> Any:
         sealing = await super().seal(epoch)
-        if sealing.events:
-            self.sealings.append((time.time(), sealing.events))
+        self.sealed_at |= dict.fromkeys(self._appended, time.time())
+        self._appended = []
         return sealing
+
+    async def _append(self, connection: Connection, events: Sequence[asyncpg.Record]) -> list[str]:
+        self._appended = [event["event_id"] for event in events]
+        return await super()._append(connection, events)
 
 
 async def seal_lag(urls: dict[str, str], superuser: Connection) -> Figures:
@@ -107,10 +112,7 @@ async def seal_lag(urls: dict[str, str], superuser: Connection) -> Figures:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await pool.close()
-    order = [row["id"] for row in await superuser.fetch("select id from audit.event order by xid, id")]
-    moments = [moment for moment, events in sealer.sealings for _ in range(events)]
-    sealed_at = dict(zip(order, moments, strict=False))
-    lags = [sealed_at[event_id] - moment for event_id, moment in committed if event_id in sealed_at]
+    lags = [sealer.sealed_at[event_id] - moment for event_id, moment in committed if event_id in sealer.sealed_at]
     return {
         "offered_per_second": RATE, "committed_per_second": round(len(committed) / took), "events": len(committed),
         "not_sealed": len(committed) - len(lags), "not_indexed": await superuser.fetchval("select count(*) from audit.unindexed"), "lag_p50_s": round(percentile(lags, 50), 3),

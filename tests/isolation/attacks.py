@@ -221,6 +221,8 @@ AUDIT = (
             " values ('{victim}', gen_random_uuid(), '{{}}', 'x', 'y')"),
     refused("what is to be indexed, seen", "select * from audit.unindexed"),
     refused("what is to be indexed, withdrawn", "delete from audit.unindexed"),
+    refused("an event kept from being sealed", "delete from audit.unsealed"),
+    refused("an event queued twice to stop the sealer", "insert into audit.unsealed select '{own}', '{own_event}'"),
     refused("indexing for other tenants", "select audit.index_oldest_events(1000)"),
     refused("indexing an event of its choice", "select audit.index_events(array['{own}'::uuid], array['{earlier_event}'::uuid])"),
     refused("a transaction of its choice as that of the text",

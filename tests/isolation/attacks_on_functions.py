@@ -77,6 +77,7 @@ AS_THE_OWNER = (
     refused("using up a key's requests", "select * from identity.count_request('key:{partner_key}', 60)", role="admin"),
     refused("counting for nobody", "set local app.context = ''", "select * from identity.count_request('tenant', 60)"),
     nothing("indexing without reading the log", "select 1 where audit.index_own_events() > 0", role="admin"),
+    refused("the events behind the sealer's backlog", "select * from audit.seal_backlog()", "select * from audit.unsealed"),
     nothing("indexing for nobody", "set local app.context = ''", "select 1 where audit.index_own_events() > 0"),
     nothing("another key's last use", "select x from identity.note_key_use() x where x is not null", role="admin"),
     nothing("jobs of everybody", "select * from jobs.lease(gen_random_uuid(), 60)",

@@ -111,7 +111,7 @@ async def test_a_fuzzer_of_the_served_openapi_document_finds_nothing(
         "--generation-database", "none", "--request-timeout", "30", "--suppress-health-check", "all", "--no-shrink",
         "--warnings", "off", "--max-failures", "40", "--continue-on-failure",
     ]  # fmt: skip
-    async with sealing(service.database):  # otherwise /ready is rightly 503
+    async with sealing(service.database):
         fuzzer = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("st")), *arguments, cwd=tmp_path,
             env={**os.environ, "COLUMNS": "200", "SCHEMATHESIS_HOOKS": RULES.stem, "PYTHONPATH": str(RULES.parent)},
