@@ -16,6 +16,8 @@ def _long_enough(secret: SecretStr) -> SecretStr:
 
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
 RerankProtocol = Literal["jina", "tei"]
+JudgeKind = Literal["chat", "classifier"]
+SupportLevel = Literal["verbatim", "close", "judged"]
 
 
 class MissingSettingError(RuntimeError):
@@ -227,6 +229,22 @@ class Settings(BaseSettings):
     model_api_key: SecretStr | None = Field(default=None, description="Bearer key of the model server.")
     model_timeout: float = Field(default=60.0, gt=0, le=600, description="Seconds to wait for the model server.")
 
+    judge_url: str | None = Field(
+        default=None, pattern=r"^https?://",
+        description="A server that judges whether passages entail a sentence: a /v1 base URL or a classifier's endpoint.",
+    )  # fmt: skip
+    judge_kind: JudgeKind = Field(
+        default="chat",
+        description="What that server is: `chat` (OpenAI-compatible), or `classifier` (Text Embeddings Inference's /predict).",
+    )
+    judge_model: str | None = Field(default=None, description="Model name sent to the judge and recorded.")
+    judge_api_key: SecretStr | None = Field(default=None, description="Bearer key of the judge.")
+    support_levels: list[SupportLevel] = Field(
+        default=["verbatim", "close"],
+        description="Which sentences of a model server are shown: quotes (verbatim), those that say what a passage says (close), "
+        "those that a judge confirms (judged).",
+    )
+
     sources_in_text: bool = Field(
         default=True,
         description="End chat completions with a block of sources, which also clients show that drop annotations.",
@@ -268,6 +286,12 @@ class Settings(BaseSettings):
             raise ValueError(message)
         if self.reranker_url and not self.reranker_model:
             message = "AFFIDAVIT_RERANKER_URL needs AFFIDAVIT_RERANKER_MODEL"
+            raise ValueError(message)
+        if self.judge_url and not self.judge_model:
+            message = "AFFIDAVIT_JUDGE_URL needs AFFIDAVIT_JUDGE_MODEL"
+            raise ValueError(message)
+        if "judged" in self.support_levels and not self.judge_url:
+            message = "AFFIDAVIT_SUPPORT_LEVELS names judged, which needs AFFIDAVIT_JUDGE_URL"
             raise ValueError(message)
         if self.model_url and not self.model_name:
             message = "AFFIDAVIT_MODEL_URL needs AFFIDAVIT_MODEL_NAME"

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.answers import sentences, terms
 from backend.answers.generator import NOT_SUPPORTED, Claim, Generation, Passage, Prompt, Quote
-from backend.answers.grounding import addresses_a_model
+from backend.answers.grounding.evidence import addresses_a_model
+from backend.answers.grounding.verdict import Support
+from backend.language import sentences, terms
 
 Embed = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
 """Turns n texts into n unit vectors, as the rows of one array."""
@@ -186,7 +187,7 @@ def _claims(candidates: list[_Candidate]) -> list[Claim]:
     for candidate in candidates:
         if not any(_overlap(candidate.quote, quote.text) for quote in chosen):
             chosen.append(Quote(candidate.passage, candidate.quote))
-    return [Claim(" ".join(quote.text.split()), (quote,), "verbatim") for quote in chosen[:_MOST_CLAIMS]]
+    return [Claim(" ".join(quote.text.split()), (quote,), Support.VERBATIM) for quote in chosen[:_MOST_CLAIMS]]
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 from uuid import UUID
 
+from backend.answers.grounding.verdict import Reason, Support, Verdict
 from backend.documents.chunks.vectors import Span
 
 NOT_SUPPORTED = "not_supported"
@@ -18,9 +19,6 @@ MODEL_SILENT = "model_silent"
 
 MODEL_REFUSED = "model_refused"
 """Refusal: the model, or its provider's filter, declined to answer."""
-
-Support = Literal["verbatim", "close", "judged"]
-"""How a sentence of an answer is supported: quoted, said in other words that a rule compares, or by a judge's verdict."""
 
 
 class GeneratorError(Exception):
@@ -79,11 +77,12 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One sentence of an answer, without citation markers, and the quotes that support it."""
+    """One sentence of an answer, without citation markers, the quotes that support it, and what its check found."""
 
     sentence: str
     quotes: tuple[Quote, ...]
-    support: Support = "close"
+    support: Support = Support.CLOSE
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class Usage:
 class Generation:
     """A finished answer; with a `refusal` reason it has no claims.
 
-    `completion` is what the model wrote before the check and `dropped` the sentences that failed it: both
+    `completion` is what the model wrote before the check and `dropped` the sentences that failed it, for `reasons`: both
     belong in the audit record and never in a response. `cut` says why the model was stopped before its end.
     """
 
@@ -107,6 +106,7 @@ class Generation:
     refusal: str | None
     completion: str
     dropped: tuple[str, ...]
+    reasons: tuple[Reason, ...] = field(default=(), kw_only=True)
     model_requested: str
     model_served: str
     finish_reason: str

@@ -20,7 +20,8 @@ from backend.answers.generator import (
     Prompt,
     Usage,
 )
-from backend.answers.grounding import Evidence
+from backend.answers.grounding.support import Grounding
+from backend.answers.grounding.verdict import Reason
 from backend.answers.prompt import REFUSAL
 
 LONGEST_COMPLETION = 16_384
@@ -36,9 +37,10 @@ _MOST_TOKENS = 2**31
 class ModelAnswer:
     """Reads a chat completion, whole or chunk by chunk, and lets through what the passages support."""
 
-    def __init__(self, model: str, prompt: Prompt) -> None:
+    def __init__(self, model: str, prompt: Prompt, grounding: Grounding) -> None:
         """`model` is the one asked for."""
-        self._evidence = Evidence(prompt.passages)
+        self._grounding = grounding
+        self._evidence = grounding.evidence(prompt.passages)
         self._completion = Completion()
         self._requested = self._served = model
         self._raw = ""
@@ -46,9 +48,9 @@ class ModelAnswer:
         self._finish_reason: str | None = None if prompt.passages else "stop"  # nothing to ask about
         self._usage = Usage()
         self._claims: list[Claim] = []
-        self._dropped: list[str] = []
+        self._dropped: list[tuple[str, Reason]] = []
 
-    def read(self, received: object, part: str) -> list[Claim]:
+    async def read(self, received: object, part: str) -> list[Claim]:
         """Returns the claims that a completion, or one chunk of it, completes; `part` is `message` or `delta`."""
         choices = getattr(received, "choices", None)
         if not isinstance(choices, list) or (part == "message" and not choices):
@@ -63,14 +65,14 @@ class ModelAnswer:
         self._finish_reason = _finish_reason(choice.finish_reason) or self._finish_reason
         said = getattr(choice, part)
         self._refusal += _text(getattr(said, "refusal", None))
-        return self._take(_text(said.content))
+        return await self._take(_text(said.content))
 
-    def finish(self) -> list[Claim]:
+    async def finish(self) -> list[Claim]:
         """Returns the last claims; raises GeneratorUnavailable when the server gave no reason to stop."""
         if self._finish_reason is None:
             message = "The model server ended its answer early."
             raise GeneratorUnavailable(message)
-        return self._checked(self._completion.close())
+        return await self._checked(self._completion.close())
 
     def generation(self, parameters: Mapping[str, str | int]) -> Generation:
         """Returns what was let through, and what was not."""
@@ -78,7 +80,8 @@ class ModelAnswer:
             claims=tuple(self._claims),
             refusal=None if self._claims else self._reason(),
             completion=self._raw or self._refusal,
-            dropped=tuple(self._dropped),
+            dropped=tuple(sentence for sentence, _ in self._dropped),
+            reasons=tuple(reason for _, reason in self._dropped),
             model_requested=self._requested,
             model_served=self._served,
             finish_reason=str(self._finish_reason),
@@ -87,18 +90,22 @@ class ModelAnswer:
             parameters=parameters,
         )
 
-    def _take(self, content: str) -> list[Claim]:
+    async def _take(self, content: str) -> list[Claim]:
         self._raw += content
         sentences = self._completion.feed(content)
         if len(self._completion.said) > LONGEST_COMPLETION:
             message = "The model server sent more than it was asked for."
             raise GeneratorUnavailable(message)
-        return self._checked(sentences)
+        return await self._checked(sentences)
 
-    def _checked(self, sentences: list[Said]) -> list[Claim]:
-        claims = [(said, self._evidence.claim(said.marked)) for said in sentences]
-        self._dropped += [said.marked for said, claim in claims if claim is None and not _REFUSAL.fullmatch(said.text)]
-        supported = [claim for _, claim in claims if claim is not None]
+    async def _checked(self, sentences: list[Said]) -> list[Claim]:
+        supported = []
+        for said in sentences:
+            found = await self._grounding.claim(said.marked, self._evidence)
+            if isinstance(found, Claim):
+                supported.append(found)
+            elif not _REFUSAL.fullmatch(said.text):
+                self._dropped.append((said.marked, found))
         self._claims += supported
         return supported
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backend.answers.generator import Support
+from backend.answers.grounding.verdict import Support
 from backend.documents.models import Place
 from backend.retrieval.models import Conversation, Scope
 from backend.schema import ApiModel, Text

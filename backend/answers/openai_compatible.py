@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from backend.answers.bounded_http import bounded_client
 from backend.answers.generator import Claim, Generation, Prompt
+from backend.answers.grounding.support import Grounding
 from backend.answers.model_answer import ModelAnswer, failures_translated
 from backend.answers.model_parameters import Parameters
 
@@ -29,6 +30,7 @@ class OpenAICompatibleGenerator:
         model: str,
         api_key: SecretStr | None,
         *,
+        grounding: Grounding,
         timeout: float,
         max_tokens: int = 1024,
         max_retries: int = 1,
@@ -40,6 +42,7 @@ class OpenAICompatibleGenerator:
         `timeout`, in seconds, covers the answer and its retries; `extra_body` is sent with every request.
         """
         self._model = model
+        self._grounding = grounding
         self._timeout = timeout
         self._extra_body = dict(extra_body or {})
         self._parameters = Parameters(max_tokens)
@@ -63,17 +66,17 @@ class OpenAICompatibleGenerator:
 
     async def generate(self, prompt: Prompt) -> Generation:
         """Returns the supported sentences of the model's answer, or a refusal."""
-        answer = ModelAnswer(self._model, prompt)
+        answer = ModelAnswer(self._model, prompt, self._grounding)
         if prompt.passages:
             completion = await _within(self._deadline(), self._send(prompt, stream=False))
             with failures_translated():
-                answer.read(completion, "message")
-                answer.finish()
+                await answer.read(completion, "message")
+                await answer.finish()
         return answer.generation(self.parameters)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Claim | Generation]:
         """Yields each sentence once it has passed its check, then the generation."""
-        answer = ModelAnswer(self._model, prompt)
+        answer = ModelAnswer(self._model, prompt, self._grounding)
         if prompt.passages:
             deadline = self._deadline()
             chunks = await _within(deadline, self._send(prompt, stream=True))
@@ -81,16 +84,17 @@ class OpenAICompatibleGenerator:
                 # Each wait has its own time-out: one around the loop would also cover the `yield`.
                 while (chunk := await _within(deadline, anext(chunks, None))) is not None:
                     with failures_translated():
-                        claims = answer.read(chunk, "delta")
+                        claims = await answer.read(chunk, "delta")
                     for claim in claims:
                         yield claim
             with failures_translated():
-                answer.finish()
+                await answer.finish()
         yield answer.generation(self.parameters)
 
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._client.close()
+        await self._grounding.aclose()
 
     async def _send(self, prompt: Prompt, *, stream: bool) -> Any:  # noqa: ANN401 - the client validates nothing
         """Asks the server; again when it refuses a parameter that can be left out."""

@@ -1,5 +1,6 @@
 """A question that is being answered, and its events: every one of them names the turn, and each turn gets an end."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,8 +10,9 @@ from pydantic import TypeAdapter
 
 from backend.answers import prompt as prompts
 from backend.answers.citations import Answer, Sentence, changed_quotes
-from backend.answers.generator import Generation, Generator, Prompt
-from backend.answers.grounding import addresses_a_model
+from backend.answers.generator import Claim, Generation, Generator, Prompt
+from backend.answers.grounding.evidence import addresses_a_model
+from backend.answers.grounding.verdict import VERSION as GROUNDING_VERSION
 from backend.answers.models import Citation, SupersededVersion
 from backend.audit.events import Action, Event, Outcome, without_nulls
 from backend.retrieval.stages import Asked
@@ -108,11 +110,34 @@ def _described(
         "completion_tokens": generation.usage.completion_tokens,
         "reasoning_tokens": generation.usage.reasoning_tokens,
         "citations": _cited(answer.citations),
-        "support": [citation.support for citation in answer.citations] or None,
+        "support": [citation.support.value for citation in answer.citations] or None,
+        "grounding": without_nulls(_grounding(generation)),
         "dropped_sentences": len(generation.dropped),
         "superseded": [{"doc_id": old.doc_id, "version": old.document_version} for old in superseded] or None,
     }
     return without_nulls(described)
+
+
+def _grounding(generation: Generation) -> dict[str, object]:
+    """Returns what the check found of each sentence, and why others were dropped; likeness is in millionths."""
+    found = [_found(claim) for claim in generation.claims]
+    reasons = Counter(reason.value for reason in generation.reasons)
+    return {"version": GROUNDING_VERSION, "sentences": found or None, "dropped": dict(sorted(reasons.items())) or None}
+
+
+def _found(claim: Claim) -> dict[str, object]:
+    spans = [
+        {"chunk": str(quote.passage.chunk_id), "start": quote.start, "end": quote.start + len(quote.text)}
+        for quote in claim.quotes
+    ]
+    likeness = claim.verdict.likeness if claim.verdict else None
+    found = {
+        "support": claim.support.value,
+        "evidence": spans,
+        "likeness_micros": None if likeness is None else round(likeness * 1_000_000),
+        "judge": claim.verdict.judge if claim.verdict else None,
+    }
+    return without_nulls(found)
 
 
 def _cited(citations: Sequence[Citation]) -> list[str]:

@@ -22,6 +22,7 @@ from backend.answers.generator import (
 from backend.answers.openai_compatible import OpenAICompatibleGenerator
 from backend.answers.prompt import REFUSAL, render
 from tests.answers import model_server
+from tests.answers.grounding_model import grounding
 from tests.answers.model_server import ModelServer, Reply
 from tests.answers.passages import passages
 
@@ -57,7 +58,9 @@ def server(running_server: ModelServer) -> ModelServer:
 
 @pytest.fixture
 async def generator(server: ModelServer) -> AsyncIterator[OpenAICompatibleGenerator]:
-    created = OpenAICompatibleGenerator(server.url, "m", None, timeout=5.0, max_tokens=500, max_retries=0)
+    created = OpenAICompatibleGenerator(
+        server.url, "m", None, grounding=grounding(), timeout=5.0, max_tokens=500, max_retries=0
+    )
     yield created
     await created.aclose()
 
@@ -204,7 +207,9 @@ async def test_the_text_of_a_message_in_parts_is_read(
 
 async def test_azure_gets_its_version_and_its_key(server: ModelServer) -> None:
     server.reply = model_server.saying(SHAPES["bullets"])
-    azure = OpenAICompatibleGenerator(server.url, "m", SecretStr("k"), timeout=5.0, api_version="2026-06-01")
+    azure = OpenAICompatibleGenerator(
+        server.url, "m", SecretStr("k"), grounding=grounding(), timeout=5.0, api_version="2026-06-01"
+    )
     assert answer_of((await azure.generate(PROMPT)).claims).text == BOTH
     assert server.headers[-1]["api-key"] == "k"
     assert server.queries[-1] == {"api-version": "2026-06-01"}

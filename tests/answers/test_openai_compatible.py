@@ -23,6 +23,7 @@ from backend.answers.model_answer import LONGEST_COMPLETION
 from backend.answers.openai_compatible import OpenAICompatibleGenerator
 from backend.answers.prompt import REFUSAL, render
 from tests.answers import model_server
+from tests.answers.grounding_model import grounding
 from tests.answers.model_server import MODEL_SERVED, ModelServer, Reply
 from tests.answers.passages import passages
 
@@ -66,7 +67,13 @@ def server(running_server: ModelServer) -> ModelServer:
 @pytest.fixture
 async def generator(server: ModelServer) -> AsyncIterator[OpenAICompatibleGenerator]:
     created = OpenAICompatibleGenerator(
-        server.url, "test-model", SecretStr("sk-secret"), timeout=1.0, max_tokens=500, max_retries=0
+        server.url,
+        "test-model",
+        SecretStr("sk-secret"),
+        grounding=grounding(),
+        timeout=1.0,
+        max_tokens=500,
+        max_retries=0,
     )
     yield created
     await created.aclose()
@@ -267,7 +274,7 @@ async def test_a_failed_request_is_tried_again(server: ModelServer) -> None:
         return next(replies)(body)
 
     server.reply = reply
-    generator = OpenAICompatibleGenerator(server.url, "test-model", None, timeout=5.0)
+    generator = OpenAICompatibleGenerator(server.url, "test-model", None, grounding=grounding(), timeout=5.0)
     assert text(await generator.generate(PROMPT)) == SENTENCE
     assert len(server.requests) == 2
     await generator.aclose()
@@ -275,7 +282,9 @@ async def test_a_failed_request_is_tried_again(server: ModelServer) -> None:
 
 @both_ways
 async def test_a_server_that_is_not_there_is_an_unavailable_generator(*, stream: bool) -> None:
-    generator = OpenAICompatibleGenerator("http://127.0.0.1:9/v1", "m", None, timeout=2.0, max_retries=0)
+    generator = OpenAICompatibleGenerator(
+        "http://127.0.0.1:9/v1", "m", None, grounding=grounding(), timeout=2.0, max_retries=0
+    )
     with pytest.raises(GeneratorUnavailable):
         await answered(generator, stream=stream)
     await generator.aclose()
@@ -295,7 +304,7 @@ async def test_neither_errors_nor_logs_repeat_the_prompt_or_the_key(
 async def test_the_environment_gives_no_key_away(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     server.reply = model_server.saying(GROUNDED)
-    generator = OpenAICompatibleGenerator(server.url, "test-model", None, timeout=5.0)
+    generator = OpenAICompatibleGenerator(server.url, "test-model", None, grounding=grounding(), timeout=5.0)
     await generator.generate(PROMPT)
     assert server.authorizations == ["Bearer none"]
     await generator.aclose()

@@ -115,6 +115,17 @@ class LocalEmbedder:
         """Return the vector (dimensions,) of a question, about 2 ms; blocks the caller."""
         return self._mean(self._ids(text))
 
+    def token_vectors(self, text: str) -> tuple[list[tuple[int, int]], Vectors]:
+        """Return where each token stands in the text, and the unit vectors (tokens, dimensions) that they have there.
+
+        Reads at most `max_tokens`; takes about 2 ms and blocks the caller.
+        """
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        most = self.max_tokens - 2
+        marked = np.array([[self._begin, *encoded.ids[:most], self._end]], dtype=np.int64)
+        (vectors,) = self._session.run(["tokens"], {"ids": marked})
+        return encoded.offsets[:most], _unit(vectors[0][1:-1])
+
     async def embed_query(self, text: str) -> Vectors:
         """Return the vector (dimensions,) of a question."""
         return await asyncio.get_running_loop().run_in_executor(self._queries, self.encode_query, text)
@@ -143,7 +154,7 @@ class LocalEmbedder:
 
     def _run(self, ids: Sequence[int]) -> Vectors:
         marked = np.array([[self._begin, *ids, self._end]], dtype=np.int64)
-        (vectors,) = self._session.run(None, {"ids": marked})
+        (vectors,) = self._session.run(["embedding"], {"ids": marked})
         vector: Vectors = vectors[0]
         return vector
 

@@ -117,19 +117,24 @@ def _is_not_from_quantiser(record: logging.LogRecord) -> bool:
 def _graph(weights: dict[str, NDArray[np.float32]]) -> onnx.ModelProto:
     """Return token ids (1, n) → unit vector (1, 384): BERT encoder, mean over the tokens, L2 normalisation.
 
+    The second output, "tokens" (1, n, 384), is what the mean is taken of.
+
     There is no attention mask because texts are never padded: each is run alone (see `embedding`).
     """
     encoder = _Encoder(weights)
     hidden = encoder.embeddings("ids")
     for layer in range(_LAYERS):
-        hidden = encoder.layer(hidden, f"encoder.layer.{layer}")
+        hidden = encoder.layer(hidden, f"encoder.layer.{layer}", output="tokens" if layer == _LAYERS - 1 else "")
     mean = encoder.node("ReduceMean", hidden, encoder.constant(np.array([1])), keepdims=0)
     encoder.node("LpNormalization", mean, output="embedding", axis=-1, p=2)
     graph = helper.make_graph(
         encoder.nodes,
         "all-MiniLM-L6-v2",
         [helper.make_tensor_value_info("ids", TensorProto.INT64, [1, "tokens"])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, DIMENSIONS])],
+        [
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, DIMENSIONS]),
+            helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [1, "tokens", DIMENSIONS]),
+        ],
         encoder.constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
@@ -167,13 +172,13 @@ class _Encoder:
         used = self.node("Slice", positions, zero, length, zero)
         return self.norm(self.node("Add", self.node("Gather", words, ids), used), "embeddings.LayerNorm")
 
-    def layer(self, hidden: str, name: str) -> str:
+    def layer(self, hidden: str, name: str, output: str = "") -> str:
         context = self.attention(hidden, f"{name}.attention.self")
         attended = self.dense(context, f"{name}.attention.output.dense")
         hidden = self.norm(self.node("Add", hidden, attended), f"{name}.attention.output.LayerNorm")
         inner = self.node("Gelu", self.dense(hidden, f"{name}.intermediate.dense"))
         outer = self.dense(inner, f"{name}.output.dense")
-        return self.norm(self.node("Add", hidden, outer), f"{name}.output.LayerNorm")
+        return self.norm(self.node("Add", hidden, outer), f"{name}.output.LayerNorm", output)
 
     def attention(self, hidden: str, name: str) -> str:
         query = self.heads(self.dense(hidden, f"{name}.query", scale=_HEAD_SIZE**-0.5), [0, 2, 1, 3])
@@ -192,7 +197,7 @@ class _Encoder:
         bias = self.constant(self.weights[f"{name}.bias"] * np.float32(scale))
         return self.node("Add", self.node("MatMul", hidden, matrix), bias)
 
-    def norm(self, hidden: str, name: str) -> str:
+    def norm(self, hidden: str, name: str, output: str = "") -> str:
         scale = self.constant(self.weights[f"{name}.weight"])
         bias = self.constant(self.weights[f"{name}.bias"])
-        return self.node("LayerNormalization", hidden, scale, bias, axis=-1, epsilon=1e-12)
+        return self.node("LayerNormalization", hidden, scale, bias, output=output, axis=-1, epsilon=1e-12)

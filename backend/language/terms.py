@@ -72,7 +72,7 @@ _BETWEEN_FIGURE_AND_UNIT = {
 }
 _UNIT_DISTANCE = 4  # tokens; "5 to 10 business days"
 
-STOP_WORDS = frozenset(files("backend.answers").joinpath("stop_words.txt").read_text(encoding="utf-8").split())
+STOP_WORDS = frozenset(files("backend.language").joinpath("data", "stop_words.txt").read_text(encoding="utf-8").split())
 
 _NEGATIONS = {
     "no", "nor", "not", "never", "none", "neither", "nobody", "nothing", "cannot", "without", "unable",

@@ -9,7 +9,7 @@ _BULLET = r"(?:[-*\u2022\u2013\u25cf\u25aa]\s|\(?[0-9a-z]{1,3}[.)]\s)"
 
 _BOUNDARY = re.compile(
     rf"""(?P<stop>{_TERMINAL}{_MARKERS})(?=\s|$)     # a full stop, its closing quotes and citation markers
-    | (?<=[a-z)\]])[.!?](?=[A-Z][a-z])               # a full stop whose space was lost with the markup
+    | (?<=[a-z)\]])[.!?](?=[A-Z](?:[a-z]|\s[a-z]))    # a full stop whose space was lost with the markup
     | \n\s*\n                                        # a blank line
     | \n(?=\s*{_BULLET})                             # a list item
     | (?<=:)\n                                       # the end of a line that introduces something
@@ -17,11 +17,12 @@ _BOUNDARY = re.compile(
     re.VERBOSE,
 )
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:[A-Za-z]|cf|vs|approx|mr|mrs|ms|dr|prof|jr|sr|st|inc|ltd|corp|plc|dept)|\b[A-Za-z]\.[A-Za-z])$",
+    r"(?:\b(?:[A-Za-z]|cf|vs|approx|mr|mrs|ms|dr|prof|jr|sr|st|inc|ltd|corp|plc|dept|bzw|ggf|evtl|inkl|zzgl|vgl|mme|mlle|sra|núm|sig|dott|art)|\b[A-Za-z]\.[A-Za-z])$",
     re.IGNORECASE,
 )
 _BEFORE_NUMBER = re.compile(
-    r"\b(?:nos?|arts?|secs?|paras?|ch|fig|pp?|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)$", re.IGNORECASE
+    r"\b(?:nos?|arts?|secs?|paras?|ch|fig|pp?|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|abs|ziff|nr|núm|pág|pag)$",
+    re.IGNORECASE,
 )
 _LONGEST_ABBREVIATION = 8  # characters to look back; a longer look would be paid at every full stop
 _LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]{0,4}\(?(?:\d{1,3}|[a-z]|[ivx]{2,4})$")
@@ -53,12 +54,15 @@ def _pieces(text: str, start: int, ends: Iterable[int]) -> list[tuple[int, int]]
 
 def _continues(text: str, match: re.Match[str]) -> bool:
     """Whether the full stop belongs to an abbreviation or a list number, or a small letter follows it."""
-    if match["stop"] != ".":
+    stop = match["stop"]
+    if not stop or not stop.startswith(".") or "[" in stop:
         return False
     before = text[max(match.start() - _LONGEST_ABBREVIATION, 0) : match.start()]
     following = text[match.end() : match.end() + 3].lstrip()[:1]
     if following.islower():
         return True
+    if stop != ".":
+        return False
     if following.isdigit() and _BEFORE_NUMBER.search(before):
         return True
     return bool(following) and bool(_ABBREVIATION.search(before) or _LIST_NUMBER.search(before))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.answers.sentences import spans, split
+from backend.language.sentences import spans, split
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from backend.answers.terms import figures, is_negated, stems
+from backend.language.terms import figures, is_negated, stems
 
 
 def read(text: str) -> set[str]:

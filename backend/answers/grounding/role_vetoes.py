@@ -1,0 +1,226 @@
+"""Who does what to whom, in which direction, and who is named."""
+
+import re
+from itertools import combinations, pairwise
+
+from backend.answers.grounding.alignment import Alignment, Grade, is_complement, opposed
+from backend.answers.grounding.verdict import Reason
+from backend.language.readings import Clause, Reading
+from backend.language.tokens import Kind
+
+_ADDRESS = re.compile(r"https?://\S+|\b[\w.+-]+@[\w-]+\.\w+|\b(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
+_ANCHOR, _REACH = (
+    4,
+    6,
+)  # tokens after a preposition among which its noun is, and before a noun among which its preposition is
+_ONLY_NEAR = frozenset({"from", "to", "by", "with", "for"})
+_MARKUP = re.compile(r"!\[|\]\(|<[a-z/!]|javascript:|&[a-z]+;|\bwww\.", re.IGNORECASE)
+
+
+def names(alignment: Alignment) -> Reason | None:
+    """Each name, acronym and address must be in the evidence, the sentences before it or the title."""
+    text = alignment.unit.whole.casefold()
+    if _MARKUP.search(alignment.statement.text) or any(
+        match[0].casefold().rstrip(".") not in text for match in _ADDRESS.finditer(alignment.statement.text)
+    ):
+        return Reason.NAME
+    written = {token.form for token in alignment.source.tokens} | alignment.unit.context_forms
+    for position, token in enumerate(alignment.statement.tokens):
+        if token.kind is not Kind.WORD or not token.capital or token.form in alignment.statement.language.units:
+            continue
+        acronym = alignment.statement.text[token.start : token.end].isupper() and len(token.form) > 1
+        if (position or acronym) and token.form not in written and position in alignment.statement.content:
+            singular = token.form.removesuffix("s")
+            pair = alignment.pairs.get(position)
+            if singular not in written and not (pair and pair.grade is not Grade.OPPOSITE and not acronym):
+                return Reason.NAME
+    return None
+
+
+def directions(alignment: Alignment) -> Reason | None:
+    """No word may stand where the evidence has its opposite."""
+    for pair in alignment.pairs.values():
+        if pair.grade is Grade.OPPOSITE and not is_complement(alignment, pair):
+            return Reason.DIRECTION
+    if _turned_round(alignment) or _opposite_left_out(alignment) or _qualified_otherwise(alignment):
+        return Reason.DIRECTION
+    return None
+
+
+def _qualified_otherwise(alignment: Alignment) -> bool:
+    """Whether a word stands before one before which the evidence has its opposite: "disputed", "undisputed portion"."""
+    statement, source = alignment.statement, alignment.source
+    for said, following in pairwise(statement.content):
+        pair, anchor = alignment.pairs.get(said), alignment.pairs.get(following)
+        if following - said > 2 or anchor is None or (pair is not None and 0 < anchor.source - pair.source <= _ANCHOR):
+            continue
+        before = source.tokens[max(anchor.source - 2, 0) : anchor.source]
+        if any(opposed(statement.tokens[said], other, statement) for other in before):
+            return not (pair is not None and is_complement(alignment, pair))
+    return False
+
+
+_TIMES = {
+    form: time
+    for time, forms in {
+        "before": "before bevor ehe avant antes prima",
+        "until": "until till bis hasta finché",
+        "after": "after once nachdem sobald après después dopo",
+        "while": "while during während pendant mientras mentre",
+        "unless": "unless",
+    }.items()
+    for form in forms.split()
+}
+
+
+def times(alignment: Alignment) -> Reason | None:
+    """What holds before, after, while or until something does not hold at another time."""
+    for mine, theirs in alignment.clauses.items():
+        said = _time(alignment.statement, mine)
+        written = _time(alignment.source, theirs[0])
+        if said and written and said != written:
+            return Reason.DIRECTION
+    return None
+
+
+def _time(reading: Reading, number: int) -> str | None:
+    clause = reading.clauses[number]
+    opening = [token.form for token in reading.tokens[clause.first : clause.first + 3]]
+    return next((_TIMES[form] for form in opening if form in _TIMES), None) if clause.condition else None
+
+
+def comparisons(alignment: Alignment) -> Reason | None:
+    """What is compared with something that is no number is compared in the same direction."""
+    for pair in alignment.pairs.values():
+        said, written = _comparison(alignment.statement, pair.said), _comparison(alignment.source, pair.source)
+        if said != written and (said in _SIDES or written in _SIDES):
+            return Reason.COMPARISON
+    return None
+
+
+_SIDES = frozenset({"bound.over", "bound.under"})
+
+
+def _comparison(reading: Reading, position: int) -> str | None:
+    """Returns the side on which something lies of the word at the position: "more than the minimum"."""
+    for place in range(position - 1, max(position - 1 - _ANCHOR, -1), -1):
+        token = reading.tokens[place]
+        if (
+            place in reading.content
+            or token.kind is not Kind.WORD
+            or any(q.first <= place <= q.last for q in reading.quantities)
+        ):
+            return None
+        side = next((tag for tag in token.tags if tag in _SIDES), None)
+        if side is not None and token.form not in {
+            "after",
+            "before",
+            "over",
+            "under",
+            "past",
+            "above",
+            "below",
+            "beyond",
+        }:
+            return side
+    return None
+
+
+def _opposite_left_out(alignment: Alignment) -> bool:
+    """Whether a word that only relates others ("least", "before") is not in the evidence, and its opposite is."""
+    statement, source = alignment.statement, alignment.source
+    forms = {token.form for token in source.tokens}
+    stems = {token.stem for token in source.tokens}
+    said = {token.stem for token in statement.tokens}
+    for position, token in enumerate(statement.tokens):
+        if token.kind is not Kind.WORD or position in alignment.pairs or token.form in _ONLY_NEAR:
+            continue
+        opposites = statement.language.opposites.get(token.stem)
+        if not opposites or token.form in forms or token.stem in stems or token.has("inner"):
+            continue
+        if _in_quantity(alignment, position):
+            continue  # bounds of numbers are compared as such
+        if any(other in stems and other not in said for other in opposites):
+            return True
+    return False
+
+
+def _in_quantity(alignment: Alignment, position: int) -> bool:
+    return any(
+        quantity.first - 4 <= position <= quantity.last + 3 for quantity in alignment.statement.quantities
+    ) and any(tag.startswith("bound") for tag in alignment.statement.tokens[position].tags)  # fmt: skip
+
+
+def _turned_round(alignment: Alignment) -> bool:
+    """Whether a preposition stands before a word before which the evidence has its opposite."""
+    statement, source = alignment.statement, alignment.source
+    for position, token in enumerate(statement.tokens):
+        opposites = statement.language.opposites.get(token.stem)
+        if token.kind is not Kind.WORD or not opposites or position in statement.content:
+            continue
+        anchor = next(
+            (
+                alignment.pairs[place]
+                for place in range(position + 1, position + 1 + _ANCHOR)
+                if place in alignment.pairs
+            ),
+            None,
+        )
+        if anchor is None or anchor.grade is Grade.OPPOSITE:
+            continue
+        before = source.tokens[max(anchor.source - _REACH, 0) : anchor.source]
+        related = [other.stem for other in before if other.stem == token.stem or other.stem in opposites]
+        if related and related[-1] != token.stem and token.stem not in related:
+            return True
+    return False
+
+
+def roles(alignment: Alignment) -> Reason | None:
+    """Who does something in the evidence does it in the statement."""
+    statement, source = alignment.statement, alignment.source
+    for mine, theirs in alignment.clauses.items():
+        own, other = statement.clauses[mine], source.clauses[theirs[0]]
+        if own.subject and other.subject and own.subject != other.subject and not _turns(alignment, own, other):
+            return Reason.ROLE
+    return Reason.ROLE if _swapped(alignment) else None
+
+
+def _turns(alignment: Alignment, own: Clause, other: Clause) -> bool:
+    """Whether the clauses see the same act from two sides: in the passive, or by "get" for "give"."""
+    if own.passive != other.passive:
+        return True
+    said = alignment.statement.tokens[own.first : own.last + 1]
+    written = alignment.source.tokens[other.first : other.last + 1]
+    return any(token.has("converse") for token in said) != any(token.has("converse") for token in written)
+
+
+def _swapped(alignment: Alignment) -> bool:
+    """Whether two parties stand the other way round than in the evidence, though the clauses do not."""
+    statement, source = alignment.statement, alignment.source
+    parties = sorted(
+        (pair for pair in alignment.pairs.values() if _party(statement, pair.said)), key=lambda pair: pair.said
+    )  # fmt: skip
+    for one, two in combinations(parties, 2):
+        mine = statement.clause_of(one.said), statement.clause_of(two.said)
+        theirs = source.clause_of(one.source), source.clause_of(two.source)
+        if _party(statement, one.said) == _party(statement, two.said) or one.source <= two.source:
+            continue
+        if (mine[0] == mine[1]) != (theirs[0] == theirs[1]) or _reordered(alignment):
+            continue
+        voices = {
+            (statement.clauses[own].passive, source.clauses[other].passive)
+            for own, other in zip(mine, theirs, strict=True)
+        }
+        if all(said == written for said, written in voices):
+            return True
+    return False
+
+
+def _party(reading: Reading, position: int) -> str | None:
+    return next((tag for tag in sorted(reading.tokens[position].tags) if tag.startswith("party.")), None)
+
+
+def _reordered(alignment: Alignment) -> bool:
+    """Whether the statement has the clauses in another order, as when a condition comes last."""
+    order = [theirs[0] for _, theirs in sorted(alignment.clauses.items())]
+    return order != sorted(order)
