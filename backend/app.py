@@ -24,6 +24,7 @@ from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceErro
 from backend.gateways.mcp.door import PATH as MCP_PATH
 from backend.gateways.mcp.door import McpDoor
 from backend.gateways.openai import errors as openai_errors
+from backend.gateways.openai import routes as openai
 from backend.gateways.openai import vector_stores
 from backend.identity.callers.denials import record_denial
 from backend.identity.callers.gate import Gate
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     for routes in (  # matched in this order: first what is asked most
         retrieval, answers, health, identity, keys_routes, oidc, users, documents, files, versions, collections, jobs, audit,
-        review, impact, replays, erasure, exports, archives, operation, vector_stores,
+        review, impact, replays, erasure, exports, archives, operation, openai, vector_stores,
     ):  # fmt: skip
         app.include_router(routes.router)
     app.router.routes.append(Route(MCP_PATH, mcp, methods=["GET", "POST", "DELETE"]))

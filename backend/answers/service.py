@@ -38,13 +38,18 @@ class Answering:
     public_url: str
 
     async def answer(
-        self, caller: Caller, request: AnswerRequest, departure: Callable[[], Coroutine[None, None, None]]
+        self,
+        caller: Caller,
+        request: AnswerRequest,
+        departure: Callable[[], Coroutine[None, None, None]],
+        turn_id: UUID | None = None,
     ) -> AnswerResponse:
         """Returns an answer whose record is committed; raises Unavailable when there is no generator or no record.
 
         `departure` waits until the client is gone; there is no answer then, and the record says so.
+        `turn_id` names the turn.
         """
-        turn = await self._ask(caller, request)
+        turn = await self._ask(caller, request, turn_id)
         async with self._ended(caller, turn):
             started = time.perf_counter()
             generation = await _unless(departure(), self.generator.generate(turn.prompt))
@@ -53,14 +58,17 @@ class Answering:
                 answer.add(claim)
             return await self._record_answer(caller, turn, answer, generation, milliseconds(started))
 
-    def stream(self, caller: Caller, request: AnswerRequest) -> Delivery[Sentence | AnswerResponse]:
+    def stream(
+        self, caller: Caller, request: AnswerRequest, turn_id: UUID | None = None
+    ) -> Delivery[Sentence | AnswerResponse]:
         """Delivers sentences as they are made, each when its record is committed, and at last the whole answer.
 
+        `turn_id` names the turn, for protocols that name an answer before it is made.
         Fails as `answer` does, and then whatever was delivered is on record.
         """
 
         async def make(send: Callable[[Sentence | AnswerResponse], None]) -> None:
-            turn = await self._ask(caller, request)
+            turn = await self._ask(caller, request, turn_id)
             async with self._ended(caller, turn):
                 await self._make(caller, turn, send)
 
@@ -84,7 +92,7 @@ class Answering:
             send(sentence)
         send(response)
 
-    async def _ask(self, caller: Caller, request: AnswerRequest) -> Turn:
+    async def _ask(self, caller: Caller, request: AnswerRequest, turn_id: UUID | None = None) -> Turn:
         """Retrieves, and records retrieval and prompt."""
         wanted = RetrievalRequest(
             query=request.question, k=PASSAGES, source_type=request.source_type, collection=request.collection,
@@ -92,7 +100,7 @@ class Answering:
             known_at=request.known_at, as_caller_then=request.as_caller_then, conversation=request.conversation,
         )  # fmt: skip
         async with self.retrieval.asking(caller, wanted) as (connection, asked):
-            turn = Turn(uuid7(), asked, prompts.render(request.question, passages(asked.hits)))
+            turn = Turn(turn_id or uuid7(), asked, prompts.render(request.question, passages(asked.hits)))
             await self.recorder.record(connection, asked.caller, prompt_event(turn, self.generator), Draft(turn.id))
         return turn
 
