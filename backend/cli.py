@@ -83,10 +83,12 @@ def migrate() -> None:
 
     owner_url, context_key = needed(read_settings(), "database_url", "context_key")
     try:
-        apply(owner_url)
+        differences = apply(owner_url)
         asyncio.run(store_context_key(owner_url, ContextSigner(context_key)))
     except (OSError, asyncpg.PostgresError) as error:
         raise fail(f"the database refused: {error}") from None
+    if differences:
+        raise fail("; ".join(f"{difference}: {difference.remedy}" for difference in differences))
     console.print("The schema and its policies are up to date.")
 
 

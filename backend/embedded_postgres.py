@@ -13,7 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-ROLES_SCRIPT = Path(__file__).resolve().parent.parent / "infra" / "roles.sql"
+from backend.shipped import shipped
+
+ROLES_SCRIPT = shipped("infra/roles.sql")
 SERVER_ACCOUNT = "pgserver"  # PostgreSQL refuses to run as root; root hands the data folder to this account
 CONFIGURATION = """\
 listen_addresses = '127.0.0.1'

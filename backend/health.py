@@ -9,7 +9,7 @@ from pydantic import Field
 from backend.errors import Unavailable
 from backend.provided import Provided
 from backend.schema import ApiModel
-from backend.self_check import check, check_conditions, check_sealer
+from backend.self_check import SelfCheck, check_conditions, check_sealer
 from backend.settings import Settings
 from backend.tenancy import Claims, Tenancy
 
@@ -36,7 +36,9 @@ class Readiness(ApiModel):
 
 
 @router.get("/ready", summary="Can it serve")
-async def ready(request: Request, tenancy: Provided[Tenancy], settings: Provided[Settings]) -> Readiness:
+async def ready(
+    request: Request, tenancy: Provided[Tenancy], settings: Provided[Settings], self_check: Provided[SelfCheck]
+) -> Readiness:
     """Answers 200 only when the database passes the self-check, and warns when events are not being sealed; otherwise 503.
 
     Requests are answered while nobody seals: what they record is sealed later, and until then has no proof.
@@ -44,7 +46,7 @@ async def ready(request: Request, tenancy: Provided[Tenancy], settings: Provided
     try:
         # Bound to a context, as the transactions of requests are: what keeps those from working makes this fail too.
         async with tenancy.transaction(Claims(request_id=request.state.request_id)) as connection:
-            findings = await check(connection)
+            findings = await self_check.findings(connection)
             if not settings.accept_conditions_before_policies:
                 findings.append(await check_conditions(connection))
             problems = [finding for finding in findings if finding.problem]

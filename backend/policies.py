@@ -1,48 +1,101 @@
 """Brings what gives policies their meaning to what this version ships: functions, policies, grants and walls."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+import asyncpg
 
-POLICIES = Path(__file__).resolve().parent.parent / "policies"
+from backend import manifest
+from backend.database import Connection
+from backend.manifest import Difference, Facts
+from backend.shipped import shipped
 
-# In the order in which a request comes to them, so that whoever takes locks on all of them meets requests at one place only.
+POLICIES = shipped("policies")
+
+# In the order in which requests come to them: whoever takes locks in that order meets a request at one place only.
 SCHEMAS = ("migration", "tenancy", "identity", "documents", "retrieval", "storage", "jobs", "audit")
-SERVING_ROLES = "public, affidavit_runtime, affidavit_sealer, affidavit_operator"
+TABLE, FUNCTION, SCHEMA = "table ", "function ", "schema "
+OWNER = "affidavit_owner"
+
+# With the place of its row, which moves when the function is made anew.
+_FUNCTIONS = "select oid::regprocedure::text, ctid::text from pg_proc where pronamespace::regnamespace::text = any ($1)"
+_RIGHTS = re.compile(r'rights of ("(?:[^"]|"")+"|\S+)')
 
 
-def in_order(folder: Path) -> Iterator[Path]:
-    """Yields the SQL files of a folder, each named `schema.subject.sql`, schema by schema."""
-    yield from sorted(
-        folder.glob("*.sql"), key=lambda path: (SCHEMAS.index(path.name.split(".", maxsplit=1)[0]), path.name)
-    )
+async def reapply(connection: Connection, *, everything: bool = False) -> list[Difference]:
+    """Gives each object that is not as shipped its policies and rights anew; returns what still differs.
 
-
-def reapply(connection: Connection, run_script: Callable[[str], None]) -> None:
-    """Drops every policy, takes every right away and gives what policies/ says: what a file no longer says is gone."""
-
-    def names(query: str) -> list[str]:
-        return list(connection.execute(text(query), {"schemas": list(SCHEMAS)}).scalars())
-
-    tables = names(
-        "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-        " where n.nspname = any (:schemas) and c.relkind in ('r', 'p') order by c.relispartition, 1"
-    )
-    for policy in names(
-        "select format('%I on %I.%I', policyname, schemaname, tablename) from pg_policies where schemaname = any (:schemas)"
-    ):
-        run_script(f"drop policy {policy}")
-    for schema in SCHEMAS:
-        for objects in (
-            f"schema {schema}",
-            *(f"all {kind} in schema {schema}" for kind in ("tables", "sequences", "routines")),
-        ):
-            run_script(f"revoke all on {objects} from {SERVING_ROLES}")
-    run_script((POLICIES / "schemas.sql").read_text())
-    for path in (*in_order(POLICIES / "functions"), *in_order(POLICIES / "tables")):
-        run_script(path.read_text())
-    walls = (POLICIES / "walls.sql").read_text()
+    Does nothing, and takes no lock, where all is as shipped. Must run in a transaction.
+    """
+    there = await manifest.found(connection)
+    names = {difference.object for difference in manifest.differences(there, manifest.expected())}
+    names |= set(there) if everything else set()
+    if not names:
+        return []
+    tables = [name for name in in_order(_of_kind(names, TABLE)) if TABLE + name in there]
+    for table in tables:  # all of them first: an attempt that has to wait is given up before it did anything
+        await connection.execute(f"lock table only {table} in access exclusive mode")
+    await _reapply_schemas(connection, there)
+    left_over = await _reapply_functions(connection, there) if any(_of_kind(names, FUNCTION)) else []
     for table in tables:
-        connection.execute(text("select set_config('policies.table', :table, true)"), {"table": table})
-        run_script(walls)
+        await _reapply_table(connection, table, there)
+    for function in left_over:  # unless something still uses it, which the self-check then names
+        with suppress(asyncpg.DependentObjectsStillExistError):
+            async with connection.transaction():
+                await connection.execute(f"drop routine {function}")
+    return list(manifest.differences(await manifest.found(connection), manifest.expected()))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Returns names `schema.subject`, schema by schema."""
+    return sorted(names, key=lambda name: (SCHEMAS.index(name.split(".", maxsplit=1)[0]), name))
+
+
+def scripts(folder: str) -> list[Path]:
+    """Returns the SQL files of a folder of policies/, each named `schema.subject.sql`, schema by schema."""
+    files = {path.name: path for path in (POLICIES / folder).glob("*.sql")}
+    return [files[name] for name in in_order(files)]
+
+
+def _of_kind(names: Iterable[str], kind: str) -> list[str]:
+    return [name.removeprefix(kind) for name in sorted(names) if name.startswith(kind)]
+
+
+async def _reapply_schemas(connection: Connection, there: Facts) -> None:
+    for schema in _of_kind(there, SCHEMA):
+        await _revoke(connection, SCHEMA + schema, there)
+    await connection.execute((POLICIES / "schemas.sql").read_text())
+
+
+async def _reapply_functions(connection: Connection, there: Facts) -> list[str]:
+    """Makes all functions anew where one differs, which locks no table; returns those that no file makes any more."""
+    for function in _of_kind(there, FUNCTION):
+        await _revoke(connection, FUNCTION + function, there)
+    before = {*map(tuple, await connection.fetch(_FUNCTIONS, list(SCHEMAS)))}
+    for path in scripts("functions"):
+        await connection.execute(path.read_text())
+    untouched = before & {*map(tuple, await connection.fetch(_FUNCTIONS, list(SCHEMAS)))}
+    return sorted(function for function, _ in untouched)
+
+
+async def _reapply_table(connection: Connection, table: str, there: Facts) -> None:
+    """Takes every policy and right of a table away and gives those of its file: what that no longer says is gone."""
+    parts = there[TABLE + table]
+    for policy in _of_kind(parts, "policy "):
+        name = await connection.fetchval("select quote_ident($1)", policy)
+        await connection.execute(f"drop policy {name} on {table}")
+    await _revoke(connection, TABLE + table, there)
+    script = POLICIES / "tables" / (table.replace('"', "") + ".sql")
+    if script.exists():
+        await connection.execute(f"grant all on table {table} to affidavit_owner")
+        await connection.execute(script.read_text())
+    await connection.execute("select set_config('policies.table', $1, true)", table)
+    await connection.execute((POLICIES / "walls.sql").read_text())
+
+
+async def _revoke(connection: Connection, target: str, there: Facts) -> None:
+    """Takes every right to an object away from everybody but its owner; a table's include those to its columns."""
+    for role in {match[1] for part in there[target] if (match := _RIGHTS.match(part))} - {OWNER}:
+        await connection.execute(f"revoke all on {target} from {role} cascade")

@@ -1,28 +1,22 @@
 """Whether the database would hold what the service promises; asked before serving, and by `affidavit doctor`."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
+from backend import manifest
 from backend.database import Connection, Queries
+from backend.manifest import Release
+from backend.shipped import newest_revision
 
 queries = Queries(Path(__file__).with_name("self_check.sql"))
 
 MIN_POSTGRES = 160_000
 SEALER_MAY_PAUSE_SECONDS = 30
+DEFINITIONS_REST_SECONDS = 30
 MIN_PGVECTOR = (0, 8, 2)
-SCHEMA_REVISION = max(
-    path.name.split("_", 1)[0]
-    for path in (Path(__file__).resolve().parent.parent / "migrations" / "versions").glob("[0-9]*.py")
-)
-
-# As the last statement of a migration. Under the search path of the roles that compare, since names are shown as it finds them.
-KEEP_PRIVILEGES = f"""
-set local search_path = pg_catalog, public;
-delete from migration.privilege;
-insert into migration.privilege {queries.privileges};
-"""  # noqa: S608 - of our own text alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +27,28 @@ class Finding:
     problem: str | None
 
 
-async def check(connection: Connection) -> list[Finding]:
-    """Returns the findings for the role of this connection, in the order of what to mend first."""
+class SelfCheck:
+    """The self-check of a process that is often asked: it does not compare definitions again for a while that were as shipped."""
+
+    def __init__(self) -> None:
+        self._rested_until = 0.0
+
+    async def findings(self, connection: Connection) -> list[Finding]:
+        """Returns the findings for the role of this connection, in the order of what to mend first."""
+        now = time.monotonic()
+        if now < self._rested_until:
+            return await check(connection, definitions=False)
+        findings = await check(connection)
+        if all(finding.problem is None for finding in findings):
+            self._rested_until = now + DEFINITIONS_REST_SECONDS
+        return findings
+
+
+async def check(connection: Connection, *, definitions: bool = True) -> list[Finding]:
+    """Returns the findings for the role of this connection, in the order of what to mend first.
+
+    To compare the definitions with those shipped takes some 50 milliseconds.
+    """
     role = await connection.fetchrow(queries.role)
     versions = await connection.fetchrow(queries.versions)
     assert role is not None
@@ -54,13 +68,8 @@ async def check(connection: Connection) -> list[Finding]:
     ]
     if not await connection.fetchval(queries.is_migrated):
         return [*findings, Finding("schema", "not migrated: run `affidavit migrate`")]
-    revision = await connection.fetchval(queries.revision)
-    findings.append(
-        Finding(
-            "schema",
-            None if revision == SCHEMA_REVISION else f"is {revision}, not {SCHEMA_REVISION}: run `affidavit migrate`",
-        )
-    )
+    release = await manifest.release(connection)
+    findings.append(Finding("schema", _schema_problem(await connection.fetchval(queries.revision), release)))
     unprotected = [
         f"{row['table']}: {problem}"
         for row in await connection.fetch(queries.tables)
@@ -73,8 +82,8 @@ async def check(connection: Connection) -> list[Finding]:
     findings.append(
         Finding("append-only triggers", f"missing, or not always on: {', '.join(loose)}" if loose else None)
     )
-    changed = await connection.fetch(f"with present as ({queries.privileges}) {queries.changed_privileges}")
-    findings.append(Finding("privileges", "; ".join(map(_change, changed)) or None))
+    if definitions:
+        findings.append(Finding("definitions", await _definitions_problem(connection, release)))
     settings = [_setting(row) for row in await connection.fetch(queries.changed_settings)]
     findings.append(Finding("settings", f"{'; '.join(settings)}: run infra/roles.sql" if settings else None))
     opened = [row["what"] for row in await connection.fetch(queries.open_database)]
@@ -144,9 +153,26 @@ def _role_problem(role: asyncpg.Record) -> str | None:
     return None
 
 
-def _change(row: asyncpg.Record) -> str:
-    manner = "was changed since the last migration" if row["both"] else "is new" if row["present"] else "is gone"
-    return f"{row['what']}: {manner}"
+def _schema_problem(revision: str, release: Release | None) -> str | None:
+    """Code runs on a database of its own release, and on one that the next release has upgraded."""
+    known = newest_revision()
+    if revision < known or release is None:
+        return f"is {revision}, not {known}: run `affidavit migrate`"
+    if revision > known and release.oldest > known:
+        return f"is {revision}, on which code of {known} no longer runs: deploy the release that upgraded it, or the one before"
+    return None
+
+
+async def _definitions_problem(connection: Connection, release: Release | None) -> str | None:
+    """Compares with what this release ships; in a database that the next has upgraded, with what that one shipped."""
+    expected = manifest.expected()
+    if release is not None and release.revision > newest_revision():
+        if release.format != manifest.FORMAT:
+            return None  # another query asked for its facts: its own doctor compares them
+        expected = release.facts
+    found = list(manifest.differences(await manifest.found(connection), expected))
+    remedies = "; ".join(sorted({difference.remedy for difference in found}))
+    return f"{'; '.join(map(str, found))}: {remedies}" if found else None
 
 
 def _setting(row: asyncpg.Record) -> str:

@@ -43,6 +43,7 @@ from backend.retrieval.embedding.vectorizer import ChunkVectorizer
 from backend.retrieval.ranking import reranker as rerankers
 from backend.review.exports.jobs import EXPORT, ExportHandler
 from backend.review.replay.service import Replaying
+from backend.self_check import SelfCheck
 from backend.settings import Settings, required
 from backend.storage.objects import ObjectStore
 from backend.storage.service import FileVault, archives_from_settings, store_from_settings
@@ -90,6 +91,7 @@ class WorkerServices:
 class Services(WorkerServices):
     """What the API has. A route asks for the type of a field: `tenancy: Provided[Tenancy]`."""
 
+    self_check: SelfCheck
     operator_database: OperatorDatabase
     proxies: TrustedProxies
     tokens: AccessTokens
@@ -126,6 +128,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         generator = _generator(settings, base.embedder, stack)
         yield Services(
             **{field.name: getattr(base, field.name) for field in fields(base)},
+            self_check=SelfCheck(),
             operator_database=await _operator_database(settings, stack),
             proxies=TrustedProxies.parse(settings.trusted_proxies),
             tokens=tokens,

@@ -1,38 +1,27 @@
-"""Applies the revisions and then policies/, in one transaction, as the owner role."""
+"""Applies the revisions, and then policies/ where it differs, in one transaction, as the owner role."""
 
 import asyncio
 import os
-from functools import partial
 
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
-from backend.policies import reapply
-from backend.self_check import KEEP_PRIVILEGES
-
-
-def run_script(connection: Connection, script: str) -> None:
-    """Runs several statements at once in the open transaction; asyncpg's prepared statements take only one."""
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    await_only(driver.execute(script))
+from backend.migration import finish, prepare
 
 
 def migrate(connection: Connection) -> None:
-    connection.execute(text("create schema if not exists migration"))
-    connection.execute(
-        text("create table if not exists migration.privilege (what text, how text, primary key (what, how))")
-    )
+    driver = connection.connection.driver_connection
+    assert driver is not None
     context.configure(connection=connection, transactional_ddl=True, version_table_schema="migration")
     with context.begin_transaction():
-        connection.execute(text("set local lock_timeout = '5s'"))
-        connection.execute(text("set local statement_timeout = '15min'"))
-        connection.execute(text("select pg_advisory_xact_lock(hashtext('affidavit migrate'))"))
+        connection.execute(
+            text("select 1")
+        )  # SQLAlchemy begins with its first statement, and knows none of the driver's
+        fresh = await_only(prepare(driver))
         context.run_migrations()
-        reapply(connection, partial(run_script, connection))
-        run_script(connection, KEEP_PRIVILEGES)
+        context.config.attributes["differences"] = await_only(finish(driver, everything=fresh))
 
 
 async def main() -> None:

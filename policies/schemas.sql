@@ -8,3 +8,6 @@ grant usage on schema storage to affidavit_runtime;
 grant usage on schema jobs to affidavit_runtime;
 grant usage on schema audit to affidavit_runtime, affidavit_sealer, affidavit_operator;
 -- Not granted: create, to anyone.
+
+-- A function that is made later is nobody's until its file grants it; PostgreSQL would give it to everybody.
+alter default privileges revoke execute on functions from public;

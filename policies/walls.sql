@@ -46,5 +46,23 @@ begin
   loop
     execute format('alter table %s alter column %I set statistics 0', relation, item.name);
   end loop;
+
+  -- A partition belongs to nobody but its table, and whoever got there all the same would see nothing.
+  if (select relispartition and not (relrowsecurity and relforcerowsecurity) from pg_class where oid = relation) then
+    execute format('alter table %s enable row level security, force row level security', relation);
+  end if;
+
+  -- The log refuses changes to every role, also to those that skip ordinary triggers.
+  if relation in ('audit.event'::regclass, 'audit.leaf'::regclass, 'audit.node'::regclass, 'audit.checkpoint'::regclass)
+    or exists (select from pg_inherits where inhrelid = relation and inhparent = 'audit.event'::regclass)
+  then
+    if not exists (select from pg_trigger where tgrelid = relation and tgname = 'no_change') then
+      execute format('create trigger no_change before update or delete on %s for each row execute function audit.refuse_change()', relation);
+    end if;
+    if not exists (select from pg_trigger where tgrelid = relation and tgname = 'no_truncate') then
+      execute format('create trigger no_truncate before truncate on %s execute function audit.refuse_change()', relation);
+    end if;
+    execute format('alter table only %s enable always trigger no_change, enable always trigger no_truncate', relation);
+  end if;
 end
 $$;

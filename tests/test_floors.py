@@ -9,9 +9,8 @@ BACKEND = Path(__file__).resolve().parent.parent / "backend"
 # From the ground up, as the README draws it. Rooms of one floor do not import each other.
 FLOORS = (
     {
-        "database", "embedded_postgres", "errors", "http_server", "logging", "migration", "policies", "provenance", "provided",
-        "request_scope", "schema",
-        "self_check", "settings", "tenancy",
+        "database", "embedded_postgres", "errors", "http_server", "logging", "manifest", "migration", "policies", "provenance", "provided",
+        "request_scope", "schema", "self_check", "settings", "shipped", "tenancy",
     },
     {"language"},
     {"audit"},

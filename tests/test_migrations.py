@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import re
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
+from backend import manifest
 from backend.migration import migrate
 from backend.policies import SCHEMAS
 from tests.conftest import Database
@@ -28,6 +30,16 @@ COLUMNS = """
     where t.relkind in ('r', 'p') and not t.relispartition
       and n.nspname not in ('pg_catalog', 'information_schema', 'migration')
 """
+
+
+async def facts_of(database: Database) -> manifest.Facts:
+    """Everything that the catalogue of a database says of its schema."""
+    connection = await asyncpg.connect(database.runtime_url)
+    try:
+        return await manifest.found(connection)
+    finally:
+        await connection.close()
+
 
 Column = tuple[str, str, str, bool, bool]
 
@@ -81,6 +93,17 @@ async def test_every_function_is_in_a_file_of_its_own_version(database: Database
         await connection.close()
     scripts = "".join(path.read_text() for path in (ROOT / "policies" / "functions").glob("*.sql"))
     assert {row["name"] for row in made} == set(re.findall(r"create or replace function ([\w.]+)\(", scripts))
+
+
+async def test_the_shipped_manifest_is_what_a_fresh_migration_makes(
+    database: Database, pytestconfig: pytest.Config
+) -> None:
+    facts = await facts_of(database)
+    if pytestconfig.getoption("update_golden"):
+        manifest.PATH.write_text(json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        manifest.expected.cache_clear()
+    different = "\n".join(map(str, manifest.differences(facts, manifest.expected())))
+    assert not different, f"review, then run pytest with --update-golden\n{different}"
 
 
 async def test_migrating_again_changes_nothing(database: Database) -> None:

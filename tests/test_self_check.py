@@ -30,24 +30,44 @@ async def test_a_guard_of_definitions_that_is_not_always_on_is_found(database: D
 
 
 DRIFT = {
-    "grant execute on function audit.create_partition(date) to public": "public may execute on audit.create_partition(date): is new",
+    "grant execute on function audit.create_partition(date) to public":
+        "function audit.create_partition(date), rights of public: is not part of this release",
     "grant execute on function retrieval.create_private_partition(uuid) to affidavit_runtime":
-        "affidavit_runtime may execute on retrieval.create_private_partition(uuid): is new",
-    "grant select on tenancy.context_key to public": "public may select on tenancy.context_key: is new",
+        "function retrieval.create_private_partition(uuid), rights of affidavit_runtime: is not part of this release",
+    "grant select on tenancy.context_key to public": "table tenancy.context_key, rights of public: is not part of this release",
     "grant select (digest) on identity.api_key_secret to affidavit_runtime":
-        "affidavit_runtime may select on identity.api_key_secret (digest): is new",
-    "grant update on documents.document to affidavit_operator": "affidavit_operator may update on documents.document: is new",
-    "revoke select on audit.hold from affidavit_runtime": "affidavit_runtime may select on audit.hold: is gone",
-    "create policy open on documents.chunk for select to public using (true)": "policy open on documents.chunk: is new",
-    "alter policy visible on documents.chunk using (true)": "policy visible on documents.chunk: was changed since",
-    "drop policy wall on documents.chunk": "policy wall on documents.chunk: is gone",
+        "table identity.api_key_secret, rights of affidavit_runtime of digest: is not as shipped",
+    "grant update on documents.document to affidavit_operator":
+        "table documents.document, rights of affidavit_operator: is not part of this release",
+    "revoke select on audit.hold from affidavit_runtime": "table audit.hold, rights of affidavit_runtime: is",
+    "grant update on audit.event to affidavit_owner": "table audit.event, rights of affidavit_owner: is not as shipped",
+    "create policy open on documents.chunk for select to public using (true)": "table documents.chunk, policy open: is not part of this release",
+    "alter policy visible on documents.chunk using (true)": "table documents.chunk, policy visible: is not as shipped",
+    "drop policy wall on documents.chunk": "table documents.chunk, policy wall: is missing",
+    "alter table documents.chunk no force row level security": "table documents.chunk, row-level security: is not as shipped",
     "create function jobs.all_of_them() returns setof jobs.job language sql security definer as 'select * from jobs.job'":
-        "function jobs.all_of_them(): is new",
-    "alter function tenancy.own_tenant() reset search_path": "function tenancy.own_tenant(): was changed since",
+        "function jobs.all_of_them(), definition: is not part of this release",
+    "alter function tenancy.own_tenant() reset search_path": "function tenancy.own_tenant(), definition: is not as shipped",
+    "alter function tenancy.own_tenant() owner to postgres": "function tenancy.own_tenant(), owner: is not as shipped",
     "create or replace function tenancy.tenant_id() returns uuid language sql stable as 'select null::uuid'":
-        "function tenancy.tenant_id(): was changed since",
+        "function tenancy.tenant_id(), definition: is not as shipped",
     "alter table audit.event disable trigger no_change": "missing, or not always on: audit.event",
-    "alter table audit.leaf enable trigger no_truncate": "missing, or not always on: audit.leaf",
+    "alter table audit.leaf enable trigger no_truncate": "table audit.leaf, trigger no_truncate: is not as shipped",
+    "create trigger more before insert on jobs.job for each row execute function audit.refuse_change()":
+        "table jobs.job, trigger more: is not part of this release",
+    "create rule more as on insert to jobs.job do also select 1": "table jobs.job, rule more: is not part of this release",
+    "alter table audit.hold alter reason drop not null": "table audit.hold, column reason: is not as shipped",
+    "alter table audit.hold alter placed_at set default '-infinity'": "table audit.hold, column placed_at: is not as shipped",
+    "alter table audit.hold alter reason set statistics 100": "table audit.hold, statistics of reason: is not part of this release",
+    "alter table documents.approval drop constraint approver_is_not_the_author":
+        "table documents.approval, constraint approver_is_not_the_author: is missing",
+    "drop index documents.chunk_in_force": "table documents.chunk, index chunk_in_force: is missing",
+    "create table jobs.more (tenant_id uuid)": "table jobs.more, kind: is not part of this release",
+    "create view jobs.all_of_them as select * from jobs.job": "table jobs.all_of_them, kind: is not part of this release",
+    "alter default privileges for role affidavit_owner grant select on tables to affidavit_runtime":
+        "default rights of affidavit_owner, on r: is not part of this release",
+    "alter role affidavit_sealer bypassrls": "role affidavit_sealer, powers: is not as shipped; run infra/roles.sql",
+    "grant affidavit_owner to affidavit_sealer": "role affidavit_sealer, member of affidavit_owner: is not part of this release",
     "grant temporary on database {database} to public": "everybody may temporary in the database",
     "grant usage on language plpgsql to affidavit_runtime": "affidavit_runtime may use the language plpgsql",
 }  # fmt: skip
@@ -63,7 +83,8 @@ async def test_a_right_that_no_migration_gave_or_took_is_found(database: Databas
         await superuser.execute(drift.format(database=name))
         await superuser.execute("set local search_path = pg_catalog, public; set local role affidavit_runtime")
         problems = "; ".join(finding.problem for finding in await check(superuser) if finding.problem)
-        assert DRIFT[drift] in problems
+        assert DRIFT[drift].split("; ")[0] in problems
+        assert DRIFT[drift].split("; ")[-1] in problems
     finally:
         await transaction.rollback()
         await superuser.close()

@@ -6,9 +6,11 @@ import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
-from backend.migration import ROOT
 from backend.settings import Settings, required
+
+_BESIDE_THE_CODE = Path(__file__).resolve().parents[2]
 
 
 @asynccontextmanager
@@ -18,7 +20,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[None]:
     own = {f"AFFIDAVIT_{name}": required(getattr(settings, name.lower()), name) for name in names}
     environment = {**os.environ, **own, "AFFIDAVIT_HOME": str(settings.home_folder)}
     command = (sys.executable, "-m", "backend", "worker", "--with-parent")
-    worker = await asyncio.create_subprocess_exec(*command, env=environment, cwd=ROOT, stdin=DEVNULL)
+    worker = await asyncio.create_subprocess_exec(*command, env=environment, cwd=_BESIDE_THE_CODE, stdin=DEVNULL)
     try:
         yield
     finally:
