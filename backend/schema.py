@@ -104,6 +104,34 @@ Moment = Annotated[
 ]
 
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _begun(moment: object) -> object:
+    return f"{moment}T00:00:00Z" if isinstance(moment, str) and _DATE.fullmatch(moment) else moment
+
+
+# The same, or a date alone, which means its first moment in UTC, as in filters.
+MomentOrDate = Annotated[
+    AwareDatetime,
+    BeforeValidator(_no_timestamp),
+    BeforeValidator(_begun),
+    AfterValidator(representable),
+    Field(json_schema_extra={"anyOf": [{"format": "date"}, {"format": "date-time"}], "pattern": REPRESENTABLE_YEAR}),
+]
+
+
+def _asks(text: str) -> str:
+    if not text.strip():
+        message = "must ask something: it has no character but white space"
+        raise ValueError(message)
+    return text
+
+
+# A question of at least one character that can be seen.
+AskedText = Annotated[Text, AfterValidator(_asks), Field(json_schema_extra={"pattern": r"\S"})]
+
+
 class ApiModel(BaseModel):
     """A request or response body; unknown fields are refused by name."""
 

@@ -86,6 +86,8 @@ RETRIEVE = {
     "k endless": (b'{"query": "q", "k": 99999999999999999999999}', "body.k"),
     "k null": (b'{"query": "q", "k": null}', "body.k"),
     "unknown mode": (b'{"query": "q", "mode": "\\ud800"}', "body.mode"),
+    "nothing asked": (b'{"query": " \\t\\u00a0"}', "body.query"),
+    "as_of on no day": (b'{"query": "q", "as_of": "2026-02-30"}', "body.as_of"),
     "as_of without zone": (b'{"query": "q", "as_of": "2026-01-01T00:00:00"}', "body.as_of"),
     "as_of before time": (b'{"query": "q", "as_of": "0001-01-01T00:00:00+14:00"}', "body.as_of"),
     "as_of after time": (b'{"query": "q", "as_of": "9999-12-31T23:59:59-12:00"}', "body.as_of"),

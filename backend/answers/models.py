@@ -9,14 +9,14 @@ from pydantic import Field
 from backend.answers.grounding.verdict import Support
 from backend.documents.models import Place
 from backend.retrieval.models import Conversation, Scope
-from backend.schema import ApiModel, Text
+from backend.schema import ApiModel, AskedText
 
 
 class AnswerRequest(Scope):
     """A question to be answered from the tenant's documents alone."""
 
     question: Annotated[
-        Text, Field(min_length=1, max_length=4_000, examples=["How long do customers have to file card disputes?"])
+        AskedText, Field(min_length=1, max_length=4_000, examples=["How long do customers have to file card disputes?"])
     ]
     stream: bool = Field(default=False, description="Answer with server-sent events `token`, `citation`, `done`.")
     conversation: Conversation = None

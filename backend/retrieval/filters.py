@@ -1,6 +1,7 @@
 """What a search is narrowed to, as SQL conditions on a chunk: fixed text, bound values."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -22,6 +23,7 @@ from backend.schema import REPRESENTABLE_YEAR, ApiModel, Text, bounded_object, r
 
 MAX_FILTERS = 32
 MAX_VALUES = 100
+MAX_ALTERNATIVES = 8
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -36,6 +38,8 @@ def _date(text: str) -> str:
     instant(text)
     return text
 
+
+_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,6})?")
 
 Number = StrictInt | StrictFloat
 Scalar = Text | StrictBool | Number | None
@@ -66,6 +70,8 @@ class Period(ApiModel):
 class Condition(ApiModel):
     """What the value of a metadata key must satisfy, all of it. A metadata list satisfies `in` with any of its items.
 
+    `ne` and `nin` are the opposites of a value and of `in`: a chunk without the key satisfies them.
+
     Bounds are all numbers, or all ISO 8601 dates and times (UTC where no offset is given).
     """
 
@@ -82,7 +88,13 @@ class Condition(ApiModel):
     lt: Bound | None = None
     lte: Bound | None = None
     in_: Values | None = Field(default=None, alias="in")
+    ne: Scalar = None
+    nin: Values | None = None
     exists: StrictBool | None = None
+
+    def excluded(self) -> list[Scalar]:
+        """Returns the values that the key must not have."""
+        return [*([self.ne] if "ne" in self.model_fields_set else []), *(self.nin or [])]
 
     def bounds(self) -> dict[str, Decimal | datetime]:
         """Returns the bounds that are given, by SQL operator."""
@@ -103,13 +115,40 @@ class Condition(ApiModel):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set:
-            message = "needs at least one of gt, gte, lt, lte, in, exists"
+            message = "needs at least one of gt, gte, lt, lte, in, ne, nin, exists"
             raise ValueError(message)
         return self
 
 
 Key = Annotated[Text, Field(min_length=1, max_length=256)]
-Filters = Annotated[dict[Key, Condition | Values | Scalar], Field(max_length=MAX_FILTERS), BeforeValidator(_bounded)]
+_Accepted = Condition | Values | Scalar
+Alternatives = Annotated[
+    list[Annotated[dict[Key, _Accepted], Field(min_length=1, max_length=MAX_FILTERS)]],
+    Field(min_length=1, max_length=MAX_ALTERNATIVES),
+]
+ALTERNATIVES = "or"
+
+
+def _few_enough(filters: dict[str, Any]) -> dict[str, Any]:
+    """Returns filters; raises ValueError when they have more conditions than one search should weigh."""
+    if len(filters) + sum(map(len, alternatives_of(filters))) > MAX_FILTERS:
+        message = f"must have at most {MAX_FILTERS} conditions, those under `or` included"
+        raise ValueError(message)
+    return filters
+
+
+def alternatives_of(filters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Returns the alternatives under `or`; none when a metadata key of that name is filtered by."""
+    given = filters.get(ALTERNATIVES)
+    return given if isinstance(given, list) and given and all(isinstance(one, dict) for one in given) else []
+
+
+Filters = Annotated[
+    dict[Key, Condition | Alternatives | Values | Scalar],
+    Field(max_length=MAX_FILTERS),
+    BeforeValidator(_bounded),
+    AfterValidator(_few_enough),
+]
 
 
 def instant(text: str) -> datetime:
@@ -120,6 +159,15 @@ def instant(text: str) -> datetime:
         message = "must be a number, or a date or time in ISO 8601 such as 2024-12-31"
         raise ValueError(message) from None
     return representable(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _spellings(value: Scalar) -> list[Scalar]:
+    """Returns a value and, of a number, its other kind in JSON: systems disagree whether a year is 2026 or "2026"."""
+    if isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value):
+        return [value, float(value) if "." in value else int(value)]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return [value, str(value)]
+    return [value]
 
 
 class Conditions:
@@ -143,28 +191,39 @@ class Conditions:
         for operator, bound in span.bounds().items():
             self._clauses.append(f"effective_from {operator} {self._bind(bound)}::timestamptz")
 
-    def metadata(self, filters: Mapping[str, Condition | Sequence[Scalar] | Scalar]) -> None:
-        """Narrows to chunks whose metadata satisfies every filter."""
+    def metadata(self, filters: Mapping[str, Any]) -> None:
+        """Narrows to chunks whose metadata satisfies every filter, and all filters of one of the alternatives under `or`."""
+        alternatives = alternatives_of(filters)
+        given = {key: wanted for key, wanted in filters.items() if not (alternatives and key == ALTERNATIVES)}
+        self._clauses.extend(self._each(given))
+        if alternatives:
+            either = [f"({' and '.join(self._each(alternative))})" for alternative in alternatives]
+            self._clauses.append(f"({' or '.join(either)})")
+
+    def _each(self, filters: Mapping[str, Any]) -> Iterator[str]:
         for key, wanted in filters.items():
             value = f"(metadata -> {self._bind(key)}::text)"
             if isinstance(wanted, Condition):
-                self._condition(value, wanted)
+                yield from self._condition(value, wanted)
             else:
-                self._any_of(value, wanted if isinstance(wanted, list) else [wanted])  # type: ignore[list-item]
+                yield self._any_of(value, wanted if isinstance(wanted, list) else [wanted])
 
-    def _condition(self, value: str, condition: Condition) -> None:
+    def _condition(self, value: str, condition: Condition) -> Iterator[str]:
         if condition.exists is not None:
-            self._clauses.append(f"{value} is {'not ' if condition.exists else ''}null")
+            yield f"{value} is {'not ' if condition.exists else ''}null"
         if condition.in_ is not None:
-            self._any_of(value, condition.in_)
+            yield self._any_of(value, condition.in_)
+        if excluded := condition.excluded():
+            yield f"coalesce(not {self._any_of(value, excluded)}, true)"
         for operator, bound in condition.bounds().items():
-            self._clauses.append(self._compared(value, operator, bound))
+            yield self._compared(value, operator, bound)
 
-    def _any_of(self, value: str, accepted: Sequence[Scalar]) -> None:
+    def _any_of(self, value: str, accepted: Sequence[Scalar]) -> str:
         # For a scalar, @> is equality, and with a list on the left it asks whether the list has it.
         # Bound as text, since the driver would make SQL's null of JSON's.
-        encoded = [orjson.dumps(item).decode() for item in accepted]
-        self._clauses.append(f"{value} @> any ({self._bind(encoded)}::text[]::jsonb[])")
+        spelled = [spelling for item in accepted for spelling in _spellings(item)]
+        encoded = [orjson.dumps(item).decode() for item in spelled]
+        return f"{value} @> any ({self._bind(encoded)}::text[]::jsonb[])"
 
     def _compared(self, value: str, operator: str, bound: Decimal | datetime) -> str:
         # CASE, since AND promises no order: a value of another kind must never reach the cast.

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from backend.documents.models import Source
 from backend.retrieval.filters import Filters, Period
-from backend.schema import WHOLE, ApiModel, Moment, Text
+from backend.schema import WHOLE, ApiModel, AskedText, Moment, MomentOrDate, Text
 
 MAX_RESULTS = 100
 
@@ -63,8 +63,9 @@ class Scope(ApiModel):
         description="Only versions that came into force within this range.",
         examples=[{"gte": "2024-01-01"}],
     )
-    as_of: Moment | None = Field(
-        default=None, description="The moment for which content must be in force; unset means now, or `known_at`."
+    as_of: MomentOrDate | None = Field(
+        default=None,
+        description="The moment for which content must be in force; a date means its begin in UTC, unset now or `known_at`.",
     )
     known_at: Moment | None = Field(
         default=None,
@@ -117,7 +118,7 @@ class RetrievalRequest(Scope):
     """A question to the tenant's documents."""
 
     query: Annotated[
-        Text,
+        AskedText,
         Field(
             min_length=1,
             max_length=4_000,

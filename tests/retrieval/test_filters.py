@@ -9,8 +9,20 @@ from tests.conftest import Service, Tenant
 pytestmark = pytest.mark.anyio
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
-    "us-2023": {"jurisdiction": "US", "approved": "2023-06-30", "limit": 500, "products": ["card", "loan"]},
-    "us-2024": {"jurisdiction": "US", "approved": "2024-02-01T09:00:00Z", "limit": 1500.5, "superseded_by": None},
+    "us-2023": {
+        "jurisdiction": "US",
+        "approved": "2023-06-30",
+        "limit": 500,
+        "products": ["card", "loan"],
+        "year": 2023,
+    },
+    "us-2024": {
+        "jurisdiction": "US",
+        "approved": "2024-02-01T09:00:00Z",
+        "limit": 1500.5,
+        "superseded_by": None,
+        "year": "2024",
+    },
     "ca-2024": {"jurisdiction": "CA", "approved": "2024-02-02", "limit": "none", "products": ["card"]},
     "gb-none": {"jurisdiction": "GB", "approved": "last year", "products": "card"},
 }
@@ -41,6 +53,8 @@ CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "an item of a metadata list, or the value itself": ({"products": "card"}, {"us-2023", "ca-2024", "gb-none"}),
     "all filters at once": ({"jurisdiction": "US", "products": "card"}, {"us-2023"}),
     "a number of another spelling": ({"limit": 1500.50}, {"us-2024"}),
+    "a number that is text in the metadata, and the reverse": ({"year": ["2023", 2024]}, {"us-2023", "us-2024"}),
+    "a number with a leading zero, which is a name": ({"year": "02023"}, set()),
     "null, which is not absence": ({"superseded_by": None}, {"us-2024"}),
     "numbers from a bound": ({"limit": {"gte": 500}}, {"us-2023", "us-2024"}),
     "numbers above a bound": ({"limit": {"gt": 500, "lt": 2000}}, {"us-2024"}),
@@ -50,6 +64,15 @@ CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "existence": ({"limit": {"exists": True}}, {"us-2023", "us-2024", "ca-2024"}),
     "absence": ({"limit": {"exists": False}}, {"gb-none"}),
     "one of several under conditions": ({"limit": {"in": [500, "none"], "exists": True}}, {"us-2023", "ca-2024"}),
+    "not a value, nor absent": ({"jurisdiction": {"ne": "US"}}, {"ca-2024", "gb-none"}),
+    "not a value, or absent": ({"limit": {"ne": 500}}, {"us-2024", "ca-2024", "gb-none"}),
+    "not null": ({"superseded_by": {"ne": None}}, {"us-2023", "ca-2024", "gb-none"}),
+    "none of several, in a list or alone": ({"products": {"nin": ["card", "lease"]}}, {"us-2024"}),
+    "none of several, and there": ({"limit": {"nin": [500], "exists": True}}, {"us-2024", "ca-2024"}),
+    "one of two conditions": ({"or": [{"jurisdiction": "CA"}, {"limit": {"lt": 1000}}]}, {"ca-2024", "us-2023"}),
+    "one of two, and another": (
+        {"products": "card", "or": [{"jurisdiction": "GB"}, {"jurisdiction": "US", "limit": 500}]}, {"gb-none", "us-2023"},
+    ),
     "a key that nobody has": ({"no such key": 1}, set()),
     "SQL as a key": ({"x') is null or true --": {"exists": True}}, set()),
 }  # fmt: skip

@@ -34,6 +34,7 @@ async def test_what_was_learned_later_is_not_known_at_an_earlier_moment(service:
     assert await retrieved(service, tenant, **QUESTION, as_of="2026-02-01T00:00:00Z") == [("cap", 1)]
     # In May, the second version applied: that is known today, and was not known before it was approved.
     assert await retrieved(service, tenant, **QUESTION, as_of="2026-05-01T00:00:00Z") == [("cap", 2)]
+    assert await retrieved(service, tenant, **QUESTION, as_of="2026-02-01") == [("cap", 1)]
     assert await retrieved(service, tenant, **QUESTION, as_of="2026-05-01T00:00:00Z", known_at=then) == [("cap", 1)]
     assert await retrieved(service, tenant, **QUESTION, known_at=then) == [("cap", 1)]
     assert await retrieved(service, tenant, **QUESTION, known_at="2026-01-02T00:00:00Z") == []
