@@ -41,6 +41,7 @@ from backend.retrieval.embedding import embedder as embedders
 from backend.retrieval.embedding.embedder import Embedder
 from backend.retrieval.embedding.vectorizer import ChunkVectorizer
 from backend.retrieval.ranking import reranker as rerankers
+from backend.retrieval.weights import weights_of
 from backend.review.exports.jobs import EXPORT, ExportHandler
 from backend.review.replay.service import Replaying
 from backend.self_check import SelfCheck
@@ -124,7 +125,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         reranker = rerankers.from_settings(settings)
         if reranker is not None:
             stack.push_async_callback(reranker.aclose)
-        retrieval = Retrieval(base.tenancy, base.recorder, base.embedder, reranker)
+        retrieval = Retrieval(
+            base.tenancy,
+            base.recorder,
+            base.embedder,
+            weights_of(base.embedder.model, settings.lexical_weight),
+            reranker,
+        )
         generator = _generator(settings, base.embedder, stack)
         yield Services(
             **{field.name: getattr(base, field.name) for field in fields(base)},

@@ -199,6 +199,11 @@ class Settings(BaseSettings):
         default=None, ge=1, le=256, description="Threads of the built-in embedder; unset means one per core."
     )
 
+    lexical_weight: float | None = Field(
+        default=None, gt=0, le=1,
+        description="How much words count beside meaning, as calibrated for the embedding model; unset means as measured.",
+    )  # fmt: skip
+
     reranker_url: str | None = Field(
         default=None,
         pattern=r"^https?://",

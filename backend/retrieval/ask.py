@@ -20,6 +20,7 @@ from backend.retrieval.ranking.reranking import reranked
 from backend.retrieval.record import asked_texts, retrieval_event
 from backend.retrieval.search import survey
 from backend.retrieval.stages import Asked, Question, Ranking, Validity, claims_of, embed, validity_of
+from backend.retrieval.weights import Weights
 from backend.tenancy import Tenancy
 
 
@@ -30,6 +31,7 @@ class Retrieval:
     tenancy: Tenancy
     recorder: Recorder
     embedder: Embedder
+    weights: Weights
     reranker: Reranker | None = None
 
     async def ask(self, caller: Caller, request: RetrievalRequest) -> Asked:
@@ -54,7 +56,7 @@ class Retrieval:
             reranking = await self.rerank(caller, await embedding) if self.reranker else None
             claims = claims_of(caller, request, validity_of(request))
             async with self.tenancy.transaction(claims, reuse_plans=True) as connection:
-                coverage = await survey(connection, caller, request)
+                coverage = await survey(connection, caller, request, self.weights)
                 draft = await self.recorder.draft(connection, caller, asked_texts(request, coverage))
                 question = await embedding
                 started = time.perf_counter()
@@ -74,7 +76,9 @@ class Retrieval:
         caller = asked.caller
         async with self.tenancy.transaction(question.claims(caller), reuse_plans=True) as connection:
             started = time.perf_counter()
-            ranking = await ranked(connection, caller, question, await survey(connection, caller, question.request))
+            ranking = await ranked(
+                connection, caller, question, await survey(connection, caller, question.request, question.weights)
+            )
             took = milliseconds(started)
             if not ranking.hits:
                 return None
@@ -86,7 +90,7 @@ class Retrieval:
     ) -> Ranking:
         """Searches again with what words weighed and a reranker told then; who repeats it records it. Raises NotFound."""
         async with self.tenancy.transaction(question.claims(caller)) as connection:
-            coverage = replace(await survey(connection, caller, question.request), idf=idf)
+            coverage = replace(await survey(connection, caller, question.request, question.weights), idf=idf)
             return await ranked(connection, caller, question, coverage, told)
 
     async def rerank(self, caller: Caller, question: Question, asker: Caller | None = None) -> Reranking | None:
@@ -110,7 +114,7 @@ class Retrieval:
     @asynccontextmanager
     async def _embedding(self, request: RetrievalRequest) -> AsyncIterator[asyncio.Task[Question]]:
         """Gives the task that embeds the query; for a model behind a network, it is done."""
-        embedding = asyncio.create_task(embed(request, self.embedder))
+        embedding = asyncio.create_task(embed(request, self.embedder, self.weights))
         try:
             await asyncio.sleep(0)  # begins it; what follows keeps the loop busy for a while
             if not self.embedder.in_process:

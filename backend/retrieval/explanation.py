@@ -7,6 +7,7 @@ from backend.database import Connection
 from backend.identity.callers.caller import Caller
 from backend.retrieval import lexicon
 from backend.retrieval.models import Explanation, MatchedTerm
+from backend.retrieval.periods import asked_periods
 from backend.retrieval.search import candidates_of, conditions_of, queries, scope_of
 from backend.retrieval.stages import Question, Ranking
 
@@ -36,7 +37,8 @@ async def explain(
         explanations[hit.chunk_id] = Explanation(
             rerank_score=None if hit.rerank_micros is None else hit.shown_score, search_rank=search_ranks[hit.chunk_id],
             cosine=hit.cosine, bm25=hit.bm25,
-            matched_terms=matched, phrases=list(hit.phrases), tier=ranking.coverage.partition, plan=ranking.plan,
+            matched_terms=matched, page_score=hit.page_score,
+            phrases=list(hit.phrases), tier=ranking.coverage.partition, plan=ranking.plan,
             semantic_rank=row["semantic_rank"] if question.dense is not None else None,
             lexical_rank=row["lexical_rank"] if ranking.coverage.idf else None,
         )  # fmt: skip
@@ -45,4 +47,5 @@ async def explain(
 
 def _names(query: str, languages: set[str]) -> dict[int, str]:
     """Returns the question's terms by dimension."""
-    return {lexicon.dimension(term): term for language in languages for term in lexicon.terms(query, language)}
+    named = (*asked_periods(query), *(term for language in languages for term in lexicon.terms(query, language)))
+    return {lexicon.dimension(term): term for term in named}

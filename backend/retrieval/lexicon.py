@@ -10,10 +10,12 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 
 import Stemmer
+
+from backend.retrieval.spellings import spellings
 
 DIMENSIONS = 1_000_000_000  # the most that pgvector's sparsevec can have
 MAX_TERMS = 1_000  # the most non-zero elements that pgvector's HNSW index accepts
@@ -21,9 +23,9 @@ MAX_TERMS = 1_000  # the most non-zero elements that pgvector's HNSW index accep
 # Measured on three sets of questions about financial documents; each is on a broad optimum of all of them.
 K1 = 0.8  # how fast repeating a term stops to count
 B = 0.8  # how much a longer passage is discounted
-REFERENCE_IDF = (
-    6.0  # the least IDF of a section's number: in a small collection no term is rare, yet who names one means it
-)
+# The least IDF of a section's number, a rate or a date: in a small collection no term is rare, yet who names one means it.
+REFERENCE_IDF = 6.0
+_SHORTEST_EXACT_NUMBER = 8  # digits: a date's
 AVERAGE_LENGTH = 80  # terms; fixed, so that an ingestion never changes the weights of other passages
 
 # IDF cannot do this alone: "what" or "my" are rare in documents, so that questions would be matched by their phrasing.
@@ -40,6 +42,8 @@ don't doesn't didn't can't won't isn't aren't i'm i've i'd i'll you're you've th
 """
 _STOP_WORDS = {"english": frozenset(_ENGLISH.split())}
 
+# Chinese, Japanese, Korean and Thai: a word is found by pairs of its characters, as no space says where it begins.
+_UNSPACED = re.compile("([\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # soft hyphens, zero-width characters
 # Repetition is bounded, so that no text, however long or odd, costs more than linear time.
 _TOKEN = re.compile(
@@ -69,21 +73,27 @@ def terms(text: str, language: str = "english") -> list[str]:
     """Return the text's terms in order: no stop words, and words as Snowball stems of `language`.
 
     A section number is followed by its parents and a hyphenated word by its parts, so that either finds the
-    other: "4.2.1(a)" gives 4.2.1(a), 4.2.1, 4.2, 4; "e-mail" gives email, e, mail.
+    other: "4.2.1(a)" gives 4.2.1(a), 4.2.1, 4.2, 4; "e-mail" gives email, e, mail. Scripts without spaces give pairs of
+    characters. Behind them all stand the spellings that other ways of writing the same figures share.
     """
     text = _normalized(text)
     stop_words = _STOP_WORDS.get(language, frozenset())
     tokens = (token for match in _TOKEN.finditer(text) for token in _tokens(match) if token not in stop_words)
     stemmed: list[str] = Stemmer.Stemmer(language).stemWords(tokens)
-    return stemmed
+    known = set(stemmed)
+    return [*stemmed, *(spelling for spelling in dict.fromkeys(spellings(text)) if spelling not in known)]
 
 
-def passage_vector(text: str, language: str = "english") -> dict[int, float]:
-    """Return the BM25 weight of each term by dimension; of more than MAX_TERMS, the heaviest."""
+def passage_vector(text: str, language: str = "english", labels: Sequence[str] = ()) -> dict[int, float]:
+    """Return the BM25 weight of each term by dimension; of more than MAX_TERMS, the heaviest.
+
+    `labels` are terms that are no words of the text: each has a weight of 1.
+    """
     counts = Counter(map(dimension, terms(text, language)))
     penalty = K1 * (1 - B + B * counts.total() / AVERAGE_LENGTH)
-    heaviest = counts.most_common(MAX_TERMS)  # the weight grows with the count
-    return {term: count * (K1 + 1) / (count + penalty) for term, count in heaviest}
+    heaviest = counts.most_common(MAX_TERMS - len(labels))  # the weight grows with the count
+    weights = {term: count * (K1 + 1) / (count + penalty) for term, count in heaviest}
+    return weights | dict.fromkeys(map(dimension, labels), 1.0)
 
 
 def query_terms(text: str, language: str = "english") -> Counter[int]:
@@ -96,7 +106,8 @@ def query_vector(
 ) -> dict[int, float]:
     """Return the IDF of each term of a question by dimension, among `documents` passages.
 
-    Terms that no passage has are left out. A reference like 4.2.1(a), not its parents, has at least REFERENCE_IDF.
+    Terms that no passage has are left out. A reference like 4.2.1(a), not its parents, has at least REFERENCE_IDF, and so has
+    a rate or a date.
     """
     references = set(map(dimension, _references(text)))
     return {
@@ -123,7 +134,14 @@ def _normalized(text: str) -> str:
 
 
 def _references(text: str) -> Iterator[str]:
-    for match in _TOKEN.finditer(_normalized(text)):
+    """Yield what names one thing: a section's number, a rate, a date, an account; no year and no quarter."""
+    text = _normalized(text)
+    yield from (
+        term
+        for term in spellings(text)
+        if term.endswith("bp") or (term[-_SHORTEST_EXACT_NUMBER:].isdigit() and len(term) >= _SHORTEST_EXACT_NUMBER)
+    )
+    for match in _TOKEN.finditer(text):
         if match.lastgroup == "reference":
             yield next(_tokens(match))
 
@@ -141,11 +159,25 @@ def _tokens(match: re.Match[str]) -> Iterator[str]:
             yield token.replace(".", "")
         case "percent":
             yield "percent"
+        case _ if _UNSPACED.search(token):
+            yield from _pairs(token)
         case _ if "-" in token:
             yield token.replace("-", "")
             yield from token.split("-")
         case _:
             yield token
+
+
+def _pairs(token: str) -> Iterator[str]:
+    """Yield each pair of neighbours of a script that puts no space between words, and what else is in the token."""
+    for run in _UNSPACED.split(token):
+        characters = run.strip("-'")
+        if not characters:
+            continue
+        if not _UNSPACED.match(characters) or len(characters) == 1:
+            yield characters
+        else:
+            yield from map("".join, pairwise(characters))
 
 
 def _with_parents(reference: str) -> Iterator[str]:

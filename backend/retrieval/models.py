@@ -172,6 +172,7 @@ class Explanation(ApiModel):
     matched_terms: list[MatchedTerm]
     search_rank: int = Field(description="By the search's score, before a reranker and `diversity`.")
     rerank_score: float | None = Field(description="The reranker's, by its model's measure, where one was asked.")
+    page_score: float | None = Field(description="What its page scores as a whole, which is part of its score.")
     phrases: list[str] = Field(description="Phrases quoted in the question that it has; each adds to its score.")
     tier: str = Field(description="`shared` or `private`: the partition that holds the tenant's chunks.")
     plan: str = Field(
@@ -188,7 +189,10 @@ class Context(Source):
     source_type: str
     collection: str
     score: float = Field(
-        description="The search's, or a reranker's; comparable within one response. With `diversity`, ranks follow more."
+        description=(
+            "The search's, or a reranker's; comparable within one response. Ranks follow more: of a file, the best chunk of each "
+            "page stands before any second one, and there is `diversity`."
+        )
     )
     rank: int = Field(description="Counted from 1.")
     explanation: Explanation | None = Field(default=None, description="When asked for with `explain`.")

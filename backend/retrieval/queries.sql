@@ -98,6 +98,26 @@ cross join lateral (select doc_id, title from documents.document where tenant_id
 cross join lateral (select number, status from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
 order by b.score desc, b.id
 
+-- name: page_scores
+-- What the pages of some chunks score as wholes: the mean cosine of their chunks, and the best BM25 of one. A page's chunks are
+-- neighbours; those of a page with hundreds that are far from every chunk found are left out.
+with page as (
+  select version_id, page_start, min(ordinal) - 24 as first, max(ordinal) + 24 as last from documents.chunk
+  where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and id = any ($7::uuid[])
+  group by version_id, page_start
+)
+select page.version_id, page.page_start,
+  coalesce(avg(case when c.embedding_model = $4 then 1 - (c.dense <=> $5) end), 0) as cosine,
+  coalesce(max(-(c.sparse <#> $6)), 0) as bm25
+from page cross join lateral (
+  select embedding_model, dense, sparse from documents.chunk
+  where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
+    and version_id = page.version_id and ordinal between page.first and page.last and page_start = page.page_start
+    and collection_id = any ($2::uuid[]) and {candidates}
+  offset 0
+) c
+group by page.version_id, page.page_start
+
 -- name: placed
 -- Whether a tenant's chunks are, or may by now be, elsewhere than in the partition that tenants share.
 select exists (select from retrieval.placement where tenant_id = $1)

@@ -32,6 +32,9 @@ def retrieval_event(question: Question, ranking: Ranking, milliseconds: int, *, 
         "quoted_phrases": len(question.phrases) or None, "distinct": request.distinct or None,
         "diversity_micros": round(request.diversity * MICROS) or None,
         "reranking": reranking and reranking.described(),
+        "weights": {
+            "lexical_micros": round(question.weights.lexical * MICROS), "page_micros": round(question.weights.page * MICROS)
+        },
         "embedding_model": question.model, "index": f"{ranking.coverage.partition}:{ranking.plan}",
         "chunk_count": len(chunks), "chunks": listed, "milliseconds": milliseconds,
     }  # fmt: skip

@@ -21,16 +21,15 @@ from backend.identity.callers.caller import Caller
 from backend.retrieval import lexicon
 from backend.retrieval.filters import Conditions
 from backend.retrieval.models import Mode, RetrievalRequest
+from backend.retrieval.periods import asked_periods
 from backend.retrieval.stages import CANDIDATES, Coverage, Found, Hit, Partition, Plan, Question, Validity
+from backend.retrieval.weights import PERIOD_WEIGHT, Weights
 
 queries = Queries.beside(__file__)
 log = structlog.get_logger()
 
 # Chunks from which indexes of its own are cheaper for a tenant than comparing all: `make bench-scale` measures it.
 CROSSOVER = 12_000
-# A score is cosine + LEXICAL_WEIGHT * BM25. BM25 stays raw on purpose: it grows with the number of specific terms that a
-# question has, so that long, exact questions lean on their words and short, vague ones on their meaning.
-LEXICAL_WEIGHT = 0.0175  # measured; from 0.015 to 0.02 rankings hardly change
 
 EF_SEARCH = 200  # nodes that an HNSW search keeps in view; recall@10 needs more than the default 40
 MAX_EF_SEARCH = 1_000  # pgvector's limit, and about where comparing what passes becomes cheaper
@@ -74,7 +73,7 @@ async def search(connection: Connection, caller: Caller, question: Question, cov
         statement, values = statement_of(queries.indexed_search, 12, question)
         limits = (limit, CANDIDATES, lexicon.rarest(coverage.frequencies, RARE), int(ef_search))
         rows = await connection.fetch(
-            statement, *scope_of(caller, question, coverage), LEXICAL_WEIGHT, *limits, *values
+            statement, *scope_of(caller, question, coverage), question.weights.lexical, *limits, *values
         )
         if rows and rows[0]["filled"] and not (question.request.distinct and len(rows) < question.request.k):
             return Found([_hit(row, coverage) for row in rows], Plan.INDEXED)
@@ -93,7 +92,7 @@ async def _exact(
 ) -> list[asyncpg.Record]:
     statement, values = statement_of(queries.exact_search, 9, question, partitions or _BOTH_PARTITIONS)
     scope = scope_of(caller, question, coverage)
-    return await connection.fetch(statement, *scope, LEXICAL_WEIGHT, limit, *values)
+    return await connection.fetch(statement, *scope, question.weights.lexical, limit, *values)
 
 
 @cache
@@ -117,10 +116,14 @@ async def _ef_search(connection: Connection, caller: Caller, question: Question,
     return max(EF_SEARCH, math.ceil(1.5 * CANDIDATES / share)) if share else math.inf
 
 
-async def survey(connection: Connection, caller: Caller, request: RetrievalRequest) -> Coverage:
+async def survey(connection: Connection, caller: Caller, request: RetrievalRequest, weights: Weights) -> Coverage:
     """Returns what a search covers; raises NotFound for a collection that the caller may not read."""
     lexical = request.mode is not Mode.SEMANTIC
-    wanted = list(lexicon.query_terms(request.query, DEFAULT_LANGUAGE)) if lexical else []
+    # A period is no word: where words alone are asked for, it counts as little as it is one.
+    periods = (
+        {lexicon.dimension(term) for term in asked_periods(request.query)} if request.mode is Mode.HYBRID else set()
+    )
+    wanted = [*lexicon.query_terms(request.query, DEFAULT_LANGUAGE), *periods] if lexical else []
     row = await connection.fetchrow(
         queries.survey, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted
     )
@@ -133,6 +136,7 @@ async def survey(connection: Connection, caller: Caller, request: RetrievalReque
     idf: dict[int, float] = {}
     for language in set(row["languages"]):
         idf |= lexicon.query_vector(request.query, frequencies, row["chunks"], language)
+    idf |= {period: PERIOD_WEIGHT / weights.lexical for period in periods if frequencies.get(period)}
     return Coverage(
         collections=dict(zip(row["ids"], row["slugs_found"], strict=True)), languages=set(row["languages"]),
         chunks=row["chunks"], partition=Partition.PRIVATE if row["placement"] else Partition.SHARED,
@@ -188,7 +192,8 @@ def conditions_of(request: RetrievalRequest, first_parameter: int) -> Conditions
 
 def _hit(row: asyncpg.Record, coverage: Coverage) -> Hit:
     return Hit(
-        chunk_id=row["id"], document_id=row["document_id"], doc_id=row["doc_id"], version=row["version"],
+        chunk_id=row["id"], document_id=row["document_id"], version_id=row["version_id"],
+        doc_id=row["doc_id"], version=row["version"],
         title=row["title"], text=row["text"], sha256=row["sha256"].hex(), metadata=row["metadata"],
         source_type=row["source_type"], collection=coverage.collections[row["collection_id"]],
         cosine=row["cosine"], bm25=row["bm25"], score=row["score"], span=_span(row),

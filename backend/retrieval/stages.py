@@ -17,6 +17,7 @@ from backend.retrieval.embedding.embedder import Embedder, EmbedderUnavailable
 from backend.retrieval.models import Explanation, Mode, RetrievalRequest
 from backend.retrieval.ranking.phrases import quoted_phrases
 from backend.retrieval.ranking.reranker import MICROS, Reranking
+from backend.retrieval.weights import Weights
 from backend.tenancy import Claims
 
 CANDIDATES = 100  # of each index before fusion, and of what is put into another order
@@ -57,6 +58,7 @@ class Question:
     model: str
     dimensions: int
     validity: Validity
+    weights: Weights
 
     @property
     def moment(self) -> datetime | None:
@@ -97,6 +99,7 @@ class Hit:
     chunk_id: UUID
     document_id: UUID
     doc_id: str
+    version_id: UUID
     version: int
     title: str | None
     text: str
@@ -112,6 +115,7 @@ class Hit:
     effective_to: datetime
     span: Span = NOWHERE
     phrases: tuple[str, ...] = ()  # those quoted in the question that the text has
+    page_score: float | None = None  # of its page, which is part of its own
     rerank_micros: int | None = None  # a reranker's score, in millionths
 
     @property
@@ -156,7 +160,7 @@ class Asked:
         return self.ranking.hits
 
 
-async def embed(request: RetrievalRequest, embedder: Embedder) -> Question:
+async def embed(request: RetrievalRequest, embedder: Embedder, weights: Weights) -> Question:
     """Embeds the query; raises Unavailable when the embedder is away."""
     dense = None
     if request.mode is not Mode.LEXICAL:
@@ -164,7 +168,7 @@ async def embed(request: RetrievalRequest, embedder: Embedder) -> Question:
             dense = HalfVector(await embedder.embed_query(request.query))
         except EmbedderUnavailable as error:
             raise Unavailable(reason="embedder") from error
-    return Question(request, dense, embedder.model, embedder.dimensions, validity_of(request))
+    return Question(request, dense, embedder.model, embedder.dimensions, validity_of(request), weights)
 
 
 def validity_of(request: RetrievalRequest) -> Validity:

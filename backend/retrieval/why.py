@@ -16,7 +16,7 @@ from backend.retrieval.ask import Retrieval
 from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
 from backend.retrieval.ranking.ordering import ranked
 from backend.retrieval.ranking.reranker import Reranking
-from backend.retrieval.search import LEXICAL_WEIGHT, candidates_of, conditions_of, queries, scope_of, survey
+from backend.retrieval.search import candidates_of, conditions_of, queries, scope_of, survey
 from backend.retrieval.stages import Hit, Question, Ranking, embed
 
 _SENTENCES = {
@@ -38,7 +38,7 @@ async def explain_document(retrieval: Retrieval, caller: Caller, request: WhyReq
     Raises NotFound for a document that the caller may not see or a principal that does not exist.
     """
     caller.require(Permission.RETRIEVAL_QUERY if request.principal is None else Permission.USERS_MANAGE)
-    question = await embed(request, retrieval.embedder)
+    question = await embed(request, retrieval.embedder, retrieval.weights)
     async with retrieval.tenancy.transaction(question.claims(caller)) as connection:
         documents = await connection.fetch(
             queries.documents_by_doc_id, caller.tenant_id, request.doc_id, list(caller.readable)
@@ -76,7 +76,7 @@ async def _reasons(
     documents: list[asyncpg.Record],
 ) -> list[DocumentReason]:
     try:
-        coverage = await survey(connection, asker, question.request)
+        coverage = await survey(connection, asker, question.request, question.weights)
     except NotFound:  # it names a collection that the principal may not read: nothing is searched
         return [_described(row["slug"], _unsearched(row, asker), None, question) for row in documents]
     ranking = await ranked(connection, asker, question, coverage, reranking)
@@ -87,7 +87,7 @@ async def _reasons(
     ids = [row["id"] for row in documents]
     scope = scope_of(asker, question, coverage)
     shown = [bytes.fromhex(hit.sha256) for hit in ranking.hits]
-    rows = await connection.fetch(statement, *scope, LEXICAL_WEIGHT, ids, shown, *conditions.values)
+    rows = await connection.fetch(statement, *scope, question.weights.lexical, ids, shown, *conditions.values)
     found: dict[UUID, asyncpg.Record] = {row["document_id"]: row for row in rows}
     reasons = []
     for document in documents:

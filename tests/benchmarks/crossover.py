@@ -31,7 +31,7 @@ async def crossover(
 async def _milliseconds(platform: Platform, subject: Subject, questions: Sequence[Question], *, exact: bool) -> float:
     caller = subject.caller()
     async with platform.tenancy.transaction(caller.claims()) as connection:
-        coverage = await search.survey(connection, caller, questions[0].request)
+        coverage = await search.survey(connection, caller, questions[0].request, questions[0].weights)
         await connection.execute(search.queries.plan_for_values)
         started = cpu_seconds(connection.get_server_pid())
         for question in questions:

@@ -67,7 +67,7 @@ async def _floor(
 
 
 async def _searched(connection: Connection, caller: Caller, question: Question) -> Found:
-    coverage = await search.survey(connection, caller, question.request)
+    coverage = await search.survey(connection, caller, question.request, question.weights)
     return await search.search(connection, caller, question, coverage, question.request.k)
 
 
@@ -76,7 +76,7 @@ async def _parts(platform: Platform, subject: Subject, runs: int) -> dict[str, f
     caller, question = subject.caller(), platform.question(k=5)
     tenancy, recorder = platform.tenancy, platform.recorder
     async with tenancy.transaction(caller.claims(), reuse_plans=True) as connection:
-        coverage = await search.survey(connection, caller, question.request)
+        coverage = await search.survey(connection, caller, question.request, question.weights)
 
     async def resolved(_: int) -> object:
         return await tenancy.ask(caller.claims(), queries.user_caller, uuid7())

@@ -42,7 +42,7 @@ async def _recall(platform: Platform, subject: Subject, mode: str, case: str, as
     for _ in range(asked):
         question = platform.question(mode=mode, filters=filters)
         async with platform.tenancy.transaction(caller.claims()) as connection:
-            coverage = await search.survey(connection, caller, question.request)
+            coverage = await search.survey(connection, caller, question.request, question.weights)
             ranking = await search.search(connection, caller, question, coverage, question.request.k)
         async with platform.tenancy.transaction(caller.claims()) as connection:
             exact = await _exact(connection, caller, question)
@@ -53,10 +53,10 @@ async def _recall(platform: Platform, subject: Subject, mode: str, case: str, as
 
 
 async def _exact(connection: Connection, caller: Caller, question: Question) -> list[UUID]:
-    coverage = await search.survey(connection, caller, question.request)
+    coverage = await search.survey(connection, caller, question.request, question.weights)
     statement, values = search.statement_of(search.queries.exact_search, 9, question)
     scope = search.scope_of(caller, question, coverage)
-    rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
+    rows = await connection.fetch(statement, *scope, question.weights.lexical, question.request.k, *values)
     return [row["id"] for row in rows]
 
 

@@ -25,6 +25,7 @@ from backend.operation import placement
 from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.stages import Question, validity_of
+from backend.retrieval.weights import weights_of
 from backend.tenancy import ContextSigner, Tenancy
 from tests.benchmarks.deployment import Deployment, connect, deployment
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Progress, Topics, load, spread
@@ -81,7 +82,9 @@ class Platform:
         text, dense = self.topics.question()
         request = RetrievalRequest(query=text, **{"k": 10, **asked})
         vector = None if request.mode == "lexical" else HalfVector(dense)
-        return Question(request, vector, self.topics.model, DIMENSIONS, validity_of(request))
+        return Question(
+            request, vector, self.topics.model, DIMENSIONS, validity_of(request), weights_of(self.topics.model)
+        )
 
     async def fill(self, size: Size, progress: Progress) -> None:
         """Loads the subjects and other tenants, interleaved, and gives the large ones their partitions."""

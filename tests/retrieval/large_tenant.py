@@ -52,27 +52,34 @@ class LargeTenant:
         text, dense = self.topics.question()
         request = RetrievalRequest(query=text, **asked)
         vector = None if request.mode == "lexical" else HalfVector(dense)
-        return Question(request, vector, self.topics.model, DIMENSIONS, validity_of(request))
+        return Question(
+            request,
+            vector,
+            self.topics.model,
+            DIMENSIONS,
+            validity_of(request),
+            self.service.services.retrieval.weights,
+        )
 
     async def covered(self, question: Question, *collections: str) -> Coverage:
         caller = self.caller(*collections)
         async with self.service.services.tenancy.transaction(caller.claims()) as connection:
-            return await search.survey(connection, caller, question.request)
+            return await search.survey(connection, caller, question.request, question.weights)
 
     async def search(self, question: Question, *collections: str, limit: int | None = None) -> Found:
         caller = self.caller(*collections)
         async with self.service.services.tenancy.transaction(caller.claims()) as connection:
-            coverage = await search.survey(connection, caller, question.request)
+            coverage = await search.survey(connection, caller, question.request, question.weights)
             return await search.search(connection, caller, question, coverage, limit or question.request.k)
 
     async def exact(self, question: Question, *collections: str) -> list[UUID]:
         """The right answer: every permitted chunk compared."""
         caller = self.caller(*collections)
         async with self.service.services.tenancy.transaction(caller.claims()) as connection:
-            coverage = await search.survey(connection, caller, question.request)
+            coverage = await search.survey(connection, caller, question.request, question.weights)
             statement, values = search.statement_of(search.queries.exact_search, 9, question)
             scope = search.scope_of(caller, question, coverage)
-            rows = await connection.fetch(statement, *scope, search.LEXICAL_WEIGHT, question.request.k, *values)
+            rows = await connection.fetch(statement, *scope, question.weights.lexical, question.request.k, *values)
         return [row["id"] for row in rows]
 
     async def repeat_texts(self, distinct: int) -> None:
@@ -93,7 +100,9 @@ class LargeTenant:
         caller = self.caller(*collections)
         claims = replace(caller.claims(), known_at=known_at)
         async with self.service.services.tenancy.transaction(claims) as connection:
-            coverage = await search.survey(connection, self.caller(*self.collections), question.request)
+            coverage = await search.survey(
+                connection, self.caller(*self.collections), question.request, question.weights
+            )
             *_, sparse = search.scope_of(caller, question, coverage)
             statement = "select retrieval.chunks_with_terms($1, $2, $3, 10)"
             rows = await connection.fetch(statement, [*coverage.idf], [self.collections[searched]], sparse)
@@ -118,13 +127,13 @@ class LargeTenant:
         """What PostgreSQL makes of a search statement, as text."""
         caller = self.caller("default")
         async with self.service.services.tenancy.transaction(caller.claims()) as connection:
-            coverage = await search.survey(connection, caller, question.request)
+            coverage = await search.survey(connection, caller, question.request, question.weights)
             statement, values = search.statement_of(template, first_parameter, question)
             if template == search.queries.indexed_search:
                 await connection.execute(search.queries.prefer_indexes, str(search.EF_SEARCH))
             scope = search.scope_of(caller, question, coverage)
             rows = await connection.fetch(
-                f"explain (costs off) {statement}", *scope, search.LEXICAL_WEIGHT, *limits, *values
+                f"explain (costs off) {statement}", *scope, question.weights.lexical, *limits, *values
             )
         return "\n".join(re.sub(r"'[\[{][^']{100,}'", "…", row[0]) for row in rows)
 

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.search import LEXICAL_WEIGHT
 from backend.retrieval.stages import Coverage, Partition, Plan, Question, Ranking, Validity
+from backend.retrieval.weights import UNRECORDED
 from backend.retrieval.why import _standing
 from tests.conftest import Service, Tenant
 from tests.retrieval.hits import hit
@@ -46,7 +46,9 @@ async def test_an_explanation_names_scores_ranks_terms_tier_and_plan(service: Se
     first = answer["contexts"][0]
     explanation = first["explanation"]
     assert first["doc_id"] == "fees"
-    assert first["score"] == pytest.approx(explanation["cosine"] + LEXICAL_WEIGHT * explanation["bm25"])
+    assert first["score"] == pytest.approx(
+        explanation["cosine"] + service.services.retrieval.weights.lexical * explanation["bm25"]
+    )
     assert (explanation["semantic_rank"], explanation["lexical_rank"]) == (1, 1)
     assert {term["term"] for term in explanation["matched_terms"]} == {"late", "payment", "fee"}
     assert all(term["idf"] > 0 for term in explanation["matched_terms"])
@@ -90,7 +92,7 @@ def test_where_a_document_stands_is_told_from_what_is_returned(
     coverage = Coverage({}, set(), 0, Partition.SHARED, frozenset(), 0, {}, {})
     ranking = Ranking(candidates[:2], candidates, Plan.EXACT, coverage)
     request = RetrievalRequest(query=QUERY, k=2, distinct=True)
-    question = Question(request, None, "model", 1, Validity.IN_FORCE)
+    question = Question(request, None, "model", 1, Validity.IN_FORCE, UNRECORDED)
     rank, repeats = compared
     row: Any = {"document_id": ASKED, "rank": rank, "repeats": repeats}
     assert _standing(question, ranking, row) == standing

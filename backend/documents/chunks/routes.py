@@ -73,6 +73,7 @@ async def _ingest(
         [chunk.chunk_text for chunk in chunks],
         [collections[chunk.collection].language for chunk in chunks],
         [chunk.title or "" for chunk in chunks],
+        [vectorizer.periods([chunk.doc_id, chunk.title or ""], chunk.metadata, chunk.chunk_text) for chunk in chunks],
     )
     async with tenancy.transaction(caller.claims(presented={"writing": "chunks"})) as connection:
         return await service.ingest(

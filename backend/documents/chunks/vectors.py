@@ -44,10 +44,17 @@ class Vectorizer(Protocol):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Returns the number of the embedder's tokens of each text."""
 
+    def periods(self, names: Sequence[str], metadata: Mapping[str, Any], beginning: str) -> Sequence[str]:
+        """Returns what a document is about, by its names (file or doc_id first), its metadata and how it begins."""
+
     async def vectors(
-        self, texts: Sequence[str], languages: Sequence[str], titles: Sequence[str]
+        self,
+        texts: Sequence[str],
+        languages: Sequence[str],
+        titles: Sequence[str],
+        periods: Sequence[Sequence[str]] | None = None,
     ) -> list[ChunkVectors]:
-        """Returns the vectors of texts, each in its language and under its document's title, which may be empty."""
+        """Returns the vectors of texts, each in its language and under its document's title and periods, if any."""
 
 
 class Span(NamedTuple):

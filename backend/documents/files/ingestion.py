@@ -99,16 +99,20 @@ class Ingestion:
         submitted = file["submitted"]
         passages = PassageSpool(path.with_name("passages"))
         waiting: list[Chunk] = []
+        periods: Sequence[str] = ()
         async with parse_file(
             path, filename=file["filename"], media_type=file["media_type"], limits=self.limits
         ) as parsed:
             async for chunk in self._chunks(job, parsed):
                 waiting.append(chunk)
                 if len(waiting) >= _EMBEDDED_AT_ONCE:
-                    passages.add(await self._embedded(waiting, collection.language, _title(submitted, parsed)))
+                    title = _title(submitted, parsed)
+                    periods = periods or self._periods(file, title, waiting)
+                    passages.add(await self._embedded(waiting, collection.language, title, periods))
                     waiting = []
             title = _title(submitted, parsed)
-            passages.add(await self._embedded(waiting, collection.language, title))
+            periods = periods or self._periods(file, title, waiting)
+            passages.add(await self._embedded(waiting, collection.language, title, periods))
             _refuse(parsed.info.warnings, collection.refused_warnings)
             pages = parsed.info.page_count
         submission = Submission(
@@ -132,9 +136,15 @@ class Ingestion:
         if parsed.info.page_count is not None:
             await job.report(parsed.info.page_count, parsed.info.page_count)
 
-    async def _embedded(self, chunks: list[Chunk], language: str, title: str) -> list[Passage]:
+    def _periods(self, file: asyncpg.Record, title: str, first: list[Chunk]) -> Sequence[str]:
+        names = [file["doc_id"], file["filename"], title]
+        return self.vectorizer.periods(names, file["submitted"]["metadata"], "\n".join(c.text for c in first[:8]))
+
+    async def _embedded(self, chunks: list[Chunk], language: str, title: str, periods: Sequence[str]) -> list[Passage]:
         texts = [chunk.text for chunk in chunks]
-        vectors = await self.vectorizer.vectors(texts, [language] * len(texts), [title] * len(texts))
+        vectors = await self.vectorizer.vectors(
+            texts, [language] * len(texts), [title] * len(texts), [periods] * len(texts)
+        )
         return [Passage(chunk.text, vector, _span(chunk)) for chunk, vector in zip(chunks, vectors, strict=True)]
 
     async def _submit(self, job: Job, file: asyncpg.Record, submission: Submission, pages: int | None) -> None:

@@ -81,7 +81,11 @@ async def submit_version(
         collection = (await service.collections_for(connection, caller, [body.collection]))[body.collection]
     texts = [chunk.text for chunk in body.chunks]
     # Embedding takes long: no connection is held meanwhile.
-    vectors = await vectorizer.vectors(texts, [collection.language] * len(texts), [body.title or ""] * len(texts))
+    periods = vectorizer.periods([body.doc_id, body.title or ""], body.metadata, texts[0])
+    count = len(texts)
+    vectors = await vectorizer.vectors(
+        texts, [collection.language] * count, [body.title or ""] * count, [periods] * count
+    )
     submission = Submission(
         doc_id=body.doc_id, collection=collection, source_type=body.source_type, title=body.title, metadata=body.metadata,
         effective_from=body.effective_from, effective_to=body.effective_to,

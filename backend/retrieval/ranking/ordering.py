@@ -13,6 +13,7 @@ import numpy as np
 from backend.database import Connection
 from backend.identity.callers.caller import Caller
 from backend.retrieval.ranking.diversity import marginal_order
+from backend.retrieval.ranking.pages import with_pages
 from backend.retrieval.ranking.phrases import PHRASE_WEIGHT, phrases_in
 from backend.retrieval.ranking.reranker import Reranking
 from backend.retrieval.search import queries, search
@@ -38,11 +39,12 @@ async def candidates(
 ) -> Found:
     """Searches and returns what is to be put in order, by the search's scores, in which quoted phrases count.
 
-    No more than what is asked for, unless something is `reordered`: by a reranker, by phrases, or for diversity.
+    As many as are put in order: by their pages, by the phrases that the question quotes, for diversity, or by a reranker.
     """
-    reordered = reordered or bool(question.phrases or question.request.diversity)
+    reordered = reordered or bool(question.phrases or question.request.diversity or question.weights.page)
     limit = max(question.request.k, CANDIDATES) if reordered else question.request.k
     found = await search(connection, caller, question, coverage, limit)
+    found = replace(found, hits=await with_pages(connection, caller, question, coverage, found.hits))
     if not question.phrases:
         return found
     # In a thread, since reading a hundred long texts would hold up everybody else's requests.

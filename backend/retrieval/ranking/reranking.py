@@ -37,7 +37,7 @@ async def reranked(
     Raises NotFound for a collection that the asker may not read.
     """
     async with tenancy.transaction(question.claims(asker), reuse_plans=True) as connection:
-        coverage = await survey(connection, asker, question.request)
+        coverage = await survey(connection, asker, question.request, question.weights)
         found = await candidates(connection, asker, question, coverage, reordered=True)
         sent = found.hits[: max(question.request.k, reranker.candidates)]
         if not sent:

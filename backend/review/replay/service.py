@@ -21,6 +21,7 @@ from backend.retrieval.ask import Retrieval
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.ranking.reranker import Reranking
 from backend.retrieval.stages import Question, embed
+from backend.retrieval.weights import UNRECORDED, Weights
 from backend.review.events import service as audit
 from backend.review.replay.models import Cause, Difference, Knowledge, Replay, ReplayedChunk, ReplayRequest
 from backend.tenancy import Tenancy
@@ -43,6 +44,7 @@ class Recorded:
     request: Mapping[str, Any]
     idf: Mapping[int, float]
     reranking: Reranking | None
+    weights: Weights
     chunks: Sequence[ReplayedChunk]
 
 
@@ -64,7 +66,7 @@ class Replaying:
             recorded = replace(recorded, readable=await self._readable_at(reviewer, recorded, recorded.time))
         known_at = recorded.known_at if wanted.knowledge is Knowledge.THEN else None
         request = RetrievalRequest.model_validate({**recorded.request, "as_of": recorded.moment, "known_at": known_at})
-        question = await embed(request, self.retrieval.embedder)
+        question = await embed(request, self.retrieval.embedder, recorded.weights)
         # Searched as the recorded caller was or is: what comes out of it are ids and ranks, as in the recorded event.
         searcher = replace(reviewer, readable=recorded.readable if wanted.as_caller_then else readable_now)
         found = await self._found(searcher, question, recorded)
@@ -208,6 +210,7 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
         | {"diversity": details.get("diversity_micros", 0) / 1_000_000}
         | orjson.loads(payloads.get("filters", "{}")),
         reranking=_reranking(details, payloads),
+        weights=_weights(details),
         idf={int(dimension): weight for dimension, weight in orjson.loads(payloads["term_weights"]).items()},
         chunks=[
             ReplayedChunk(
@@ -217,6 +220,14 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
             for chunk in chunks
         ],
     )  # fmt: skip
+
+
+def _weights(details: Mapping[str, Any]) -> Weights:
+    """Returns how the parts of a score counted then."""
+    told = details.get("weights")
+    if told is None:
+        return UNRECORDED
+    return Weights(told["lexical_micros"] / 1_000_000, told["page_micros"] / 1_000_000)
 
 
 def _reranking(details: Mapping[str, Any], payloads: Mapping[str, str]) -> Reranking | None:

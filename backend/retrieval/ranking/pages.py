@@ -1,0 +1,52 @@
+"""Ranks the chunks of a file by their pages too: by the small, to show the large.
+
+Measured on 42 questions about whole annual and quarterly reports: the page that answers is among the first ten results for .33
+of them by the chunks' own scores, for .43 when its year counts, and for .62 when its page does as well and is shown once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from backend.database import Connection
+from backend.identity.callers.caller import Caller
+from backend.retrieval.search import candidates_of, queries, scope_of
+from backend.retrieval.stages import Coverage, Hit, Question
+
+Page = tuple[UUID, int]
+
+
+async def with_pages(
+    connection: Connection, caller: Caller, question: Question, coverage: Coverage, hits: Sequence[Hit]
+) -> list[Hit]:
+    """Returns the hits by scores in which their pages count, the best of each page before any second of one."""
+    weights, paged = question.weights, [hit.chunk_id for hit in hits if hit.span.page_start is not None]
+    if not paged or not weights.page:
+        return list(hits)
+    await connection.execute(queries.plan_for_values)
+    statement = queries.page_scores.replace("{candidates}", candidates_of(question))
+    scope = scope_of(caller, question, coverage)
+    rows = await connection.fetch(statement, *scope, paged)
+    scores = {(row["version_id"], row["page_start"]): row["cosine"] + weights.lexical * row["bm25"] for row in rows}
+    return by_page(hits, scores, weights.page)
+
+
+def by_page(hits: Sequence[Hit], scores: Mapping[Page, float], share: float) -> list[Hit]:
+    """Returns the hits with `share` of their scores from their pages, in rounds: the best of each page, the second, and so on."""
+    counted = [
+        hit if (score := scores.get(_page(hit))) is None
+        else replace(hit, page_score=score, score=(1 - share) * hit.score + share * score)
+        for hit in hits
+    ]  # fmt: skip
+    counted.sort(key=lambda hit: (-hit.score, hit.chunk_id))
+    seen: dict[Page, int] = {}
+    rounds: list[tuple[int, Hit]] = []
+    for hit in counted:
+        number = seen.get(_page(hit), 0) if hit.span.page_start is not None else 0
+        seen[_page(hit)] = number + 1
+        rounds.append((number, hit))
+    return [hit for _, hit in sorted(rounds, key=lambda ranked: ranked[0])]
+
+
+def _page(hit: Hit) -> Page:
+    return hit.version_id, hit.span.page_start or 0
