@@ -204,7 +204,7 @@ def test_a_heading_begins_a_chunk_and_is_its_path() -> None:
     ]
 
 
-def test_a_heading_at_the_foot_of_a_page_goes_with_what_follows_it() -> None:
+def test_a_heading_at_the_foot_of_a_page_leaves_the_next_page_its_own_citation() -> None:
     chunks = cut(
         [
             Fragment(P, sentence(0, 15), page=1),
@@ -212,8 +212,9 @@ def test_a_heading_at_the_foot_of_a_page_goes_with_what_follows_it() -> None:
             Fragment(P, sentence(1, 15), page=2),
         ]
     )
-    assert [(chunk.page_start, chunk.page_end) for chunk in chunks] == [(1, 1), (1, 2)]
-    assert chunks[1].text.startswith("Waivers\nSentence1")
+    assert [(chunk.page_start, chunk.page_end) for chunk in chunks] == [(1, 1), (2, 2)]
+    assert chunks[0].text.endswith("\nWaivers")
+    assert (chunks[1].heading_path, chunks[1].text[:9]) == (("Waivers",), "Sentence1")
 
 
 def test_a_page_number_joins_the_chunk_before_it() -> None:

@@ -66,7 +66,9 @@ async def test_a_filing_is_cut_into_chunks_of_the_right_pages(
     async with parse_file(path, filename=path.name, media_type="application/pdf") as file:
         async for block in file:
             assert block.page is not None
-            pages[block.page].append(block.text)
+            turn = block.next_page_at or len(block.text)
+            pages[block.page].append(block.text[:turn])
+            pages[block.page + 1].append(block.text[turn:])
             chunks += chunker.add(block)
     chunks += chunker.finish()
     seconds = cpu_seconds() - started

@@ -190,10 +190,15 @@ async def test_larger_and_bolder_lines_are_headings(path: Path) -> None:
 
 async def test_a_line_repeated_at_the_head_of_pages_is_no_heading(path: Path) -> None:
     body = lines(*["The body of the page is set in ten points and says so again."] * 6)
-    page = Page(lines("Fee policy", bold=True) + lines("") + body).content()
-    blocks, _ = await parse(path, pdf([page, page]))
-    heads = [block.kind for block in blocks if block.text == "Fee policy"]
-    assert heads == [BlockKind.HEADING, BlockKind.PARAGRAPH]
+    pages = [
+        Page(
+            lines("Fee policy", bold=True) + lines("") + body + lines(f"Only on page {number}.", f"{number} / 2")
+        ).content()
+        for number in (1, 2)
+    ]
+    blocks, _ = await parse(path, pdf(pages))
+    assert [block.kind for block in blocks if block.text == "Fee policy"] == [BlockKind.PARAGRAPH]
+    assert [block.text for block in blocks if "/" in block.text] == ["1 / 2", "2 / 2"]
 
 
 async def test_rows_of_figures_are_table_rows_under_their_years(path: Path) -> None:

@@ -5,13 +5,12 @@ The rules, in order of precedence:
 - No chunk is above the limit.
 - A sentence or table row is never split unless it alone is above the limit; then it is halved at white space.
 - A chunk ends where a page, a sheet or a table ends and where a heading begins, so that its citation points
-  to one page. Only what is tiny (a page number, a heading at the foot of a page) joins a neighbour: the
-  chunk before it if that is on the same page, else the one after it, which then starts on an earlier page
-  than it ends.
+  to one page. Only a sentence that itself goes over a page makes its chunk end on the next one. What is tiny
+  (a page number, a heading at the foot of a page) joins a neighbour on its own page if it has one.
 - A table's header begins each of the table's chunks.
 - Within these, a chunk is filled with whole sentences or rows up to the target.
 
-Sentences are found within a block, and a block never crosses a page. Memory is bounded by a few dozen chunks,
+Sentences are found within a block. Memory is bounded by a few dozen chunks,
 whatever the length of the document, and equal blocks give equal chunks.
 """
 
@@ -85,6 +84,11 @@ class _Unit:
     @property
     def end(self) -> int:
         return self.start + len(self.text)
+
+    @property
+    def page(self) -> int | None:
+        """The page where it begins."""
+        return self.block.page_at(self.start)
 
 
 @dataclass(slots=True)
@@ -202,7 +206,9 @@ class Chunker:
         if current.tokens < self._tiny:
             if self._absorbed():
                 return
-            if current.tokens + following.tokens <= self._size.target:
+            if current.tokens + following.tokens <= self._size.target and _place_of(current.units[-1]) == _place_of(
+                following
+            ):
                 return
         self._close()
 
@@ -214,7 +220,7 @@ class Chunker:
         if (
             before is None
             or current.tokens >= self._tiny
-            or first.block.kind is BlockKind.HEADING
+            or (first.block.kind is BlockKind.HEADING and current.units[-1].block.kind is not BlockKind.HEADING)
             or _place_of(before.units[-1]) != _place_of(current.units[-1])
             or _place_of(first) != _place_of(current.units[-1])
             or before.tokens + current.tokens > self._size.limit
@@ -282,8 +288,8 @@ class Chunker:
         return Chunk(
             text=text,
             heading_path=draft.heading_path(),
-            page_start=first.block.page,
-            page_end=last.block.page,
+            page_start=first.page,
+            page_end=last.block.page_at(last.end - 1),
             sheet=first.block.sheet,
             char_start=first.start,
             char_end=last.end,
@@ -301,12 +307,12 @@ def chunks_of(blocks: Iterable[Block], count_tokens: CountTokens, size: ChunkSiz
 
 
 def _place_of(unit: _Unit) -> tuple[str | None, int | None]:
-    return unit.block.sheet, unit.block.page
+    return unit.block.sheet, unit.page
 
 
 def _ends_structure(last: _Unit, unit: _Unit) -> bool:
     starts_section = unit.block.kind is BlockKind.HEADING and last.block.kind is not BlockKind.HEADING
-    return last.block.page != unit.block.page or starts_section or last.header is not unit.header
+    return last.page != unit.page or starts_section or last.header is not unit.header
 
 
 def _halves(unit: _Unit) -> list[_Unit]:

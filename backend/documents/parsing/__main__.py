@@ -23,7 +23,7 @@ from backend.documents.parsing.formats import Format, recognise
 from backend.documents.parsing.limits import ParseLimits
 
 _PARSERS = {
-    Format.PDF: "pdf",
+    Format.PDF: "pdf.document",
     Format.DOCX: "word.document",
     Format.PPTX: "slides",
     Format.XLSX: "sheets.document",

@@ -24,13 +24,17 @@ class BlockKind(StrEnum):
 
 
 class Fragment(NamedTuple):
-    """A piece of text as a parser found it; pages and heading levels count from 1, level 0 is no heading."""
+    """A piece of text as a parser found it; pages and heading levels count from 1, level 0 is no heading.
+
+    A paragraph that goes over a page has the page where it begins; from the character `next_page_at` on it is on the next.
+    """
 
     kind: BlockKind
     text: str
     level: int = 0
     page: int | None = None
     sheet: str | None = None
+    next_page_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,13 @@ class Block:
     level: int = 0
     page: int | None = None
     sheet: str | None = None
+    next_page_at: int = 0
+
+    def page_at(self, position: int) -> int | None:
+        """Return the page of a character of the document's text."""
+        if self.page is not None and self.next_page_at and position >= self.start + self.next_page_at:
+            return self.page + 1
+        return self.page
 
     @property
     def end(self) -> int:
@@ -100,10 +111,16 @@ def within_length(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
         whole = fragment._replace(text=spelled_out(fragment.text))
         if whole.kind is BlockKind.HEADING and len(whole.text) > LONGEST_HEADING:
             whole = whole._replace(kind=BlockKind.PARAGRAPH, level=0)
+        # Counted from the end, where spelling out notes and cleaning the beginning change nothing.
+        rest = len(fragment.text) - whole.next_page_at if whole.next_page_at else 0
+        turn = max(len(whole.text) - rest, 0) if rest else 0
         start = 0
         while start < len(whole.text):
             end = _cut(whole.text, start)
-            yield whole._replace(text=whole.text[start:end])
+            page, at = whole.page, 0
+            if turn and page is not None:
+                page, at = (page + 1, 0) if start >= turn else (page, turn - start if turn < end else 0)
+            yield whole._replace(text=whole.text[start:end], page=page, next_page_at=at)
             start = end
 
 

@@ -66,7 +66,8 @@ class ParsedFile:
                 yield self._placed(message)
 
     def _placed(self, fragment: Fragment) -> Block:
-        block = Block(fragment.kind, fragment.text, self._characters, fragment.level, fragment.page, fragment.sheet)
+        kind, text, level, page, sheet, next_page_at = fragment
+        block = Block(kind, text, self._characters, level, page, sheet, next_page_at)
         self._characters = block.end + 1
         if self._characters > self._limits.max_characters:
             raise TooLarge(f"The file has more than {self._limits.max_characters} characters of text.")

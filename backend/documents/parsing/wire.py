@@ -43,7 +43,9 @@ class DocumentInfo:
 def encode_fragment(fragment: Fragment) -> bytes:
     """Return the line for a fragment no longer than LONGEST_FRAGMENT."""
     text = fragment.text.encode("utf-8", "replace").decode()
-    return _line({"fragment": [fragment.kind, text, fragment.level, fragment.page, fragment.sheet]})
+    return _line(
+        {"fragment": [fragment.kind, text, fragment.level, fragment.page, fragment.sheet, fragment.next_page_at]}
+    )
 
 
 def encode_title(title: str | None) -> bytes:
@@ -86,10 +88,13 @@ def _line(message: dict[str, Any]) -> bytes:
     return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _fragment(kind: str, text: str, level: int, page: int | None, sheet: str | None) -> Fragment:
-    if not 0 <= level <= _HIGHEST_LEVEL or (page is not None and page < 1):
+def _fragment(kind: str, text: str, level: int, page: int | None, sheet: str | None, next_page_at: int) -> Fragment:
+    if not 0 <= level <= _HIGHEST_LEVEL or (page is not None and page < 1) or not 0 <= next_page_at <= len(text):
         raise ValueError(level, page)
-    return Fragment(BlockKind(kind), clean(text), level, page, None if sheet is None else clean(sheet))
+    cleaned = clean(text)
+    # Cleaning shortens; what follows the turn of the page keeps its length unless it holds what nobody sees.
+    turn = max(len(cleaned) - len(clean(text[next_page_at:])), 0) if next_page_at else 0
+    return Fragment(BlockKind(kind), cleaned, level, page, None if sheet is None else clean(sheet), turn)
 
 
 def _info(found: str, title: str | None, page_count: int | None, warnings: list[list[str]]) -> DocumentInfo:

@@ -1,0 +1,56 @@
+"""Page furniture: lines that stand at the head or foot of several pages, and the numbers of the pages."""
+
+import re
+from collections.abc import Sequence
+
+from backend.documents.parsing.pdf.rows import Row
+
+_ROWS_AT_AN_EDGE = 3
+_SAME_PLACE = 6.0
+_NUMBER = re.compile(r"\d+")
+_PAGE_NUMBER = re.compile(
+    r"(?i)[\W_]*(?:page|p\.|seite|f-)?[\W_]*(?:\d{1,4}|[ivxl]{1,6})[\W_]*(?:(?:of|/|von)\s*\d{1,4})?[\W_]*"
+)
+
+
+def edges(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows nearest to the head and foot of a page, which may be furniture."""
+    return [*rows[:_ROWS_AT_AN_EDGE], *rows[max(_ROWS_AT_AN_EDGE, len(rows) - _ROWS_AT_AN_EDGE) :]]
+
+
+def furniture(page: int, rows: Sequence[Row], others: Sequence[tuple[int, Sequence[Row]]]) -> dict[int, bool]:
+    """Return the indexes of rows that are furniture, each with whether it repeats the same words.
+
+    `others` are the edges of pages nearby. What differs only by counting the pages is furniture as well.
+    """
+    found: dict[int, bool] = {}
+    last = len(rows) - 1
+    heads, feet = range(min(_ROWS_AT_AN_EDGE, len(rows))), range(last, max(last - _ROWS_AT_AN_EDGE, -1), -1)
+    for zone in (heads, feet):
+        for index in zone:
+            same = _repeated(page, rows[index], others)
+            if same is None and not (index in {0, last} and len(rows) > 1 and _PAGE_NUMBER.fullmatch(rows[index].text)):
+                break  # furniture is outermost
+            found[index] = bool(same)
+    return found if len(found) < len(rows) or all(found.values()) else {}
+
+
+def _repeated(page: int, row: Row, others: Sequence[tuple[int, Sequence[Row]]]) -> bool | None:
+    """Return whether another page has the same line there; None if none has it, false if it counts the pages."""
+    counts = False
+    for number, edge in others:
+        for other in edge:
+            if abs(other.bottom - row.bottom) > _SAME_PLACE or abs(other.height - row.height) > 1:
+                continue
+            if other.text == row.text:
+                return True
+            counts |= _counts_pages(row.text, other.text, number - page)
+    return False if counts else None
+
+
+def _counts_pages(text: str, other: str, apart: int) -> bool:
+    if _NUMBER.sub("#", text) != _NUMBER.sub("#", other):
+        return False
+    pairs = zip(_NUMBER.findall(text), _NUMBER.findall(other), strict=True)
+    steps = {int(b) - int(a) for a, b in pairs if len(a) < 6 and len(b) < 6}
+    return steps <= {0, apart} and apart in steps
