@@ -1,3 +1,6 @@
+-- PostgreSQL lets everybody execute a new function unless it is told not to.
+alter default privileges revoke execute on functions from public;
+
 -- Which schemas a role may look into at all; what it may do there is said for each table and function.
 grant usage on schema migration to affidavit_runtime, affidavit_sealer;
 grant usage on schema tenancy to affidavit_runtime, affidavit_sealer, affidavit_operator;

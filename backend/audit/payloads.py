@@ -74,12 +74,12 @@ class PayloadVault:
         scope = (tenant_id, subject_id, month)
         if (known := self._known.get(scope)) is not None:
             return known
-        row = await connection.fetchrow(queries.data_key, *scope)
+        row = await connection.fetchrow(queries.data_key, month)
         if row is None:
             made = DataKey(uuid7(), AESGCM.generate_key(256))
             wrapped = await self._key_encryption.wrap(KeyName(tenant_id, made.id), made.key)
             await connection.execute(queries.add_data_key, tenant_id, made.id, subject_id, month, wrapped)
-            row = await connection.fetchrow(queries.data_key, *scope)
+            row = await connection.fetchrow(queries.data_key, month)
             assert row is not None
             if row["id"] == made.id:
                 # Not remembered: it will never have existed if this transaction is rolled back.

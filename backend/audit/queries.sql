@@ -1,6 +1,6 @@
 -- name: data_key
--- The wrapped data key of a subject and month, and whether it outlives this transaction.
-select id, wrapped, created_at <> now() as committed from audit.data_key where tenant_id = $1 and subject_id = $2 and month = $3
+-- The wrapped data key of the context's data subject for a month, and whether it outlives this transaction.
+select id, wrapped, committed from audit.own_data_key($1)
 
 -- name: add_data_key
 -- A new data key, unless another transaction was first.

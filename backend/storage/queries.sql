@@ -1,6 +1,6 @@
 -- name: data_key
 -- The tenant's wrapped key.
-select id, wrapped from storage.data_key where tenant_id = $1
+select id, wrapped from storage.own_data_key()
 
 -- name: add_data_key
 -- The tenant's key, unless another transaction was first.

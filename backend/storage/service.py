@@ -49,11 +49,11 @@ class FileVault:
 
     async def key(self, connection: Connection, tenant_id: UUID) -> TenantKey:
         """Returns the key of the tenant that the transaction is bound to, made at first use."""
-        row = await connection.fetchrow(queries.data_key, tenant_id)
+        row = await connection.fetchrow(queries.data_key)
         if row is None:
             key_id = uuid7()
             await connection.execute(queries.add_data_key, tenant_id, key_id, self._new(key_id))
-            row = await connection.fetchrow(queries.data_key, tenant_id)
+            row = await connection.fetchrow(queries.data_key)
         assert row is not None
         wrapped: bytes = row["wrapped"]
         key_id = row["id"]

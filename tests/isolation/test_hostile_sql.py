@@ -138,6 +138,10 @@ async def _rows_for_functions(witness: asyncpg.Connection, tenant: Tenant, victi
         "insert into identity.request_count (tenant_id, subject, seconds, started_at, requests) values ($1, $2, 60, now(), 5)",
         PLATFORM_TENANT, "sign_in:@203.0.113.7",
     )  # fmt: skip
+    file_key = uuid7()
+    await witness.execute(
+        "insert into storage.data_key (tenant_id, id, wrapped) values ($1, $2, '')", victim.id, file_key
+    )
     session = "select id from identity.session where tenant_id = $1 and user_id = $2 limit 1"
     event = "select id from audit.event where tenant_id = $1 order by id limit 1"
     terms = await witness.fetchval(
@@ -149,6 +153,11 @@ async def _rows_for_functions(witness: asyncpg.Connection, tenant: Tenant, victi
         "victim_session": str(await witness.fetchval(session, victim.id, victim.users["analyst"])),
         "other_session": str(await witness.fetchval(session, tenant.id, tenant.users["editor"])),
         "victim_event": str(await witness.fetchval(event, victim.id)),
+        "victim_data_key": str(
+            await witness.fetchval("select id from audit.data_key where tenant_id = $1 limit 1", victim.id)
+        ),
+        "victim_file_key": str(file_key),
+        "month": f"{datetime.now(UTC):%Y-%m}-01",
         "own_event": str(await witness.fetchval(event, tenant.id)),
         "secret_terms": f"array{terms}",
         "question": f"'{{{','.join(f'{term + 1}:1' for term in terms)}}}/1000000000'",

@@ -8,7 +8,7 @@ select id, status from identity."user" where tenant_id = $1 and username = $2
 
 -- name: password_hash
 -- The password hash of the user who signs in.
-select hash from identity.password where tenant_id = $1 and user_id = $2
+select identity.presented_password()
 
 -- name: forgive_sign_in
 -- Takes a sign-in that succeeded out of the counts.

@@ -90,7 +90,7 @@ class SignIn:
             user = await connection.fetchrow(queries.presented_user, tenant_id, username)
             user_id = user["id"] if user else None
             await self.tenancy.bind(connection, replace(claims, presented={"password_of": str(user_id or uuid4())}))
-            stored_hash = await connection.fetchval(queries.password_hash, tenant_id, user_id)
+            stored_hash = await connection.fetchval(queries.password_hash)
         reason = None
         if tenant is None or tenant["status"] != "active":
             reason = "tenant:unknown" if tenant is None else "tenant:suspended"

@@ -93,11 +93,12 @@ where e.tenant_id = $1 and e.id = $2
 
 -- name: payloads
 -- The encrypted payloads of one event with their keys.
-select p.name, p.ciphertext, p.key_id, k.wrapped
-from audit.payload p
-join audit.data_key k on k.tenant_id = p.tenant_id and k.id = p.key_id
-where p.tenant_id = $1 and p.event_id = $2
-order by p.name
+with found as materialized (
+  select name, ciphertext, key_id from audit.payload where tenant_id = $1 and event_id = $2
+)
+select f.name, f.ciphertext, f.key_id, k.wrapped
+from found f join audit.revealed_keys(array(select distinct key_id from found)) k on k.id = f.key_id
+order by f.name
 
 -- name: readers
 -- Who was shown a document, newest first.

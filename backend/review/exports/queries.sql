@@ -36,11 +36,12 @@ limit $4
 
 -- name: payloads_of_events
 -- The encrypted payloads of events with their keys.
-select p.event_id, p.name, p.ciphertext, p.key_id, k.wrapped
-from audit.payload p
-join audit.data_key k on k.tenant_id = p.tenant_id and k.id = p.key_id
-where p.tenant_id = $1 and p.event_id = any ($2::uuid[])
-order by p.event_id, p.name
+with found as materialized (
+  select event_id, name, ciphertext, key_id from audit.payload where tenant_id = $1 and event_id = any ($2::uuid[])
+)
+select f.event_id, f.name, f.ciphertext, f.key_id, k.wrapped
+from found f join audit.revealed_keys(array(select distinct key_id from found)) k on k.id = f.key_id
+order by f.event_id, f.name
 
 -- name: erasures_after
 -- Erasures and archivings that were sealed outside the export and can account for what it lacks.
