@@ -1,9 +1,14 @@
 -- Documents: what a tenant calls by one doc_id in one collection.
 alter table documents.document enable row level security, force row level security;
 
--- A document is seen by who may read its collection.
+-- A document is seen by who may read its collection, once a version of it was approved; before that, by who writes there and by who
+-- reviews. Of versions, a caller without these permissions sees only those.
 create policy readable on documents.document for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[]));
+  using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[])
+    and ((select documents.sees_unapproved())
+      or (select tenancy.has_permission('documents:write')) and collection_id = any ((select tenancy.writable_collections())::uuid[])
+      or exists (select from documents.version v where v.tenant_id = document.tenant_id and v.document_id = document.id
+        and v.effective_from < 'infinity')));
 -- It is created by who may write there, in its own name.
 create policy writable on documents.document for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))

@@ -322,3 +322,37 @@ async def test_the_database_forges_no_history(
             assert await runtime.execute(change) in {"UPDATE 0", "DELETE 0"}
         except asyncpg.InsufficientPrivilegeError:
             continue
+
+
+async def test_a_document_that_was_never_approved_is_shown_only_to_who_writes_there_and_who_reviews(
+    service: Service, tenant: Tenant
+) -> None:
+    """Not its title either, which can say all; and not to somebody who only writes elsewhere."""
+    board = {"slug": "board", "name": "Board", "approval_required": True}
+    assert (await service.post("/collections", tenant, "admin", board)).status_code == 201
+    readers = [{"role": role, "access": "read"} for role in ("editor", "approver", "analyst", "compliance")]
+    for grant in [*readers, {"principal_id": str(tenant.users[BOTH]), "access": "write"}]:
+        assert (await service.post("/collections/board/grants", tenant, "admin", grant)).status_code == 201
+    new = {"username": BOTH, "collection": "board"}
+    submitted = await submit(service, tenant, "nightingale", "We buy Harbor.", title="Nightingale buys Harbor", **new)
+    path, why = f"/documents/{submitted['document_id']}", {"query": "Who buys whom?", "doc_id": "nightingale"}
+
+    async def shown(username: str) -> tuple[bool, int, int]:
+        listed = await service.get("/documents", tenant, username, limit=100)
+        assert listed.status_code == 200, listed.text
+        explained = await service.post("/retrieve/why", tenant, username, why)
+        return (
+            "ightingale" in listed.text,
+            (await service.get(path, tenant, username)).status_code,
+            explained.status_code,
+        )
+
+    hidden, visible = (False, 404, 404), (True, 200, 200)
+    assert [await shown(username) for username in (BOTH, "approver")] == [visible] * 2
+    assert [await shown(username) for username in ("editor", "analyst")] == [hidden] * 2
+    assert (await shown("compliance"))[:2] == hidden[:2]
+    assert (await decide(service, tenant, submitted, "reject", reason="Not yet.")).status_code == 200
+    assert await shown("analyst") == hidden
+    again = await submit(service, tenant, "nightingale", "We bought Harbor.", **new)
+    assert (await decide(service, tenant, again)).status_code == 200
+    assert await shown("analyst") == visible
