@@ -82,7 +82,7 @@ async def readable_tables(witness: asyncpg.Connection) -> list[Table]:
         " where 'affidavit_runtime' = any (roles)"
     )
     indexes = await witness.fetch(
-        "select indrelid::regclass::text as name, pg_get_indexdef(indexrelid) as says from pg_index"
+        "select coalesce(pg_partition_root(indrelid), indrelid)::regclass::text as name, pg_get_indexdef(indexrelid) as says from pg_index"
     )
     checks = await witness.fetch(
         "select conrelid::regclass::text as name, pg_get_constraintdef(oid) as says from pg_constraint where contype = 'c'"
