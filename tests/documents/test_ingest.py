@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Service, Tenant
+from tests.documents.review import approved, create_collection
 
 pytestmark = pytest.mark.anyio
 
@@ -138,3 +139,62 @@ async def test_an_ingestion_is_on_record_with_the_hash_of_what_came_in(service: 
     assert (ingestion["chunks"], ingestion["added"], ingestion["document_count"]) == (2, 2, 1)
     assert ingestion["documents"][0] | {"id": ""} == {"doc_id": "pol-1", "id": "", "version": 1, "chunks": 2}
     assert len(ingestion["content_sha256"]) == 64
+
+
+async def test_a_second_chunk_is_added_and_the_answer_says_what_the_version_holds(
+    service: Service, fresh: Tenant
+) -> None:
+    first = (await service.post("/ingest", fresh, "editor", chunk("A wire is free for 60 days."))).json()
+    second = (await service.post("/ingest", fresh, "editor", chunk("A wire is free for 90 days."))).json()
+    again = (await service.post("/ingest", fresh, "editor", chunk("A wire is free for 60 days."))).json()
+    assert [(answer["chunks"], answer["added"]) for answer in (first, second, again)] == [
+        (1, True),
+        (2, True),
+        (2, False),
+    ]
+    assert again["chunk_ids"] == [first["id"], second["id"]]
+    assert again["id"] == first["id"]
+    assert again["document_version"] == 1
+
+
+async def test_a_replacing_chunk_supersedes_what_the_document_held(service: Service, fresh: Tenant) -> None:
+    await service.post("/ingest/batch", fresh, "editor", {"chunks": [chunk("Old wire fee."), chunk("Old wire limit.")]})
+    new = await service.post("/ingest", fresh, "editor", chunk("New wire fee.", replace=True, metadata={"year": 2026}))
+    assert new.status_code == 201, new.text
+    assert (new.json()["document_version"], new.json()["chunks"], new.json()["status"]) == (2, 1, "approved")
+    assert await found(service, fresh) == {"New wire fee."}
+    more = (await service.post("/ingest", fresh, "editor", chunk("New wire limit."))).json()
+    assert (more["document_version"], more["chunks"]) == (2, 2)
+    assert await found(service, fresh) == {"New wire fee.", "New wire limit."}
+    assert await found(service, fresh, filters={"year": 2026}) == {"New wire fee."}
+
+
+async def test_the_chunks_of_a_document_are_put_in_place_of_others_from_a_date_on(
+    service: Service, fresh: Tenant
+) -> None:
+    await service.post("/ingest", fresh, "editor", chunk("Old wire fee.", doc_id="fees/wires"))
+    body = {
+        "source_type": "policy", "effective_from": "2999-01-01T00:00:00Z",
+        "chunks": [{"chunk_text": text} for text in ("New wire fee.", "New wire limit.", "New wire fee.")],
+    }  # fmt: skip
+    path, headers = "/documents/by-doc-id/fees/wires/chunks", await service.as_user(fresh, "editor")
+    answer = await service.client.put(path, json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    (document,) = answer.json()["documents"]
+    assert (document["document_version"], document["chunks"], answer.json()["ingested"]) == (2, 2, 3)
+    assert len(set(answer.json()["ids"])) == 2
+    assert await found(service, fresh) == {"Old wire fee."}
+    assert await found(service, fresh, as_of="2999-01-02") == {"New wire fee.", "New wire limit."}
+
+
+async def test_nothing_is_appended_to_what_was_approved(service: Service, fresh: Tenant) -> None:
+    await create_collection(service, fresh)
+    await approved(service, fresh, "boxes", "Safe deposit boxes are drilled open after three years.")
+    added = chunk("Wires are free.", doc_id="boxes", collection="guidance")
+    refused = await service.post("/ingest", fresh, "editor", added)
+    assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
+    replacing = (await service.post("/ingest", fresh, "editor", {**added, "replace": True})).json()
+    assert (replacing["document_version"], replacing["status"]) == (2, "in_review")
+    assert await found(service, fresh, collection="guidance", user="analyst") == {
+        "Safe deposit boxes are drilled open after three years."
+    }

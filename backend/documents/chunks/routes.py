@@ -1,5 +1,6 @@
 """Ingestion of ready-made chunks."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, status
@@ -7,7 +8,18 @@ from fastapi import APIRouter, status
 from backend.audit.recorder import Recorder
 from backend.documents.chunks import service
 from backend.documents.chunks.vectors import Vectorizer
-from backend.documents.models import IngestedBatch, IngestedChunk, NewChunk, NewChunks
+from backend.documents.models import (
+    DocId,
+    DocumentChunks,
+    Effective,
+    IngestedBatch,
+    IngestedChunk,
+    NewChunk,
+    NewChunks,
+    ReplacingChunks,
+    SingleChunk,
+)
+from backend.documents.versions import replacement
 from backend.errors import InvalidInput, TooLarge
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
@@ -27,14 +39,18 @@ async def ingest(
     vectorizer: Provided[Vectorizer],
     settings: Provided[Settings],
     recorder: Provided[Recorder],
-    body: NewChunk,
+    body: SingleChunk,
     caller: Writer,
 ) -> IngestedChunk:
     """Stores one ready-made chunk; it is retrievable at once, unless its collection requires approval.
 
-    The same text in the same document is stored once: ingesting it again returns the id that it has.
+    It is added to what its document holds, which stays in force beside it: `chunks` says how much that is. With `replace` it
+    makes a new version, which holds it alone. The same text in the same version is stored once: ingesting it again returns the
+    id that it has.
     """
-    return (await _ingest(tenancy, vectorizer, settings, recorder, [body], caller))[0]
+    return (
+        await _ingest(tenancy, vectorizer, settings, recorder, [body], caller, Effective() if body.replace else None)
+    )[0]
 
 
 @router.post("/ingest/batch", status_code=status.HTTP_201_CREATED, summary="Ingest up to 1,000 chunks")
@@ -50,8 +66,48 @@ async def ingest_batch(
     limit = settings.max_batch_chunks
     if len(body.chunks) > limit:
         raise InvalidInput(f"chunks: has {len(body.chunks)} items, at most {limit} are taken at once")
-    stored = await _ingest(tenancy, vectorizer, settings, recorder, body.chunks, caller)
-    return IngestedBatch(ingested=len(stored), ids=[chunk.id for chunk in stored])
+    replaces = Effective() if body.replace else None
+    return _batch(await _ingest(tenancy, vectorizer, settings, recorder, body.chunks, caller, replaces))
+
+
+@router.put("/documents/by-doc-id/{doc_id:path}/chunks", summary="Replace the chunks of a document")
+async def replace_chunks(
+    tenancy: Provided[Tenancy],
+    vectorizer: Provided[Vectorizer],
+    settings: Provided[Settings],
+    recorder: Provided[Recorder],
+    doc_id: DocId,
+    body: ReplacingChunks,
+    caller: Writer,
+) -> IngestedBatch:
+    """Makes a version of a document with these chunks alone, which supersedes the one before from `effective_from` on.
+
+    Where the collection requires approval, the version goes into review.
+    """
+    if len(body.chunks) > settings.max_batch_chunks:
+        raise InvalidInput(
+            f"chunks: has {len(body.chunks)} items, at most {settings.max_batch_chunks} are taken at once"
+        )
+    chunks = [
+        NewChunk(
+            doc_id=doc_id, chunk_text=chunk.chunk_text, source_type=body.source_type, metadata=chunk.metadata,
+            collection=body.collection,
+        )
+        for chunk in body.chunks
+    ]  # fmt: skip
+    return _batch(await _ingest(tenancy, vectorizer, settings, recorder, chunks, caller, body))
+
+
+def _batch(stored: list[IngestedChunk]) -> IngestedBatch:
+    documents: dict[tuple[str, str], DocumentChunks] = {}
+    for chunk in stored:
+        key = (chunk.collection, chunk.doc_id)
+        before = documents[key].added if key in documents else 0
+        documents[key] = DocumentChunks(
+            doc_id=chunk.doc_id, collection=chunk.collection, document_version=chunk.document_version, status=chunk.status,
+            added=before + chunk.added, chunks=chunk.chunks,
+        )  # fmt: skip
+    return IngestedBatch(ingested=len(stored), ids=[chunk.id for chunk in stored], documents=list(documents.values()))
 
 
 async def _ingest(
@@ -59,9 +115,11 @@ async def _ingest(
     vectorizer: Vectorizer,
     settings: Settings,
     recorder: Recorder,
-    chunks: list[NewChunk],
+    chunks: Sequence[NewChunk],
     caller: Caller,
+    replaces: Effective | None,
 ) -> list[IngestedChunk]:
+    """Adds chunks to their documents, or has them replace what those hold when that is to be in force."""
     longest = settings.max_chunk_chars
     for index, chunk in enumerate(chunks):
         if len(chunk.chunk_text) > longest:
@@ -75,7 +133,13 @@ async def _ingest(
         [chunk.title or "" for chunk in chunks],
         [vectorizer.periods([chunk.doc_id, chunk.title or ""], chunk.metadata, chunk.chunk_text) for chunk in chunks],
     )
-    async with tenancy.transaction(caller.claims(presented={"writing": "chunks"})) as connection:
+    claims = caller.claims(presented={"writing": "chunks"})
+    async with tenancy.transaction(claims) as connection:
+        if replaces is not None:
+            renew = tenancy.renewal(connection, claims)
+            return await replacement.replace(
+                connection, caller, recorder, chunks, vectors, collections, replaces, vectorizer.model, renew
+            )
         return await service.ingest(
             connection,
             caller,

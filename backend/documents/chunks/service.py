@@ -24,6 +24,8 @@ from backend.identity.callers.permissions import Permission
 
 queries = Queries.beside(__file__)
 
+LISTED_CHUNKS = 1_000  # of a version, in an answer
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -75,7 +77,7 @@ async def ingest(
     for chunk in chunks:
         check_metadata(chunk.metadata, collections[chunk.collection].metadata_schema)
     versions = await _open_versions(connection, caller, chunks, collections)
-    stored, added = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
+    stored, added, held = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
     in_force = [index for index in added if not collections[chunks[index].collection].approval_required]
     await chunk_store.count(
         connection,
@@ -83,12 +85,15 @@ async def ingest(
         ((collections[chunks[index].collection].id, vectors[index].sparse) for index in in_force),
     )
     await recorder.record(connection, caller, _ingestion_event(chunks, versions, collections, len(added)))
+    new = set(added)
     return [
         IngestedChunk(
             id=chunk_id, doc_id=chunk.doc_id, collection=chunk.collection,
             document_version=versions[_key(chunk, collections)].number, status=versions[_key(chunk, collections)].status,
+            added=index in new, chunks=len(held[versions[_key(chunk, collections)].id]),
+            chunk_ids=held[versions[_key(chunk, collections)].id][:LISTED_CHUNKS],
         )
-        for chunk, chunk_id in zip(chunks, stored, strict=True)
+        for index, (chunk, chunk_id) in enumerate(zip(chunks, stored, strict=True))
     ]  # fmt: skip
 
 
@@ -142,15 +147,17 @@ async def _add_chunks(
     collections: Mapping[str, Collection],
     versions: Mapping[tuple[UUID, str], _Version],
     model: str,
-) -> tuple[list[UUID], list[int]]:
-    """Returns the id of each chunk, and which of them (by index) are new."""
+) -> tuple[list[UUID], list[int], Mapping[UUID, list[UUID]]]:
+    """Returns the id of each chunk, which of them (by index) are new, and all chunks that each version holds now."""
     held = await connection.fetch(
         queries.chunks_of_versions, caller.tenant_id, [version.id for version in versions.values()]
     )
     known = {(row["version_id"], bytes(row["sha256"])): row["id"] for row in held}
     contents: dict[UUID, list[bytes]] = defaultdict(list)
+    order: dict[UUID, list[UUID]] = defaultdict(list)
     for row in held:
         contents[row["version_id"]].append(bytes(row["sha256"]))
+        order[row["version_id"]].append(row["id"])
     ids: list[UUID] = []
     added: list[int] = []
     rows = []
@@ -167,6 +174,7 @@ async def _add_chunks(
                 )
             )  # fmt: skip
             contents[version.id].append(digest)
+            order[version.id].append(chunk_id)
             added.append(index)
         ids.append(chunk_id)
     await chunk_store.add(connection, caller.tenant_id, rows, model)
@@ -174,7 +182,7 @@ async def _add_chunks(
         await connection.execute(
             queries.set_content_hash, caller.tenant_id, version_id, content_hash(contents[version_id])
         )
-    return ids, added
+    return ids, added, order
 
 
 def _ingestion_event(

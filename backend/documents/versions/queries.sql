@@ -88,3 +88,10 @@ select count(*) from documents.approval where tenant_id = $1 and version_id = $2
 -- name: version_status
 -- What a version is now.
 select status from documents.version where tenant_id = $1 and id = $2
+
+-- name: chunks_of_version
+-- What a version holds, in its order.
+select c.id, c.sha256 from documents.version v
+join documents.chunk c on c.tenant_id = $1 and c.version_id = v.id
+  and c.placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
+where v.tenant_id = $1 and v.document_id = $2 and v.number = $3 order by c.ordinal

@@ -47,6 +47,7 @@ class Passage:
     text: str
     vectors: ChunkVectors
     span: Span = NOWHERE
+    metadata: Mapping[str, Any] | None = None  # its own, in place of the version's
 
 
 class Passages(Protocol):
@@ -70,6 +71,9 @@ class Submission:
     effective_from: datetime | None = None
     effective_to: datetime | None = None
     warnings: Sequence[ParseWarning] = ()
+    replaces: bool = (
+        False  # makes a version even of the same texts, which takes further chunks where none must be approved
+    )
 
     @cached_property
     def content_sha256(self) -> bytes:
@@ -96,7 +100,7 @@ async def submit(
     check_metadata(submission.metadata, submission.collection.metadata_schema)
     document_id = await _document(connection, caller, submission)
     known = await connection.fetch(queries.versions, caller.tenant_id, document_id)
-    if known and (same := _unchanged(known[0], submission)):
+    if known and not submission.replaces and (same := _unchanged(known[0], submission)):
         return _submitted(submission, document_id, same["number"], same["shown_status"], created=False)
     number = known[0]["number"] + 1 if known else 1
     version_id = await _store(connection, caller, submission, document_id, known, number, model, renew)
@@ -244,10 +248,11 @@ async def _store(
         caller.principal_id, [warning._asdict() for warning in submission.warnings],
     )  # fmt: skip
     await chunks.add(connection, caller.tenant_id, _rows(submission, version_id), model, renew)
-    await connection.execute(
-        queries.close_version, caller.tenant_id, version_id, status if open_collection else "in_review",
-        submission.effective_from, submission.effective_to,
-    )  # fmt: skip
+    if not (submission.replaces and open_collection):
+        await connection.execute(
+            queries.close_version, caller.tenant_id, version_id, status if open_collection else "in_review",
+            submission.effective_from, submission.effective_to,
+        )  # fmt: skip
     await connection.execute(queries.add_history, caller.tenant_id, [uuid7()], [version_id])
     if open_collection:
         counted = ((submission.collection.id, passage.vectors.sparse) for passage in submission.passages)
@@ -257,9 +262,10 @@ async def _store(
 
 def _rows(submission: Submission, version_id: UUID) -> Iterator[ChunkRow]:
     for ordinal, passage in enumerate(submission.passages):
+        metadata = submission.described if passage.metadata is None else passage.metadata
         yield ChunkRow(
             id=uuid7(), version_id=version_id, ordinal=ordinal, source_type=submission.source_type, text=passage.text,
-            metadata=submission.described, vectors=passage.vectors, span=passage.span,
+            metadata=metadata, vectors=passage.vectors, span=passage.span,
         )  # fmt: skip
 
 
