@@ -49,13 +49,6 @@ OF_TYPE = {
     "text[]": ("{c} @> {v}", "cardinality({c}) = cardinality({v})"),
 }  # fmt: skip
 
-# What costs the planner nothing, so that it is asked before any policy; README says so.
-WITHOUT_COST = {
-    "": ("{c} is null", "{c} is not null"),
-    "boolean": ("{c}", "not {c}", "{c} is true"),
-    "[]": ("{c}[1] is null",),
-}
-
 _RAISED = "(select {v} from generate_series(1, 1) having 1 / (count(*) - 1) > 0)"
 _RAISED_TRUE = "(select true from generate_series(1, 1) having 1 / (count(*) - 1) > 0)"
 _SHOWN = "(select {v} from generate_series(1, 1) having count(*) > 5)"
@@ -141,13 +134,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Oracle:
-    """One statement under one setting. `free` says that its condition costs nothing."""
+    """One statement under one setting."""
 
     column: Column
     shape: str
     condition: str
     setting: str
-    free: bool = False
 
     def statement(self) -> str:
         where = self.condition
@@ -171,12 +163,6 @@ def conditions(kind: str) -> tuple[str, ...]:
     return (*COMPARED, *OF_TYPE.get(kind, ()))
 
 
-def free_conditions(kind: str) -> tuple[str, ...]:
-    """Returns what can be asked of a column of a type without any function."""
-    lists = WITHOUT_COST["[]"] if kind.endswith("[]") else ()
-    return (*WITHOUT_COST[""], *WITHOUT_COST.get(kind, ()), *lists)
-
-
 def _told(tell: str, narrowing: str, condition: str) -> str:
     return narrowing + tell.replace("{cond}", condition)
 
@@ -198,12 +184,6 @@ def sample(column: Column, number: int, chance: random.Random) -> Iterator[Oracl
     for _ in range(number):
         condition = _told(chance.choice(TELLS), chance.choice(NARROWED), chance.choice(asked))
         yield Oracle(column, chance.choice(SHAPES), condition, chance.choice(SETTINGS))
-
-
-def without_cost(column: Column) -> Iterator[Oracle]:
-    """Yields what asks without any function."""
-    for condition in free_conditions(column.kind):
-        yield Oracle(column, SHAPES[0], f"case when {condition} then {_RAISED_TRUE} else true end", "", free=True)
 
 
 _COUNTED = re.compile(r"Rows Removed|Heap Fetches|Index Searches|Heap Blocks|Bitmap Index Scan.*actual")

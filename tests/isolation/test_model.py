@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -170,14 +169,30 @@ def test_everyone_retrieves_exactly_what_the_model_allows(
     postgres: EmbeddedPostgres, run_secrets: Secrets, model_home: Path
 ) -> None:
     with asyncio.Runner() as loop:
-        stack = AsyncExitStack()
+        started: asyncio.Future[Service] = loop.get_loop().create_future()
+        done = asyncio.Event()
 
-        async def start() -> Service:
-            database = await stack.enter_async_context(cloned_database(postgres))
-            return await stack.enter_async_context(running(settings_for(database, run_secrets, model_home), database))
+        async def serve() -> None:  # in one task, since some of what starts must end in the task that started it
+            async with (
+                cloned_database(postgres) as database,
+                running(settings_for(database, run_secrets, model_home), database) as service,
+            ):
+                started.set_result(service)
+                await done.wait()
 
+        async def begin() -> Service:
+            await asyncio.wait([serving, started], return_when=asyncio.FIRST_COMPLETED)
+            if not started.done():
+                await serving  # which raises
+            return started.result()
+
+        async def end() -> None:
+            done.set()
+            await serving
+
+        serving = loop.get_loop().create_task(serve())
         try:
-            everyone = Everyone(loop, loop.run(start()))
+            everyone = Everyone(loop, loop.run(begin()))
             run_state_machine_as_test(
                 machine(everyone),
                 settings=settings(
@@ -186,4 +201,4 @@ def test_everyone_retrieves_exactly_what_the_model_allows(
                 ),
             )  # fmt: skip
         finally:
-            loop.run(stack.aclose())
+            loop.run(end())

@@ -302,3 +302,9 @@ async def test_the_questions_find_out_when_functions_are_cheap(
 
 async def _set_costs(witness: asyncpg.Connection, functions: list[str], cost: int) -> None:
     await witness.execute("".join(f"alter routine {name} cost {cost};" for name in functions))
+
+
+async def test_jsonb_cannot_be_looked_into_by_subscripts_which_cost_nothing(ground: Ground) -> None:
+    async with _injected(ground, "analyst") as connection:
+        with pytest.raises(asyncpg.DatatypeMismatchError, match="cannot subscript type jsonb"):
+            await connection.fetch("select 1 from documents.chunk where metadata['customer'] is not null")
