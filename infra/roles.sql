@@ -92,7 +92,7 @@ where p.pronamespace = 'pg_catalog'::regnamespace
 -- Twenty would do, since a comparison with an array of one element counts half. To look into jsonb by subscripts costs nothing at all, and
 -- the service never does. Each database has its own functions, and an upgrade of PostgreSQL or of an extension brings cheap ones: run this
 -- again after it. On a managed server that allows neither, PostgreSQL warns here, and the service starts only with
--- AFFIDAVIT_ACCEPT_CONDITIONS_BEFORE_POLICIES (README, "What it does not hide").
+-- AFFIDAVIT_ACCEPT_CONDITIONS_BEFORE_POLICIES (policies/README.md, "What PostgreSQL shows").
 do $$
 declare
   item record;
