@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from backend import manifest
 from backend.database import Connection
 from backend.manifest import Difference
-from backend.policies import reapply
+from backend.policies import OWNER, SCHEMAS, reapply
 from backend.shipped import last_release, newest_revision, shipped
 from backend.tenancy import ContextSigner
 
@@ -67,7 +67,13 @@ async def prepare(connection: Connection) -> bool:
         await connection.execute("drop table migration.privilege")
     if await connection.fetchval("select to_regclass('migration.release') is null"):
         await connection.execute(_RELEASE)
-    return bool(await connection.fetchval("select to_regclass('migration.alembic_version') is null"))
+    if await connection.fetchval("select to_regclass('migration.alembic_version') is null"):
+        return True
+    if await connection.fetchval("select version_num from migration.alembic_version") != newest_revision():
+        # The owner gave rights to its own tables away that revisions need; its policies take them away again.
+        for schema in SCHEMAS:
+            await connection.execute(f"grant all on all tables in schema {schema} to {OWNER}")
+    return False
 
 
 async def finish(connection: Connection, *, everything: bool) -> list[Difference]:

@@ -124,9 +124,9 @@ async def test_a_database_of_the_first_release_keeps_every_row_and_equals_a_fres
         await owner.close()
         assert reviewer is not None
         tenant = Tenant(reviewer["id"], TENANT, "", {"compliance": reviewer["compliance"]})
-        log = Log(service, tenant, old, tmp_path, datetime(2026, 12, 31, tzinfo=UTC))
+        log = Log(service, tenant, old, tmp_path, datetime(2026, 11, 28, 20, 41, 6, tzinfo=UTC))
         report = verifier.verify(await log.export(), CHECKPOINT_KEY)
-        assert report.ok, list(report.lines())
+        assert report.ok, "\n".join(report.lines())
         answer = await service.post("/retrieve", tenant, "analyst", {"query": "What does a wire cost?"})
         assert answer.json()["contexts"][0]["doc_id"] == "fees"
 
@@ -162,14 +162,16 @@ async def test_an_upgrade_that_is_killed_half_way_leaves_the_old_version(old: Da
     before = await facts_of(old)
     watching = await asyncpg.connect(old.superuser_url)
     async with watching.transaction():
-        await watching.execute("select from jobs.job")  # the upgrade comes to this table after it has run the revisions
+        await watching.execute(
+            "select from audit.leaf"
+        )  # the upgrade comes to this table after it has run the revisions
         upgrade = subprocess.Popen(  # noqa: ASYNC220 - starts at once
             [sys.executable, "-c", f"from backend.migration import migrate; migrate({old.owner_url!r})"],
             env=environment({}),
         )
         deadline = time.monotonic() + 60
         while not await watching.fetchval(
-            "select exists (select from pg_locks where relation = 'jobs.job'::regclass and not granted)"
+            "select exists (select from pg_locks where relation = 'audit.leaf'::regclass and not granted)"
         ):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
