@@ -17,11 +17,11 @@ from backend.operation.commands import operator_key_app, tenant_app
 from backend.operation.issuer_commands import issuer_app
 from backend.operation.retrieval_commands import outgrown_tenants, reembed
 from backend.operation.terminal import console, database_urls, fail, needed, read_settings, run_operator
+from backend.provenance import VERSION
 from backend.self_check import Finding, check, check_conditions, check_sealer, check_server
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
-    help="Answers from approved documents, each with a record that proves it.\n\nStart with [bold]affidavit demo[/bold].",
 )  # fmt: skip
 user_app = typer.Typer(no_args_is_help=True, help="Create users.")
 key_app = typer.Typer(no_args_is_help=True, help="Create API keys.")
@@ -37,6 +37,25 @@ app.add_typer(audit_app, name="audit")
 audit_app.command("archive")(archive)
 app.command()(reembed)
 app.command()(ingest)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        console.print(f"affidavit {VERSION}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def affidavit(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Answers from approved documents, each with a record that proves it.
+
+    Start with [bold]affidavit demo[/bold].
+    """
 
 
 @app.command()

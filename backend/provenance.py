@@ -14,7 +14,7 @@ from backend.settings import Settings
 try:
     VERSION = version("affidavit")
 except PackageNotFoundError:  # run from a checkout that was not installed
-    VERSION = "0.1.0"
+    VERSION = "0.2.0"
 
 _DIGITS = 16
 _SOURCES = {".py", ".sql", ".txt"}
