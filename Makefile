@@ -1,6 +1,6 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-audit bench-scale bench-sealing isolation-report fuzz lock
+.PHONY: help setup demo test lint format bench bench-audit bench-grounding bench-scale bench-sealing isolation-report fuzz lock
 
 PYTHON ?= python3
 EXAMPLES ?= 20
@@ -28,6 +28,9 @@ test: setup ## Run the whole suite against an embedded PostgreSQL, as the runtim
 
 bench: setup ## Measure ranking quality on ../shared/data: BM25, dense, reciprocal rank fusion, ours
 	$(BIN)/python -m tests.benchmarks.quality
+
+bench-grounding: setup ## Measure the check of sentences: false accept and false drop by kind of falsehood and level
+	$(BIN)/python -m tests.benchmarks.grounding
 
 bench-scale: setup ## Measure cost by tenant size, recall of the indexes and distance from the floor
 	$(BIN)/python -m tests.benchmarks.scale

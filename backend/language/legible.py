@@ -51,7 +51,7 @@ def legible(text: str) -> Legible:
     written: list[str] = []
     origins: list[int] = []
     for match in _CLUSTER.finditer(text):
-        if " " <= match[0] <= "~" and match[0] != "`":
+        if len(match[0]) == 1 and " " <= match[0] <= "~" and match[0] != "`":
             written.append(match[0])
             origins.append(match.start())
             continue

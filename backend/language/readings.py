@@ -1,7 +1,7 @@
 """What a sentence says beside its content words: clauses, negation, modality, conditions, bounds of numbers, parties."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from backend.language.bounds import Bound, bound
@@ -38,6 +38,7 @@ class Clause:
     negations: int
     modality: Modality
     hedged: bool
+    partial: bool
     universal: bool
     exclusive: bool
     subject: str | None
@@ -71,9 +72,10 @@ class Reading:
         return self.clause_of(self.quantities[index].first)
 
 
-_RANK = ("modal.must", "modal.should", "modal.may", "modal.will")
+MODALS = ("modal.must", "modal.should", "modal.may", "modal.will")
+_RANK = MODALS
 _SILENT = frozenset({
-    "negation", "modal.must", "modal.should", "modal.may", "modal.will", "hedge", "universal", "exclusive", "condition",
+    *MODALS, "negation", "hedge", "partial", "universal", "exclusive", "condition",
     "bound.most", "bound.least", "bound.over", "bound.under", "bound.near", "temporal", "inner",
 })  # fmt: skip
 _PREPOSITIONS = frozenset({"with", "to", "for", "at", "up", "about", "out"})
@@ -89,11 +91,29 @@ def read(text: str, language: Language) -> Reading:
     content = tuple(
         position for position, token in enumerate(found) if position not in taken and _is_content(token, language)
     )
-    clauses = tuple(
+    clauses = _sharing_modals(found, [
         _clause(found, language, first, last, condition=condition, content=content, consumed=consumed)
         for first, last, condition in segments(found)
-    )
+    ])  # fmt: skip
     return Reading(text, language, tuple(found), tuple(numbers), tuple(side for side, _ in bounded), clauses, content)
+
+
+def _sharing_modals(found: Sequence[Token], clauses: Sequence[Clause]) -> tuple[Clause, ...]:
+    """Gives a predicate that is joined by "and" without a subject the modality of the one before: "must A, and do B"."""
+    shared: list[Clause] = []
+    for clause in clauses:
+        before = shared[-1] if shared else None
+        following = found[clause.first + 1 : clause.first + 2]
+        alone = found[clause.first].form in COORDINATING and following and not following[0].has("start")
+        if (
+            before
+            and alone
+            and clause.modality in {Modality.PLAIN, Modality.ORDER}
+            and before.condition == clause.condition
+        ):
+            clause = replace(clause, modality=before.modality)  # noqa: PLW2901
+        shared.append(clause)
+    return tuple(shared)
 
 
 def _is_content(token: Token, language: Language) -> bool:
@@ -129,8 +149,9 @@ def _clause(
         alternative=_is_alternative(found, first),
         concession=any(token.has("concession") for token in own),
         negations=negations,
-        modality=_modality(own, consumed, first),
+        modality=_modality(own, consumed, first, content),
         hedged=any(token.has("hedge") for token in own),
+        partial=any(token.has("partial") for token in own),
         universal=any(token.has("universal") for token in own),
         exclusive=any(token.has("exclusive") for token in own),
         subject=subject, passive=passive,
@@ -144,13 +165,24 @@ def _is_alternative(found: Sequence[Token], first: int) -> bool:
     return found[first].form in either or (first > 0 and found[first - 1].form in either)
 
 
-def _modality(own: Sequence[Token], consumed: set[int], first: int) -> Modality:
-    negated = [
-        place for place, token in enumerate(own) if token.has("auxiliary") and first + place not in consumed
-    ]  # fmt: skip
+def _modality(own: Sequence[Token], consumed: set[int], first: int, content: Collection[int]) -> Modality:
     place, tag = next(
-        ((place, tag) for place, token in enumerate(own) for tag in _RANK if token.has(tag)), (0, None)
-    )  # fmt: skip
+        (
+            (place, tag)
+            for place, token in enumerate(own)
+            for tag in _RANK
+            if token.has(tag) and not (token.form.endswith("ed") and first + place + 1 in content)  # "required amount"
+        ),
+        (0, None),
+    )
+    negated = [
+        position
+        for position, token in enumerate(own)
+        if token.has("auxiliary")
+        and first + position not in consumed
+        # "can choose not to" is no prohibition
+        and not (tag and any(first + between in content for between in range(place + 1, position)))
+    ]
     if len(negated) % 2:
         negated_first = negated[0] < place
         if tag == "modal.must":
@@ -161,33 +193,24 @@ def _modality(own: Sequence[Token], consumed: set[int], first: int) -> Modality:
             return Modality.PROHIBITED
         return Modality.SHOULD_NOT if tag == "modal.should" else Modality.NOT
     if tag is None:
-        return Modality.ORDER if _is_order(own) else Modality.PLAIN
+        return Modality.ORDER if _is_order(own, first, content) else Modality.PLAIN
     return Modality(tag.removeprefix("modal."))
 
 
-def _is_order(own: Sequence[Token]) -> bool:
-    """Whether a clause begins with its verb."""
+def _is_order(own: Sequence[Token], first: int, content: Collection[int]) -> bool:
+    """Whether a clause begins with its verb, after a phrase like "For details," if there is one."""
     comma = next((place for place, token in enumerate(own[:8]) if token.form == ","), None)
     if comma is not None and own[0].form in {"for", "to", "in", "at", "with", "when"}:
-        own = own[comma + 1 :]
-    words = [token for token in own if token.kind is Kind.WORD]
-    if len(words) < 2 or words[0].tags or has_predicate(own[:6]):
+        own, first = own[comma + 1 :], first + comma + 1
+    words = [place for place, token in enumerate(own) if token.kind is Kind.WORD]
+    if len(words) < 2 or first + words[0] not in content or own[words[0]].tags - {"asks"} or has_predicate(own[:6]):
         return False
-    following = words[1]
+    following = own[words[1]]
     return (
         following.has("start")
         or following.has("refers")
         or following.form in COORDINATING
-        or following.form
-        in {
-            "with",
-            "to",
-            "for",
-            "at",
-            "up",
-            "about",
-            "out",
-        }
+        or following.form in _PREPOSITIONS
     )
 
 

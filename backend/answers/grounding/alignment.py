@@ -62,7 +62,7 @@ _NO_PREFIX = frozenset(
     ]
 )
 _SHORTEST_ROOT = 4
-_SHARE_OF_CLAUSE = 0.4  # of its content words; a clause that gives fewer is not drawn on
+_SHARE_OF_CLAUSE = 0.25  # of its content words; a clause that gives fewer is not drawn on
 
 
 class Grade(IntEnum):
@@ -242,4 +242,7 @@ def _clauses(result: Alignment) -> dict[int, tuple[int, ...]]:
         content = len(source.clauses[theirs].content)
         if first or words[mine, theirs] >= max(_SHARE_OF_CLAUSE * content, 1):
             found.setdefault(mine, []).append(theirs)
-    return {mine: tuple(theirs) for mine, theirs in found.items()}
+    principal = {theirs[0] for theirs in found.values()}
+    return {
+        mine: (theirs[0], *(other for other in theirs[1:] if other not in principal)) for mine, theirs in found.items()
+    }

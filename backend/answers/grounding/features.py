@@ -17,9 +17,10 @@ TokenVectors = Callable[[str], tuple[list[tuple[int, int]], Vectors]]
 NAMES = (
     "bias", "content", "missing", "context", "synonyms", "opposites", "coverage", "worst", "novelty", "worst_same",
     "mean_same", "sentence", "inversions", "apart", "unused_of_clause", "unused", "shorter", "quantities", "clauses",
-    "substituted",
+    "substituted", "new",
 )  # fmt: skip
 _NEAR = 4  # tokens
+_NEW = 0.55  # novelty of a word from which on the evidence has none like it
 
 
 class Features:
@@ -68,6 +69,7 @@ class Features:
             min(len(statement.quantities), 3),
             len(statement.clauses) - len(principal),
             sum(place not in used and place in source.content for place, _ in nearest.values()) / content,
+            min(sum(novelty > _NEW for novelty in novelties), 3),
         ])  # fmt: skip
 
     def _word_vectors(self, text: str, reading: Reading) -> Vectors:

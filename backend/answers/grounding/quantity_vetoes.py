@@ -103,7 +103,7 @@ def association(alignment: Alignment) -> Reason | None:
             for number, other in enumerate(alignment.source.quantities)
             if other.unit == quantity.unit and number not in found
         ]
-        if rivals and quantity.unit != "ordinal" and _votes(alignment, quantity, found, rivals) < 0:
+        if rivals and quantity.unit not in {None, "ordinal"} and _votes(alignment, quantity, found, rivals) < 0:
             return Reason.ASSOCIATION
     return None
 

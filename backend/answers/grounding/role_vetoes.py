@@ -91,14 +91,46 @@ def _time(reading: Reading, number: int) -> str | None:
 
 def comparisons(alignment: Alignment) -> Reason | None:
     """What is compared with something that is no number is compared in the same direction."""
+    sides_said, sides_written = _sides(alignment.statement), _sides(alignment.source)
     for pair in alignment.pairs.values():
         said, written = _comparison(alignment.statement, pair.said), _comparison(alignment.source, pair.source)
-        if said != written and (said in _SIDES or written in _SIDES):
+        if said == written:
+            continue
+        if (said and written) or (said and said not in sides_written) or (written and written not in sides_said):
             return Reason.COMPARISON
     return None
 
 
-_SIDES = frozenset({"bound.over", "bound.under"})
+def _sides(reading: Reading) -> set[str]:
+    """Returns every side that is named, for a number or for something else."""
+    named = {tag for token in reading.tokens for tag in token.tags if tag in _SIDES}
+    return named | {f"bound.{bound.value}" for bound in reading.bounds}
+
+
+_SIDES = frozenset({"bound.over", "bound.under", "bound.most", "bound.least"})
+_NO_SIDE = frozenset(
+    [
+        "after",
+        "before",
+        "over",
+        "under",
+        "past",
+        "above",
+        "below",
+        "beyond",
+        "within",
+        "minimum",
+        "maximum",
+        "min",
+        "max",
+        "highest",
+        "lowest",
+        "limit",
+        "ceiling",
+        "floor",
+        "cap",
+    ]
+)
 
 
 def _comparison(reading: Reading, position: int) -> str | None:
@@ -112,16 +144,7 @@ def _comparison(reading: Reading, position: int) -> str | None:
         ):
             return None
         side = next((tag for tag in token.tags if tag in _SIDES), None)
-        if side is not None and token.form not in {
-            "after",
-            "before",
-            "over",
-            "under",
-            "past",
-            "above",
-            "below",
-            "beyond",
-        }:
+        if side is not None and token.form not in _NO_SIDE:
             return side
     return None
 

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     SCOPE = "scope"
     DIRECTION = "direction"
     ROLE = "role"
+    SPLICED = "spliced"
     WORDING = "wording"
     LEVEL = "level"
     JUDGED_FALSE = "judged_false"

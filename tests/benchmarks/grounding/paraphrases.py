@@ -66,7 +66,7 @@ REWRITES: dict[str, Rewrite] = {
     "at least": _sub(r"\bat least\b", "no less than"),
     "no later": _sub(r"\bno later than (?=\d+ days? after)", "within "),
     "more than": _sub(r"\bmore than\b", "over"),
-    "dollars": _sub(r"\$(\d[\d,]*)(?![\d.,]|\s?(?:million|billion|k))", r"\1 dollars"),
+    "dollars": _sub(r"\$(\d+(?:,\d{3})*)(?![\d,.]\d|\s?(?:million|billion|k|to))", r"\1 dollars"),
     "percent": _sub(r"(?<=\d)%", " percent"),
     "generally": _sub(r"\bgenerally\b", "usually"),
     "provide": _sub(r"\bprovide\b", "give"),
