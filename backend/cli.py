@@ -15,6 +15,7 @@ from backend.identity.callers.permissions import Permission, Role
 from backend.operation.archive_commands import archive
 from backend.operation.commands import operator_key_app, tenant_app
 from backend.operation.issuer_commands import issuer_app
+from backend.operation.restore_commands import restore
 from backend.operation.retrieval_commands import outgrown_tenants, reembed
 from backend.operation.terminal import console, database_urls, fail, needed, read_settings, run_operator
 from backend.provenance import VERSION
@@ -35,6 +36,7 @@ audit_app = typer.Typer(
 )
 app.add_typer(audit_app, name="audit")
 audit_app.command("archive")(archive)
+audit_app.command("restore")(restore)
 app.command()(reembed)
 app.command()(ingest)
 

@@ -58,13 +58,18 @@ select extract(epoch from clock_timestamp() - s.sealed_at)::int as idle, s.halte
 from audit.sealer s, audit.seal_backlog() b
 
 -- name: loose_triggers
--- Tables of the log that somebody could change, since a trigger that refuses it is missing or can be skipped.
+-- Tables of the log that somebody could change, since a trigger that refuses it is missing or can be skipped; and those whose
+-- events would not be sealed, since the trigger that enters them into the queue does not fire.
 select c.oid::regclass::text as table
 from pg_class c cross join unnest(array['no_change', 'no_truncate']) as wanted (name)
-where c.relnamespace = 'audit'::regnamespace and (c.relname in ('event', 'leaf', 'node', 'checkpoint')
+where c.relnamespace = 'audit'::regnamespace and (c.relname in ('event', 'leaf', 'node', 'checkpoint', 'declaration')
     or c.oid in (select inhrelid from pg_inherits where inhparent = 'audit.event'::regclass))
   and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = wanted.name and t.tgenabled = 'A')
-group by c.oid order by 1
+group by c.oid
+union
+select tree.relid::text from pg_partition_tree('audit.event') tree
+where not exists (select from pg_trigger t where t.tgrelid = tree.relid and t.tgname = 'await_sealing' and t.tgenabled in ('O', 'A'))
+order by 1
 
 -- name: open_database
 -- What everybody may do with the database, and the connected role with a language: anonymous code could loop and swallow errors.

@@ -24,7 +24,7 @@ begin
 
     -- A tenant whose time of grace is over is deleted by the owner, who can read and delete then what it else cannot. The
     -- record stays, as it was sealed; the texts that it commits to go, once their retention is over.
-    if relation::text <> all ('{audit.event_document,audit.unsealed,audit.log,audit.leaf,audit.node,audit.checkpoint,audit.archive}') then
+    if relation::text <> all ('{audit.event_document,audit.unsealed,audit.log,audit.leaf,audit.node,audit.checkpoint,audit.declaration,audit.archive}') then
       execute format('create policy purged_select on %s for select to affidavit_owner
         using (tenant_id in (select tenancy.purgeable_tenants()))', relation);
       if relation <> 'audit.event'::regclass then

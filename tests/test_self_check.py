@@ -52,6 +52,7 @@ DRIFT = {
     "create or replace function tenancy.tenant_id() returns uuid language sql stable as 'select null::uuid'":
         "function tenancy.tenant_id(), definition: is not as shipped",
     "alter table audit.event disable trigger no_change": "missing, or not always on: audit.event",
+    "alter table audit.event disable trigger await_sealing": "missing, or not always on: audit.event",
     "alter table audit.leaf enable trigger no_truncate": "table audit.leaf, trigger no_truncate: is not as shipped",
     "create trigger more before insert on jobs.job for each row execute function audit.refuse_change()":
         "table jobs.job, trigger more: is not part of this release",

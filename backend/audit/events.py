@@ -62,6 +62,7 @@ class Action(StrEnum):
     AUDIT_EXPORTED = "audit:exported"
     AUDIT_VERIFIED = "audit:verified"
     AUDIT_ARCHIVED = "audit:archived"
+    AUDIT_RESTORED = "audit:restored"
 
 
 class Outcome(StrEnum):

@@ -281,3 +281,32 @@ class UnsealedRow(SQLModel, table=True):
     tenant_id: UUID = Field(primary_key=True)
     event_id: UUID = Field(primary_key=True)
     received: bool
+
+
+class RestorationRow(SQLModel, table=True):
+    """Who declared that a restored database has lost a part of the log, and why."""
+
+    __tablename__ = "restoration"
+    __table_args__ = {"schema": "audit"}
+
+    id: UUID = Field(primary_key=True)
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    proposed_by: UUID
+    proposed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    confirmed_by: UUID | None
+    confirmed_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
+class DeclarationRow(SQLModel, table=True):
+    """The signed declarations of what logs have lost. Append-only, like the events."""
+
+    __tablename__ = "declaration"
+    __table_args__ = {"schema": "audit"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    restoration_id: UUID
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    lost_until: int = Field(sa_column=Column(BigInteger, nullable=False))
+    note: str = Field(sa_column=Column(Text, nullable=False))
+    declared_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

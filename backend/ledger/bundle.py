@@ -16,6 +16,7 @@ from backend.audit.events import timestamp
 from backend.ledger.merkle import Frontier, leaf_hash
 from backend.ledger.verifier import (
     CHECKPOINTS,
+    DECLARATIONS,
     ERASURES,
     EVENTS,
     MANIFEST,
@@ -23,6 +24,7 @@ from backend.ledger.verifier import (
     MAX_RATIO,
     RATIO_APPLIES_FROM,
     SCHEMA,
+    UNSEALED,
 )
 
 _BUFFER_BYTES = 256 * 1024
@@ -162,6 +164,14 @@ class BundleWriter:
     def add_erasure(self, leaf: int, envelope: str, proof: Sequence[bytes]) -> None:
         """Adds an `erasure:executed` event from outside the export, proved in the last checkpoint."""
         self._line(ERASURES, f'{{"leaf":{leaf},"envelope":{envelope},"proof":{_hex_list(proof)}}}')
+
+    def add_declaration(self, note: str) -> None:
+        """Adds a signed declaration of what the log has lost."""
+        self._line(DECLARATIONS, orjson.dumps({"declaration": note}).decode())
+
+    def add_unsealed(self, envelope: str) -> None:
+        """Adds an event of the period that is in no leaf."""
+        self._line(UNSEALED, f'{{"envelope":{envelope}}}')
 
     def _line(self, member: str, line: str) -> None:
         encoded = line.encode()

@@ -161,7 +161,12 @@ def log_origin(key_name: str, log: str) -> str:
 
 def sign_checkpoint(checkpoint: Checkpoint, *keys: SigningKey) -> str:
     """Returns the signed note of a checkpoint, with a signature line of each key."""
-    return f"{checkpoint.text}\n{''.join(key.signature_line(checkpoint.text) for key in keys)}"
+    return sign_text(checkpoint.text, *keys)
+
+
+def sign_text(text: str, *keys: SigningKey) -> str:
+    """Returns the signed note of a text that ends in a newline, with a signature line of each key."""
+    return f"{text}\n{''.join(key.signature_line(text) for key in keys)}"
 
 
 def open_checkpoint(note: str, keys: Iterable[VerifierKey]) -> Checkpoint:

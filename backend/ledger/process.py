@@ -26,11 +26,12 @@ async def run(settings: Settings) -> None:
         )
         stack.push_async_callback(pool.close)
         async with asyncio.TaskGroup() as running:
-            running.create_task(Sealer(pool, key, _sinks(settings)).run())
+            running.create_task(Sealer(pool, key, sinks_from_settings(settings)).run())
             running.create_task(Indexer(pool).run())
 
 
-def _sinks(settings: Settings) -> list[CheckpointSink]:
+def sinks_from_settings(settings: Settings) -> list[CheckpointSink]:
+    """Returns where checkpoints are kept outside the database."""
     sinks: list[CheckpointSink] = []
     if settings.checkpoint_folder is not None:
         sinks.append(CheckpointFolder(settings.checkpoint_folder))

@@ -79,6 +79,27 @@ select newest.note from audit.log l, lateral (
   select c.note from audit.checkpoint c where c.tenant_id = l.tenant_id order by c.id desc limit 1
 ) as newest
 
+-- name: newest_note
+-- The newest checkpoint of a log.
+select note from audit.checkpoint where tenant_id = $1 order by id desc limit 1
+
+-- name: notes_since
+-- The checkpoints of a log that were stored since a moment; their ids carry their time.
+select note from audit.checkpoint
+where tenant_id = $1 and id >= (lpad(to_hex((extract(epoch from $2::timestamptz) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+
+-- name: log
+-- The right edge of a log.
+select size, frontier from audit.log where tenant_id = $1
+
+-- name: halt
+-- Says why sealing has stopped.
+update audit.sealer set halted = $2, lease_until = '-infinity' where epoch = $1
+
+-- name: go_on
+-- Sealing goes on.
+update audit.sealer set halted = null where epoch = $1 and halted is not null
+
 -- name: create_coming_partitions
 -- Room for the events of this month and the next three.
 select audit.create_coming_partitions()

@@ -22,21 +22,19 @@ from uuid_utils.compat import uuid7
 
 from backend.database import UNREACHABLE, Connection, Pool, Queries
 from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, sign_checkpoint
+from backend.ledger.history import META_LOG, META_LOG_NAME, Forked, compare
 from backend.ledger.merkle import Frontier, Node, leaf_hash
 from backend.ledger.sinks import CheckpointSink, CheckpointsNotKept
 
 queries = Queries.beside(__file__)
 log = structlog.get_logger()
 
-# The log whose leaves are the checkpoints of all others: one signature a minute then vouches for every tenant.
-META_LOG = UUID(int=1)
-META_LOG_NAME = "checkpoints"
-
 LEASE_SECONDS = 5.0
 INTERVAL_SECONDS = 0.3
 HEARTBEAT_SECONDS = 60.0
 PARTITIONS_SECONDS = 3600.0
 BATCH_EVENTS = 10_000
+HALT_SECONDS = 5.0  # until a sealer that has stopped looks again
 
 
 class LeadLost(Exception):
@@ -74,6 +72,8 @@ class Sealer:
         self._key = key
         self._sinks = sinks
         self._behind: set[CheckpointSink] = set()
+        self._edge: bytes | None = None  # the root of the meta-log as this sealer left it
+        self._grown: bytes | None = None
         self._name = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
         self._last_heartbeat = 0.0
         self._partitions_due = 0.0
@@ -84,7 +84,9 @@ class Sealer:
             try:
                 await self._lead()
             except LeadLost:
-                log.info("another sealer leads")
+                log.info("another sealer leads, or the database is not the one that was sealed last")
+            except CheckpointsNotKept as error:
+                log.warning("sealing paused: the log cannot be compared with what was kept", cause=str(error))
             except (asyncpg.PostgresError, *UNREACHABLE) as error:
                 log.warning("sealing paused", cause=type(error).__name__)
             await asyncio.sleep(1)
@@ -96,7 +98,10 @@ class Sealer:
             return epoch
 
     async def seal(self, epoch: int) -> Sealing:
-        """Seals one batch of committed events; raises LeadLost when another sealer has begun a new epoch."""
+        """Seals one batch of committed events.
+
+        Raises LeadLost when another sealer has begun a new epoch, or when the log is not as this one left it.
+        """
         async with self._transaction() as connection:
             if await connection.fetchval(queries.keep_lead, epoch, LEASE_SECONDS) is None:
                 raise LeadLost
@@ -109,12 +114,24 @@ class Sealer:
                 await connection.execute(queries.take_out, *map(list, zip(*places, strict=True)))
         if notes:
             self._last_heartbeat = time.monotonic()
+            self._edge = self._grown
         return Sealing(len(events), notes, len(waiting) == BATCH_EVENTS)
 
     async def _lead(self) -> None:
         epoch = await self.take_lead()
         if epoch is None:
             return
+        self._edge = None
+        try:
+            async with self._transaction() as connection:
+                await compare(connection, self._sinks, self._key)
+                await connection.execute(queries.go_on, epoch)
+        except Forked as fork:
+            await self._halt(epoch, str(fork))
+            return
+        except CheckpointsNotKept:
+            await self._resign(epoch)
+            raise
         log.info("sealing", epoch=epoch)
         # Whoever led before may have died between sealing and publishing.
         self._behind = set(self._sinks)
@@ -132,6 +149,13 @@ class Sealer:
             raise
         finally:
             entering.cancel()
+
+    async def _halt(self, epoch: int, reason: str) -> None:
+        """Seals nothing until the database is no longer behind, or somebody has declared what it lost."""
+        log.error("sealing has stopped", reason=reason)
+        async with self._transaction() as connection:
+            await connection.execute(queries.halt, epoch, reason)
+        await asyncio.sleep(HALT_SECONDS)
 
     async def enter_unsealed(self) -> int:
         """Enters events into the queue that came into the database without, and returns their number.
@@ -189,6 +213,9 @@ class Sealer:
         logs = {tenant: _GrowingLog(Frontier()) for tenant in (*touched, META_LOG)}
         for row in await connection.fetch(queries.logs, list(logs)):
             logs[row["tenant_id"]].frontier = Frontier(row["size"], list(row["frontier"]))
+        # A pool connects anew without a word, also to a replica that was promoted before it had everything.
+        if self._edge is not None and self._edge != logs[META_LOG].frontier.root():
+            raise LeadLost
         for event in events:
             logs[event["tenant_id"]].append(event["event_id"], event["envelope"].encode())
         checkpoints = []
@@ -198,6 +225,7 @@ class Sealer:
             logs[META_LOG].append(identifier, note.encode())
         note = self._sign(META_LOG_NAME, logs[META_LOG].frontier)
         checkpoints.append((META_LOG, uuid7(), logs[META_LOG].frontier.size, note))
+        self._grown = logs[META_LOG].frontier.root()
         await _store(connection, logs)
         await connection.execute(queries.add_checkpoints, *map(list, zip(*checkpoints, strict=True)))
         return [checkpoint[3] for checkpoint in checkpoints]

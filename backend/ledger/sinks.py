@@ -1,9 +1,10 @@
 """Where checkpoints are kept outside the database, so that whoever rewrites the one must also rewrite the other."""
 
 import fcntl
+import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -15,7 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 # The end of a note: an empty line and a whole signature line.
 _SIGNED = re.compile("\n\n\u2014 [^\n]+\n".encode())
+_TIME = re.compile(r"^time ([0-9]{1,19})$", re.MULTILINE)
 _LONGEST_NOTE_BYTES = 64 * 1024
+_BLOCK_BYTES = 1 << 20
 
 
 class CheckpointsNotKept(Exception):
@@ -27,6 +30,9 @@ class CheckpointSink(Protocol):
 
     async def publish(self, notes: Sequence[str]) -> None:
         """Keeps notes, of which it may have some already; returns when they are durable. Raises CheckpointsNotKept."""
+
+    def since(self, moment: datetime) -> AsyncIterator[str]:
+        """Yields the notes that were kept since a moment, oldest first, and maybe some before; raises CheckpointsNotKept."""
 
 
 class CheckpointFolder:
@@ -43,6 +49,17 @@ class CheckpointFolder:
         except OSError as error:
             raise CheckpointsNotKept(f"{type(error).__name__}: {error.strerror}") from error
 
+    async def since(self, moment: datetime) -> AsyncIterator[str]:
+        """Reads the ends of the files, off the event loop."""
+        try:
+            paths = sorted(self._folder.iterdir())
+            for path in paths:
+                if path.suffix == ".notes" and path.stem >= f"{moment:%Y-%m-%d}":
+                    for note in await to_thread.run_sync(_last_notes, path, moment):
+                        yield note
+        except OSError as error:
+            raise CheckpointsNotKept(f"{type(error).__name__}: {error.strerror}") from error
+
     def _append(self, notes: Sequence[str]) -> None:
         path = self._folder / f"{datetime.now(UTC):%Y-%m-%d}.notes"
         with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644), "r+b") as file:
@@ -51,6 +68,33 @@ class CheckpointFolder:
             file.write(("\n" if end else "").encode() + "\n".join(notes).encode())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _last_notes(path: Path, moment: datetime) -> list[str]:
+    """Returns the whole notes at the end of a file that begin with one from before a moment, or with the file."""
+    wanted, length = moment.timestamp() * 1000, _BLOCK_BYTES
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        while True:
+            start = max(0, size - length)
+            file.seek(start)
+            notes = _whole_notes(file.read(), torn=start > 0)
+            if not start or (notes and _signed_at(notes[0]) < wanted):
+                return notes
+            length *= 4
+
+
+def _whole_notes(content: bytes, *, torn: bool) -> list[str]:
+    """Returns the notes in a part of a file, but for the first of one that is torn from the middle."""
+    ends = [0, *(match.end() for match in _SIGNED.finditer(content))]
+    notes = [content[begin:end].decode().lstrip("\n") for begin, end in itertools.pairwise(ends)]
+    return notes[1:] if torn else notes
+
+
+def _signed_at(note: str) -> int:
+    """Returns when a note says that it was signed, in Unix ms; 0 if it does not."""
+    match = _TIME.search(note)
+    return int(match[1]) if match else 0
 
 
 def _end_of_last_note(file: BinaryIO) -> int:
@@ -79,6 +123,26 @@ class CheckpointBucket:
             await to_thread.run_sync(self._upload, notes)
         except (BotoCoreError, ClientError) as error:
             raise CheckpointsNotKept(str(error)) from error
+
+    async def since(self, moment: datetime) -> AsyncIterator[str]:
+        """Downloads, off the event loop."""
+        try:
+            for key in await to_thread.run_sync(self._keys_since, moment):
+                content = await to_thread.run_sync(self._download, key)
+                for note in _whole_notes(content, torn=False):
+                    yield note
+        except (BotoCoreError, ClientError) as error:
+            raise CheckpointsNotKept(str(error)) from error
+
+    def _keys_since(self, moment: datetime) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix, StartAfter=f"{self._prefix}{moment:%Y/%m/%d/%H%M%S.%f}"
+        )
+        return [found["Key"] for page in pages for found in page.get("Contents", ())]
+
+    def _download(self, key: str) -> bytes:
+        content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return content
 
     def _upload(self, notes: Sequence[str]) -> None:
         now = datetime.now(UTC)

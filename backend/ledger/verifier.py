@@ -36,6 +36,13 @@ events.ndjson, in the order of the log, one line each, members in this order and
 erasures.ndjson (may be absent): lines as above, of `erasure:executed` and `audit:archived` events outside the
   exported ones, which account for payloads erased and leaves archived; their proofs lead to the last checkpoint.
 
+declarations.ndjson (may be absent), one line each: {"declaration": D}. D: a signed note like a checkpoint, of the origin
+  NAME/restored/TENANT, with what was left of the log in a restored database, and two more lines: `lost <leaves> <root>
+  <Unix ms>`, the newest checkpoint that was lost, and `reason <text>`. Kept checkpoints of what was lost are then no fork.
+
+unsealed.ndjson (may be absent), one line each: {"envelope": E}, events of the period that were in no leaf when the
+  export was made.
+
 Members of an envelope that are read: id (UUID version 7), tenant, action, time; turn, which ties a
 `prompt:submitted` to its `answer:*`; payloads, {name: {"commitment": hex HMAC-SHA-256(salt, text), "bytes": n}};
 erased, [{"event": id, "payloads": [name…]}], in an `erasure:executed`; archive, {"first_leaf", "end_leaf", "sha256"
@@ -70,6 +77,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 SCHEMA = "affidavit-bundle/1"
 MANIFEST, CHECKPOINTS, EVENTS, ERASURES = ("manifest.json", "checkpoints.ndjson", "events.ndjson", "erasures.ndjson")
+DECLARATIONS, UNSEALED = "declarations.ndjson", "unsealed.ndjson"
 
 TOLERANCE = 120_000
 """Milliseconds by which a time may contradict the order of the log: open transactions and unequal clocks."""
@@ -96,18 +104,19 @@ class BadBundle(Exception):
 
 
 class Kind(StrEnum):
-    """What a finding says. NOTE explains; INVALID, MISSING and GAP convict."""
+    """What a finding says. NOTE explains; LOST says what a declaration admits; INVALID, MISSING and GAP convict."""
 
     OK = "OK"
     NOTE = "NOTE"
     ERASED = "ERASED"
     ARCHIVED = "ARCHIVED"
+    LOST = "LOST"
     MISSING = "MISSING"
     GAP = "GAP"
     INVALID = "INVALID"
 
 
-OK, NOTE, ERASED, ARCHIVED, MISSING, GAP, INVALID = Kind
+OK, NOTE, ERASED, ARCHIVED, LOST, MISSING, GAP, INVALID = Kind
 CONVICTING = (INVALID, MISSING, GAP)
 
 
@@ -403,6 +412,34 @@ def open_checkpoint(note: object, keys: Keys) -> Checkpoint:
     return Checkpoint(origin, int(size), decoded, int(moment[1]), signer)
 
 
+class Declaration(NamedTuple):
+    """What the operator declared that a restored database has lost: all from `left` to `newest`, both of the old history."""
+
+    left: Checkpoint
+    newest: Checkpoint
+    reason: str
+
+    def explains(self, kept: Checkpoint) -> bool:
+        """Tells whether a kept checkpoint is one of those that were lost."""
+        return self.left.size < kept.size <= self.newest.size and kept.time <= self.left.time
+
+
+_LOST = re.compile(r"lost (0|[1-9][0-9]{0,18}) (\S+) (0|[1-9][0-9]{0,18})")
+
+
+def open_declaration(note: object, keys: Keys) -> Declaration:
+    """Reads a declaration; raises ValueError when malformed. The caller judges the signer."""
+    left = open_checkpoint(note, keys)
+    lines = str(note).split("\n")
+    lost, reason = _LOST.fullmatch(lines[4]), lines[5] if len(lines) > 5 else ""
+    if lost is None or not reason.startswith("reason ") or len(root := _base64(lost[2])) != 32:
+        raise ValueError("a declaration says what was lost, and the reason")
+    newest = left._replace(size=int(lost[1]), root=root, time=int(lost[3]))
+    if newest.size <= left.size or newest.time > left.time + TOLERANCE:
+        raise ValueError("a declaration says that nothing was lost, or something of later")
+    return Declaration(left, newest, reason.removeprefix("reason "))
+
+
 # --- The archive, which may be hostile -----------------------------------------------------------------------
 
 
@@ -441,7 +478,8 @@ class Archive:
     def _refuse_unexpected(self) -> None:
         if len(self._members) != len(self._zip.infolist()):
             raise BadBundle("the archive names a member twice")
-        allowed = {MANIFEST, CHECKPOINTS, EVENTS, ERASURES}
+        optional = {ERASURES, DECLARATIONS, UNSEALED}
+        allowed = {MANIFEST, CHECKPOINTS, EVENTS} | optional
         for name, info in self._members.items():
             if name not in allowed:
                 raise BadBundle(f"the archive has an unexpected member {_shown(name)}")
@@ -449,7 +487,7 @@ class Archive:
                 raise BadBundle(f"{name} is encrypted or compressed in an unknown way")
             if info.file_size > max(RATIO_APPLIES_FROM, MAX_RATIO * info.compress_size):
                 raise BadBundle(f"{name} would expand more than {MAX_RATIO} times")
-        for name in allowed - {ERASURES} - self._members.keys():
+        for name in allowed - optional - self._members.keys():
             raise BadBundle(f"{name} is missing")
 
     def text(self, name: str, limit: int) -> str:
@@ -717,9 +755,17 @@ class Checkpoints:
 class Kept:
     """Compares the checkpoints that a reviewer kept with the history that the bundle shows."""
 
-    def __init__(self, checkpoints: Iterable[Checkpoint], report: Report) -> None:
+    def __init__(self, checkpoints: Iterable[Checkpoint], declarations: Sequence[Declaration], report: Report) -> None:
         self._report = report
-        self._waiting = deque(sorted(checkpoints, key=lambda checkpoint: (checkpoint.size, checkpoint.time)))
+        kept = [one for one in checkpoints if not any(declared.explains(one) for declared in declarations)]
+        kept += [declared.left for declared in declarations if declared.left.size]
+        self._waiting = deque(sorted(kept, key=lambda checkpoint: (checkpoint.size, checkpoint.time)))
+        for declared in declarations:
+            lost = f"{declared.left.size} to {declared.newest.size - 1}"
+            detail = (
+                f"were lost by a restore, as was declared at {_moment(declared.left.time)}: {_shown(declared.reason)}"
+            )
+            report.add(LOST, f"leaves {lost}", detail)
         self._agreeing = self._incomparable = 0
 
     @property
@@ -1195,7 +1241,9 @@ class Verification:
         except ValueError as error:
             raise BadBundle(f"{MANIFEST}: {error}") from error
         checkpoints = Checkpoints(self._manifest, archive.lines(CHECKPOINTS), keys, report)
-        self._log = Log(self._manifest, checkpoints, Kept(self._kept(notes), report), report)
+        notes = list(notes)
+        kept = Kept(self._kept(notes), self._declarations(notes), report)
+        self._log = Log(self._manifest, checkpoints, kept, report)
         began = checkpoints.first.time if self._manifest.first_leaf and checkpoints.first else None
         self._clock, self._identifiers, self._turns = Clock(report), Identifiers(report), Turns(report, began)
         self._erasures = Erasures(report)
@@ -1218,6 +1266,48 @@ class Verification:
             elif checkpoint.origin == f"{checkpoint.signer}/{self._manifest.tenant}":
                 yield checkpoint
 
+    def _declarations(self, notes: Iterable[str]) -> list[Declaration]:
+        """Returns what was declared lost of this log, in the bundle or among the notes that the reviewer kept."""
+        found = dict[str, Declaration]()
+        for line in self._archive.lines(DECLARATIONS):
+            try:
+                note = _members(line.decode(), {"declaration"}, "declaration")["declaration"]
+                declared = open_declaration(note, self._keys)
+            except ValueError as error:
+                self._report.add(INVALID, DECLARATIONS, str(error))
+                continue
+            if declared.left.origin == f"{declared.left.signer}/restored/{self._manifest.tenant}":
+                found[note] = declared
+            else:
+                self._report.add(
+                    INVALID, DECLARATIONS, "a declaration is of another log, or not signed by the given key"
+                )
+        for note in notes:
+            try:
+                checkpoint = open_checkpoint(note, self._keys)
+                if checkpoint.origin == f"{checkpoint.signer}/restored/{self._manifest.tenant}":
+                    found[note] = open_declaration(note, self._keys)
+            except ValueError:
+                continue  # which is said of it as a kept checkpoint
+        return sorted(found.values(), key=lambda declared: declared.left.time)
+
+    def _check_unsealed(self, until: int) -> None:
+        """Reports events that were in no leaf: those of just before the export's end may have been on their way."""
+        young = 0
+        for line in self._archive.lines(UNSEALED):
+            try:
+                envelope = _members(line.decode(), {"envelope"}, "envelope")["envelope"]
+                identifier, _, when = self._identity(envelope)
+            except (ValueError, AttributeError) as error:
+                self._report.add(INVALID, UNSEALED, str(error))
+                continue
+            if when > until - TOLERANCE:
+                young += 1
+            else:
+                self._report.add(GAP, f"event {identifier}", f"of {_moment(when)} was recorded, but is in no leaf")
+        if young:
+            self._report.add(NOTE, "events", f"{young} of just before the export's end were not sealed yet")
+
     def run(self) -> None:
         """Checks everything and reports it."""
         for block in self._archive.blocks(EVENTS):
@@ -1231,6 +1321,7 @@ class Verification:
                 self._check_erasure(entry, last)
             except ValueError as error:
                 self._report.add(INVALID, f"erasure at leaf {entry[0]}", str(error))
+        self._check_unsealed(last.time)
         self._erasures.finish()
         self._archives.finish()
         self._payloads.finish()

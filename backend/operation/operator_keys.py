@@ -40,6 +40,18 @@ async def listed(owner: Connection) -> list[asyncpg.Record]:
     return await owner.fetch(queries.operator_keys)
 
 
+async def presented(owner: Connection, credential: str) -> asyncpg.Record:
+    """Returns id and name of the live key that somebody presents at the command line; raises Unauthenticated."""
+    try:
+        parsed = _FORMAT.parse(credential)
+    except MalformedSecret as error:
+        raise Unauthenticated(reason="operator:malformed") from error
+    row = await owner.fetchrow(queries.operator_key, parsed.digest)
+    if row is None:
+        raise Unauthenticated(reason="operator:unknown")
+    return row
+
+
 async def resolve(pool: Pool, credential: str, source_address: str | None, *, timeout: float) -> OperatorActor:  # noqa: ASYNC109 - of a connection
     """Returns who presents a key; raises Unauthenticated."""
     try:

@@ -32,6 +32,27 @@ def server(**settings: str) -> Iterator[EmbeddedPostgres]:
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
+@contextmanager
+def copy_of(
+    source: EmbeddedPostgres, *basebackup: str, signal: str = "", **settings: str
+) -> Iterator[EmbeddedPostgres]:
+    """A base backup of a server, not started yet."""
+    folder = Path(tempfile.mkdtemp(prefix="affidavit-test-")) / "data"
+    copied = EmbeddedPostgres(folder, PASSWORDS, settings={**_FAST, **settings})
+    connection = f"--dbname={source.url('postgres', PASSWORDS.superuser, 'postgres')}"
+    run("pg_basebackup", connection, f"--pgdata={folder}", "--checkpoint=fast", "--wal-method=stream", *basebackup)
+    if signal:
+        (folder / signal).touch()
+    for path in (folder, *folder.rglob("*")):
+        copied._give(path)
+    folder.parent.chmod(0o755)
+    try:
+        yield copied
+    finally:
+        copied.stop("immediate")
+        shutil.rmtree(folder.parent, ignore_errors=True)
+
+
 async def migrated(started: EmbeddedPostgres, run_secrets: Secrets) -> Database:
     """The server's database with the schema and the context key."""
     urls = started.urls()

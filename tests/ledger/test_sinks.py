@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -72,3 +73,27 @@ async def test_sinks_that_are_away_say_so(bucket_url: str, tmp_path: Path) -> No
     for sink in (absent, unreachable, removed):
         with pytest.raises(CheckpointsNotKept):
             await sink.publish([signed(1)])
+
+
+def signed_at(moment: datetime, size: int) -> str:
+    return sign_checkpoint(Checkpoint("affidavit-test/x", size, bytes(32), int(moment.timestamp() * 1000)), KEY)
+
+
+async def test_sinks_give_back_what_they_kept_since_a_moment(
+    bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.ledger.sinks._BLOCK_BYTES", 1000)
+    boto3.client("s3", endpoint_url=bucket_url).create_bucket(Bucket="recent", ObjectLockEnabledForBucket=True)
+    now = datetime.now(UTC)
+    notes = [signed_at(now - timedelta(seconds=100 - number), number) for number in range(100)]
+    folder, bucket = CheckpointFolder(tmp_path), CheckpointBucket("recent", endpoint_url=bucket_url)
+    for first in range(0, 100, 25):
+        for sink in (folder, bucket):
+            await sink.publish(notes[first : first + 25])
+    begin = now - timedelta(days=2)
+    for sink in (folder, bucket):
+        assert [note async for note in sink.since(begin)] == notes
+        assert [note async for note in sink.since(now + timedelta(days=1))] == []
+    recent = [note async for note in folder.since(now - timedelta(seconds=10))]
+    assert recent == notes[-len(recent) :]
+    assert 10 <= len(recent) < 40  # the end of the file was read, and not the whole

@@ -56,6 +56,7 @@ class Log:
         try:
             await self.execute("update audit.sealer set lease_until = '-infinity'")
             sealer = Sealer(pool, key)
+            await sealer.enter_unsealed()  # what was inserted with triggers off
             epoch = await sealer.take_lead()
             assert epoch is not None
             await sealer.seal(epoch)
@@ -117,6 +118,7 @@ class Log:
         finally:
             for table in ("event", "leaf", "node", "checkpoint"):
                 await connection.execute(f"alter table audit.{table} enable always trigger no_change")
+            await connection.execute("alter table audit.event enable trigger await_sealing")
             await connection.close()
 
     async def partition(self) -> str:

@@ -34,7 +34,7 @@ _ACTIVITIES = {
     "executed": _READ, "replayed": _READ, "explained": _READ, "returned": _READ, "refused": _READ, "aborted": _READ,
     "read": _READ, "revealed": _READ, "exported": _READ, "verified": _READ,
     "cancelled": _UPDATE, "retried": _UPDATE,
-    "changed": _UPDATE, "rotated": _UPDATE, "approved": _UPDATE, "rejected": _UPDATE, "raised": _UPDATE,
+    "changed": _UPDATE, "rotated": _UPDATE, "restored": _UPDATE, "approved": _UPDATE, "rejected": _UPDATE, "raised": _UPDATE,
     "retired": _DELETE, "erased": _DELETE, "archived": _DELETE, "revoked": _DELETE, "released": _DELETE, "deleted": _DELETE,
 }  # fmt: skip
 _ACTIVITY_NAMES = {_CREATE: "Create", _READ: "Read", _UPDATE: "Update", _DELETE: "Delete", _OTHER: "Other"}

@@ -50,6 +50,17 @@ join audit.leaf l on l.tenant_id = e.tenant_id and l.event_id = e.id
 where e.tenant_id = $1 and e.action in ('erasure:executed', 'audit:archived') and (l.index < $2 or l.index >= $3)
 order by l.index
 
+-- name: declarations
+-- What a restored database was declared to have lost of the log.
+select note from audit.declaration where tenant_id = $1 order by id
+
+-- name: unsealed_events
+-- Events of a period that are in no leaf.
+select e.id, e.envelope from audit.event e
+where e.tenant_id = $1 and e.id > $2 and e.id < $3
+  and not exists (select from audit.leaf l where l.tenant_id = e.tenant_id and l.event_id = e.id)
+order by e.id limit $4
+
 -- name: add_export
 -- A new export.
 insert into audit.export (tenant_id, id, requested_by, job_id, parameters) values ($1, $2, $3, $4, $5)

@@ -24,6 +24,7 @@ from backend.ledger.bundle import BundleWriter, ErasedPayload, RevealedPayload, 
 from backend.ledger.merkle import Frontier, Segment, consistency_path, frontier_nodes, inclusion_path, proof
 from backend.review.archives import service as archives
 from backend.review.events.proofs import read_nodes
+from backend.review.events.service import first_id_at
 from backend.review.exports.formats import Format
 from backend.review.exports.parts import Part, split
 
@@ -131,7 +132,28 @@ class Exporter:
                     self._add_event(bundle, row, texts.get(row["event_id"], {}), proofs.get(row["index"]))
                 count += len(page)
             await self._add_erasures(bundle, leaves, sizes[-1])
+            await self._add_declarations(bundle)
+            if frontier is not None and part.number == part.of:
+                await self._add_unsealed(bundle)
         return count
+
+    async def _add_declarations(self, bundle: BundleWriter) -> None:
+        async with self._open() as connection:
+            rows = await connection.fetch(queries.declarations, self._export.tenant_id)
+        for row in rows:
+            bundle.add_declaration(row["note"])
+
+    async def _add_unsealed(self, bundle: BundleWriter) -> None:
+        """Adds the events of the period that no leaf has: as many are recorded as are sealed, or the verifier names them."""
+        last, end = first_id_at(self._export.begin), first_id_at(self._export.end)
+        while True:
+            async with self._open() as connection:
+                rows = await connection.fetch(queries.unsealed_events, self._export.tenant_id, last, end, PAGE)
+            for row in rows:
+                bundle.add_unsealed(row["envelope"])
+            if len(rows) < PAGE:
+                return
+            last = rows[-1]["id"]
 
     async def _add_checkpoints(self, bundle: BundleWriter, leaves: range) -> list[int]:
         """Adds the checkpoints around and within the leaves, each with its proof from the one before."""

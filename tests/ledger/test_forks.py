@@ -1,0 +1,234 @@
+"""A database that is behind its own checkpoints is not sealed on, until two people have declared what it lost."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from backend.database import open_pool
+from backend.embedded_postgres import EmbeddedPostgres
+from backend.errors import Conflict, ServiceError
+from backend.ledger.checkpoints import SigningKey
+from backend.ledger.history import Lost
+from backend.ledger.sealer import Sealer
+from backend.ledger.sinks import CheckpointFolder
+from backend.ledger.verifier import Report, notes_in
+from backend.operation import operator_keys
+from backend.operation.restoring import Restoring
+from backend.self_check import check_sealer
+from tests.conftest import Database, Secrets, running, settings_for
+from tests.ledger.servers import copy_of, migrated, server
+from tests.ledger.test_restored import executed, fetched, newest_note, until, written
+from tests.ledger.test_sealer import leaves_of
+from tests.ledger.test_tampering import KEY, Log
+
+pytestmark = pytest.mark.anyio
+
+SEALED = "count(*) = 0 from audit.unsealed"
+HALTED = "halted is not null from audit.sealer"
+
+
+@asynccontextmanager
+async def sealing_to(database: Database, folder: Path, key: SigningKey = KEY) -> AsyncIterator[None]:
+    pool = await open_pool(database.sealer_url, size=3, timeout=5)
+    sealer = asyncio.create_task(Sealer(pool, key, [CheckpointFolder(folder)]).run())
+    try:
+        yield
+    finally:
+        sealer.cancel()
+        await asyncio.gather(sealer, return_exceptions=True)
+        await pool.close()
+
+
+async def restore(
+    database: Database, folder: Path, credentials: tuple[str, str], reason: str = "disk failure"
+) -> list[Lost]:
+    """Proposes with the first credential and confirms with the second."""
+    owner, sealer = await asyncpg.connect(database.owner_url), await asyncpg.connect(database.sealer_url)
+    try:
+        restoring = Restoring(owner, sealer, [CheckpointFolder(folder)], KEY)
+        return await restoring.confirm(await restoring.propose(reason, credentials[0]), credentials[1])
+    finally:
+        await owner.close()
+        await sealer.close()
+
+
+async def doctor_says(database: Database) -> str | None:
+    connection = await asyncpg.connect(database.runtime_url)
+    found = await check_sealer(connection)
+    await connection.close()
+    return found.problem
+
+
+async def operators(database: Database) -> tuple[str, str]:
+    owner = await asyncpg.connect(database.owner_url)
+    credentials = await operator_keys.create(owner, "alice"), await operator_keys.create(owner, "bob")
+    await owner.close()
+    return credentials
+
+
+async def verified(
+    database: Database, secrets: Secrets, home: Path, tenant: UUID, folder: Path, notes: list[str]
+) -> Report:
+    async with running(settings_for(database, secrets, home), database) as service:
+        made = await service.create_tenant()
+        made.id = tenant
+        log = Log(service, made, database, folder)
+        log.end = datetime.now(UTC)
+        await asyncio.sleep(0.1)
+        await until(database.superuser_url, SEALED)
+        await written(database, tenant, 1)
+        await until(database.superuser_url, SEALED)
+        await asyncio.sleep(0.5)
+        return await log.verify(*notes)
+
+
+async def loses_a_tail_and_goes_on(
+    behind: Database, kept: Path, tenant: UUID, lost: tuple[int, int], secrets: Secrets, home: Path, folder: Path
+) -> None:
+    """The sealer stops; one person cannot let it go on; two can, and the verifier names what was lost."""
+    credentials = await operators(behind)
+    before = await leaves_of(behind, tenant)
+    async with sealing_to(behind, kept):
+        await written(behind, tenant, 2)
+        await until(behind.superuser_url, HALTED)
+        assert "audit restore" in str(await doctor_says(behind))
+        assert await leaves_of(behind, tenant) == before
+        with pytest.raises(Conflict, match="Somebody else"):
+            await restore(behind, kept, (credentials[0], credentials[0]))
+        with pytest.raises(ServiceError):
+            await restore(behind, kept, (credentials[0], "afo_forged"))
+        assert await leaves_of(behind, tenant) == before
+        declared = await restore(behind, kept, credentials, "disk failure in zone b")
+        assert [(one.left.size, one.newest.size) for one in declared if one.log == str(tenant)] == [lost]
+        await until(behind.superuser_url, SEALED)
+        assert await doctor_says(behind) is None
+        assert (await leaves_of(behind, tenant))[: len(before)] == before
+        report = await verified(behind, secrets, home, tenant, folder, list(notes_in(kept)))
+    assert report.ok, list(report.lines())
+    said = [line for line in report.lines() if line.startswith("LOST")]
+    assert len(said) == 1
+    assert said[0].startswith(f"LOST    leaves {lost[0]} to {lost[1] - 1}: were lost by a restore")
+    assert "disk failure in zone b" in said[0]
+
+
+async def test_point_in_time_recovery_stops_the_sealer_until_two_people_declare_what_was_lost(
+    run_secrets: Secrets, model_home: Path, tmp_path: Path
+) -> None:
+    archive = Path(tempfile.mkdtemp(prefix="affidavit-wal-"))
+    archive.chmod(0o777)
+    archiving = {"archive_mode": "on", "archive_command": f"cp %p {archive}/%f", "wal_level": "replica"}
+    tenant, kept = UUID(int=7), tmp_path / "kept"
+    try:
+        with server(**archiving) as primary:
+            database = await migrated(primary, run_secrets)
+            recovery = {
+                "restore_command": f"cp {archive}/%f %p",
+                "recovery_target_name": "before",
+                "recovery_target_action": "promote",
+            }
+            with copy_of(primary, signal="recovery.signal", **recovery) as restored:
+                async with sealing_to(database, kept):
+                    await written(database, tenant, 5)
+                    await until(database.superuser_url, SEALED)
+                    await executed(database.superuser_url, "select pg_create_restore_point('before')")
+                    await written(database, tenant, 4)
+                    await until(database.superuser_url, SEALED)
+                    await asyncio.sleep(0.5)
+                await executed(database.superuser_url, "select pg_switch_wal()")
+                await until(database.superuser_url, "archived_count > 1 from pg_stat_archiver")
+                primary.stop("fast")
+                await asyncio.to_thread(restored.start)
+                behind = Database(**restored.urls())
+                await until(behind.superuser_url, "not pg_is_in_recovery()")
+                await loses_a_tail_and_goes_on(behind, kept, tenant, (5, 9), run_secrets, model_home, tmp_path)
+    finally:
+        shutil.rmtree(archive)
+
+
+async def test_a_promoted_replica_that_lacks_a_tail_stops_the_sealer(
+    run_secrets: Secrets, model_home: Path, tmp_path: Path
+) -> None:
+    tenant, kept = UUID(int=8), tmp_path / "kept"
+    with server(wal_level="replica") as primary:
+        database = await migrated(primary, run_secrets)
+        with copy_of(primary, "--write-recovery-conf") as replica:
+            await asyncio.to_thread(replica.start)
+            standby = Database(**replica.urls())
+            async with sealing_to(database, kept):
+                await written(database, tenant, 3)
+                await until(database.superuser_url, SEALED)
+                await until(standby.superuser_url, "count(*) = 3 from audit.leaf where tenant_id = $1", tenant)
+                _cut_off(replica)
+                await until(standby.superuser_url, "count(*) = 0 from pg_stat_wal_receiver")
+                await written(database, tenant, 6)
+                await until(database.superuser_url, SEALED)
+                await asyncio.sleep(0.5)
+            primary.stop("immediate")
+            await executed(standby.superuser_url, "select pg_promote()")
+            await until(standby.superuser_url, "not pg_is_in_recovery()")
+            await loses_a_tail_and_goes_on(standby, kept, tenant, (3, 9), run_secrets, model_home, tmp_path)
+
+
+def _cut_off(replica: EmbeddedPostgres) -> None:
+    with (replica.folder / "postgresql.auto.conf").open("a") as configuration:
+        configuration.write("primary_conninfo = ''\n")
+    replica._run("pg_ctl", "-D", str(replica.folder), "reload")
+
+
+async def test_a_sealer_that_cannot_read_what_was_kept_waits(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    sink = CheckpointFolder(folder)
+    folder.rmdir()
+    pool = await open_pool(database.sealer_url, size=3, timeout=5)
+    await executed(database.superuser_url, "update audit.sealer set lease_until = '-infinity'")
+    sealer = asyncio.create_task(Sealer(pool, KEY, [sink]).run())
+    await written(database, UUID(int=9), 1)
+    await asyncio.sleep(2)
+    assert await leaves_of(database, UUID(int=9)) == []
+    folder.mkdir()
+    await until(database.superuser_url, SEALED)
+    sealer.cancel()
+    await asyncio.gather(sealer, return_exceptions=True)
+    await pool.close()
+    assert await newest_note(database, UUID(int=9)) in set(notes_in(folder))
+
+
+async def test_a_sealer_whose_database_was_exchanged_under_it_looks_before_it_seals(
+    database: Database, tmp_path: Path
+) -> None:
+    """As when a pool connects anew to a replica that was promoted, between two rounds."""
+    pool = await open_pool(database.sealer_url, size=3, timeout=5)
+    await executed(database.superuser_url, "update audit.sealer set lease_until = '-infinity'")
+    sealer = asyncio.create_task(Sealer(pool, KEY, [CheckpointFolder(tmp_path)]).run())
+    await written(database, UUID(int=10), 1)
+    await until(database.superuser_url, SEALED)
+    meta = "tenant_id = '00000000-0000-0000-0000-000000000001'"
+    connection = await asyncpg.connect(database.superuser_url)
+    async with connection.transaction():
+        await connection.execute(
+            "lock table audit.sealer in exclusive mode; set local session_replication_role = replica"
+        )
+        for table in ("leaf", "node", "checkpoint"):
+            await connection.execute(
+                f"alter table audit.{table} disable trigger all; delete from audit.{table} where {meta}"
+            )
+            await connection.execute(
+                f"alter table audit.{table} enable always trigger no_change; alter table audit.{table} enable always trigger no_truncate"
+            )
+        await connection.execute(f"delete from audit.log where {meta}")
+    await connection.close()
+    await written(database, UUID(int=10), 1)
+    await until(database.superuser_url, HALTED)
+    assert len(await leaves_of(database, UUID(int=10))) == 1
+    assert (await fetched(database.superuser_url, f"select from audit.checkpoint where {meta}")) == []
+    sealer.cancel()
+    await asyncio.gather(sealer, return_exceptions=True)
+    await pool.close()
