@@ -24,7 +24,7 @@ MAX_TERMS = 1_000  # the most non-zero elements that pgvector's HNSW index accep
 K1 = 0.8  # how fast repeating a term stops to count
 B = 0.8  # how much a longer passage is discounted
 # The least IDF of a section's number, a rate or a date: in a small collection no term is rare, yet who names one means it.
-REFERENCE_IDF = 6.0
+REFERENCE_IDF = 8.0
 _SHORTEST_EXACT_NUMBER = 8  # digits: a date's
 AVERAGE_LENGTH = 80  # terms; fixed, so that an ingestion never changes the weights of other passages
 
@@ -142,7 +142,7 @@ def _references(text: str) -> Iterator[str]:
         if term.endswith("bp") or (term[-_SHORTEST_EXACT_NUMBER:].isdigit() and len(term) >= _SHORTEST_EXACT_NUMBER)
     )
     for match in _TOKEN.finditer(text):
-        if match.lastgroup == "reference":
+        if match.lastgroup == "reference" or (match[0].isdigit() and len(match[0]) >= _SHORTEST_EXACT_NUMBER):
             yield next(_tokens(match))
 
 

@@ -120,7 +120,9 @@ async def test_an_unapproved_document_is_said_to_be_so(service: Service, filled:
         "collection": "reviewed",
     }
     assert (await service.post("/ingest", filled, "editor", chunk)).status_code == 201
-    assert (await why(service, filled, "analyst", "draft"))[0]["reason"] == "not_approved"
+    assert (await why(service, filled, "editor", "draft"))[0]["reason"] == "not_approved"
+    hidden = await service.post("/retrieve/why", filled, "analyst", {"query": QUERY, "doc_id": "draft"})
+    assert hidden.status_code == 404
 
 
 async def test_of_what_the_caller_may_not_see_nothing_is_said(service: Service, filled: Tenant) -> None:

@@ -46,4 +46,4 @@ async def test_each_page_is_shown_before_any_is_shown_again(service: Service, te
     scores = {context["page_start"]: context["explanation"]["page_score"] for context in contexts}
     assert scores[3] > scores[2] > scores[1]
     event = (await service.events(tenant, action="retrieval:executed"))[0]["event"]
-    assert event["retrieval"]["weights"] == {"lexical_micros": 17500, "page_micros": 670000}
+    assert event["retrieval"]["weights"] == {"lexical_micros": 15000, "page_micros": 670000}
