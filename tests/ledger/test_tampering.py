@@ -289,6 +289,41 @@ async def test_tampering_is_detected_and_named(sealed: Log, tamper: Tamper, name
     assert any(re.match(named, line) for line in report.lines()), list(report.lines())
 
 
+TAMPERED_LEAF = "tenant_id = '{tenant}' and index = 3"
+WITH_ITS_LEAF = [
+    "delete from audit.event where tenant_id = '{tenant}' and id = (select event_id from audit.leaf where "
+    + TAMPERED_LEAF
+    + ")",
+    "delete from audit.leaf where " + TAMPERED_LEAF,
+]
+
+
+@pytest.mark.parametrize(
+    "also",
+    [
+        pytest.param([], id="alone"),
+        pytest.param(["delete from audit.node where tenant_id = '{tenant}' and level = 1 and position = 1"], id="and the node"),
+        pytest.param(
+            ["delete from audit.checkpoint where tenant_id = '{tenant}' and size = (select min(size) from audit.checkpoint where tenant_id = '{tenant}')"],
+            id="and the checkpoint row",
+        ),
+        pytest.param(["delete from audit.node where tenant_id = '{tenant}'"], id="and every node"),
+    ],
+)  # fmt: skip
+async def test_an_event_that_is_deleted_with_its_leaf_is_named_in_every_export(sealed: Log, also: list[str]) -> None:
+    await sealed.execute(*(sql.format(tenant=sealed.tenant.id) for sql in [*WITH_ITS_LEAF, *also]))
+    assert "GAP     events: leaves 3 to 3 are not in the bundle" in (await sealed.verify()).lines()
+    filtered = verifier.verify(await sealed.export(action="retrieval:executed", reveal=False), str(KEY.verifier_key))
+    assert filtered.events > 0
+
+
+async def test_a_leaf_that_is_deleted_is_named_although_its_event_is_there(sealed: Log) -> None:
+    await sealed.execute(
+        WITH_ITS_LEAF[1].format(tenant=sealed.tenant.id)
+    )  # fmt: skip
+    assert "GAP     events: leaves 3 to 3 are not in the bundle" in (await sealed.verify()).lines()
+
+
 async def test_a_detached_partition_is_missed(sealed: Log) -> None:
     partition = await sealed.partition()
     bounds = await sealed.fetchval(

@@ -7,7 +7,7 @@ from uuid import UUID
 from backend.audit.events import Action, Actor, Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
-from backend.errors import InvalidInput, NotFound
+from backend.errors import Conflict, InvalidInput, NotFound
 from backend.ledger.merkle import NodeId, Segment, consistency_path, inclusion_path, proof
 from backend.review.archives.service import refuse_archived
 from backend.review.models import ConsistencyProof, InclusionProof, SignedCheckpoint
@@ -73,6 +73,8 @@ async def _latest(connection: Connection, tenant_id: UUID) -> tuple[int, str]:
 
 async def _prove(connection: Connection, tenant_id: UUID, path: Sequence[Segment]) -> list[str]:
     known = await read_nodes(connection, tenant_id, [place for segment in path for place in segment])
+    if not {place for segment in path for place in segment} <= known.keys():
+        raise Conflict("The log lacks a part that this proof needs: export it and verify.", reason="log:damaged")
     return [element.hex() for element in proof(path, lambda level, position: known[level, position])]
 
 

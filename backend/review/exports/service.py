@@ -31,6 +31,8 @@ from backend.review.exports.parts import Part, split
 queries = Queries.beside(__file__)
 
 PAGE = 1_000
+# In the place of a leaf or node that somebody deleted: nothing hashes to it, so the verifier names what it should have proved.
+_GONE = bytes(32)
 # Of a bundle: verifying a signature takes as long as verifying ten events.
 MAX_CHECKPOINTS = 2_000
 CSV_COLUMNS = (
@@ -251,10 +253,10 @@ class Exporter:
         return proof(path, lambda level, position: known[level, position])
 
     async def _hashes(self, path: Sequence[Segment]) -> dict[tuple[int, int], bytes]:
+        places = [place for segment in path for place in segment]
         async with self._open() as connection:
-            return await read_nodes(
-                connection, self._export.tenant_id, [place for segment in path for place in segment]
-            )
+            known = await read_nodes(connection, self._export.tenant_id, places)
+        return {place: known.get(place, _GONE) for place in places}
 
     async def _write_lines(self, stream: BinaryIO, part: Part) -> int:
         """Writes one JSON object a line, the first of which describes the file."""
