@@ -6,9 +6,10 @@ from pathlib import Path
 
 from backend.documents.parsing import __main__ as parser
 from backend.documents.parsing import wire
-from backend.documents.parsing.blocks import Block, Fragment
+from backend.documents.parsing.blocks import Block, Fragment, clean
 from backend.documents.parsing.errors import ParseError
-from backend.documents.parsing.formats import declared_format
+from backend.documents.parsing.findings import Findings, ParseWarning
+from backend.documents.parsing.formats import declared_format, recognise
 from backend.documents.parsing.limits import ParseLimits
 from backend.documents.parsing.sandbox import parse_file
 from backend.documents.parsing.wire import DocumentInfo
@@ -64,3 +65,18 @@ def _in_this_process(path: Path, media_type: str | None) -> object:
     info = next(m for m in messages if isinstance(m, DocumentInfo))
     shown = [(f.kind, f.text, f.level, f.page, f.sheet) for f in fragments]
     return shown, (info.format, info.title, info.page_count)
+
+
+def in_this_process(path: Path) -> tuple[list[str], list[ParseWarning]]:
+    """The texts and warnings of a file without a process of its own, for tests with very many files."""
+    numpy = sys.modules.get("numpy")
+    findings = Findings(max_pages=100)
+    found = recognise(path, declared_format(path.name, None), ParseLimits())
+    try:
+        texts = [clean(fragment.text) for fragment in parser._read(path, found, findings)]
+    finally:
+        if numpy is not None:
+            sys.modules["numpy"] = numpy
+        else:
+            sys.modules.pop("numpy", None)
+    return texts, findings.all_warnings()

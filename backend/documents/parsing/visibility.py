@@ -9,6 +9,7 @@ from backend.documents.parsing.findings import Findings, WarningKind
 _MACHINERY = frozenset("script style template noscript head title datalist meta link base".split())  # noqa: SIM905
 _EMBEDDED = frozenset({"iframe", "object", "embed", "video", "audio", "canvas"})
 _STRUCK = frozenset({"del", "s", "strike"})
+_HIGHEST_ABOVE = 100  # elements: a page nested thousands deep is not searched to its root for each
 _SITE = frozenset({"nav", "footer", "menu"})
 _SITE_ROLES = frozenset({"navigation", "contentinfo", "search", "banner", "menu", "menubar"})
 _SITE_NAME = re.compile(
@@ -68,9 +69,8 @@ def _is_of_the_site(tag: str, attributes: dict[str, str | None], node: LexborNod
         return False
     if tag == "footer":
         return not _is_within(node, {"article", "blockquote", "section", "main"})
-    if tag in _SITE or (attributes.get("role") or "").lower() in _SITE_ROLES - (
-        {"banner"} if node.css_first("h1") else set()
-    ):
+    role = (attributes.get("role") or "").lower()
+    if tag in _SITE or (role in _SITE_ROLES and (role != "banner" or node.css_first("h1") is None)):
         return True
     names = f"{attributes.get('id') or ''} {attributes.get('class') or ''}"
     # A policy on cookies is a page of its own, so that what holds a heading of first rank stays.
@@ -79,7 +79,9 @@ def _is_of_the_site(tag: str, attributes: dict[str, str | None], node: LexborNod
 
 def _is_within(node: LexborNode, tags: set[str]) -> bool:
     above = node.parent
-    while above is not None:
+    for _ in range(_HIGHEST_ABOVE):
+        if above is None:
+            return False
         if above.tag in tags:
             return True
         above = above.parent
@@ -88,7 +90,9 @@ def _is_within(node: LexborNode, tags: set[str]) -> bool:
 
 def _is_on_a_ground(node: LexborNode) -> bool:
     current: LexborNode | None = node
-    while current is not None and current.is_element_node:
+    for _ in range(_HIGHEST_ABOVE):
+        if current is None or not current.is_element_node:
+            return False
         if "background" in (current.attributes.get("style") or "") or current.attributes.get("bgcolor"):
             return True
         current = current.parent

@@ -96,6 +96,8 @@ class _Reader:
             self._raised.append((tag, len(self._text)))
         elif self._raised:
             tag, start = self._raised.pop()
+            if self._raised:
+                return  # what is raised within raised text is raised with it
             before, text = "".join(self._text[max(0, start - 4) : start]), "".join(self._text[start:])
             if start <= len(self._text):
                 self._text[start:] = [marks.raised(before, text) if tag == "sup" else marks.lowered(before, text)]
@@ -108,7 +110,7 @@ class _Reader:
         self._open.append(tag)
         self._preformatted += tag == "pre"
         if tag in {"ol", "ul"}:
-            self._lists.append(OrderedList.of(node.attributes, len(node.css("li"))) if tag == "ol" else None)
+            self._lists.append(_ordered(node) if tag == "ol" else None)
         elif tag == "li" and self._lists and (ordered := self._lists[-1]) is not None:
             number = ordered.next(node.attributes.get("value"))
             if self._cells is None:
@@ -162,6 +164,11 @@ class _Reader:
         while table is not None and table.tag != "table":
             table = table.parent
         return table is None or table.mem_id in self._layout_tables
+
+
+def _ordered(node: LexborNode) -> OrderedList:
+    items = len(node.css("li")) if "reversed" in node.attributes else 0
+    return OrderedList.of(node.attributes, items)
 
 
 def _cell(text: str, tag: str, node: LexborNode) -> Cell:
