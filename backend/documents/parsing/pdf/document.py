@@ -92,7 +92,7 @@ class _Document:
             self._empty.append(page.number)
         for row in page.rows:
             self._heights[round(2 * row.height) / 2] += len(row.text)
-        self._vocabulary.learn("\n".join(row.text for row in page.rows))
+        self._vocabulary.learn(row.text for row in page.rows)
         self._known.append(_Known(page.number, edges(page.rows)))
         return page
 

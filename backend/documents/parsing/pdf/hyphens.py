@@ -1,12 +1,13 @@
 """Words broken at the end of a line, mended by the words that the document itself uses."""
 
 import re
+from collections.abc import Iterable
 
 from backend.documents.parsing.pdf.glyphs import HYPHEN
 
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
-_BROKEN = re.compile(rf"[^\W\d_]+(?:-|{HYPHEN})\n[^\W\d_]+")
 _MOST_WORDS = 200_000
+_LONGEST_WORD = 60
 _LAST = re.compile(rf"([^\W\d_]+)(?:-|{HYPHEN})$")
 _FIRST = re.compile(r"[^\W\d_]+")
 _COMPOUNDING = frozenset(
@@ -21,16 +22,25 @@ class Vocabulary:
     def __init__(self) -> None:
         self._words: set[str] = set()
 
-    def learn(self, text: str) -> None:
+    def learn(self, lines: Iterable[str]) -> None:
         """Remember the words of lines, except those that a line's end breaks."""
-        if len(self._words) < _MOST_WORDS:
-            self._words.update(_WORDS.findall(_BROKEN.sub(" ", text).lower()))
+        if len(self._words) >= _MOST_WORDS:
+            return
+        kept = []
+        is_broken = False
+        for line in lines:
+            text = line.partition(" ")[2] if is_broken else line
+            is_broken = line.endswith((HYPHEN, "-"))
+            kept.append(text.rpartition(" ")[0] if is_broken else text)
+        self._words.update(_WORDS.findall("\n".join(kept).lower()))
 
     def joined(self, text: str, following: str) -> str:
         """Return two lines as one text; a word that the first line breaks is whole again."""
-        begun, rest = _LAST.search(text), _FIRST.match(following)
+        if not text.endswith((HYPHEN, "-")):
+            return f"{text.replace(HYPHEN, '-')} {following}"
+        begun, rest = _LAST.search(text, max(0, len(text) - _LONGEST_WORD)), _FIRST.match(following)
         if begun is None or rest is None:
-            space = "" if text.endswith((HYPHEN, "-")) and following[:1].isdigit() else " "
+            space = "" if following[:1].isdigit() else " "
             return f"{text.replace(HYPHEN, '-')}{space}{following}"
         if self._is_one_word(begun[1], rest[0]):
             return text[: begun.end(1)] + following

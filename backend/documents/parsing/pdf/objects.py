@@ -20,7 +20,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(slots=True)
 class Drawn:
-    """The boxes of pictures and grounds, and thin level lines by the whole points of their height."""
+    """The boxes of pictures and grounds, and thin level lines by the whole points around their height."""
 
     pictures: list[Box] = field(default_factory=list)
     grounds: list[Box] = field(default_factory=list)
@@ -33,10 +33,9 @@ class Drawn:
             return False
         height = top - bottom
         middle, centre = bottom + 0.46 * height, (left + right) / 2
-        for level in (int(middle) - 1, int(middle), int(middle) + 1):
-            for line in self.lines.get(level, ()):
-                if line[0] <= centre <= line[2] and abs((line[1] + line[3]) / 2 - middle) < _WHOLE_LINE * height:
-                    return True
+        for line in self.lines.get(int(middle), ()):
+            if line[0] <= centre <= line[2] and abs((line[1] + line[3]) / 2 - middle) < _WHOLE_LINE * height:
+                return True
         return False
 
     def is_on_ground(self, left: float, right: float, bottom: float, top: float) -> bool:
@@ -71,7 +70,9 @@ def _note(drawn: Drawn, drawing: object, kind: int) -> None:
     elif kind == pdfium.FPDF_PAGEOBJ_PATH:
         drawn.has_paths = True
         if box[3] - box[1] <= _THICKEST_LINE and box[2] - box[0] >= _NARROWEST_LINE:
-            drawn.lines.setdefault(int((box[1] + box[3]) / 2), []).append(box)
+            level = int((box[1] + box[3]) / 2)
+            for near in (level - 1, level, level + 1):
+                drawn.lines.setdefault(near, []).append(box)
         elif box[3] - box[1] >= _THINNEST_GROUND and not _is_white(drawing):
             drawn.grounds.append(box)
     else:

@@ -15,6 +15,7 @@ from backend.documents.parsing.pdf.tables import table_fragments, tables
 _ITEM = re.compile(r"(?:[•◦▪‣●○■□·\uf0b7\uf0a7\uf0d8*–—-]|\([a-z]{1,4}\)|\(\d{1,2}\)|\d{1,3}[.)]|[a-z][.)])\s+\S")
 _SENTENCE_END = re.compile(r"[.!?:;][\"'”’)]*(?: \[note \w+\])*$")
 _SHORT_OF_THE_EDGE = 0.2
+_LONGEST_END = 30
 
 
 class Item(NamedTuple):
@@ -71,7 +72,7 @@ def _paragraphs(rows: Sequence[Row], style: Style, right: float) -> Iterator[lis
 
 def _starts_paragraph(last: Row, row: Row, style: Style, right: float) -> bool:
     step = last.bottom - row.bottom
-    ended = bool(_SENTENCE_END.search(last.text))
+    ended = bool(_SENTENCE_END.search(last.text[-_LONGEST_END:]))
     indented = row.left > last.left + style.height / 2 and ended
     short = ended and last.right < right - _SHORT_OF_THE_EDGE * (right - last.left)
     return (
@@ -93,7 +94,9 @@ def _prose(group: list[Row], style: Style, page: int, edges: tuple[float, float]
     ratio = group[0].height / style.height if style.height else 1.0
     level = headings.level(text, len(group), ratio, is_bold=group[0].is_bold, body_is_bold=style.is_bold)
     last = group[-1]
-    is_open = not _SENTENCE_END.search(text) and last.right > right - _SHORT_OF_THE_EDGE * (right - last.left)
+    is_open = not _SENTENCE_END.search(text[-_LONGEST_END:]) and last.right > right - _SHORT_OF_THE_EDGE * (
+        right - last.left
+    )
     is_item = bool(_ITEM.match(text)) and not level
     kind = BlockKind.HEADING if level else BlockKind.LIST_ITEM if is_item else BlockKind.PARAGRAPH
     width = max(right - flow_left, 1.0)

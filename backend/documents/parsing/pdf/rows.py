@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from backend.documents.parsing.pdf.glyphs import Piece
 
@@ -18,8 +19,9 @@ _CURRENCY = {"$", "€", "£", "¥", "US$", "CHF", "($", "-$", "$("}
 _CLOSING = {")", "%", ")%", "x", "bps", "pts"}
 
 
-class Row(NamedTuple):
-    """Pieces printed on one line, from left to right."""
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Pieces printed on one line, from left to right; lengths in points."""
 
     pieces: tuple[Piece, ...]
 
@@ -28,27 +30,27 @@ class Row(NamedTuple):
         """Where the row begins."""
         return self.pieces[0].left
 
-    @property
+    @cached_property
     def right(self) -> float:
         """Where the row ends."""
         return max(piece.right for piece in self.pieces)
 
-    @property
+    @cached_property
     def bottom(self) -> float:
         """The lowest point of its largest type."""
         return max(self.pieces, key=lambda piece: piece.height).bottom
 
-    @property
+    @cached_property
     def height(self) -> float:
         """The height of its largest type."""
         return max(piece.height for piece in self.pieces)
 
-    @property
+    @cached_property
     def is_bold(self) -> bool:
         """Whether all of it is bold."""
         return all(piece.is_bold for piece in self.pieces)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The words of the row."""
         return " ".join(piece.text for piece in self.pieces)
