@@ -39,4 +39,4 @@ async def test_every_figure_of_a_page_is_in_its_chunks(name: str) -> None:
                 elsewhere += figure not in found
     assert total > 100
     assert not lost
-    assert elsewhere < 0.005 * total  # the note mark of a figure, and what stands in page headers that are kept once
+    assert elsewhere < 0.02 * total  # the note mark of a figure, and what stands in page headers that are kept once
