@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from backend.documents.parsing.pdf.rows import Row
 
@@ -27,12 +28,32 @@ def furniture(page: int, rows: Sequence[Row], others: Sequence[tuple[int, Sequen
     last = len(rows) - 1
     heads, feet = range(min(_ROWS_AT_AN_EDGE, len(rows))), range(last, max(last - _ROWS_AT_AN_EDGE, -1), -1)
     for zone in (heads, feet):
+        run: dict[int, bool] = {}
         for index in zone:
             same = _repeated(page, rows[index], others)
             if same is None and not (index in {0, last} and len(rows) > 1 and _PAGE_NUMBER.fullmatch(rows[index].text)):
                 break  # furniture is outermost
-            found[index] = bool(same)
+            run[index] = bool(same)
+        # Pages that are filled alike also begin with the same lines; furniture stands apart from them.
+        while run and run[innermost := list(run)[-1]] and not _stands_apart(rows, innermost, zone is heads):
+            del run[innermost]
+        found |= run
     return found if len(found) < len(rows) or all(found.values()) else {}
+
+
+def _stands_apart(rows: Sequence[Row], edge: int, is_head: bool) -> bool:  # noqa: FBT001 — the head or the foot
+    """Return whether a gap or another type separates the last row of furniture from the body."""
+    inner = edge + 1 if is_head else edge - 1
+    if not 0 <= inner < len(rows):
+        return True
+    steps = sorted(step for a, b in pairwise(rows) if (step := a.bottom - b.bottom) > 0)
+    usual = steps[len(steps) // 2] if steps else 0.0
+    step = abs(rows[edge].bottom - rows[inner].bottom)
+    return (
+        step > 1.2 * usual
+        or abs(rows[edge].height - rows[inner].height) > 0.5
+        or rows[edge].is_bold != rows[inner].is_bold
+    )
 
 
 def _repeated(page: int, row: Row, others: Sequence[tuple[int, Sequence[Row]]]) -> bool | None:
