@@ -29,6 +29,7 @@ from backend.gateways.openai import vector_stores
 from backend.identity.callers.denials import record_denial
 from backend.identity.callers.gate import Gate
 from backend.identity.callers.guard import origin_of
+from backend.identity.joint_acts import routes as joint_acts
 from backend.identity.keys import routes as keys_routes
 from backend.identity.sign_in import oidc_routes as oidc
 from backend.identity.sign_in import routes as identity
@@ -65,10 +66,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         dependencies=[Depends(supported_body)],
     )  # fmt: skip
     for routes in (  # matched in this order: first what is asked most
-        retrieval, answers, health, identity, keys_routes, oidc, users, documents, files, versions, collections, jobs, audit,
-        review, impact, replays, erasure, exports, archives, operation, openai, vector_stores,
+        retrieval, answers, health, identity, keys_routes, joint_acts, oidc, users, documents, files, versions, collections, jobs,
+        audit, review, impact, replays, erasure, exports, archives, operation, openai,
+        vector_stores,
     ):  # fmt: skip
         app.include_router(routes.router)
+    app.include_router(users.roles_router)
     app.router.routes.append(Route(MCP_PATH, mcp, methods=["GET", "POST", "DELETE"]))
     openapi.install(app)
     app.add_exception_handler(ServiceError, _service_error)

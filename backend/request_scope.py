@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.message import Message as Headers
 
 import orjson
@@ -45,7 +45,8 @@ class RequestScope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
+                headers = [*_own_kept(message["headers"]), (b"x-request-id", request_id.encode())]
+                message = {**message, "headers": headers}
             async with asyncio.timeout(PATIENCE_SECONDS):  # a client that reads nothing holds what others wait for
                 await send(message)
 
@@ -66,6 +67,15 @@ class RequestScope:
                 await _answer(identified_send, ServiceError(), request_id)
         elapsed = round((time.perf_counter() - started) * 1000, 1)
         log.info("request", method=scope["method"], route=route_of(scope), status=status, milliseconds=elapsed)
+
+
+# What a browser, or a proxy on the way, keeps of an answer: nothing, and it takes none for another type than it is.
+_EVERYWHERE = {b"cache-control": b"no-store", b"x-content-type-options": b"nosniff"}
+
+
+def _own_kept(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Returns the headers of an answer with those that all have, in place of its own."""
+    return [*((name, value) for name, value in headers if name.lower() not in _EVERYWHERE), *_EVERYWHERE.items()]
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

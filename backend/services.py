@@ -28,8 +28,10 @@ from backend.documents.files.withdrawal import Withdrawal
 from backend.identity.callers.addresses import TrustedProxies
 from backend.identity.callers.admission import Admission
 from backend.identity.callers.caller import Resolver
-from backend.identity.sign_in.federation import Federation, Seal, client_secret_seal
+from backend.identity.sign_in.accounts import Accounts
+from backend.identity.sign_in.federation import Federation
 from backend.identity.sign_in.providers import Providers
+from backend.identity.sign_in.seal import Seal, client_secret_seal
 from backend.identity.sign_in.service import SignIn
 from backend.identity.sign_in.tokens import AccessTokens, SigningKeys
 from backend.jobs.endings import JobEndings
@@ -99,6 +101,7 @@ class Services(WorkerServices):
     admission: Admission
     resolver: Resolver
     sign_in: SignIn
+    accounts: Accounts
     federation: Federation
     retrieval: Retrieval
     job_endings: JobEndings
@@ -121,7 +124,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         base = await _worker_services(settings, stack, settings.database_pool_size)
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
         tokens = AccessTokens(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
-        sign_in = SignIn(base.tenancy, tokens, base.recorder, settings.refresh_token_days)
+        sign_in = SignIn(
+            base.tenancy, tokens, base.recorder, settings.refresh_token_days, settings.refresh_reuse_seconds
+        )
         reranker = rerankers.from_settings(settings)
         if reranker is not None:
             stack.push_async_callback(reranker.aclose)
@@ -146,6 +151,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ),
             resolver=Resolver(base.tenancy, tokens),
             sign_in=sign_in,
+            accounts=Accounts(base.tenancy, base.recorder),
             federation=await _federation(settings, base, sign_in, stack),
             retrieval=retrieval,
             job_endings=JobEndings(

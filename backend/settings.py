@@ -109,6 +109,11 @@ class Settings(BaseSettings):
     jwt_audience: str = Field(default="affidavit", description="The `aud` of access tokens.")
     refresh_token_days: int = Field(default=14, ge=1, le=90, description="Lifetime of a refresh token family.")
 
+    refresh_reuse_seconds: int = Field(
+        default=10, ge=0, le=60,
+        description="Seconds in which a refresh token may come again, as from two tabs; after that its whole session ends.",
+    )  # fmt: skip
+
     public_url: str = Field(
         default="http://127.0.0.1:8000",
         pattern=r"^https?://[^\s?#]+[^/\s?#]$",

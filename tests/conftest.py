@@ -200,6 +200,12 @@ class Service:
             key = await acting.create_key(tenant_id, "partner", [Permission.RETRIEVAL_QUERY], ["default"])
         return Tenant(tenant_id, slug, key, users)
 
+    async def add_user(self, tenant: Tenant, username: str, *roles: Role) -> UUID:
+        """A user of its own: the operator made it, so that nobody in the tenant knows its password."""
+        async with self.operator() as acting:
+            tenant.users[username] = await acting.create_user(tenant.id, username, PASSWORD, roles)
+        return tenant.users[username]
+
     async def token(self, tenant: Tenant, username: str) -> str:
         """An access token, from signing in once per user."""
         known = self._tokens.get((tenant.slug, username))
@@ -209,6 +215,10 @@ class Service:
             assert answer.status_code == 200, answer.text
             known = self._tokens[tenant.slug, username] = answer.json()["access_token"]
         return known
+
+    def forget_tokens(self) -> None:
+        """Has everybody sign in anew."""
+        self._tokens.clear()
 
     async def as_user(self, tenant: Tenant, username: str) -> dict[str, str]:
         """Headers of a user; `partner` is the API key."""

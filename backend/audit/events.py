@@ -21,6 +21,8 @@ class Action(StrEnum):
 
     AUTH_SUCCEEDED = "auth:succeeded"
     AUTH_FAILED = "auth:failed"
+    PASSWORD_CHANGED = "password:changed"  # noqa: S105 - an action
+    SESSION_ENDED = "session:ended"
     RETRIEVAL_EXECUTED = "retrieval:executed"
     RETRIEVAL_REPLAYED = "retrieval:replayed"
     RETRIEVAL_EXPLAINED = "retrieval:explained"
@@ -43,7 +45,12 @@ class Action(StrEnum):
     JOB_RETRIED = "job:retried"
     KEY_CREATED = "key:created"
     KEY_ROTATED = "key:rotated"
+    KEY_CHANGED = "key:changed"
+    KEY_HANDED_OVER = "key:handed_over"
     KEY_REVOKED = "key:revoked"
+    ACT_ASKED = "act:asked"
+    ACT_JOINED = "act:joined"
+    ACT_WITHDRAWN = "act:withdrawn"
     GRANT_CHANGED = "grant:changed"
     USER_CHANGED = "user:changed"
     COLLECTION_CHANGED = "collection:changed"
@@ -166,6 +173,11 @@ class Actor(Protocol):
         ...
 
     @property
+    def purpose(self) -> str | None:
+        """For what its key was made."""
+        ...
+
+    @property
     def on_behalf_of(self) -> EndUser | None:
         """For whom the principal acts, if it says so."""
         ...
@@ -211,6 +223,7 @@ def envelope(
         "collections": sorted(map(str, actor.readable))[:LISTED_COLLECTIONS],
         "collection_count": len(actor.readable),
         "session": _text(actor.session_id),
+        "purpose": actor.purpose,
         "on_behalf_of": end_user and {"subject": end_user.subject, "assurance": end_user.assurance},
     }
     members: dict[str, Any] = {

@@ -1,10 +1,10 @@
 """The tables of identity, as the migrations make them; a test holds both against each other."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Text
+from sqlalchemy import BigInteger, Column, DateTime, Integer, Text
 from sqlalchemy.dialects.postgresql import ARRAY, CIDR, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -28,6 +28,14 @@ class ApiKeyRow(SQLModel, table=True):
     expires_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
     revoked_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
     last_used_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    owner_id: UUID | None
+    purpose: str | None = Field(sa_column=Column(Text))
+    tokens_per_day: int | None = Field(sa_column=Column(BigInteger))
+    tokens_per_month: int | None = Field(sa_column=Column(BigInteger))
+    cost_per_month_micros: int | None = Field(sa_column=Column(BigInteger))
+    suspended_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    handed_over_by: UUID | None
+    handed_over_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
 
 
 class ApiKeySecretRow(SQLModel, table=True):
@@ -43,6 +51,7 @@ class ApiKeySecretRow(SQLModel, table=True):
     digest: bytes
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    made_by: UUID | None
 
 
 class CollectionGrantRow(SQLModel, table=True):
@@ -58,6 +67,8 @@ class CollectionGrantRow(SQLModel, table=True):
     role: str | None = Field(sa_column=Column(Text))
     access: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    granted_by: UUID | None
+    beyond_owner: bool
 
 
 class EndedGrantRow(SQLModel, table=True):
@@ -101,6 +112,7 @@ class ExternalIdentityRow(SQLModel, table=True):
     subject: str = Field(sa_column=Column(Text, primary_key=True))
     user_id: UUID
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    last_issued_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class IssuerRow(SQLModel, table=True):
@@ -119,6 +131,35 @@ class IssuerRow(SQLModel, table=True):
     role_of_group: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     creates_users: bool
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class JointActRow(SQLModel, table=True):
+    """Every act that needs two people, with a sentence."""
+
+    __tablename__ = "joint_act"
+    __table_args__ = {"schema": "identity"}
+
+    act: str = Field(sa_column=Column(Text, primary_key=True))
+    sentence: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class JointRequestRow(SQLModel, table=True):
+    """What somebody asked for that needs a second person, and who that was."""
+
+    __tablename__ = "joint_request"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    act: str = Field(sa_column=Column(Text, nullable=False))
+    target: UUID
+    change: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    asked_by: UUID
+    asked_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    joined_by: UUID | None
+    joined_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    joined_in: str | None = Field(sa_column=Column(Text))
+    withdrawn_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
 
 
 class OperatorKeyRow(SQLModel, table=True):
@@ -146,6 +187,34 @@ class PasswordRow(SQLModel, table=True):
     changed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
+class PasswordResetRow(SQLModel, table=True):
+    """One-time links with which a user chooses a password, as digests."""
+
+    __tablename__ = "password_reset"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    user_id: UUID
+    digest: bytes
+    made_by: UUID | None
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    used_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
+class RecoveryCodeRow(SQLModel, table=True):
+    """Codes that stand in for a second factor once, as digests."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    digest: bytes = Field(primary_key=True)
+    used_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+
+
 class RefreshTokenRow(SQLModel, table=True):
     """Refresh tokens as digests; each is used once."""
 
@@ -171,6 +240,22 @@ class RequestCountRow(SQLModel, table=True):
     seconds: int = Field(primary_key=True)
     started_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     requests: int
+    slots: list[int] = Field(sa_column=Column(ARRAY(Integer), nullable=False))
+    slot: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class SecondFactorRow(SQLModel, table=True):
+    """Second factors of users, sealed."""
+
+    __tablename__ = "second_factor"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    sealed_secret: str = Field(sa_column=Column(Text, nullable=False))
+    confirmed_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    last_step: int = Field(sa_column=Column(BigInteger, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class SessionRow(SQLModel, table=True):
@@ -186,6 +271,50 @@ class SessionRow(SQLModel, table=True):
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     revoked_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
     revoked_reason: str | None = Field(sa_column=Column(Text))
+    method: str = Field(sa_column=Column(Text, nullable=False))
+    second_factor: bool
+    source_address: str | None = Field(sa_column=Column(Text))
+
+
+class SignInRuleRow(SQLModel, table=True):
+    """What a tenant asks of everybody who signs in with a password."""
+
+    __tablename__ = "sign_in_rule"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    second_factor_required: bool
+    changed_by: UUID
+    changed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class SpentTokenRow(SQLModel, table=True):
+    """What works once and was used, as digests."""
+
+    __tablename__ = "spent_token"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    digest: bytes = Field(primary_key=True)
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class UsageRow(SQLModel, table=True):
+    """What was asked of models, by whom, where and on which day."""
+
+    __tablename__ = "usage"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    principal_id: UUID = Field(primary_key=True)
+    collection: str = Field(sa_column=Column(Text, primary_key=True))
+    model: str = Field(sa_column=Column(Text, primary_key=True))
+    user_id: UUID | None
+    requests: int = Field(sa_column=Column(BigInteger, nullable=False))
+    prompt_tokens: int = Field(sa_column=Column(BigInteger, nullable=False))
+    completion_tokens: int = Field(sa_column=Column(BigInteger, nullable=False))
+    cost_micros: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class UserRow(SQLModel, table=True):
@@ -200,6 +329,7 @@ class UserRow(SQLModel, table=True):
     display_name: str = Field(sa_column=Column(Text, nullable=False))
     status: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    credentials_of: UUID | None
 
 
 class UserRoleRow(SQLModel, table=True):

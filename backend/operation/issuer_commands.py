@@ -28,7 +28,7 @@ def issuer_trust(
 
     Example: affidavit issuer trust meridian-bank https://id.example client-1 --role Risk=analyst --create-users
     """
-    from backend.identity.sign_in.federation import client_secret_seal  # noqa: PLC0415 - loads what --help does not need
+    from backend.identity.sign_in.seal import client_secret_seal  # noqa: PLC0415 - loads what --help does not need
     from backend.operation import issuers  # noqa: PLC0415
 
     mapping = {group: _role(name) for group, _, name in (entry.rpartition("=") for entry in role)}

@@ -54,8 +54,9 @@ insert into identity.collection_grant (tenant_id, id, collection_id, role, acces
 on conflict do nothing
 
 -- name: grant_principal
--- Lets one principal read or write a collection.
-insert into identity.collection_grant (tenant_id, id, collection_id, principal_id, access) values ($1, $2, $3, $4, $5)
+-- Lets one principal read or write a collection; a key also where its owner may not, since the operator is another person.
+insert into identity.collection_grant (tenant_id, id, collection_id, principal_id, access, beyond_owner)
+values ($1, $2, $3, $4, $5, exists (select from identity.api_key k where k.tenant_id = $1 and k.id = $4))
 on conflict do nothing
 
 -- name: add_user
@@ -74,9 +75,49 @@ insert into identity.password (tenant_id, user_id, hash) values ($1, $2, $3)
 -- A role of a user.
 insert into identity.user_role (tenant_id, user_id, role) values ($1, $2, $3)
 
+-- name: possible_owners
+-- Active users of a tenant, or the one of this name, with their roles, the first first.
+select u.id, array(select r.role from identity.user_role r where r.tenant_id = u.tenant_id and r.user_id = u.id) as roles
+from identity."user" u where u.tenant_id = $1 and u.status = 'active' and ($2::text is null or u.username = $2) order by u.id
+
 -- name: add_key
--- A new API key that no user created.
-insert into identity.api_key (tenant_id, id, name, permissions, expires_at) values ($1, $2, $3, $4, $5)
+-- A new API key that the operator made, and who answers for it.
+insert into identity.api_key (tenant_id, id, name, permissions, expires_at, owner_id, purpose, allowed_networks, requests_per_minute,
+  requests_per_day, tokens_per_day, tokens_per_month, cost_per_month_micros)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+
+-- name: keys
+-- The keys of a tenant that have not ended.
+select k.id, k.name, k.purpose, k.permissions, u.username as owner, k.expires_at, k.suspended_at, k.last_used_at
+from identity.api_key k left join identity."user" u on u.tenant_id = k.tenant_id and u.id = k.owner_id
+where k.tenant_id = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) order by k.id
+
+-- name: end_key_secrets
+-- Lets the newest secret of a key live on for so many seconds, and ends older ones now.
+update identity.api_key_secret s
+set expires_at = least(s.expires_at, case when s.id = (select max(n.id::text)::uuid from identity.api_key_secret n
+  where n.tenant_id = $1 and n.key_id = $2) then now() + make_interval(secs => $3) else now() end)
+where s.tenant_id = $1 and s.key_id = $2 and s.expires_at > now()
+
+-- name: bound_key
+-- What bounds a key; what is null stays.
+update identity.api_key set purpose = coalesce($3, purpose), allowed_networks = coalesce($4, allowed_networks),
+  requests_per_minute = coalesce($5, requests_per_minute), requests_per_day = coalesce($6, requests_per_day),
+  tokens_per_day = coalesce($7, tokens_per_day), tokens_per_month = coalesce($8, tokens_per_month),
+  cost_per_month_micros = coalesce($9, cost_per_month_micros), expires_at = coalesce($10, expires_at)
+where tenant_id = $1 and id = $2
+
+-- name: give_key
+-- Gives a key another owner; what it was granted beyond the rights of the one before goes.
+with given as (
+  update identity.api_key set owner_id = $3, suspended_at = null, handed_over_at = now(), handed_over_by = null
+  where tenant_id = $1 and id = $2 returning tenant_id, id
+)
+update identity.collection_grant g set beyond_owner = false from given where g.tenant_id = given.tenant_id and g.principal_id = given.id
+
+-- name: revoke_key
+-- Ends a key.
+update identity.api_key set revoked_at = now() where tenant_id = $1 and id = $2
 
 -- name: add_key_secret
 -- The secret of a new API key.

@@ -1,8 +1,8 @@
 """What the operator does to tenants, as the database's owner: reads none of their content, and leaves events."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,12 +12,30 @@ from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action
 from backend.database import Connection, Queries
-from backend.identity.callers.permissions import Permission, Role
+from backend.identity.callers.permissions import NOT_FOR_KEYS, Permission, Role, permissions_of_key
 from backend.identity.keys import api_keys
 from backend.identity.sign_in import passwords
+from backend.identity.users.names import UnacceptableName, fold
 from backend.operation.tenants import COMMAND_LINE, Tenants
 
 queries = Queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBounds:
+    """What bounds a key: for what, from where, how often, and how much it may ask of models. None means no bound."""
+
+    purpose: str | None = None
+    networks: Sequence[str] = ()
+    per_minute: int | None = None
+    per_day: int | None = None
+    tokens_day: int | None = None
+    tokens_month: int | None = None
+    cost_month_micros: int | None = None
+
+    def described(self) -> dict[str, Any]:
+        """Returns what is set, for the record."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 class OperatorError(Exception):
@@ -85,15 +103,12 @@ class Operator:
         """Creates a user; raises OperatorError for a name that is taken or a password that cannot be used."""
         user_id = uuid7()
         try:
-            stored_hash = await passwords.hash_password_async(password)
-            await self.connection.execute(queries.add_user, tenant_id, user_id, username, username)
-        except passwords.UnacceptablePassword as error:
+            name, stored_hash = fold(username), await passwords.hash_password_async(password)
+            await self.connection.execute(queries.add_user, tenant_id, user_id, name, username.strip())
+        except (passwords.UnacceptablePassword, UnacceptableName) as error:
             raise OperatorError(str(error)) from None
         except asyncpg.UniqueViolationError:
             message = f"there is a user {username!r} already"
-            raise OperatorError(message) from None
-        except asyncpg.CheckViolationError:
-            message = f"{username!r} is no user name: use lower-case letters, digits and . _ @ + -"
             raise OperatorError(message) from None
         await self.connection.execute(queries.add_password, tenant_id, user_id, stored_hash)
         given = sorted(set(roles))
@@ -104,19 +119,40 @@ class Operator:
 
     async def create_key(
         self, tenant_id: UUID, name: str, permissions: Iterable[Permission], collections: Iterable[str],
-        expires_at: datetime | None = None, *, writable: Iterable[str] = (),
+        expires_at: datetime | None = None, *, writable: Iterable[str] = (), owner: str | None = None,
+        bounds: KeyBounds | None = None,
     ) -> str:  # fmt: skip
-        """Creates an API key that may read collections, and write some, and returns it, the only time that it is shown."""
+        """Creates an API key that may read collections, and write some, and returns it, the only time that it is shown.
+
+        Its owner is the named user, else the first who can hand out all of its permissions; raises OperatorError for none.
+        """
         key, key_id = api_keys.mint(), uuid7()
-        given = sorted(set(permissions))
-        await self.connection.execute(queries.add_key, tenant_id, key_id, name, given, expires_at)
+        given, bounds = sorted(set(permissions)), bounds or KeyBounds()
+        owner_id = await self._owner(tenant_id, given, owner)
+        await self.connection.execute(
+            queries.add_key, tenant_id, key_id, name, given, expires_at, owner_id, bounds.purpose, list(bounds.networks),
+            bounds.per_minute, bounds.per_day, bounds.tokens_day, bounds.tokens_month, bounds.cost_month_micros,
+        )  # fmt: skip
         await self.connection.execute(queries.add_key_secret, tenant_id, uuid7(), key_id, key.lookup_id, key.digest)
         for collection in collections:
             await self.grant(tenant_id, collection, "read", principal_id=key_id)
         for collection in writable:
             await self.grant(tenant_id, collection, "write", principal_id=key_id)
-        await self.record(tenant_id, Action.KEY_CREATED, {"key": {"id": str(key_id), "permissions": given}})
+        details = {"id": str(key_id), "permissions": given, "owner": str(owner_id), **bounds.described()}
+        await self.record(tenant_id, Action.KEY_CREATED, {"key": details})
         return key.plaintext
+
+    async def _owner(self, tenant_id: UUID, given: Iterable[Permission], named: str | None) -> UUID:
+        """Returns who answers for a new key; raises OperatorError."""
+        wanted = frozenset(given)
+        if refused := wanted & NOT_FOR_KEYS:
+            raise OperatorError(f"no key may do this: {', '.join(sorted(refused))}")
+        for row in await self.connection.fetch(queries.possible_owners, tenant_id, named and fold(named)):
+            if permissions_of_key(wanted, map(Role, row["roles"])) == wanted:
+                owner: UUID = row["id"]
+                return owner
+        who = f"{named!r}" if named else "nobody in the tenant"
+        raise OperatorError(f"{who} can hand out {', '.join(sorted(wanted))}: name an owner who can, or give less")
 
     async def record(self, tenant_id: UUID, action: Action, details: dict[str, Any]) -> None:
         """Records what the operator did to a tenant, in the open transaction."""

@@ -7,11 +7,12 @@ create policy visible on audit.erasure for select to affidavit_runtime
 -- One person requests in its own name.
 create policy requested on audit.erasure for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
-    and requested_by = (select tenancy.principal_id()));
--- Another person approves in its own name; a check constraint says that it is another.
+    and (select tenancy.context() ->> 'kind') = 'user' and requested_by = (select tenancy.principal_id()));
+-- Another person approves in its own name.
 create policy approved on audit.erasure for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')) and executed_at is null)
-  with check (tenant_id = (select tenancy.tenant_id()) and approved_by = (select tenancy.principal_id()));
+  with check (tenant_id = (select tenancy.tenant_id()) and approved_by = (select tenancy.principal_id())
+    and identity.is_second_person('erasure:approve', requested_by));
 
 grant select, insert (tenant_id, id, subject_id, legal_basis, requested_by), update (approved_by, executed_at)
   on audit.erasure to affidavit_runtime;

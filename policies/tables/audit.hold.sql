@@ -4,13 +4,14 @@ alter table audit.hold enable row level security, force row level security;
 -- Reviewers, and who erases, see what applies.
 create policy visible on audit.hold for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
--- Who exports evidence places and releases holds.
+-- Who exports evidence places holds; two of them release one. No key does either.
 create policy placed on audit.hold for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export'))
-    and placed_by = (select tenancy.principal_id()));
+    and (select tenancy.context() ->> 'kind') = 'user' and placed_by = (select tenancy.principal_id()));
 create policy released on audit.hold for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export')) and released_at is null)
-  with check (tenant_id = (select tenancy.tenant_id()) and released_by = (select tenancy.principal_id()));
+  with check (tenant_id = (select tenancy.tenant_id()) and released_by = (select tenancy.principal_id())
+    and identity.has_joined('hold:release', id));
 -- The owner asks whether one applies before it purges a tenant, or lets a month leave for an archive.
 create policy obeyed on audit.hold for select to affidavit_owner using (true);
 

@@ -5,14 +5,13 @@ alter table documents.version enable row level security, force row level securit
 create policy readable on documents.version for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[])
     and (effective_from < 'infinity' or (select documents.sees_drafts())));
--- A version is created by who may write the collection, in its own name; the author is a person, behind a key its creator.
+-- A version is created by who may write the collection, in its own name; the author is a person, behind a key its owner.
 -- It needs the approvals that its collection asks for, and is in force at once only where that is none.
 create policy writable on documents.version for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and collection_id = any ((select tenancy.writable_collections())::uuid[])
     and created_by = (select tenancy.principal_id())
-    and author_id = coalesce((select k.created_by from identity.api_key k
-      where k.tenant_id = (select tenancy.tenant_id()) and k.id = (select tenancy.principal_id())), created_by)
+    and author_id = (select identity.acting_user())
     and (effective_from = 'infinity' or approvals_needed = 0)
     and approvals_needed = (select case when c.approval_required then c.approvers else 0 end from documents.collection c
       where c.tenant_id = version.tenant_id and c.id = version.collection_id));
@@ -26,9 +25,10 @@ create policy authored on documents.version for update to affidavit_runtime
     and (status in ('draft', 'in_review')
       or approvals_needed = 0 and exists (select from documents.collection c
         where c.tenant_id = version.tenant_id and c.id = version.collection_id and not c.approval_required)));
--- Reviewers decide; a version gets a validity only with the approvals that it needs, none of them by its author.
+-- Reviewers decide, who are users; a version gets a validity only with the approvals that it needs, none of them by its author.
 create policy reviewed on documents.version for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
+    and (select tenancy.context() ->> 'kind') = 'user'
     and collection_id = any ((select tenancy.readable_collections())::uuid[]))
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
     and collection_id = any ((select tenancy.readable_collections())::uuid[])

@@ -8,24 +8,29 @@ create policy visible on identity.collection_grant for select to affidavit_runti
       or role in (select r.role from identity.user_role r where r.user_id = (select tenancy.principal_id()))
       or role in (select r.role from identity.ended_role r where r.user_id = (select tenancy.principal_id()))
       or (select tenancy.has_permission('collections:manage'))));
--- Only who manages collections grants and withdraws, and grants nothing to itself: not by name, by role, or through its key.
+-- Only who manages collections grants and withdraws. Whoever grants access to a collection does not get it thereby: not by name,
+-- by role, or through any principal that it controls, which is a key that it owns or knows a secret of, and a user whose password
+-- it chose. (A role that it gives to such a user gives nothing either: see identity.granted_to.) A key has beyond its owner's
+-- rights only what another person granted it.
 create policy managed_insert on identity.collection_grant for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage'))
-    and (principal_id is null or principal_id <> (select tenancy.principal_id())
-      and principal_id not in (select k.created_by from identity.api_key k
-        where k.id = (select tenancy.principal_id()) and k.created_by is not null))
-    and (role is null or role not in (select r.role from identity.user_role r where r.user_id = (select tenancy.principal_id()))));
+    and granted_by = (select identity.acting_user())
+    and (principal_id is null or not identity.is_controlled(principal_id))
+    and (not beyond_owner or identity.is_second_person('key:extend',
+      (select k.owner_id from identity.api_key k where k.tenant_id = collection_grant.tenant_id and k.id = collection_grant.principal_id)))
+    and (role is null or role not in (select identity.roles_of_acting_user())));
 create policy managed_delete on identity.collection_grant for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage')));
--- Who manages keys gives a new key the collections that it can read itself.
+-- Who manages keys gives its own keys the collections that it can read itself.
 create policy key_scope on identity.collection_grant for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('keys:manage'))
-    and access = 'read' and collection_id = any ((select tenancy.readable_collections())::uuid[])
+    and access = 'read' and not beyond_owner and collection_id = any ((select tenancy.readable_collections())::uuid[])
+    and granted_by = (select identity.acting_user())
     and principal_id <> (select tenancy.principal_id())
-    and principal_id in (select id from identity.api_key where created_by = (select tenancy.principal_id())));
+    and principal_id in (select id from identity.api_key where owner_id = (select identity.acting_user())));
 -- The operator sets tenants up.
 create policy operator on identity.collection_grant to affidavit_owner using (true) with check (true);
 
 grant select, delete on identity.collection_grant to affidavit_runtime;
-grant insert (tenant_id, id, collection_id, principal_id, role, access) on identity.collection_grant to affidavit_runtime;
+grant insert (tenant_id, id, collection_id, principal_id, role, access, granted_by, beyond_owner) on identity.collection_grant to affidavit_runtime;
 -- Not granted: update.

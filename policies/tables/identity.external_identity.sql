@@ -7,9 +7,14 @@ create policy own on identity.external_identity for select to affidavit_runtime
 create policy own_insert on identity.external_identity for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and issuer_id = (select tenancy.principal_id())
     and (select tenancy.has_permission('users:manage')));
+-- It notes when the newest token of a subject was issued: an older one opens nothing any more.
+create policy own_update on identity.external_identity for update to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id()) and issuer_id = (select tenancy.principal_id()))
+  with check (tenant_id = (select tenancy.tenant_id()) and issuer_id = (select tenancy.principal_id()));
 -- The operator links users that exist already.
 create policy operator on identity.external_identity to affidavit_owner using (true) with check (true);
 
 grant select on identity.external_identity to affidavit_runtime;
 grant insert (tenant_id, issuer_id, subject, user_id) on identity.external_identity to affidavit_runtime;
--- Not granted: update, delete.
+grant update (last_issued_at) on identity.external_identity to affidavit_runtime;
+-- Not granted: update of whose it is, delete.

@@ -12,10 +12,10 @@ create policy own_end on identity.session for update to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and revoked_at is not null);
 -- The session of a presented refresh token is found as the owner.
 create policy owner on identity.session for select to affidavit_owner using (true);
--- When a provider is no longer trusted, the operator ends the sessions of its users.
+-- The owner ends sessions: of the users of a provider that is no longer trusted, and of who is disabled or deleted.
 create policy distrusted on identity.session for update to affidavit_owner using (true) with check (revoked_at is not null);
 
 grant select on identity.session to affidavit_runtime;
-grant insert (tenant_id, id, user_id, expires_at) on identity.session to affidavit_runtime;
+grant insert (tenant_id, id, user_id, expires_at, method, second_factor, source_address) on identity.session to affidavit_runtime;
 grant update (revoked_at, revoked_reason) on identity.session to affidavit_runtime;
 -- Not granted: delete.

@@ -8,9 +8,11 @@ create policy visible on identity."user" for select to affidavit_runtime
       or (select tenancy.has_permission('users:manage'))
       or (select tenancy.has_permission('audit:read'))
       or username = (select tenancy.presented('username'))));
--- Only who manages users adds or changes them.
+-- Only who manages users adds or changes them. Who is to have a password of somebody else's choice counts as that person until
+-- it has chosen its own.
 create policy managed_insert on identity."user" for insert to affidavit_runtime
-  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage')));
+  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage'))
+    and (credentials_of is null or credentials_of = (select identity.acting_user())));
 create policy managed_update on identity."user" for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage')))
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage')));
@@ -18,6 +20,6 @@ create policy managed_update on identity."user" for update to affidavit_runtime
 create policy operator on identity."user" to affidavit_owner using (true) with check (true);
 
 grant select on identity."user" to affidavit_runtime;
-grant insert (tenant_id, id, username, display_name) on identity."user" to affidavit_runtime;
+grant insert (tenant_id, id, username, display_name, credentials_of) on identity."user" to affidavit_runtime;
 grant update (display_name, status) on identity."user" to affidavit_runtime;
--- Not granted: delete. A user who left is disabled, so that the log keeps a name.
+-- Not granted: delete, nor update of a name or of whose credentials they are. Who left keeps a row, so that the log keeps a name.

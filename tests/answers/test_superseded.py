@@ -93,9 +93,7 @@ async def _event(service: Service, tenant: Tenant, answered: dict[str, str]) -> 
 
 
 async def test_who_may_not_read_the_collection_learns_nothing_of_its_past(service: Service, tenant: Tenant) -> None:
-    await service.post("/users", tenant, "admin", {"username": "outsider", "password": "correct horse battery staple"})
-    users = (await service.get("/users", tenant, "admin", limit=100)).json()["users"]
-    (outsider,) = [user["id"] for user in users if user["username"] == "outsider"]
+    outsider = await service.add_user(tenant, "outsider")
     headers = await service.as_user(tenant, "admin")
     given = await service.client.put(f"/users/{outsider}/roles", json={"roles": ["approver"]}, headers=headers)
     assert given.status_code == 200, given.text

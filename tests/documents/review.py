@@ -64,6 +64,13 @@ async def decide(
     return await service.post(path, tenant, username, body)
 
 
+async def retired(service: Service, tenant: Tenant, submitted: dict[str, Any], **body: Any) -> httpx.Response:
+    """Has a version retired by two people; returns the answer to the second."""
+    asked = await decide(service, tenant, submitted, "retire", "editor", **body)
+    assert (asked.status_code, asked.json()["state"]) == (202, "waiting"), asked.text
+    return await decide(service, tenant, submitted, "retire", **body)
+
+
 async def approved(service: Service, tenant: Tenant, doc_id: str, *texts: str, **more: Any) -> dict[str, Any]:
     """Submits a version, has it approved, and returns what was submitted."""
     submitted = await submit(service, tenant, doc_id, *texts, **more)

@@ -8,9 +8,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from backend.identity.callers.permissions import Role
 from backend.tenancy import Claims, ContextSigner
-from tests.conftest import PASSWORD, Secrets, Service, Tenant
-from tests.documents.review import approved, create_collection, decide, retrieved, submission, submit, versions
+from tests.conftest import Secrets, Service, Tenant
+from tests.documents.review import approved, create_collection, decide, retired, retrieved, submission, submit, versions
 
 pytestmark = pytest.mark.anyio
 
@@ -27,10 +28,8 @@ def in_days(days: float) -> str:
 async def guidance(service: Service, tenant: Tenant) -> None:
     await create_collection(service, tenant)
     await create_collection(service, tenant, "two-eyes-more", approvers=2)
-    for username, roles in ((BOTH, ["editor", "approver"]), ("second", ["approver"])):
-        user = {"username": username, "password": PASSWORD, "roles": roles}
-        created = await service.post("/users", tenant, "admin", user)
-        tenant.users[username] = UUID(created.json()["id"])
+    await service.add_user(tenant, BOTH, Role.EDITOR, Role.APPROVER)
+    await service.add_user(tenant, "second", Role.APPROVER)
 
 
 async def test_nothing_is_retrieved_before_it_is_approved(service: Service, tenant: Tenant) -> None:
@@ -65,8 +64,7 @@ async def test_an_author_cannot_review_their_own_version_even_as_approver(servic
 
 
 async def test_who_submits_through_a_key_cannot_approve_as_themselves(service: Service, tenant: Tenant) -> None:
-    user = {"username": "all", "password": PASSWORD, "roles": ["admin", "editor", "approver"]}
-    assert (await service.post("/users", tenant, "admin", user)).status_code == 201
+    await service.add_user(tenant, "all", Role.ADMIN, Role.EDITOR, Role.APPROVER)
     wanted = {"name": "pen", "permissions": ["documents:write", "documents:review"], "collections": ["guidance"]}
     key = (await service.post("/auth/keys", tenant, "all", wanted)).json()
     write = {"principal_id": key["id"], "access": "write"}
@@ -138,11 +136,11 @@ async def test_a_retired_version_is_found_no_more_and_a_scheduled_one_that_is_re
     first = await approved(service, tenant, "kept", "Marbles are kept in jars.")
     second = await approved(service, tenant, "kept", "Marbles are kept in tins.", effective_from=in_days(10))
     assert (await versions(service, tenant, first))[1]["effective_to"] is not None
-    assert (await decide(service, tenant, second, "retire", reason="Tins rust.")).status_code == 200
+    assert (await retired(service, tenant, second, reason="Tins rust.")).status_code == 200
     assert (await versions(service, tenant, first))[1]["effective_to"] is None
     query = {"query": "Where are marbles kept?", "collection": "guidance"}
     assert ("kept", 1) in await retrieved(service, tenant, **query, as_of=in_days(20))
-    assert (await decide(service, tenant, first, "retire", reason="No more marbles.")).json()["status"] == "retired"
+    assert (await retired(service, tenant, first, reason="No more marbles.")).json()["status"] == "retired"
     assert "kept" not in dict(await retrieved(service, tenant, **query))
     assert (await decide(service, tenant, first, "retire", reason="Once more.")).status_code == 409
 

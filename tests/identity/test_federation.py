@@ -20,9 +20,9 @@ from backend.identity.callers.limits import DAY
 from backend.identity.callers.permissions import Role
 from backend.identity.sign_in import throttle
 from backend.identity.sign_in.compact_jws import to_base64url
-from backend.identity.sign_in.federation import client_secret_seal
 from backend.identity.sign_in.oidc_routes import COOKIE
 from backend.identity.sign_in.providers import MAX_AGE_SECONDS, MAX_BYTES, MIN_INTERVAL_SECONDS, Providers
+from backend.identity.sign_in.seal import client_secret_seal
 from backend.operation import issuers
 from backend.operation.service import OperatorError
 from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for

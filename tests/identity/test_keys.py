@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jose import jws
 
 from backend.app import create_app
+from backend.identity.callers.permissions import Role
 from backend.identity.keys import api_keys
 from tests.conftest import Database, Secrets, Service, Tenant, settings_for
 
@@ -122,11 +123,13 @@ async def test_a_rotated_key_has_two_live_secrets_until_the_overlap_ends(service
     assert (await service.events(tenant, action="key:rotated", limit=1))[0]["event"]["key"]["id"] == key_id
 
 
-async def test_only_its_creator_rotates_a_key(service: Service, tenant: Tenant) -> None:
-    """The operator created the partner key: another manager could come to more than it has by rotating it."""
+async def test_only_its_owner_rotates_a_key(service: Service, tenant: Tenant) -> None:
+    """Another manager could come to more than it has by rotating it."""
+    await service.add_user(tenant, "admin2", Role.ADMIN)
     listed = (await service.get("/auth/keys", tenant, "admin")).json()["keys"]
     partner = next(key for key in listed if key["name"] == "partner")
-    refused = await service.post(f"/auth/keys/{partner['id']}/rotate", tenant, "admin", {})
+    assert partner["owner"] == str(tenant.users["admin"])
+    refused = await service.post(f"/auth/keys/{partner['id']}/rotate", tenant, "admin2", {})
     assert refused.status_code == 403
 
 

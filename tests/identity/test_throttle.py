@@ -57,7 +57,7 @@ async def set_count(database: Database, subject: str, requests: int) -> None:
     """Stands for many attempts that were made in the running window."""
     connection = await asyncpg.connect(database.superuser_url)
     changed = await connection.execute(
-        "update identity.request_count set requests = $2 where subject = $1", subject, requests
+        "update identity.request_count set requests = $2, slots[1] = $2 where subject = $1", subject, requests
     )
     await connection.close()
     assert changed == "UPDATE 1"

@@ -43,7 +43,7 @@ async def test_a_taken_name_or_an_unusable_password_is_refused(service: Service,
     assert (await service.post("/users", tenant, "admin", named)).status_code == 422
 
 
-async def test_a_disabled_user_is_refused_on_the_next_request_and_comes_back_when_enabled(
+async def test_a_disabled_user_is_refused_on_the_next_request_and_signs_in_anew_when_enabled(
     service: Service, tenant: Tenant
 ) -> None:
     user = await create(service, tenant, "leaver", "analyst")
@@ -52,6 +52,8 @@ async def test_a_disabled_user_is_refused_on_the_next_request_and_comes_back_whe
     assert (await change(service, tenant, path, {"status": "disabled"})).json()["status"] == "disabled"
     assert (await service.get("/auth/me", tenant, "leaver")).status_code == 401
     await change(service, tenant, path, {"status": "active"})
+    assert (await service.get("/auth/me", tenant, "leaver")).status_code == 401, "the old token stays dead"
+    service.forget_tokens()
     assert (await service.get("/auth/me", tenant, "leaver")).status_code == 200
 
 

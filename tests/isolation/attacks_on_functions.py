@@ -99,6 +99,54 @@ AS_THE_OWNER = (
     nothing("claims that nobody signed", "select * from tenancy.context() c where c ->> 'tenant' <> '{own}'"),
 )  # fmt: skip
 
+NOBODYS = "'00000000-0000-0000-0000-000000000001'"
+
+OF_PEOPLE = (
+    nothing("the key of another", "select * from identity.own_key()", "set local app.context = ''", "select * from identity.own_key()"),
+    nothing("being another person than itself", "select 1 where identity.is_second_person('erasure:approve', '{me}')", role="privacy"),
+    nothing("a second person for an act that is in no table", "select 1 where identity.is_second_person('made:up', '{other_user}')"),
+    nothing("a second person to nobody", "select 1 where identity.is_second_person('erasure:approve', null)"),
+    nothing("being a second person as a key", "select 1 where identity.is_second_person('erasure:approve', '{other_user}')", role="partner"),
+    nothing("being a second person as nobody", "set local app.context = ''",
+            "select 1 where identity.is_second_person('erasure:approve', '{other_user}')"),
+    nothing("controlling a colleague", "select 1 where identity.is_controlled('{other_user}')"),
+    nothing("controlling another tenant's user", "select 1 where identity.is_controlled('{victim}')"),
+    refused("asking for two people's act as a key", f"select identity.ask_jointly('hold:release', {NOBODYS}, '{{{{}}}}', gen_random_uuid())",
+            role="partner"),
+    nothing("being both of the two people who ask",
+            f"select 1 from identity.ask_jointly('collection:relax', {NOBODYS}, '{{{{}}}}', gen_random_uuid()) a where a.state = 'joined'",
+            f"select 1 from identity.ask_jointly('collection:relax', {NOBODYS}, '{{{{}}}}', gen_random_uuid()) a where a.state = 'joined'",
+            f"select 1 where identity.has_joined('collection:relax', {NOBODYS})", role="admin"),
+    nothing("who acts in another's place", "select 1 where identity.acting_user() <> '{me}'", "set local app.context = ''",
+            "select 1 where identity.acting_user() is not null"),
+    nothing("another's roles", "select * from identity.roles_of_acting_user() r (role) where r.role <> 'analyst'"),
+    nothing("what somebody else may read", "select 1 where identity.read_by_who_knows_its_password() is not null"),
+    nothing("taking a key over that is its own", "select 1 where identity.hand_over_key('{partner_key}', '{me}')", role="admin"),
+    nothing("taking a key over without managing keys", "select 1 where identity.hand_over_key('{partner_key}', '{me}')"),
+    nothing("deleting a colleague without managing users", "select 1 where identity.delete_user('{other_user}')"),
+    nothing("deleting a colleague who has roles, or itself", "select 1 where identity.delete_user('{other_user}')",
+            "select 1 where identity.delete_user('{me}')", role="admin"),
+    nothing("deleting another tenant's user", "select 1 where identity.delete_user('{victim}')", role="admin"),
+    refused("a password that nobody asked for", "select identity.set_password('x')", role="admin"),
+    nothing("looking up a one-time link without it", "select * from identity.presented_reset()", role="admin"),
+    nothing("a second factor that nobody presents", "select * from identity.presented_second_factor()"),
+    nothing("taking a code that nobody showed", "select 1 where identity.take_code(9223372036854775807)",
+            "select 1 where identity.take_recovery_code(sha256('x'))"),
+    nothing("a second factor for a key", "select 1 where identity.begin_second_factor('x')", role="partner"),
+    nothing("confirming a second factor without a code", "select identity.begin_second_factor('x') is null where false",
+            "select 1 where identity.confirm_second_factor(1, array[sha256('x')])"),
+    nothing("taking second factors away", "select 1 where identity.remove_second_factor('{me}')",
+            "select 1 where identity.remove_second_factor('{other_user}')", role="admin"),
+    nothing("waiving the second factor alone", "select 1 where identity.require_second_factor(false)", role="admin"),
+    nothing("asking for a second factor without managing users", "select 1 where identity.require_second_factor(true)"),
+    refused("using up what works once, for nobody", "set local app.context = ''", "select identity.spend(sha256('x'), now())"),
+    refused("counting usage for nobody", "set local app.context = ''", "select identity.count_usage('', 'm', 1, 1, 1)"),
+    refused("lowering its usage", "select identity.count_usage('', 'lowered', -1, -1, -1)"),
+    nothing("who reads a collection, without managing them", "select * from documents.readers('{restricted}')"),
+    nothing("who reads another tenant's collection", "select * from documents.readers('{victim_collection}')", role="admin"),
+    nothing("approving what is not there", "select 1 where not documents.is_another_approver('{victim_event}')"),
+)  # fmt: skip
+
 # Those that say who is calling and what that caller sees. `{}` is the call.
 SAYING_WHO = (
     "tenancy.tenant_id()", "tenancy.principal_id()", "tenancy.subject_id()", "tenancy.request_id()", "tenancy.known_at()",
@@ -125,4 +173,4 @@ OF_THE_POLICIES = (
             " select '{own}', '{earlier_event}', 'planted', '{data_key}', '' where '{earlier_event}' < audit.earliest_id()"),
 )  # fmt: skip
 
-FUNCTIONS = (*GIVEN_A_CONTEXT, *AS_THE_OWNER, *OF_THE_POLICIES)
+FUNCTIONS = (*GIVEN_A_CONTEXT, *AS_THE_OWNER, *OF_PEOPLE, *OF_THE_POLICIES)

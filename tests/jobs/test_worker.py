@@ -14,13 +14,13 @@ from backend.audit.events import Action, Event, Outcome
 from backend.database import Connection
 from backend.errors import Unavailable
 from backend.identity.callers.caller import Caller
-from backend.identity.callers.permissions import Permission
+from backend.identity.callers.permissions import Permission, Role
 from backend.identity.callers.principals import resolve_principal
 from backend.jobs import service as jobs
 from backend.jobs.endings import Ending
 from backend.jobs.worker import Job, JobFailed, Worker
 from backend.tenancy import Claims
-from tests.conftest import Service, Tenant
+from tests.conftest import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -60,9 +60,10 @@ async def caller_of(service: Service, tenant: Tenant, username: str = "editor") 
 
 
 async def new_caller(service: Service, slug: str) -> Caller:
-    """A key of a new tenant, which costs no hashing of passwords."""
+    """A key of a new tenant, and its owner."""
     async with service.operator() as acting:
         tenant_id = await acting.create_tenant(slug, slug)
+        await acting.create_user(tenant_id, "owner", PASSWORD, [Role.EDITOR])
         await acting.create_key(tenant_id, "uploader", [Permission.DOCUMENTS_WRITE], ["default"])
         key_id = await acting.connection.fetchval("select id from identity.api_key where tenant_id = $1", tenant_id)
     return await resolve_principal(service.services.tenancy, tenant_id, key_id, "a-request")

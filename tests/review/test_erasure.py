@@ -87,8 +87,10 @@ async def test_a_hold_prevents_erasure_until_it_is_released(service: Service, as
     assert (await service.post(approval, asked, "privacy2", None)).status_code == 409
     assert MARKER in await revealed(service, asked)
     path = f"/audit/holds/{hold.json()['id']}"
-    released = await service.client.delete(path, headers=await service.as_user(asked, "compliance"))
-    assert released.status_code == 204
+    await service.add_user(asked, "compliance2", Role.COMPLIANCE)
+    for person, status in (("compliance", 202), ("compliance", 202), ("compliance2", 204)):
+        released = await service.client.delete(path, headers=await service.as_user(asked, person))
+        assert released.status_code == status
     assert (await service.post(approval, asked, "privacy2", None)).status_code == 200
     actions = [event["action"] for event in await service.events(asked)]
     assert {"hold:placed", "hold:released", "erasure:requested", "erasure:executed"} <= set(actions)

@@ -13,7 +13,7 @@ select $1, n.id, n.collection_id, n.document_id, coalesce(latest.number, 0) + 1,
   case when c.approval_required then 'draft' else 'approved' end,
   case when c.approval_required then c.approvers else 0 end,
   case when c.approval_required then 'infinity' else statement_timestamp() end,
-  sha256(''), coalesce((select k.created_by from identity.api_key k where k.tenant_id = $1 and k.id = $5), $5), $5
+  sha256(''), identity.acting_user(), $5
 from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as n (id, collection_id, document_id)
 join documents.collection c on c.tenant_id = $1 and c.id = n.collection_id
 left join lateral (select v.number, v.status, v.effective_to from documents.version v

@@ -135,3 +135,20 @@ class GrantList(ApiModel):
     """The grants of a collection, oldest first."""
 
     grants: list[GrantView]
+
+
+class Reader(ApiModel):
+    """A user or key that reads or writes a collection now."""
+
+    id: UUID
+    kind: Literal["user", "key"]
+    name: str
+    reads: bool
+    writes: bool
+    through: list[str] = Field(description="`itself`, or the roles to which it is granted.", examples=[["analyst"]])
+
+
+class ReaderList(ApiModel):
+    """Who reads or writes a collection now."""
+
+    readers: list[Reader]

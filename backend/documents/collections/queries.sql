@@ -13,10 +13,17 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 update documents.collection set name = $3, approval_required = $4, approvers = $5, metadata_schema = $6, refused_warnings = $7
 where tenant_id = $1 and id = $2
 
--- name: is_principal
--- Whether there is such a user or key, as far as the caller may see them.
-select exists (select from identity."user" where tenant_id = $1 and id = $2)
-  or exists (select from identity.api_key where tenant_id = $1 and id = $2)
+-- name: principal
+-- A user or key, as far as the caller may see it, and whether the caller controls it.
+select p.kind, identity.is_controlled($2) as controlled from (
+  select 'user' as kind from identity."user" where tenant_id = $1 and id = $2 and status <> 'deleted'
+  union all
+  select 'key' from identity.api_key where tenant_id = $1 and id = $2
+) p
+
+-- name: list_readers
+-- Every user and key that reads or writes a collection now.
+select id, kind, name, reads, writes, through from documents.readers($1)
 
 -- name: list_grants
 -- Who may read or write a collection; the name of a principal as far as the caller may see it.
@@ -28,7 +35,8 @@ where g.tenant_id = $1 and g.collection_id = $2 order by g.id
 
 -- name: add_grant
 -- Lets a principal or a role read or write a collection.
-insert into identity.collection_grant (tenant_id, id, collection_id, principal_id, role, access) values ($1, $2, $3, $4, $5, $6)
+insert into identity.collection_grant (tenant_id, id, collection_id, principal_id, role, access, granted_by, beyond_owner)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: end_grant
 -- Ends a grant; no row when there is none to end.

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, status
+from fastapi.responses import JSONResponse
 
 from backend.audit.recorder import Recorder
 from backend.documents.collections import service as collections
@@ -15,10 +16,13 @@ from backend.documents.collections.models import (
     GrantView,
     NewCollection,
     NewGrant,
+    ReaderList,
 )
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.identity.joint_acts.models import Pending
+from backend.identity.joint_acts.routes import PENDING, accepted
 from backend.provided import Provided
 from backend.schema import Text
 from backend.tenancy import Tenancy
@@ -53,13 +57,24 @@ async def get_collection(tenancy: Provided[Tenancy], slug: Slug, caller: Reader)
         return await collections.get_collection(connection, caller, slug)
 
 
-@router.patch("/{slug}", summary="Change a collection")
+@router.patch("/{slug}", response_model=CollectionView, responses=PENDING, summary="Change a collection")
 async def change_collection(
     tenancy: Provided[Tenancy], recorder: Provided[Recorder], slug: Slug, body: CollectionChange, caller: Manager
-) -> CollectionView:
-    """Changes what the body names. Versions that are in review keep the number of approvals that they need."""
+) -> CollectionView | JSONResponse:
+    """Changes what the body names. Versions that are in review keep the number of approvals that they need.
+
+    To ask for no approval, or for fewer, needs two people: the first who asks changes nothing.
+    """
     async with tenancy.transaction(caller.claims()) as connection:
-        return await collections.change_collection(connection, caller, recorder, slug, body)
+        changed = await collections.change_collection(connection, caller, recorder, slug, body)
+    return accepted(changed) if isinstance(changed, Pending) else changed
+
+
+@router.get("/{slug}/readers", summary="Who may read or write a collection")
+async def list_readers(tenancy: Provided[Tenancy], slug: Slug, caller: Manager) -> ReaderList:
+    """Returns every user and key that reads or writes the collection now, and by which grants."""
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await collections.list_readers(connection, caller, slug)
 
 
 @router.get("/{slug}/grants", summary="Who may use a collection")

@@ -18,9 +18,14 @@ from backend.documents.collections.models import (
     GrantView,
     NewCollection,
     NewGrant,
+    Reader,
+    ReaderList,
 )
 from backend.errors import Conflict, Forbidden, NotFound
 from backend.identity.callers.caller import Caller
+from backend.identity.joint_acts import service as joint_acts
+from backend.identity.joint_acts.models import Pending
+from backend.identity.joint_acts.service import JointAct
 
 queries = Queries.beside(__file__)
 
@@ -57,13 +62,23 @@ async def create_collection(
 
 async def change_collection(
     connection: Connection, caller: Caller, recorder: Recorder, slug: str, change: CollectionChange
-) -> CollectionView:
-    """Changes what is named; versions that were submitted before keep the approvals that they need."""
+) -> CollectionView | Pending:
+    """Changes what is named; versions that were submitted before keep the approvals that they need.
+
+    What asks for fewer approvals waits for a second person, with all else that is named.
+    """
     current = await _find(connection, caller, slug)
     named = change.model_dump(exclude_unset=True)
     if (schema := named.get("metadata_schema")) is not None:
         check_schema(schema)
     settled = {name: named.get(name, current[name]) for name in CollectionChange.model_fields}
+    if _relaxes(current, settled):
+        wanted = {name: settled[name] for name in ("approval_required", "approvers")}
+        pending = await joint_acts.ask(
+            connection, caller, recorder, JointAct.COLLECTION_RELAX, current["id"], {**wanted, "changes": named}
+        )
+        if pending is not None:
+            return pending
     await connection.execute(
         queries.change_collection, caller.tenant_id, current["id"], settled["name"], settled["approval_required"],
         settled["approvers"], settled["metadata_schema"], settled["refused_warnings"],
@@ -81,12 +96,17 @@ async def list_grants(connection: Connection, caller: Caller, slug: str) -> Gran
 
 
 async def grant(connection: Connection, caller: Caller, recorder: Recorder, slug: str, wanted: NewGrant) -> GrantView:
-    """Lets a role or a principal read or write; raises NotFound, Conflict, and Forbidden for a grant to itself."""
+    """Lets a role or a principal read or write; raises NotFound, Conflict, and Forbidden for a grant to itself.
+
+    To itself is also to a key that it owns or knows, and to a user whose password it chose.
+    """
     collection = await _find(connection, caller, slug)
+    beyond_owner = False
     if wanted.principal_id is not None:
-        known = await connection.fetchval(queries.is_principal, caller.tenant_id, wanted.principal_id)
-        if not known:
+        grantee = await connection.fetchrow(queries.principal, caller.tenant_id, wanted.principal_id)
+        if grantee is None:
             raise NotFound("There is no such principal that you may see.", reason="principal:unknown")
+        beyond_owner = grantee["kind"] == "key" and caller.kind == "user" and not grantee["controlled"]
     grant_id = uuid7()
     try:
         await connection.execute(
@@ -97,11 +117,14 @@ async def grant(connection: Connection, caller: Caller, recorder: Recorder, slug
             wanted.principal_id,
             wanted.role,
             wanted.access,
+            caller.owner_id or caller.principal_id,
+            beyond_owner,
         )
     except asyncpg.UniqueViolationError as error:
         raise Conflict("This is granted already.", reason="grant:exists") from error
     except asyncpg.InsufficientPrivilegeError as error:
-        raise Forbidden("You cannot grant access to yourself.", reason="grant:own") from error
+        detail = "You cannot grant access to yourself, nor to a key or user that you control: another person must."
+        raise Forbidden(detail, reason="grant:own") from error
     await _record_grant(connection, caller, recorder, slug, wanted.model_dump(mode="json"), "granted")
     rows = await connection.fetch(queries.list_grants, caller.tenant_id, collection["id"])
     return next(GrantView(**dict(row)) for row in rows if row["id"] == grant_id)
@@ -119,6 +142,18 @@ async def withdraw(connection: Connection, caller: Caller, recorder: Recorder, s
         ended["access"], ended["created_at"],
     )  # fmt: skip
     await _record_grant(connection, caller, recorder, slug, row, "withdrawn")
+
+
+async def list_readers(connection: Connection, caller: Caller, slug: str) -> ReaderList:
+    """Returns who reads or writes a collection now; raises NotFound."""
+    collection = await _find(connection, caller, slug)
+    rows = await connection.fetch(queries.list_readers, collection["id"])
+    return ReaderList(readers=[Reader(**dict(row)) for row in rows])
+
+
+def _relaxes(current: asyncpg.Record, settled: dict[str, Any]) -> bool:
+    asks_for_less = not settled["approval_required"] or settled["approvers"] < current["approvers"]
+    return bool(current["approval_required"] and asks_for_less)
 
 
 async def _find(connection: Connection, caller: Caller, slug: str) -> asyncpg.Record:

@@ -21,6 +21,9 @@ from backend.documents.versions.validity import FOREVER, Plan, Validity, timelin
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission
+from backend.identity.joint_acts import service as joint_acts
+from backend.identity.joint_acts.models import Pending
+from backend.identity.joint_acts.service import JointAct
 from backend.tenancy import Renewal
 
 queries = Queries.beside(__file__)
@@ -91,13 +94,16 @@ async def reject(
 async def retire(
     connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, number: int, retirement: Retirement,
     renew: Renewal,
-) -> None:  # fmt: skip
-    """Withdraws an approved version, now or at a later moment.
+) -> Pending | None:  # fmt: skip
+    """Withdraws an approved version, now or at a later moment; where approval is asked for, when a second person wants it, too.
 
-    One that has not begun yet never will, and the version before it goes on. Raises Conflict for a version without a
-    validity, or one that has ended.
+    One that has not begun yet never will, and the version before it goes on. Raises Forbidden for keys, Conflict for a version
+    without a validity, or one that has ended.
     """
-    caller.require(Permission.DOCUMENTS_REVIEW)
+    if caller.kind != "user":
+        raise Forbidden("Only a person can retire a version.", reason="approval:not_a_person")
+    if Permission.DOCUMENTS_WRITE not in caller.permissions:
+        caller.require(Permission.DOCUMENTS_REVIEW)
     document, version, versions = await _locked(connection, caller, document_id, number)
     now = await connection.fetchval(queries.moment)
     ends = retirement.effective_to or now
@@ -105,6 +111,14 @@ async def retire(
         raise InvalidInput("effective_to: must not be in the past")
     if version["status"] not in _WITH_VALIDITY or (version["effective_to"] or FOREVER) <= now:
         raise Conflict("Only a version that is or will be in force can be retired.", reason="version:not_in_force")
+    if await connection.fetchval(queries.asks_for_approval, caller.tenant_id, version["collection_id"]):
+        change = {"effective_to": timestamp(retirement.effective_to) if retirement.effective_to else None}
+        pending = await joint_acts.ask(connection, caller, recorder, JointAct.VERSION_RETIRE, version["id"], change)
+        if pending is not None:
+            if version["collection_id"] not in caller.writable:
+                caller.require(Permission.DOCUMENTS_REVIEW)
+            return pending
+    caller.require(Permission.DOCUMENTS_REVIEW)
     ends = max(version["effective_from"], min(ends, version["planned_to"] or FOREVER))
     await connection.execute(queries.retire_version, caller.tenant_id, version["id"], ends, retirement.reason)
     others = [other for other in versions if other["number"] != number]
@@ -113,6 +127,7 @@ async def retire(
     await _set(connection, caller, version["id"], "retired", validity, renew)
     await _make_room(connection, caller, others, planned, renew)
     await _record(connection, caller, recorder, Action.DOCUMENT_RETIRED, document, version, validity)
+    return None
 
 
 def plan(number: int, begins: datetime, ends: datetime | None) -> Plan:
@@ -209,12 +224,15 @@ async def _decide(
         raise Forbidden("Only a person can review.", reason="approval:not_a_person")
     if caller.principal_id in {version["author_id"], version["created_by"]}:
         raise Forbidden("The author of a version cannot review it.", reason="approval:own_version")
+    if await connection.fetchval(queries.has_decided, caller.tenant_id, version["id"], caller.principal_id):
+        raise Conflict("You have decided on this version before.", reason="approval:given_before")
     try:
         await connection.execute(
             queries.add_approval, caller.tenant_id, version["id"], caller.principal_id, decision, comment
         )
-    except asyncpg.UniqueViolationError as error:
-        raise Conflict("You have decided on this version before.", reason="approval:given_before") from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        detail = "Another person than the author, and than who decided before, must review it."
+        raise Forbidden(detail, reason="approval:same_person") from error
     return document, version, versions
 
 

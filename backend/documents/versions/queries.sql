@@ -45,13 +45,17 @@ from documents.chunk where tenant_id = $1 and placement = any (array[$1, '000000
 order by ordinal
 
 -- name: add_version
--- A version of known content. The author is a person: behind a key, its creator.
+-- A version of known content. The author is a person: behind a key, its owner.
 insert into documents.version (tenant_id, id, collection_id, document_id, number, status, approvals_needed, planned_from, planned_to,
   effective_from, effective_to, content_sha256, metadata, author_id, created_by, warnings)
 select $1, $2, c.id, $4, $5, $6, case when c.approval_required then c.approvers else 0 end, $7, $8,
   coalesce($9, 'infinity'::timestamptz), coalesce($10, 'infinity'::timestamptz), $11, $12,
-  coalesce((select k.created_by from identity.api_key k where k.tenant_id = $1 and k.id = $13), $13), $13, $14
+  identity.acting_user(), $13, $14
 from documents.collection c where c.tenant_id = $1 and c.id = $3
+
+-- name: asks_for_approval
+-- Whether a collection asks for approval.
+select approval_required from documents.collection where tenant_id = $1 and id = $2
 
 -- name: close_version
 -- Ends the adding of chunks.
@@ -62,6 +66,10 @@ update documents.version set takes_chunks = false, status = $3, planned_from = $
 select sha256(string_agg(sha256(convert_to(text, 'UTF8')), ''::bytea order by ordinal))
 from documents.chunk
 where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[]) and version_id = $2
+
+-- name: has_decided
+-- Whether somebody has decided on a version; its document is locked.
+select exists (select from documents.approval where tenant_id = $1 and version_id = $2 and approver_id = $3)
 
 -- name: add_approval
 -- A reviewer's decision on the version's author and content as they are.

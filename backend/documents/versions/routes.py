@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Response, status
+from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from backend.audit.recorder import Recorder
@@ -33,6 +34,7 @@ from backend.errors import InvalidInput, TooLarge
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.identity.joint_acts.routes import PENDING, accepted
 from backend.provided import Provided
 from backend.schema import ApiModel, Text
 from backend.settings import Settings
@@ -169,19 +171,29 @@ async def reject_version(
         return await _view(tenancy, connection, caller, document_id, number)
 
 
-@router.post("/{document_id}/versions/{number}/retire", summary="Retire a version")
+@router.post(
+    "/{document_id}/versions/{number}/retire",
+    response_model=VersionView,
+    responses=PENDING,
+    summary="Retire a version",
+)
 async def retire_version(
     tenancy: Provided[Tenancy],
     recorder: Provided[Recorder],
     document_id: UUID,
     number: Number,
     body: Retirement,
-    caller: Reviewer,
-) -> VersionView:
-    """Withdraws an approved version, now or at a later moment; one that has not begun never will."""
+    caller: Annotated[Caller, Requires()],
+) -> VersionView | JSONResponse:
+    """Withdraws an approved version, now or at a later moment; one that has not begun never will.
+
+    Where the collection asks for approval, two people ask for it: one who writes or reviews there, and another who reviews.
+    """
     async with tenancy.transaction(caller.claims()) as connection:
         renew = tenancy.renewal(connection, caller.claims())
-        await approval.retire(connection, caller, recorder, document_id, number, body, renew)
+        pending = await approval.retire(connection, caller, recorder, document_id, number, body, renew)
+        if pending is not None:
+            return accepted(pending)
         return await _view(tenancy, connection, caller, document_id, number)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_MAPPED_BITS = 96
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -21,7 +22,15 @@ def parse_address(text: str | None) -> Address | None:
 def is_within(text: str | None, networks: Iterable[Network]) -> bool:
     """Tells whether an address lies in one of the networks; what is no address lies in none."""
     address = parse_address(text)
-    return address is not None and any(address in network for network in networks)
+    return address is not None and any(address in _unmapped(network) for network in networks)
+
+
+def _unmapped(network: Network) -> Network:
+    """Returns a network of IPv4 addresses that is written as IPv6 (`::ffff:10.0.0.0/104`) as what it is."""
+    if isinstance(network, ipaddress.IPv4Network) or network.prefixlen < _MAPPED_BITS:
+        return network
+    first = network.network_address.ipv4_mapped
+    return network if first is None else ipaddress.IPv4Network((first, network.prefixlen - _MAPPED_BITS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from backend.identity.callers import on_behalf_of
 from backend.identity.callers.addresses import is_within
 from backend.identity.callers.limits import DAY, MINUTE, Limit, enforce
 from backend.identity.callers.on_behalf_of import EndUser
-from backend.identity.callers.permissions import Permission, Role, permissions_of
+from backend.identity.callers.permissions import Permission, Role, permissions_of, permissions_of_key
 from backend.identity.keys import api_keys
 from backend.identity.sign_in.tokens import AccessClaims, AccessTokens, InvalidToken
 from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
@@ -63,6 +63,9 @@ class Caller:
     on_behalf_of: EndUser | None = None
     door: Door | None = None
     may_assert_end_users: bool = False  # a key whose end users need no signature
+    owner_id: UUID | None = None  # the person whose key it is
+    purpose: str | None = None  # for which the key was made
+    lacks_second_factor: bool = False  # the tenant asks for one; until then the caller may do nothing
 
     @classmethod
     def nobody(cls, origin: Origin, *, tenant_id: UUID = PLATFORM_TENANT) -> "Caller":
@@ -94,6 +97,10 @@ class Caller:
 
     def require(self, permission: Permission) -> None:
         """Raises Forbidden unless the caller has the permission."""
+        if self.lacks_second_factor:
+            raise Forbidden(
+                "Your institution asks for a second factor: set one up first.", reason="second_factor:missing"
+            )
         if permission not in self.permissions:
             raise Forbidden(f"This needs the permission {permission}.", reason=f"permission:{permission}")
 
@@ -127,12 +134,14 @@ class Resolver:
         row = await self.tenancy.ask(own, queries.user_caller, token.session_id)
         if row is None:
             raise Unauthenticated(reason="user:unknown")
-        roles = tuple(row["roles"])
+        roles, lacking = tuple(row["roles"]), bool(row["lacks_second_factor"])
         caller = Caller(
             tenant_id=token.tenant_id, tenant_slug=row["tenant_slug"], principal_id=token.subject, kind="user",
             name=row["name"], request_id=origin.request_id, source_address=origin.source_address, roles=roles,
-            permissions=permissions_of(Role(role) for role in roles) & token.scope,
-            readable=frozenset(row["readable"]), writable=_writable(row), session_id=token.session_id, door=origin.door,
+            permissions=frozenset() if lacking else permissions_of(Role(role) for role in roles) & token.scope,
+            readable=frozenset() if lacking else frozenset(row["readable"]),
+            writable=frozenset() if lacking else _writable(row),
+            session_id=token.session_id, door=origin.door, lacks_second_factor=lacking,
         )  # fmt: skip
         with _known_to_its_tenant(caller):
             _refuse_ended_session(row)
@@ -151,9 +160,9 @@ class Resolver:
         key = Caller(
             tenant_id=row["tenant_id"], tenant_slug=row["tenant_slug"], principal_id=row["key_id"], kind="key",
             name=row["name"], request_id=origin.request_id, source_address=origin.source_address,
-            permissions=frozenset(Permission(p) for p in row["permissions"]),
+            permissions=permissions_of_key(map(Permission, row["permissions"]), map(Role, row["owner_roles"])),
             readable=frozenset(row["readable"]), writable=_writable(row), door=origin.door,
-            may_assert_end_users=row["assertion_key"] is None,
+            owner_id=row["owner_id"], purpose=row["purpose"], may_assert_end_users=row["assertion_key"] is None,
         )  # fmt: skip
         with _known_to_its_tenant(key):
             return await self._admit_key(key, row, origin)

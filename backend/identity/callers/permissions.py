@@ -72,6 +72,19 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 REVIEWING_ROLES = frozenset({Role.COMPLIANCE, Role.PRIVACY})
 
 
+# Who manages keys may hand these out without having them: they show nothing but what the key's owner may read.
+DELEGABLE = frozenset({Permission.RETRIEVAL_QUERY, Permission.ANSWERS_CREATE, Permission.DOCUMENTS_READ})
+# What only a person does.
+NOT_FOR_KEYS = frozenset({Permission.ERASURE_EXECUTE})
+
+
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
     """Returns everything that holders of all these roles together may do."""
     return frozenset().union(*(ROLE_PERMISSIONS[role] for role in roles))
+
+
+def permissions_of_key(given: Iterable[Permission], owner: Iterable[Role]) -> frozenset[Permission]:
+    """Returns what a key may do now: what it was given, as far as its owner may do or hand out the same."""
+    held = permissions_of(owner)
+    most = held | DELEGABLE if Permission.KEYS_MANAGE in held else held
+    return (frozenset(given) & most) - NOT_FOR_KEYS

@@ -8,7 +8,7 @@ from backend.database import Connection, Queries
 from backend.errors import Unauthenticated
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.on_behalf_of import EndUser
-from backend.identity.callers.permissions import Permission, Role, permissions_of
+from backend.identity.callers.permissions import Permission, Role, permissions_of, permissions_of_key
 from backend.tenancy import Claims, Tenancy
 
 queries = Queries.beside(__file__)
@@ -47,15 +47,17 @@ async def _user(connection: Connection, tenant_id: UUID, user_id: UUID, request_
 async def _key(
     connection: Connection, tenant_id: UUID, key_id: UUID, request_id: str, on_behalf_of: dict[str, Any] | None
 ) -> Caller | None:
-    row = await connection.fetchrow(queries.key_principal, tenant_id, key_id)
+    row = await connection.fetchrow(queries.own_key)
     if row is None:
         return None
     if not row["live"] or row["tenant_status"] != "active":
         raise Unauthenticated(reason="key:ended" if row["tenant_status"] == "active" else "tenant:suspended")
     return Caller(
         tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=key_id, kind="key", name=row["name"],
-        request_id=request_id, permissions=frozenset(Permission(p) for p in row["permissions"]),
+        request_id=request_id,
+        permissions=permissions_of_key(map(Permission, row["permissions"]), map(Role, row["owner_roles"])),
         readable=frozenset(row["readable"]), writable=frozenset(row["writable"]),
+        owner_id=row["owner_id"], purpose=row["purpose"],
         on_behalf_of=EndUser(**on_behalf_of) if on_behalf_of else None,
     )  # fmt: skip
 

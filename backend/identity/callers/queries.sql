@@ -3,7 +3,8 @@
 select t.slug as tenant_slug, t.status as tenant_status, u.username as name, u.status = 'active' as live,
   array(select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2 order by role) as roles,
   array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'read' and (g.principal_id = $2
-    or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))) as readable,
+    or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))
+    and (u.credentials_of is null or g.collection_id = any ((select identity.read_by_who_knows_its_password())::uuid[]))) as readable,
   array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'write' and (g.principal_id = $2
     or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))) as writable
 from identity."user" u cross join tenancy.own_tenant() t
@@ -14,16 +15,9 @@ where u.tenant_id = $1 and u.id = $2
 -- collections granted to it.
 select * from identity.presented_key($1)
 
--- name: key_principal
--- An API key as a caller, apart from any secret.
-select t.slug as tenant_slug, t.status as tenant_status, k.name, k.permissions, k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) as live,
-  array(select g.collection_id from identity.collection_grant g
-    where g.tenant_id = $1 and g.principal_id = $2 and g.access = 'read') as readable,
-  array(select g.collection_id from identity.collection_grant g
-    where g.tenant_id = $1 and g.principal_id = $2 and g.access = 'write') as writable
-from identity.api_key k
-cross join tenancy.own_tenant() t
-where k.tenant_id = $1 and k.id = $2
+-- name: own_key
+-- The calling API key as a caller, apart from any secret.
+select * from identity.own_key()
 
 -- name: note_key_use
 -- Keeps the time at which the calling key was last used.

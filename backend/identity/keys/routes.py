@@ -10,7 +10,15 @@ from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.identity.keys import service as keys
-from backend.identity.keys.models import CreatedKey, KeyList, NewKeyRequest, RotatedKey, RotateKeyRequest
+from backend.identity.keys.models import (
+    CreatedKey,
+    KeyChange,
+    KeyList,
+    KeySummary,
+    NewKeyRequest,
+    RotatedKey,
+    RotateKeyRequest,
+)
 from backend.provided import Provided
 from backend.tenancy import Tenancy
 
@@ -23,7 +31,11 @@ KeyManager = Annotated[Caller, Requires(Permission.KEYS_MANAGE)]
 async def create_key(
     tenancy: Provided[Tenancy], recorder: Provided[Recorder], body: NewKeyRequest, caller: KeyManager
 ) -> CreatedKey:
-    """Creates a key and returns it once. It can do no more than its creator, or than partners may."""
+    """Creates a key and returns it once.
+
+    At every request it may do what it was given, as far as its owner still may: reading, retrieving and answering can be handed
+    out by whoever manages keys. It reads what it was given, as far as its owner still may.
+    """
     async with tenancy.transaction(caller.claims()) as connection:
         return await keys.create_key(connection, caller, recorder, body)
 
@@ -33,6 +45,15 @@ async def list_keys(tenancy: Provided[Tenancy], caller: KeyManager) -> KeyList:
     """Returns the tenant's keys, without their secrets, newest first."""
     async with tenancy.transaction(caller.claims()) as connection:
         return await keys.list_keys(connection, caller)
+
+
+@router.patch("/auth/keys/{key_id}", summary="Change what bounds an API key, or hand it over")
+async def change_key(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], key_id: UUID, body: KeyChange, caller: KeyManager
+) -> KeySummary:
+    """Changes what the body names. Keys of a disabled user wait until another administrator gives them an owner."""
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await keys.change_key(connection, caller, recorder, key_id, body)
 
 
 @router.delete("/auth/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Revoke an API key")
@@ -48,6 +69,6 @@ async def revoke_key(
 async def rotate_key(
     tenancy: Provided[Tenancy], recorder: Provided[Recorder], key_id: UUID, body: RotateKeyRequest, caller: KeyManager
 ) -> RotatedKey:
-    """Returns a new secret once; the present one works on for the overlap. Only the key's creator can do this."""
+    """Returns a new secret once; the present one works on for the overlap. Only the key's owner can do this."""
     async with tenancy.transaction(caller.claims()) as connection:
         return await keys.rotate_key(connection, caller, recorder, key_id, body.overlap_seconds)

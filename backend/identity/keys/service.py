@@ -1,66 +1,95 @@
-"""The rules of API keys: what they may be given, how they are rotated, and how they end."""
+"""The rules of API keys: what they may be given, how they are rotated and handed over, and how they end."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event, without_nulls
+from backend.audit.events import Action, Event, timestamp, without_nulls
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.identity.callers import on_behalf_of
 from backend.identity.callers.caller import Caller
-from backend.identity.callers.permissions import ROLE_PERMISSIONS, Permission, Role
+from backend.identity.callers.permissions import DELEGABLE, NOT_FOR_KEYS, Permission
 from backend.identity.keys import api_keys
-from backend.identity.keys.models import CreatedKey, KeyList, KeySummary, NewKeyRequest, RotatedKey
+from backend.identity.keys.models import (
+    Budgets,
+    CreatedKey,
+    KeyChange,
+    KeyList,
+    KeySummary,
+    NewKeyRequest,
+    RotatedKey,
+)
 
 queries = Queries.beside(__file__)
 
-# A key may do what its creator may, and `keys:manage` includes handing out what partners get.
-DELEGABLE = ROLE_PERMISSIONS[Role.PARTNER]
 DEFAULT_COLLECTIONS = ("default",)
+MICROS = 1_000_000
+_BOUNDS = ("name", "purpose", "expires_at", "allowed_networks", "requests_per_minute", "requests_per_day")
 
 
 async def create_key(connection: Connection, caller: Caller, recorder: Recorder, request: NewKeyRequest) -> CreatedKey:
     """Creates an API key; raises Forbidden for a permission that the creator cannot hand out."""
     asked = frozenset(request.permissions)
-    if excess := asked - caller.permissions - DELEGABLE:
+    if excess := (asked - caller.permissions - DELEGABLE) | (asked & NOT_FOR_KEYS):
         raise Forbidden(
-            f"You cannot give a key what you may not do yourself: {', '.join(sorted(excess))}.",
+            f"You cannot give a key what you may not do yourself, nor what only a person does: {', '.join(sorted(excess))}.",
             reason="key:excess_permission",
         )
-    if request.expires_at is not None and request.expires_at <= datetime.now(UTC):
-        raise InvalidInput("expires_at: must be in the future")
+    _check_expiry(request.expires_at)
     if request.assertion_key is not None:
         _check_assertion_key(request.assertion_key)
     slugs = sorted(set(DEFAULT_COLLECTIONS if request.collections is None else request.collections))
     readable = await _readable(connection, caller, slugs)
-    key_id, permissions = uuid7(), sorted(Permission(p) for p in asked)
+    key_id, permissions, owner = uuid7(), sorted(Permission(p) for p in asked), _person(caller)
     await connection.execute(
         queries.add_key, caller.tenant_id, key_id, request.name, permissions, caller.principal_id, request.expires_at,
         request.allowed_networks, request.requests_per_minute, request.requests_per_day, request.assertion_key,
+        owner, request.purpose, *_stored(request.budgets),
     )  # fmt: skip
     secret = await _add_secret(connection, caller, key_id)
     for collection_id in readable:
-        await connection.execute(queries.grant_read, caller.tenant_id, uuid7(), collection_id, key_id)
+        await connection.execute(queries.grant_read, caller.tenant_id, uuid7(), collection_id, key_id, owner)
     details = without_nulls(
         {
-            "id": str(key_id), "permissions": permissions, "collections": slugs,
-            "networks": sorted(map(str, request.allowed_networks)) or None,
-            "requests_per_minute": request.requests_per_minute, "requests_per_day": request.requests_per_day,
+            "id": str(key_id), "permissions": permissions, "collections": slugs, "owner": str(owner), "purpose": request.purpose,
+            **_described(request.model_dump(exclude={"name", "purpose"})),
         }
     )  # fmt: skip
     await recorder.record(connection, caller, Event(Action.KEY_CREATED, details={"key": details}))
     return CreatedKey(
-        id=key_id,
-        name=request.name,
-        key=secret,
-        permissions=permissions,
-        collections=slugs,
-        expires_at=request.expires_at,
-    )
+        id=key_id, name=request.name, key=secret, permissions=permissions, collections=slugs, owner=owner,
+        purpose=request.purpose, expires_at=request.expires_at,
+    )  # fmt: skip
+
+
+async def change_key(
+    connection: Connection, caller: Caller, recorder: Recorder, key_id: UUID, change: KeyChange
+) -> KeySummary:
+    """Changes what bounds a key, and whose it is; raises NotFound for none that is live, and Forbidden to hand over one's own."""
+    current = await connection.fetchrow(queries.live_key, caller.tenant_id, key_id)
+    if current is None:
+        raise NotFound(reason="key:unknown")
+    named = {name: getattr(change, name) for name in change.model_fields_set - {"owner", "budgets"}}
+    if "name" in named and named["name"] is None:
+        raise InvalidInput("name: cannot be taken away")
+    _check_expiry(named.get("expires_at"))
+    if named or "budgets" in change.model_fields_set:
+        settled = [named.get(name, current[name]) for name in _BOUNDS]
+        known = (current["tokens_per_day"], current["tokens_per_month"], current["cost_per_month_micros"])
+        budgets = _stored(change.budgets) if "budgets" in change.model_fields_set else known
+        await connection.execute(queries.change_key, caller.tenant_id, key_id, *settled, *budgets)
+        details = {"id": str(key_id), "changed": sorted(change.model_fields_set - {"owner"})}
+        details |= _described(change.model_dump(include=change.model_fields_set - {"owner", "name", "purpose"}))
+        await recorder.record(connection, caller, Event(Action.KEY_CHANGED, details={"key": details}))
+    if change.owner is not None:
+        await _hand_over(connection, caller, recorder, key_id, current, change.owner)
+    return await _summary(connection, caller, key_id)
 
 
 async def rotate_key(
@@ -68,14 +97,14 @@ async def rotate_key(
 ) -> RotatedKey:
     """Gives a key another secret, and lets the present one live on for the overlap; older ones end at once.
 
-    Raises NotFound when the tenant has no such live key, and Forbidden unless the caller created it: a key can hold
+    Raises NotFound when the tenant has no such live key, and Forbidden unless the caller owns it: a key can hold
     what another manager may not do.
     """
     row = await connection.fetchrow(queries.rotated_key, caller.tenant_id, key_id)
     if row is None:
         raise NotFound(reason="key:unknown")
-    if row["created_by"] != caller.principal_id:
-        raise Forbidden("Only who created a key can rotate it; create another instead.", reason="key:not_creator")
+    if row["owner_id"] != _person(caller):
+        raise Forbidden("Only who owns a key can rotate it; create another instead.", reason="key:not_owner")
     await connection.execute(queries.end_key_secrets, caller.tenant_id, key_id, overlap_seconds)
     secret = await _add_secret(connection, caller, key_id)
     details = {"key": {"id": str(key_id), "overlap_seconds": overlap_seconds}}
@@ -86,7 +115,7 @@ async def rotate_key(
 async def list_keys(connection: Connection, caller: Caller) -> KeyList:
     """Returns the tenant's API keys, newest first."""
     rows = await connection.fetch(queries.list_keys, caller.tenant_id)
-    return KeyList(keys=[KeySummary(**dict(row)) for row in rows])
+    return KeyList(keys=[_view(row) for row in rows])
 
 
 async def revoke_key(connection: Connection, caller: Caller, recorder: Recorder, key_id: UUID) -> None:
@@ -94,6 +123,60 @@ async def revoke_key(connection: Connection, caller: Caller, recorder: Recorder,
     if await connection.fetchval(queries.revoke_key, caller.tenant_id, key_id) is None:
         raise NotFound(reason="key:unknown")
     await recorder.record(connection, caller, Event(Action.KEY_REVOKED, details={"key": {"id": str(key_id)}}))
+
+
+async def _hand_over(
+    connection: Connection, caller: Caller, recorder: Recorder, key_id: UUID, current: asyncpg.Record, owner: UUID
+) -> None:
+    if not await connection.fetchval(queries.hand_over_key, key_id, owner):
+        detail = "Another person than a key's owner hands it over, and to an active user of the tenant."
+        raise Forbidden(detail, reason="key:hand_over")
+    details = {"key": {"id": str(key_id), "owner": str(owner), "owner_before": str(current["owner_id"])}}
+    await recorder.record(connection, caller, Event(Action.KEY_HANDED_OVER, details=details))
+
+
+async def _summary(connection: Connection, caller: Caller, key_id: UUID) -> KeySummary:
+    return next(key for key in (await list_keys(connection, caller)).keys if key.id == key_id)
+
+
+def _view(row: asyncpg.Record) -> KeySummary:
+    known = dict(row)
+    cost = known.pop("cost_per_month_micros")
+    budgets = Budgets(
+        tokens_day=known.pop("tokens_per_day"),
+        tokens_month=known.pop("tokens_per_month"),
+        cost_month=None if cost is None else cost / MICROS,
+    )
+    return KeySummary(**known, budgets=budgets)
+
+
+def _person(caller: Caller) -> UUID:
+    """Returns the user who acts: the caller, or who owns the key that calls."""
+    person = caller.owner_id or caller.principal_id
+    assert person is not None
+    return person
+
+
+def _stored(budgets: Budgets) -> tuple[int | None, int | None, int | None]:
+    cost = None if budgets.cost_month is None else round(budgets.cost_month * MICROS)
+    return budgets.tokens_day, budgets.tokens_month, cost
+
+
+def _described(bounds: dict[str, Any]) -> dict[str, Any]:
+    """Returns bounds as an envelope holds them: no floats, and nothing that is not set."""
+    budgets = bounds.get("budgets") or {}
+    cost, expires = budgets.get("cost_month"), bounds.get("expires_at")
+    return without_nulls(
+        {
+            "networks": sorted(map(str, bounds.get("allowed_networks") or ())) or None,
+            "requests_per_minute": bounds.get("requests_per_minute"),
+            "requests_per_day": bounds.get("requests_per_day"),
+            "tokens_day": budgets.get("tokens_day"),
+            "tokens_month": budgets.get("tokens_month"),
+            "cost_month_micros": None if cost is None else round(cost * MICROS),
+            "expires_at": expires and timestamp(expires),
+        }
+    )
 
 
 async def _readable(connection: Connection, caller: Caller, slugs: Sequence[str]) -> list[UUID]:
@@ -106,8 +189,15 @@ async def _readable(connection: Connection, caller: Caller, slugs: Sequence[str]
 
 async def _add_secret(connection: Connection, caller: Caller, key_id: UUID) -> str:
     secret = api_keys.mint()
-    await connection.execute(queries.add_key_secret, caller.tenant_id, uuid7(), key_id, secret.lookup_id, secret.digest)
+    await connection.execute(
+        queries.add_key_secret, caller.tenant_id, uuid7(), key_id, secret.lookup_id, secret.digest, _person(caller)
+    )
     return secret.plaintext
+
+
+def _check_expiry(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise InvalidInput("expires_at: must be in the future")
 
 
 def _check_assertion_key(pem: str) -> None:

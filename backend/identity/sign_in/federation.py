@@ -19,10 +19,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import orjson
-from cryptography.fernet import Fernet
-from cryptography.fernet import InvalidToken as InvalidSeal
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from uuid_utils.compat import uuid7
 
 from backend.audit.events import Action, Event
@@ -37,6 +33,7 @@ from backend.identity.sign_in.id_tokens import Expectation, Identity
 from backend.identity.sign_in.models import TokenPair
 from backend.identity.sign_in.provider_keys import ProviderKey, key_id_of
 from backend.identity.sign_in.providers import Providers
+from backend.identity.sign_in.seal import Seal
 from backend.identity.sign_in.service import SignIn
 from backend.identity.users import service as users
 from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
@@ -73,30 +70,6 @@ class Issuer:
             request_id=origin.request_id, source_address=origin.source_address,
             permissions=frozenset({Permission.USERS_MANAGE}),
         )  # fmt: skip
-
-
-class Seal:
-    """Encrypts for one purpose, under a key derived from a secret of the service."""
-
-    def __init__(self, secret: str, purpose: str) -> None:
-        key = HKDF(hashes.SHA256(), 32, salt=None, info=f"affidavit {purpose}".encode()).derive(secret.encode())
-        self._fernet = Fernet(base64.urlsafe_b64encode(key))
-
-    def close(self, text: bytes) -> str:
-        """Returns the text, encrypted and authenticated, with the time."""
-        return self._fernet.encrypt(text).decode()
-
-    def open(self, sealed: str, *, max_age: int | None = None) -> bytes:
-        """Returns the text; raises Unauthenticated for what was not sealed here, or more than `max_age` seconds ago."""
-        try:
-            return self._fernet.decrypt(sealed.encode(), ttl=max_age)
-        except (InvalidSeal, UnicodeEncodeError) as error:
-            raise Unauthenticated(reason="oidc:cookie") from error
-
-
-def client_secret_seal(payload_key: str) -> Seal:
-    """Returns what client secrets are stored under."""
-    return Seal(payload_key, "issuer client secret")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,19 @@
 """Bodies of signing in, and what callers may know about themselves."""
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from backend.schema import ApiModel
+from backend.identity.sign_in.passwords import MIN_CHARACTERS
+from backend.schema import ApiModel, Text
+
+SecretText = Annotated[SecretStr, Field(max_length=1024)]
+NewPassword = Annotated[
+    SecretStr,
+    Field(max_length=1024, examples=["correct horse battery staple"], json_schema_extra={"minLength": MIN_CHARACTERS}),
+]
 
 
 class TokenPair(ApiModel):
@@ -35,3 +43,35 @@ class Me(ApiModel):
     permissions: list[str]
     readable_collections: list[str]
     writable_collections: list[str]
+
+
+class PasswordChange(ApiModel):
+    """The caller's password and the one that is to replace it."""
+
+    old_password: SecretText
+    new_password: NewPassword
+
+
+class PasswordReset(ApiModel):
+    """What a one-time link holds, and the password that its user chooses."""
+
+    token: Annotated[Text, Field(max_length=256, description="What stands behind `#token=` in the link.")]
+    password: NewPassword
+
+
+class Session(ApiModel):
+    """A sign-in whose tokens still work."""
+
+    id: UUID
+    current: bool = Field(description="Whether this request belongs to it.")
+    created_at: datetime
+    expires_at: datetime
+    method: Literal["password", "oidc", "reset"]
+    second_factor: bool
+    source_address: str | None = Field(description="From where it was opened.")
+
+
+class SessionList(ApiModel):
+    """The caller's sign-ins, newest first."""
+
+    sessions: list[Session]

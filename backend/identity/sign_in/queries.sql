@@ -16,7 +16,32 @@ select identity.forgive_sign_in($1)
 
 -- name: open_session
 -- A new session of the caller.
-insert into identity.session (tenant_id, id, user_id, expires_at) values ($1, $2, $3, now() + make_interval(days => $4))
+insert into identity.session (tenant_id, id, user_id, expires_at, method, second_factor, source_address)
+values ($1, $2, $3, now() + make_interval(days => $4), $5, $6, $7)
+
+-- name: sessions
+-- The caller's sessions that have not ended, newest first.
+select id, created_at, expires_at, method, second_factor, source_address from identity.session
+where tenant_id = $1 and user_id = $2 and revoked_at is null and expires_at > now() order by id desc limit 500
+
+-- name: revoke_other_sessions
+-- Ends all sessions of a user but one.
+update identity.session set revoked_at = now(), revoked_reason = $4
+where tenant_id = $1 and user_id = $2 and revoked_at is null and id is distinct from $3
+
+-- name: set_password
+-- Sets the password of the user whom the context names.
+select identity.set_password($1)
+
+-- name: presented_reset
+-- Whose password the presented link sets.
+select tenant_id, user_id from identity.presented_reset()
+
+-- name: may_come_again
+-- Whether a refresh token that was used may be used once more: within so many seconds, and while none that followed it was used.
+select t.used_at > now() - make_interval(secs => $3) and not exists (select from identity.refresh_token f
+  where f.tenant_id = $1 and f.session_id = t.session_id and f.issued_at >= t.used_at and f.used_at is not null)
+from identity.refresh_token t where t.tenant_id = $1 and t.id = $2
 
 -- name: add_refresh_token
 -- The next refresh token of a session.
@@ -32,7 +57,7 @@ update identity.refresh_token set used_at = now() where tenant_id = $1 and id = 
 
 -- name: revoke_session
 -- Ends a session and all its refresh tokens.
-update identity.session set revoked_at = now(), revoked_reason = $3 where tenant_id = $1 and id = $2 and revoked_at is null
+update identity.session set revoked_at = now(), revoked_reason = $3 where tenant_id = $1 and id = $2 and revoked_at is null returning id
 
 -- name: collections_by_id
 -- Slugs of collections that the caller sees.

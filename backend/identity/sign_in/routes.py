@@ -1,15 +1,18 @@
 """Signing in, the caller itself, and the public keys of access tokens."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Request, status
 
+from backend.audit.recorder import Recorder
 from backend.errors import InvalidInput
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires, origin_of
-from backend.identity.sign_in import service
+from backend.identity.sign_in import accounts, service
+from backend.identity.sign_in.accounts import Accounts
 from backend.identity.sign_in.federation import Federation
-from backend.identity.sign_in.models import Me, TokenPair
+from backend.identity.sign_in.models import Me, PasswordChange, PasswordReset, SessionList, TokenPair
 from backend.identity.sign_in.service import SignIn
 from backend.provided import Provided
 from backend.schema import ErrorBody, Text
@@ -26,11 +29,10 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
     summary="Sign in, or refresh",
     responses={401: {"model": ErrorBody, "description": "Something was wrong; what, is not said."}},
 )
-async def issue_token(  # noqa: PLR0913 - the form has seven fields
+async def issue_token(
     request: Request,
     sign_in: Provided[SignIn],
     federation: Provided[Federation],
-    response: Response,
     grant_type: Annotated[
         Literal["password", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"], Form()
     ] = "password",
@@ -46,9 +48,8 @@ async def issue_token(  # noqa: PLR0913 - the form has seven fields
 ) -> TokenPair:
     """Exchanges a password, a refresh token or an ID token for an access token of 15 minutes and the next refresh token.
 
-    Each refresh token works once; if one comes a second time, its whole session ends.
+    Each refresh token works once. If one comes again after a few seconds, or after the next was used, its whole session ends.
     """
-    response.headers["Cache-Control"] = "no-store"
     if grant_type == "refresh_token":
         if refresh_token is None:
             raise InvalidInput("refresh_token: is needed for grant_type=refresh_token")
@@ -73,3 +74,46 @@ async def me(tenancy: Provided[Tenancy], caller: Annotated[Caller, Requires()]) 
     """Returns the caller's roles, permissions and collections."""
     async with tenancy.transaction(caller.claims()) as connection:
         return await service.describe(connection, caller)
+
+
+Anyone = Annotated[Caller, Requires()]
+
+
+@router.post("/auth/password", status_code=status.HTTP_204_NO_CONTENT, summary="Change one's password")
+async def change_password(own: Provided[Accounts], body: PasswordChange, caller: Anyone) -> None:
+    """Replaces the caller's password, of which the old one is needed; all its other sessions end."""
+    await own.change_password(caller, body.old_password.get_secret_value(), body.new_password.get_secret_value())
+
+
+@router.post(
+    "/auth/reset",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Choose a password by a one-time link",
+    responses={401: {"model": ErrorBody, "description": "The link is none, was used, or has expired."}},
+)
+async def reset_password(request: Request, own: Provided[Accounts], body: PasswordReset) -> None:
+    """Sets the password that the holder of a link chooses; all sessions of its user end. A link works once, for a day."""
+    await own.reset_password(body.token, body.password.get_secret_value(), origin_of(request))
+
+
+@router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT, summary="Sign out")
+async def logout(tenancy: Provided[Tenancy], recorder: Provided[Recorder], caller: Anyone) -> None:
+    """Ends the session of this request: its access and refresh tokens work no more."""
+    async with tenancy.transaction(caller.claims()) as connection:
+        await accounts.end_session(connection, caller, recorder, caller.session_id)
+
+
+@router.get("/auth/sessions", summary="One's sign-ins")
+async def list_sessions(tenancy: Provided[Tenancy], caller: Anyone) -> SessionList:
+    """Returns the caller's sign-ins whose tokens still work."""
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await accounts.list_sessions(connection, caller)
+
+
+@router.delete("/auth/sessions/{session_id}", status_code=status.HTTP_204_NO_CONTENT, summary="End a sign-in")
+async def end_session(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], session_id: UUID, caller: Anyone
+) -> None:
+    """Signs one of the caller's own sessions out."""
+    async with tenancy.transaction(caller.claims()) as connection:
+        await accounts.end_session(connection, caller, recorder, session_id)

@@ -14,6 +14,7 @@ from backend.identity.callers.permissions import Role, permissions_of
 from backend.identity.sign_in import passwords, refresh_tokens, throttle
 from backend.identity.sign_in.models import Me, TenantSummary, TokenPair
 from backend.identity.sign_in.tokens import LIFETIME_SECONDS, AccessTokens
+from backend.identity.users.names import presented as presented_name
 from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
 
 queries = Queries.beside(__file__)
@@ -27,9 +28,11 @@ class SignIn:
     tokens: AccessTokens
     recorder: Recorder
     refresh_days: int
+    reuse_seconds: int = 10
 
     async def with_password(self, tenant_slug: str, username: str, password: str, origin: Origin) -> TokenPair:
         """Opens a session; raises Unauthenticated, after the same time whatever was wrong, and TooManyRequests."""
+        username = presented_name(username)
         tenant_id, user_id, stored_hash, reason = await self._candidate(tenant_slug, username, origin)
         if stored_hash is None:
             correct = await passwords.verify_against_nothing_async(password)
@@ -45,7 +48,10 @@ class SignIn:
         return pair
 
     async def with_refresh_token(self, presented: str, origin: Origin) -> TokenPair:
-        """Exchanges a refresh token for the next pair; a token that comes twice ends its session for everyone."""
+        """Exchanges a refresh token for the next pair; a token that comes twice ends its session for everyone.
+
+        Within a few seconds it may: two tabs of a browser refresh at once. Not when what followed it was used already.
+        """
         try:
             parsed = refresh_tokens.parse(presented)
         except refresh_tokens.MalformedRefreshToken as error:
@@ -59,7 +65,10 @@ class SignIn:
             claims = replace(claims, tenant_id=tenant_id, principal_id=user_id, presented={})
             await self.tenancy.bind(connection, claims)
             pair = None
-            if await connection.fetchval(queries.use_refresh_token, tenant_id, token["id"]) is None:
+            used = await connection.fetchval(queries.use_refresh_token, tenant_id, token["id"]) is None
+            if used and not await connection.fetchval(
+                queries.may_come_again, tenant_id, token["id"], self.reuse_seconds
+            ):
                 await self._end_family(connection, tenant_id, user_id, session_id, origin)
             else:
                 pair = await self._continue_session(connection, tenant_id, user_id, session_id, origin)
@@ -98,12 +107,17 @@ class SignIn:
             reason = "user:unknown" if user is None else "user:disabled"
         return tenant_id, user_id, stored_hash, reason
 
-    async def open_session(self, tenant_id: UUID, user_id: UUID, origin: Origin, *, method: str) -> TokenPair:
+    async def open_session(
+        self, tenant_id: UUID, user_id: UUID, origin: Origin, *, method: str, second_factor: bool = False
+    ) -> TokenPair:
         """Returns the first tokens of a new session of a user who has proved to be that user."""
         session_id = uuid7()
         claims = Claims(request_id=origin.request_id, tenant_id=tenant_id, principal_id=user_id, kind="user")
         async with self.tenancy.transaction(claims) as connection:
-            await connection.execute(queries.open_session, tenant_id, session_id, user_id, self.refresh_days)
+            await connection.execute(
+                queries.open_session, tenant_id, session_id, user_id, self.refresh_days, method, second_factor,
+                origin.source_address,
+            )  # fmt: skip
             return await self._issue(connection, tenant_id, user_id, session_id, origin, method=method)
 
     async def _continue_session(

@@ -4,27 +4,43 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from backend.identity.callers.permissions import Role
 from backend.identity.sign_in.passwords import MIN_CHARACTERS
+from backend.identity.users.names import MAX_CHARACTERS, fold
 from backend.schema import ApiModel, Text
 
 DisplayName = Annotated[Text, Field(min_length=1, max_length=200, examples=["Dana Analyst"])]
 Roles = Annotated[list[Role], Field(max_length=10, examples=[["analyst"]])]
+Status = Literal["active", "disabled", "deleted"]
+UserName = Annotated[
+    Text,
+    AfterValidator(fold),
+    Field(
+        min_length=1,
+        max_length=MAX_CHARACTERS,
+        description="Letters, digits and . _ @ + - '; case does not matter, and is not kept.",
+        examples=["dana@bank.example"],
+    ),
+]
 
 
 class NewUser(ApiModel):
     """A user to create."""
 
-    username: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._@+-]{0,127}$", examples=["dana"])]
+    username: UserName
     display_name: DisplayName | None = None
     password: Annotated[
         SecretStr,
         Field(
             max_length=1024, examples=["correct horse battery staple"], json_schema_extra={"minLength": MIN_CHARACTERS}
         ),
-    ]
+    ] | None = Field(
+        default=None,
+        description="A first password. Who chose it counts as the same person as the user until the user has chosen its own; "
+        "without one, the answer holds a one-time link with which the user does.",
+    )  # fmt: skip
     roles: Roles = Field(default_factory=list)
 
 
@@ -47,9 +63,27 @@ class UserView(ApiModel):
     id: UUID
     username: str
     display_name: str
-    status: Literal["active", "disabled"]
+    status: Status
     roles: list[str]
     created_at: datetime
+    second_factor: bool = Field(description="Whether the user signs in with a second factor.")
+    password_known_to: UUID | None = Field(
+        description="Who chose the password. The user counts as this person, and reads no more, until it has chosen its own."
+    )
+
+
+class PasswordLink(ApiModel):
+    """A link with which a user chooses a password, once; the only time that it is shown."""
+
+    link: str = Field(description="For the user; whoever opens it first sets the password, and that is on record.")
+    token: str = Field(description="What `POST /auth/reset` takes.")
+    expires_at: datetime
+
+
+class CreatedUser(UserView):
+    """A new user, with the link to choose a password where it was given none."""
+
+    invitation: PasswordLink | None = None
 
 
 class UserPage(ApiModel):
@@ -57,3 +91,19 @@ class UserPage(ApiModel):
 
     users: list[UserView]
     next_cursor: UUID | None = Field(description="Pass as `cursor` for the next page; null at the end.")
+
+
+class RoleView(ApiModel):
+    """A role and what it permits."""
+
+    role: Role
+    permissions: list[str]
+    given_by: Literal["administrators", "operator"] = Field(
+        description="Administrators do not make those who review them: the operator does, or the identity provider."
+    )
+
+
+class RoleList(ApiModel):
+    """All roles."""
+
+    roles: list[RoleView]

@@ -1,6 +1,7 @@
 """The rules of managing a tenant's users: nobody changes what they may do themselves, nor makes their own reviewers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -11,9 +12,18 @@ from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.identity.callers.caller import Caller
-from backend.identity.callers.permissions import REVIEWING_ROLES, Role
-from backend.identity.sign_in import passwords
-from backend.identity.users.models import NewUser, UserChange, UserPage, UserView
+from backend.identity.callers.permissions import REVIEWING_ROLES, ROLE_PERMISSIONS, Role
+from backend.identity.sign_in import passwords, reset_links
+from backend.identity.users.models import (
+    CreatedUser,
+    NewUser,
+    PasswordLink,
+    RoleList,
+    RoleView,
+    UserChange,
+    UserPage,
+    UserView,
+)
 
 queries = Queries.beside(__file__)
 
@@ -28,9 +38,27 @@ async def hash_password(password: str) -> str:
         raise InvalidInput(f"password: {error}") from error
 
 
-async def list_users(connection: Connection, caller: Caller, *, limit: int, cursor: UUID | None) -> UserPage:
-    """Returns a page of the tenant's users, oldest first."""
-    rows = await connection.fetch(queries.list_users, caller.tenant_id, cursor or _BEFORE_ALL, limit + 1)
+def roles() -> RoleList:
+    """Returns all roles and what they permit."""
+    return RoleList(
+        roles=[
+            RoleView(
+                role=role, permissions=sorted(permissions),
+                given_by="operator" if role in REVIEWING_ROLES else "administrators",
+            )
+            for role, permissions in ROLE_PERMISSIONS.items()
+        ]
+    )  # fmt: skip
+
+
+async def list_users(
+    connection: Connection, caller: Caller, *, limit: int, cursor: UUID | None = None, status: str | None = None,
+    named: str | None = None, role: Role | None = None,
+) -> UserPage:  # fmt: skip
+    """Returns a page of the tenant's users, oldest first; `named` is looked for in both names of each."""
+    rows = await connection.fetch(
+        queries.list_users, caller.tenant_id, cursor or _BEFORE_ALL, limit + 1, status, named, role
+    )
     return UserPage(
         users=[UserView(**dict(row)) for row in rows[:limit]],
         next_cursor=rows[limit - 1]["id"] if len(rows) > limit else None,
@@ -46,20 +74,63 @@ async def get_user(connection: Connection, caller: Caller, user_id: UUID) -> Use
 
 
 async def create_user(
-    connection: Connection, caller: Caller, recorder: Recorder, wanted: NewUser, stored_hash: str
-) -> UserView:
-    """Creates a user who can sign in at once; raises Conflict for a name that is taken, Forbidden for a reviewing role."""
-    user_id = uuid7()
+    connection: Connection,
+    caller: Caller,
+    recorder: Recorder,
+    wanted: NewUser,
+    stored_hash: str | None,
+    public_url: str,
+) -> CreatedUser:
+    """Creates a user; raises Conflict for a name that is taken, Forbidden for a reviewing role.
+
+    Without a password, the user gets a link to choose one. Who gives it one counts as the same person until it has its own.
+    """
+    user_id, shown = uuid7(), wanted.display_name or wanted.username
+    knows = (caller.owner_id or caller.principal_id) if stored_hash is not None else None
     try:
-        await connection.execute(
-            queries.add_user, caller.tenant_id, user_id, wanted.username, wanted.display_name or wanted.username
-        )
+        await connection.execute(queries.add_user_for, caller.tenant_id, user_id, wanted.username, shown, knows)
     except asyncpg.UniqueViolationError as error:
         raise Conflict(f"There is a user {wanted.username!r} already.", reason="user:exists") from error
-    await connection.execute(queries.add_password, caller.tenant_id, user_id, stored_hash)
+    if stored_hash is not None:
+        await connection.execute(queries.add_password, caller.tenant_id, user_id, stored_hash)
     await _give(connection, caller, user_id, wanted.roles)
     await _record(connection, caller, recorder, user_id, {"change": "created", "roles": sorted(set(wanted.roles))})
-    return await get_user(connection, caller, user_id)
+    invitation = None if stored_hash is not None else await _link(connection, caller, user_id, public_url)
+    view = await get_user(connection, caller, user_id)
+    return CreatedUser(**view.model_dump(), invitation=invitation)
+
+
+async def reset_password(
+    connection: Connection, caller: Caller, recorder: Recorder, user_id: UUID, public_url: str
+) -> PasswordLink:
+    """Returns a link with which a user chooses another password; raises Forbidden for oneself and for reviewers.
+
+    Nothing changes before the link is used. Earlier links go on until one is used, or they expire.
+    """
+    user = await get_user(connection, caller, user_id)
+    if user_id == caller.principal_id:
+        raise Forbidden("You change your own password by POST /auth/password.", reason="user:own")
+    if REVIEWING_ROLES.intersection(user.roles):
+        detail = "Only the operator resets the password of who reviews what administrators do."
+        raise Forbidden(detail, reason="role:reviewing")
+    if user.status != "active":
+        raise Conflict("The user is disabled.", reason="user:disabled")
+    link = await _link(connection, caller, user_id, public_url)
+    await _record(connection, caller, recorder, user_id, {"change": "password_link"})
+    return link
+
+
+async def _link(connection: Connection, caller: Caller, user_id: UUID, public_url: str) -> PasswordLink:
+    secret = reset_links.mint()
+    try:
+        await connection.execute(
+            queries.add_reset, caller.tenant_id, uuid7(), user_id, secret.digest, caller.principal_id,
+            reset_links.LIFETIME_SECONDS,
+        )  # fmt: skip
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Forbidden("Only a person makes such a link, and not for a reviewer.", reason="user:link") from error
+    expires_at = datetime.now(UTC) + timedelta(seconds=reset_links.LIFETIME_SECONDS)
+    return PasswordLink(link=reset_links.address(public_url, secret), token=secret.plaintext, expires_at=expires_at)
 
 
 async def change_user(
@@ -67,6 +138,8 @@ async def change_user(
 ) -> UserView:
     """Changes name or status; a disabled user's next request is refused. Raises Forbidden for one's own status."""
     current = await get_user(connection, caller, user_id)
+    if current.status == "deleted":
+        raise NotFound(reason="user:unknown")
     if change.status is not None and user_id == caller.principal_id:
         raise Forbidden("You cannot enable or disable yourself.", reason="user:own")
     await connection.execute(
@@ -80,6 +153,22 @@ async def change_user(
     return await get_user(connection, caller, user_id)
 
 
+async def delete_user(connection: Connection, caller: Caller, recorder: Recorder, user_id: UUID) -> None:
+    """Forgets a user: its name becomes free, and nothing signs it in; raises Forbidden for oneself, NotFound.
+
+    Its keys end unless they were handed over before. What it wrote stays, and the log keeps naming it.
+    """
+    user = await get_user(connection, caller, user_id)
+    if user.status == "deleted":
+        raise NotFound(reason="user:unknown")
+    if user_id == (caller.owner_id or caller.principal_id):
+        raise Forbidden("You cannot delete yourself.", reason="user:own")
+    await _take(connection, caller, user_id, user.roles)
+    if not await connection.fetchval(queries.delete_user, user_id):
+        raise NotFound(reason="user:unknown")
+    await _record(connection, caller, recorder, user_id, {"change": "deleted", "roles": []})
+
+
 async def set_roles(
     connection: Connection, caller: Caller, recorder: Recorder, user_id: UUID, roles: Sequence[Role]
 ) -> UserView:
@@ -87,13 +176,17 @@ async def set_roles(
     current = await get_user(connection, caller, user_id)
     given, taken = set(roles) - set(current.roles), set(current.roles) - set(roles)
     await _give(connection, caller, user_id, given)
-    for role in sorted(taken):
+    await _take(connection, caller, user_id, taken)
+    await _record(connection, caller, recorder, user_id, {"change": "roles", "roles": sorted(set(roles))})
+    return await get_user(connection, caller, user_id)
+
+
+async def _take(connection: Connection, caller: Caller, user_id: UUID, roles: Iterable[str]) -> None:
+    for role in sorted(roles):
         ended = await connection.fetchrow(queries.take_role, caller.tenant_id, user_id, role)
         if ended is None:
             raise Forbidden("You cannot change your own roles.", reason="user:own")
         await connection.execute(queries.add_ended_role, caller.tenant_id, uuid7(), user_id, role, ended["created_at"])
-    await _record(connection, caller, recorder, user_id, {"change": "roles", "roles": sorted(set(roles))})
-    return await get_user(connection, caller, user_id)
 
 
 async def _give(connection: Connection, caller: Caller, user_id: UUID, roles: set[Role] | Sequence[Role]) -> None:

@@ -11,6 +11,14 @@ insert into audit.hold (tenant_id, id, subject_id, reason, placed_by) values ($1
 select id, subject_id, reason, placed_by, placed_at, released_by, released_at from audit.hold
 where tenant_id = $1 order by id desc limit 500
 
+-- name: live_hold
+-- A hold that was not released.
+select id from audit.hold where tenant_id = $1 and id = $2 and released_at is null
+
+-- name: is_second_person
+-- Whether the caller may approve what somebody asked for.
+select identity.is_second_person('erasure:approve', $1)
+
 -- name: release_hold
 -- Ends a hold; no row when there is none to end.
 update audit.hold set released_by = $3, released_at = now() where tenant_id = $1 and id = $2 and released_at is null returning id

@@ -3,13 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Query, Response, status
 
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.identity.joint_acts.routes import PENDING, accepted
 from backend.provided import Provided
 from backend.review.erasure import service as erasure
 from backend.review.models import (
@@ -46,13 +47,16 @@ async def list_holds(tenancy: Provided[Tenancy], caller: Reviewer) -> HoldList:
         return await erasure.list_holds(connection, caller)
 
 
-@router.delete("/holds/{hold_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Release a legal hold")
+@router.delete(
+    "/holds/{hold_id}", status_code=status.HTTP_204_NO_CONTENT, responses=PENDING, summary="Release a legal hold"
+)
 async def release_hold(
     tenancy: Provided[Tenancy], recorder: Provided[Recorder], hold_id: UUID, caller: Exporter
-) -> None:
-    """Ends a hold; it stays listed."""
+) -> Response:
+    """Ends a hold when two people ask for it; it stays listed."""
     async with tenancy.transaction(caller.claims()) as connection:
-        await erasure.release_hold(connection, caller, recorder, hold_id)
+        pending = await erasure.release_hold(connection, caller, recorder, hold_id)
+    return Response(status_code=status.HTTP_204_NO_CONTENT) if pending is None else accepted(pending)
 
 
 @router.post("/retention", summary="Raise a retention period")

@@ -16,6 +16,10 @@ from backend.audit.holds import is_held
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
+from backend.identity.callers.caller import Caller
+from backend.identity.joint_acts import service as joint_acts
+from backend.identity.joint_acts.models import Pending
+from backend.identity.joint_acts.service import JointAct
 from backend.review.events.service import first_id_at
 from backend.review.models import (
     Erasure,
@@ -39,7 +43,8 @@ OPEN_AFTER = timedelta(seconds=30)
 
 
 async def place_hold(connection: Connection, actor: Actor, recorder: Recorder, asked: NewHold) -> Hold:
-    """Keeps the texts of a subject, or of everyone, from being erased."""
+    """Keeps the texts of a subject, or of everyone, from being erased; raises Forbidden for a key."""
+    _require_person(actor)
     subject = await _subject(connection, actor, asked.subject) if asked.subject is not None else None
     hold_id = uuid7()
     await connection.execute(queries.add_hold, actor.tenant_id, hold_id, subject, asked.reason, actor.principal_id)
@@ -55,11 +60,15 @@ async def list_holds(connection: Connection, actor: Actor) -> HoldList:
     return HoldList(holds=[Hold(**dict(row)) for row in await connection.fetch(queries.holds, actor.tenant_id)])
 
 
-async def release_hold(connection: Connection, actor: Actor, recorder: Recorder, hold_id: UUID) -> None:
-    """Ends a hold; raises NotFound when there is none to end."""
-    if await connection.fetchval(queries.release_hold, actor.tenant_id, hold_id, actor.principal_id) is None:
+async def release_hold(connection: Connection, actor: Caller, recorder: Recorder, hold_id: UUID) -> Pending | None:
+    """Ends a hold when another person has asked for it; raises NotFound when there is none to end."""
+    if await connection.fetchval(queries.live_hold, actor.tenant_id, hold_id) is None:
         raise NotFound(reason="hold:unknown")
-    await recorder.record(connection, actor, Event(Action.HOLD_RELEASED, details={"hold": {"id": str(hold_id)}}))
+    pending = await joint_acts.ask(connection, actor, recorder, JointAct.HOLD_RELEASE, hold_id)
+    if pending is None:
+        await connection.fetchval(queries.release_hold, actor.tenant_id, hold_id, actor.principal_id)
+        await recorder.record(connection, actor, Event(Action.HOLD_RELEASED, details={"hold": {"id": str(hold_id)}}))
+    return pending
 
 
 async def raise_retention(connection: Connection, actor: Actor, recorder: Recorder, asked: Retention) -> RetentionList:
@@ -85,7 +94,8 @@ async def list_retention(connection: Connection, actor: Actor) -> RetentionList:
 
 
 async def request_erasure(connection: Connection, actor: Actor, recorder: Recorder, asked: NewErasure) -> Erasure:
-    """Asks for the erasure of everything that a data subject wrote or was answered."""
+    """Asks for the erasure of everything that a data subject wrote or was answered; raises Forbidden for a key."""
+    _require_person(actor)
     subject = await _subject(connection, actor, asked.subject)
     erasure_id = uuid7()
     await connection.execute(
@@ -112,7 +122,7 @@ async def approve_erasure(connection: Connection, actor: Actor, recorder: Record
     row = await connection.fetchrow(queries.lock_erasure, actor.tenant_id, erasure_id)
     if row is None:
         raise NotFound(reason="erasure:unknown")
-    if row["requested_by"] == actor.principal_id:
+    if not await connection.fetchval(queries.is_second_person, row["requested_by"]):
         raise Forbidden("Another person than the one who asked must approve.", reason="erasure:own_request")
     subject = row["subject_id"]
     if await is_held(connection, actor.tenant_id, subject):
@@ -147,6 +157,11 @@ async def list_open_turns(connection: Connection, actor: Actor, recorder: Record
             for r in rows
         ]
     )
+
+
+def _require_person(actor: Actor) -> None:
+    if actor.kind != "user":
+        raise Forbidden("Only a person does this, and no key.", reason="erasure:not_a_person")
 
 
 async def _record_erased(

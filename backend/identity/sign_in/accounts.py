@@ -1,0 +1,120 @@
+"""What people do with their own sign-in: change the password, choose one by a one-time link, and end sessions."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from backend.audit.events import Action, Event, Outcome
+from backend.audit.recorder import Recorder
+from backend.database import Connection, Queries
+from backend.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from backend.identity.callers.caller import Caller, Origin
+from backend.identity.sign_in import passwords, reset_links, throttle
+from backend.identity.sign_in.models import Session, SessionList
+from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
+
+queries = Queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Changes how users sign in, on their own word."""
+
+    tenancy: Tenancy
+    recorder: Recorder
+
+    async def change_password(self, caller: Caller, old: str, new: str) -> None:
+        """Sets another password and ends all sessions but this; raises Forbidden for a wrong one, and TooManyRequests.
+
+        The old one is guessed no faster than at signing in.
+        """
+        _require_user(caller)
+        new_hash = await _hash(new)
+        attempt = (caller.tenant_slug, caller.name, caller.source_address)
+        async with self.tenancy.transaction(Claims(caller.request_id, PLATFORM_TENANT)) as connection:
+            await throttle.count_attempt(connection, *attempt)
+        if not await self._is_password(caller, old):
+            raise Forbidden("The old password is wrong.", reason="password:wrong")
+        async with self.tenancy.transaction(Claims(caller.request_id, PLATFORM_TENANT)) as connection:
+            await throttle.forgive_attempt(connection, *attempt)
+        claims = caller.claims(presented={"setting_password_of": str(caller.principal_id)})
+        async with self.tenancy.transaction(claims) as connection:
+            await connection.execute(queries.set_password, new_hash)
+            await connection.execute(
+                queries.revoke_other_sessions,
+                caller.tenant_id,
+                caller.principal_id,
+                caller.session_id,
+                "password changed",
+            )
+            await self.recorder.record(
+                connection, caller, Event(Action.PASSWORD_CHANGED, details={"method": "password"})
+            )
+
+    async def reset_password(self, token: str, password: str, origin: Origin) -> None:
+        """Sets the password that the holder of a one-time link chooses, and ends all sessions of its user.
+
+        Raises Unauthenticated for a link that is none, was used or has expired, and TooManyRequests.
+        """
+        try:
+            digest = reset_links.parse(token).digest
+        except reset_links.MalformedResetToken as error:
+            raise Unauthenticated(reason="reset:malformed") from error
+        async with self.tenancy.transaction(Claims(origin.request_id, PLATFORM_TENANT)) as connection:
+            await throttle.count_exchange(connection, origin.source_address, begins=False)
+        claims = Claims(origin.request_id, presented={"digest": digest.hex()})
+        if await self._presented_reset(claims) is None:
+            raise Unauthenticated(reason="reset:unknown")
+        new_hash = await _hash(password)  # slow: no connection is held meanwhile
+        async with self.tenancy.transaction(claims) as connection:
+            row = await connection.fetchrow(queries.presented_reset)
+            if row is None:  # somebody was quicker
+                raise Unauthenticated(reason="reset:used")
+            tenant_id, user_id = row["tenant_id"], row["user_id"]
+            presented = {"setting_password_of": str(user_id)}
+            bound = replace(claims, tenant_id=tenant_id, principal_id=user_id, kind="user", presented=presented)
+            await self.tenancy.bind(connection, bound)
+            await connection.execute(queries.set_password, new_hash)
+            await connection.execute(queries.revoke_other_sessions, tenant_id, user_id, None, "password reset")
+            actor = replace(Caller.nobody(origin, tenant_id=tenant_id), principal_id=user_id, kind="user")
+            await self.recorder.record(connection, actor, Event(Action.PASSWORD_CHANGED, details={"method": "reset"}))
+
+    async def _presented_reset(self, claims: Claims) -> UUID | None:
+        async with self.tenancy.transaction(claims) as connection:
+            row = await connection.fetchrow(queries.presented_reset)
+            return None if row is None else row["user_id"]
+
+    async def _is_password(self, caller: Caller, password: str) -> bool:
+        claims = caller.claims(presented={"password_of": str(caller.principal_id)})
+        async with self.tenancy.transaction(claims) as connection:
+            stored = await connection.fetchval(queries.password_hash)
+        if stored is None:
+            return await passwords.verify_against_nothing_async(password)
+        return await passwords.verify_password_async(password, stored)
+
+
+async def list_sessions(connection: Connection, caller: Caller) -> SessionList:
+    """Returns the caller's sign-ins that have not ended; none for a key."""
+    rows = await connection.fetch(queries.sessions, caller.tenant_id, caller.principal_id)
+    return SessionList(sessions=[Session(**dict(row), current=row["id"] == caller.session_id) for row in rows])
+
+
+async def end_session(connection: Connection, caller: Caller, recorder: Recorder, session_id: UUID | None) -> None:
+    """Signs one of the caller's sessions out; raises NotFound, and Forbidden for a key, which has none."""
+    _require_user(caller)
+    ended = await connection.fetchval(queries.revoke_session, caller.tenant_id, session_id, "signed out")
+    if ended is None:
+        raise NotFound(reason="session:unknown")
+    event = Event(Action.SESSION_ENDED, Outcome.SUCCEEDED, details={"ended": str(session_id)})
+    await recorder.record(connection, caller, event)
+
+
+def _require_user(caller: Caller) -> None:
+    if caller.kind != "user":
+        raise Forbidden("A key has neither a password nor sessions.", reason="account:not_a_user")
+
+
+async def _hash(password: str) -> str:
+    try:
+        return await passwords.hash_password_async(password)
+    except passwords.UnacceptablePassword as error:
+        raise InvalidInput(f"password: {error}") from error

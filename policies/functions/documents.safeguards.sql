@@ -1,0 +1,70 @@
+-- What keeps a collection's safeguards, and who reads it.
+
+-- A collection asks for fewer approvals only when two people want it. The operator, at the command line, is the owner.
+create or replace function documents.guard_approvals() returns trigger
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_user <> 'affidavit_owner' and not identity.has_joined('collection:relax', new.id) then
+    raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger guard_approvals before update on documents.collection
+  for each row when (old.approval_required and (not new.approval_required or new.approvers < old.approvers))
+  execute function documents.guard_approvals();
+
+-- What is in force where approval is asked for ends early only when two people want it.
+create or replace function documents.guard_retirement() returns trigger
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_user <> 'affidavit_owner' and not identity.has_joined('version:retire', new.id)
+    and exists (select from documents.collection c where c.tenant_id = new.tenant_id and c.id = new.collection_id and c.approval_required)
+  then
+    raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger guard_retirement before update on documents.version
+  for each row when (new.status = 'retired' and old.status <> 'retired')
+  execute function documents.guard_retirement();
+
+-- Whether the caller is another person than everybody who has approved a version.
+create or replace function documents.is_another_approver(version uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select not exists (select from documents.approval a
+    where a.tenant_id = (select tenancy.tenant_id()) and a.version_id = $1 and a.decision = 'approved'
+      and not identity.is_second_person('version:approve', a.approver_id));
+end;
+
+-- Every user and key that reads or writes a collection now, for who manages collections.
+create or replace function documents.readers(collection uuid)
+returns table (id uuid, kind text, name text, reads boolean, writes boolean, through text[])
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select p.id, p.kind, p.name, $1 = any (p.readable), $1 = any (p.readable) and $1 = any (p.writable),
+    array(select distinct coalesce(g.role, 'itself') from identity.collection_grant g
+      where g.tenant_id = p.tenant_id and g.collection_id = $1
+        and (g.principal_id = p.id or g.role in (select r.role from identity.user_role r where r.tenant_id = p.tenant_id and r.user_id = p.id))
+      order by 1)
+  from (
+    select u.tenant_id, u.id, 'user' as kind, u.username as name,
+      identity.granted_to(u.tenant_id, u.id, 'read') as readable, identity.granted_to(u.tenant_id, u.id, 'write') as writable
+    from identity."user" u where u.tenant_id = (select tenancy.tenant_id()) and u.status = 'active'
+    union all
+    select k.tenant_id, k.id, 'key', k.name, c.readable, c.writable
+    from identity.api_key k cross join lateral identity.key_caller(k.tenant_id, k.id) c
+    where k.tenant_id = (select tenancy.tenant_id()) and c.live
+  ) p
+  where (select tenancy.has_permission('collections:manage')) and $1 = any (p.readable)
+  order by 2 desc, 3;
+end;
+
+grant execute on function documents.is_another_approver(uuid), documents.readers(uuid) to affidavit_runtime;
+-- Nothing here is granted to anyone else.

@@ -1,0 +1,200 @@
+-- Who stands behind a principal, and what two people must ask for.
+
+-- Who stands behind a principal. A key counts as the person who owns it, and a user whose password somebody else chose counts as
+
+-- that person until it has chosen its own.
+create or replace function identity.person_of(tenant uuid, principal uuid) returns uuid
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  with recursive chain (id, depth) as (
+    select coalesce((select k.owner_id from identity.api_key k where k.tenant_id = $1 and k.id = $2), $2), 0
+    union all
+    select u.credentials_of, c.depth + 1 from chain c join identity."user" u on u.tenant_id = $1 and u.id = c.id
+    where u.credentials_of is not null and c.depth < 32
+  )
+  select c.id from chain c order by c.depth desc limit 1;
+end;
+
+-- The user who acts: the caller itself, or the owner of the calling key.
+create or replace function identity.acting_user() returns uuid
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select coalesce(
+    (select k.owner_id from identity.api_key k where k.tenant_id = (select tenancy.tenant_id()) and k.id = (select tenancy.principal_id())),
+    (select u.id from identity."user" u where u.tenant_id = (select tenancy.tenant_id()) and u.id = (select tenancy.principal_id())));
+end;
+
+-- The roles of the user who acts.
+create or replace function identity.roles_of_acting_user() returns setof text
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select r.role from identity.user_role r where r.tenant_id = (select tenancy.tenant_id()) and r.user_id = (select identity.acting_user());
+end;
+
+-- The one rule of four eyes: whether the caller may do the second part of an act that asks for two people, of which somebody else
+
+-- did the first. The second is a user and no key, and another person than the first.
+create or replace function identity.is_second_person(act text, first uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select exists (select from identity.joint_act a where a.act = $1)
+    and $2 is not null
+    and coalesce((select tenancy.context() ->> 'kind') = 'user', false)
+    and identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id()))
+      is distinct from identity.person_of((select tenancy.tenant_id()), $2);
+end;
+
+-- Whether the caller controls a principal: it is the same person, or knows a live secret of the key.
+create or replace function identity.is_controlled(principal uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select exists (
+    select from (
+      select $1 as id
+      union all
+      select s.made_by from identity.api_key_secret s
+      where s.tenant_id = (select tenancy.tenant_id()) and s.key_id = $1 and s.expires_at > now()
+    ) knows
+    where identity.person_of((select tenancy.tenant_id()), knows.id)
+      = identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id())));
+end;
+
+-- Asks for an act in the caller's name. The state is 'joined' when another person has asked for the same within a week: then the
+
+-- act may be done, in this transaction and by this caller. Else it is 'asked', or 'waiting' when the same person asked before.
+create or replace function identity.ask_jointly(act text, target uuid, change jsonb, new_request uuid)
+returns table (state text, request uuid, asked_by uuid)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant uuid := tenancy.tenant_id();
+  caller uuid := tenancy.principal_id();
+begin
+  if tenancy.context() ->> 'kind' is distinct from 'user' then
+    raise exception 'two people are needed, and a key is none' using errcode = 'insufficient_privilege';
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(tenant || ask_jointly.act || ask_jointly.target, 0));
+  select r.id, r.asked_by, case when identity.is_second_person(r.act, r.asked_by) then 'joined' else 'waiting' end
+  into request, asked_by, state
+  from identity.joint_request r
+  where r.tenant_id = tenant and r.act = ask_jointly.act and r.target = ask_jointly.target and r.change = ask_jointly.change
+    and r.joined_at is null and r.withdrawn_at is null and r.asked_at > now() - interval '7 days'
+  order by identity.is_second_person(r.act, r.asked_by) desc, r.asked_at limit 1;
+  if state = 'joined' then
+    update identity.joint_request r set joined_by = caller, joined_at = now(), joined_in = pg_current_xact_id()::text
+    where r.tenant_id = tenant and r.id = request;
+  elsif state is null then
+    insert into identity.joint_request (tenant_id, id, act, target, change, asked_by)
+    values (tenant, new_request, ask_jointly.act, ask_jointly.target, ask_jointly.change, caller);
+    state := 'asked';
+    request := new_request;
+    asked_by := caller;
+  end if;
+  return next;
+end
+$$;
+
+-- Whether the caller has joined another person's request for an act in this transaction.
+create or replace function identity.has_joined(act text, target uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select exists (select from identity.joint_request r
+    where r.tenant_id = (select tenancy.tenant_id()) and r.act = $1 and r.target = $2
+      and r.joined_by = (select tenancy.principal_id()) and r.joined_in = pg_current_xact_id()::text);
+end;
+
+-- The collections that a user may read or write: those granted to it or to one of its roles. While somebody else may know its
+
+-- password, it reads nothing that this person may not read.
+create or replace function identity.granted_to(tenant uuid, person uuid, access text) returns uuid[]
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  found_ids uuid[];
+  knows_password uuid;
+begin
+  found_ids := array(
+    select distinct g.collection_id from identity.collection_grant g
+    where g.tenant_id = granted_to.tenant and g.access = granted_to.access
+      and (g.principal_id = granted_to.person
+        or g.role in (select r.role from identity.user_role r where r.tenant_id = granted_to.tenant and r.user_id = granted_to.person)));
+  select u.credentials_of into knows_password from identity."user" u where u.tenant_id = granted_to.tenant and u.id = granted_to.person;
+  if knows_password is null then
+    return found_ids;
+  end if;
+  return array(select unnest(found_ids) intersect select unnest(identity.granted_to(granted_to.tenant, knows_password, 'read')));
+end
+$$;
+
+-- What the calling user may read at most, while somebody else may know its password.
+create or replace function identity.read_by_who_knows_its_password() returns uuid[]
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select identity.granted_to(u.tenant_id, u.credentials_of, 'read') from identity."user" u
+  where u.tenant_id = (select tenancy.tenant_id()) and u.id = (select tenancy.principal_id()) and u.credentials_of is not null;
+end;
+
+-- A user as a caller. Functions that take a context bind their transaction to it, and to none other that it may have been
+
+-- its owner's rights goes, since it was granted to the owner of that time.
+create or replace function identity.hand_over_key(key uuid, new_owner uuid) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update identity.api_key k set owner_id = new_owner, suspended_at = null, handed_over_by = tenancy.principal_id(), handed_over_at = now()
+  where k.tenant_id = tenancy.tenant_id() and k.id = key and k.revoked_at is null and tenancy.has_permission('keys:manage')
+    and identity.is_second_person('key:hand_over', k.owner_id)
+    and exists (select from identity."user" u where u.tenant_id = k.tenant_id and u.id = new_owner and u.status = 'active');
+  if not found then
+    return false;
+  end if;
+  update identity.collection_grant g set beyond_owner = false where g.tenant_id = tenancy.tenant_id() and g.principal_id = key;
+  return true;
+end
+$$;
+
+-- Who is disabled or deleted is signed out for good, and its keys wait for somebody who takes them over.
+create or replace function identity.end_what_a_user_opened() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update identity.session s set revoked_at = now(), revoked_reason = 'user ' || new.status
+  where s.tenant_id = new.tenant_id and s.user_id = new.id and s.revoked_at is null;
+  update identity.api_key k set suspended_at = now()
+  where k.tenant_id = new.tenant_id and k.owner_id = new.id and k.suspended_at is null;
+  return null;
+end
+$$;
+
+create or replace trigger end_what_a_user_opened after update of status on identity."user"
+  for each row when (old.status = 'active' and new.status <> 'active') execute function identity.end_what_a_user_opened();
+
+-- Forgets a user who has no roles any more: its name becomes free, its keys end, and nothing signs it in. The row stays, since
+
+-- documents and the log name it.
+create or replace function identity.delete_user(deleted uuid) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant uuid := tenancy.tenant_id();
+begin
+  update identity."user" u set username = 'deleted-' || u.id, status = 'deleted', credentials_of = null
+  where u.tenant_id = tenant and u.id = deleted and u.status <> 'deleted' and tenancy.has_permission('users:manage')
+    and u.id is distinct from identity.acting_user()
+    and not exists (select from identity.user_role r where r.tenant_id = tenant and r.user_id = deleted);
+  if not found then
+    return false;
+  end if;
+  update identity.api_key k set revoked_at = now() where k.tenant_id = tenant and k.owner_id = deleted and k.revoked_at is null;
+  delete from identity.password p where p.tenant_id = tenant and p.user_id = deleted;
+  delete from identity.second_factor f where f.tenant_id = tenant and f.user_id = deleted;
+  delete from identity.external_identity e where e.tenant_id = tenant and e.user_id = deleted;
+  delete from identity.password_reset e where e.tenant_id = tenant and e.user_id = deleted;
+  return true;
+end
+$$;
+
+grant execute on function identity.acting_user(), identity.roles_of_acting_user(), identity.is_second_person(text, uuid),
+  identity.is_controlled(uuid), identity.ask_jointly(text, uuid, jsonb, uuid), identity.has_joined(text, uuid),
+  identity.read_by_who_knows_its_password(), identity.hand_over_key(uuid, uuid), identity.delete_user(uuid) to affidavit_runtime;
+-- Nothing here is granted to anyone else.

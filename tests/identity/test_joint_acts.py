@@ -1,0 +1,194 @@
+"""Four eyes are two people, not two principals."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from backend.identity.callers.caller import Origin
+from backend.identity.callers.permissions import Permission, Role
+from backend.identity.joint_acts.service import JointAct
+from tests.conftest import PASSWORD, Service, Tenant
+from tests.documents.review import GUIDANCE, approved, create_collection, decide, submit, versions
+
+pytestmark = pytest.mark.anyio
+
+RELAXED = {"approval_required": False}
+
+
+@pytest.fixture
+async def bank(service: Service) -> Tenant:
+    """A tenant with two people of each kind that is needed twice, and a collection that asks for approval."""
+    tenant = await service.create_tenant()
+    for username, role in (("admin2", Role.ADMIN), ("approver2", Role.APPROVER), ("compliance2", Role.COMPLIANCE)):
+        await service.add_user(tenant, username, role)
+    await create_collection(service, tenant)
+    async with service.operator() as acting:
+        await acting.grant(tenant.id, GUIDANCE, "read", role=Role.ADMIN)
+    return tenant
+
+
+async def sock(service: Service, tenant: Tenant, username: str, *roles: str) -> str:
+    """A user whose password an administrator chose."""
+    answer = await service.post("/users", tenant, "admin", {"username": username, "password": PASSWORD, "roles": roles})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def patch(service: Service, tenant: Tenant, path: str, body: Any, by: str) -> httpx.Response:
+    return await service.client.patch(path, json=body, headers=await service.as_user(tenant, by))
+
+
+async def test_an_administrator_publishes_nothing_as_an_editor_and_an_approver_of_its_making(
+    service: Service, bank: Tenant
+) -> None:
+    await sock(service, bank, "left-hand", "editor")
+    await sock(service, bank, "right-hand", "approver")
+    submitted = await submit(service, bank, "both-hands", "Text of one person.", username="left-hand")
+    for decision, body in (("approve", {}), ("reject", {"reason": "As I like."})):
+        refused = await decide(service, bank, submitted, decision, "right-hand", **body)
+        assert (refused.status_code, refused.json()["error"]) == (403, "forbidden")
+    (denial, *_) = await service.events(bank, action="access:denied")
+    assert denial["reason"] == "approval:same_person"
+    own = {"old_password": PASSWORD, "new_password": "my own password now"}
+    assert (await service.post("/auth/password", bank, "right-hand", own)).status_code == 204
+    assert (await decide(service, bank, submitted, "approve", "right-hand")).status_code == 200
+
+
+async def test_two_approvals_of_one_person_are_one(service: Service, bank: Tenant) -> None:
+    await create_collection(service, bank, "twice", approvers=2)
+    async with service.operator() as acting:
+        await acting.grant(bank.id, "twice", "read", role=Role.ADMIN)
+    for name in ("first-sock", "second-sock"):
+        await sock(service, bank, name, "approver")
+    submitted = await submit(service, bank, "twice", "Needs two.", collection="twice")
+    assert (await decide(service, bank, submitted, "approve", "first-sock")).json()["status"] == "in_review"
+    assert (await decide(service, bank, submitted, "approve", "second-sock")).status_code == 403
+    assert (await decide(service, bank, submitted)).json()["status"] == "approved"
+
+
+async def test_no_key_retires_and_no_person_alone_does(service: Service, bank: Tenant) -> None:
+    submitted = await approved(service, bank, "in-force", "What is in force.")
+    async with service.operator() as acting:
+        wanted = [Permission.DOCUMENTS_REVIEW, Permission.DOCUMENTS_READ]
+        key = await acting.create_key(bank.id, "reviewer", wanted, [GUIDANCE], owner="approver2")
+    path = f"/documents/{submitted['document_id']}/versions/1/retire"
+    headers = {"Authorization": f"Bearer {key}"}
+    assert (await service.client.post(path, json={"reason": "By key."}, headers=headers)).status_code == 403
+    for _ in range(2):
+        assert (await decide(service, bank, submitted, "retire", reason="Alone.")).status_code == 202
+    assert (await versions(service, bank, submitted))[1]["status"] == "approved"
+    waiting = (await service.get("/joint-requests", bank, "approver2")).json()["requests"]
+    assert [(r["act"], r["state"], r["asked_by"]) for r in waiting] == [
+        ("version:retire", "waiting", str(bank.users["approver"]))
+    ]
+    other = {"reason": "At another time.", "effective_to": "2099-01-01T00:00:00Z"}
+    assert (await decide(service, bank, submitted, "retire", "approver2", **other)).status_code == 202, "not the same"
+    assert (await decide(service, bank, submitted, "retire", "approver2", reason="So do I.")).json()[
+        "status"
+    ] == "retired"
+    actions = [event["action"] for event in await service.events(bank, document="in-force")]
+    assert "document:retired" in actions
+    assert {"act:asked", "act:joined"} <= {event["action"] for event in await service.events(bank)}
+
+
+async def test_approval_is_switched_off_by_two_administrators_only(service: Service, bank: Tenant) -> None:
+    path = f"/collections/{GUIDANCE}"
+    await sock(service, bank, "puppet", "admin")
+    for by in ("admin", "admin", "puppet"):
+        assert (await patch(service, bank, path, RELAXED, by)).status_code == 202
+    assert (await service.get(path, bank, "admin")).json()["approval_required"] is True
+    key = (await service.post("/auth/keys", bank, "admin", {"name": "k", "permissions": ["collections:manage"]})).json()
+    refused = await service.client.patch(path, json=RELAXED, headers={"Authorization": f"Bearer {key['key']}"})
+    assert refused.status_code == 403
+    assert (await patch(service, bank, path, {"name": "Renamed", **RELAXED}, "admin2")).status_code == 202, (
+        "not the same"
+    )
+    assert (await patch(service, bank, path, RELAXED, "admin2")).json()["approval_required"] is False
+    assert (await patch(service, bank, path, {"approval_required": True}, "admin")).status_code == 200, "to ask is free"
+
+
+async def test_fewer_approvals_need_two_administrators_as_well(service: Service, bank: Tenant) -> None:
+    path = f"/collections/{GUIDANCE}"
+    assert (await patch(service, bank, path, {"approvers": 2}, "admin")).status_code == 200
+    assert (await patch(service, bank, path, {"approvers": 1}, "admin")).status_code == 202
+    assert (await patch(service, bank, path, {"approvers": 1}, "admin2")).json()["approvers"] == 1
+
+
+async def test_a_request_is_taken_back_by_who_made_it(service: Service, bank: Tenant) -> None:
+    path = f"/collections/{GUIDANCE}"
+    request = (await patch(service, bank, path, RELAXED, "admin")).json()["request"]
+    others = await service.as_user(bank, "admin2")
+    assert (await service.client.delete(f"/joint-requests/{request}", headers=others)).status_code == 404
+    own = await service.as_user(bank, "admin")
+    assert (await service.client.delete(f"/joint-requests/{request}", headers=own)).status_code == 204
+    assert (await patch(service, bank, path, RELAXED, "admin2")).status_code == 202
+    assert (await service.get(path, bank, "admin")).json()["approval_required"] is True
+
+
+async def test_one_person_with_two_roles_and_a_key_erases_nothing(service: Service, bank: Tenant) -> None:
+    await service.add_user(bank, "mighty", Role.ADMIN, Role.PRIVACY)
+    asked = {"subject": "analyst", "legal_basis": "GDPR article 17(1)(b)"}
+    erasure = (await service.post("/audit/erasures", bank, "mighty", asked)).json()
+    wanted = {"name": "eraser", "permissions": ["erasure:execute", "audit:read"]}
+    assert (await service.post("/auth/keys", bank, "mighty", wanted)).status_code == 403
+    path = f"/audit/erasures/{erasure['id']}/approval"
+    assert (await service.post(path, bank, "mighty", None)).status_code == 403
+    assert (await service.post(path, bank, "privacy", None)).status_code == 200
+
+
+async def test_no_key_places_or_releases_a_hold(service: Service, bank: Tenant) -> None:
+    async with service.operator() as acting:
+        wanted = [Permission.AUDIT_EXPORT, Permission.AUDIT_READ]
+        key = await acting.create_key(bank.id, "siem", wanted, [], owner="compliance")
+    headers = {"Authorization": f"Bearer {key}"}
+    placed = await service.client.post("/audit/holds", json={"reason": "By key."}, headers=headers)
+    assert placed.status_code == 403
+    hold = (await service.post("/audit/holds", bank, "compliance", {"reason": "Subpoena 9"})).json()
+    for credential in (headers, await service.as_user(bank, "compliance")):
+        answer = await service.client.delete(f"/audit/holds/{hold['id']}", headers=credential)
+        assert answer.status_code in {202, 403}
+    assert (await service.get("/audit/holds", bank, "compliance")).json()["holds"][0]["released_at"] is None
+
+
+# What injected SQL can do with one person's own context.
+
+
+async def test_the_database_lets_nobody_switch_approval_off_or_retire_alone(service: Service, bank: Tenant) -> None:
+    submitted = await approved(service, bank, "sql", "In force.")
+    attempts = (
+        ("admin", "update documents.collection set approval_required = false where slug = 'guidance'"),
+        ("admin", "update documents.collection set approval_required = false, approvers = 9 where slug = 'guidance'"),
+        ("approver", "update documents.version set status = 'retired', effective_to = now() where status = 'approved'"),
+        ("admin", "insert into identity.joint_request (tenant_id, id, act, target, asked_by) values"
+         " (tenancy.tenant_id(), gen_random_uuid(), 'collection:relax', gen_random_uuid(), gen_random_uuid())"),
+        ("admin", "update identity.joint_request set asked_by = gen_random_uuid()"),
+        ("compliance", "update audit.hold set released_by = tenancy.principal_id(), released_at = now()"),
+    )  # fmt: skip
+    await service.post("/audit/holds", bank, "compliance", {"reason": "Subpoena 9"})
+    for username, statement in attempts:
+        caller = await service.services.resolver.resolve(await service.token(bank, username), Origin("attack"))
+        async with service.services.tenancy.transaction(caller.claims()) as connection:
+            await connection.execute(
+                "select identity.ask_jointly('collection:relax', id, '{}', gen_random_uuid()),"
+                " identity.ask_jointly('collection:relax', id, '{}', gen_random_uuid()) from documents.collection"
+            )
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                async with connection.transaction():
+                    await connection.execute(statement)
+    assert (await versions(service, bank, submitted))[1]["status"] == "approved"
+
+
+async def test_the_table_of_acts_is_what_the_database_and_the_service_ask_for(service: Service) -> None:
+    superuser = await asyncpg.connect(service.database.superuser_url)
+    known = {row["act"] for row in await superuser.fetch("select act from identity.joint_act")}
+    await superuser.close()
+    files = [path.read_text() for path in Path("policies").glob("*/*.sql")]
+    asked = re.findall(r"(?:is_second_person|has_joined)\(\s*'([a-z_:]+)'", "".join(files))
+    decided = re.findall(
+        r"is_second_person\(case decision when 'approved' then '([a-z:]+)' else '([a-z:]+)' end", "".join(files)
+    )
+    assert known == {*asked, *decided[0], *JointAct}
