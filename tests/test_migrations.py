@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import json
 import re
+import shutil
+import tempfile
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import pytest
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
-from backend import manifest
+from backend import embedded_postgres, manifest
+from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.migration import migrate
 from backend.policies import SCHEMAS
 from tests.conftest import Database
@@ -110,3 +113,19 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
     before = await migrated(database)
     await asyncio.to_thread(migrate, database.owner_url)
     assert await migrated(database) == before
+
+
+def test_an_older_server_has_the_same_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL 16, the oldest that is supported, comes in the same package as the one that all other tests use."""
+    sixteen = embedded_postgres.binaries().parent.parent / "pginstall" / "bin"
+    monkeypatch.setattr(embedded_postgres, "binaries", lambda: sixteen)
+    folder = Path(tempfile.mkdtemp(prefix="affidavit-test-"))
+    server = EmbeddedPostgres(folder / "data", Passwords.generate(), settings={"fsync": "off"})
+    server.start()
+    try:
+        server.prepare_roles()
+        assert migrate(server.urls()["owner_url"]) == []
+        assert (folder / "data" / "PG_VERSION").read_text() == "16\n"
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
