@@ -27,10 +27,12 @@ def migrate(connection: Connection) -> None:
 async def main() -> None:
     url = context.config.attributes.get("owner_url") or os.environ["AFFIDAVIT_DATABASE_URL"]
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
-    async with engine.connect() as connection:
-        await connection.run_sync(migrate)
-        await connection.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(migrate)
+            await connection.commit()
+    finally:
+        await engine.dispose()
 
 
 asyncio.run(main())
