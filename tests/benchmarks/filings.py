@@ -147,6 +147,8 @@ async def main(chosen: list[str]) -> None:
                     failed += not await ingest(running, slug_of(company), paths)
                     tenants[company] = Tenant(client, await running.sign_in(client, slug_of(company), "analyst"))
                     await tenants[company].count_chunks()
+            for company, tenant in tenants.items():  # anew, since a user's token ends before a long ingestion
+                tenant.headers = await running.sign_in(client, slug_of(company), "analyst")
             results = {
                 "pages": (pages := sum(tenant.pages for tenant in tenants.values())),
                 "pages per second of the worker's processor time": round(pages / processor_seconds(pid), 1),
