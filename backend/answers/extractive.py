@@ -1,71 +1,85 @@
 """The built-in generator: it answers with sentences of the passages, word for word, or refuses.
 
-A sentence supports an answer when its cosine with the question, plus a share of how many of the question's
-terms its passage has, reaches a threshold. A question about a name or a year that no passage mentions is
-refused whatever the similarity: that is what a question about another company looks like.
+First the passage is chosen, then the sentence of it that answers, then what that sentence needs to be understood. A passage
+about another product, the other side of a contrast, another company or another year is not asked at all.
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.answers.asked import Asked, Kind, amounts
 from backend.answers.generator import NOT_SUPPORTED, Claim, Generation, Passage, Prompt, Quote
-from backend.answers.grounding.evidence import addresses_a_model
 from backend.answers.grounding.verdict import Support
-from backend.language import sentences, terms
+from backend.answers.units import Unit, answers_alone, run, units
+from backend.language import terms
 
 Embed = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
 """Turns n texts into n unit vectors, as the rows of one array."""
 
-NAME = "extractive-v1"
+NAME = "extractive-v2"
 
-# Calibrated on support articles, and on questions that their collection cannot answer.
-THRESHOLD = 0.69
-COVERAGE_WEIGHT = 0.3
-PASSAGE_WEIGHT = 0.25  # of the passage's own cosine, for choosing among sentences
-FIGURE_BONUS = 0.1  # for choosing among sentences, when the question asks for a figure
-MARGIN = 0.12  # further sentences may be this much weaker than the best
+# Calibrated on support articles, on questions that their collection cannot answer, and on the demo's documents. Whether
+# there is an answer, the passage tells better than any sentence of it; which sentence it is, both.
+THRESHOLD = 0.6
+SENTENCE_WEIGHT = 0.3  # of the sentence's cosine, where it is greater than the passage's
+FULL_COVERAGE_BONUS = 0.08  # for a sentence that speaks of everything that is asked
+COVERAGE_WEIGHT = 0.1  # of how much of what is asked the passage speaks of
+FITNESS = {
+    "sentence": 0.6,  # of its cosine
+    "passage": 0.8,  # of its cosine
+    "coverage": 0.25,  # of how much the sentence speaks of what is asked and not in the title
+    "lead": 0.14,  # for the sentence with which a passage begins
+    "kind": 0.1,  # for what the question asks for: a figure, a yes or no, what something is
+    "person": 0.15,  # for what a customer has to do, when that is the question
+    "condition": -0.15,  # for what holds under a condition of which the question does not speak
+    "rank": -0.04,  # for each passage that is ranked before
+    "aside": -0.1,  # for tips and notes
+}
+SIDE_BONUS = 0.1  # for a passage on the side of a contrast that is asked about
+IDENTIFIER_BONUS = 0.35  # for a passage that is about the very case, when it speaks of what is asked about it
+MARGIN = 0.06  # a further sentence of the same passage may be this much weaker than the best
 
-_MOST_CLAIMS = 3
+_MOST_PASSAGES = 4
+_NEAR = 3  # passages among which one has to name the side of a contrast, for the others to be left out
 _MOST_CANDIDATES = 12  # sentences, 1 to 5 ms each to embed; 40 find no better answers
-_LONGEST_SENTENCE = 600  # characters; beyond it is a table, which is no answer
-_SHORTEST_SENTENCE = 3  # words; below it is a heading
-
-_NAME = re.compile(r"[^\W_][\w&'\u2019.]*")
-_SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)$")
-_NOT_A_NAME = re.compile(r"(?:i|ok|a|us|usd|eur|gbp|am|pm)(?:['\u2019]\w+)?|\w+n['\u2019]t", re.IGNORECASE)
-_YEAR = re.compile(r"(?:FY)?((?:19|20)\d\d)", re.IGNORECASE)
-_ASKS_FOR_FIGURE = re.compile(
-    r"\bhow (?:much|many|long|soon|quickly|old|often|late|early|high|large)\b|\bwhen\b|\bdeadline\b"
-    r"|^what (?:is|are|was|were|does|do)\b.*"
-    r"\b(?:fees?|costs?|price|limits?|charge|rate|amount|percent\w*|time|temperature)\b",
-    re.IGNORECASE,
-)
-_REFERS_BACK = re.compile(
-    r"(?:(?:when|if|unless|until|once|after|in|for|without)\s)?"
-    r"(?:it|they|this|these|those|that|such|he|she|otherwise|however|instead|then|also|yes|no)\b",
-    re.IGNORECASE,
-)
+_MOST_CLAIMS = 2
+_LONGEST_MEANING = 500  # characters
+_ENOUGH_WORDS = 8  # for a sentence to be understood without what it refers to
+_SHORT_QUOTE, _LONG_QUOTE = 180, 520  # characters
+_REMEMBERED = 20_000  # vectors of sentences, 1.5 KB each
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A sentence of a passage, and the characters of the passage that make it readable alone."""
+class Candidate:
+    """A sentence that could answer, and the run of sentences that makes it readable alone."""
 
     passage: Passage
-    sentence: str
+    unit: Unit
+    lead: bool
+    first: int
+    last: int
     quote: str
+
+    @property
+    def meaning(self) -> str:
+        """The text whose likeness to the question counts: the sentence, with what it refers to."""
+        text = self.passage.text[self.unit.start : self.unit.end]
+        alone = self.quote.startswith(text) or len(terms.stems(text)) >= _ENOUGH_WORDS
+        return text if alone else self.quote[:_LONGEST_MEANING]
 
 
 class ExtractiveGenerator:
     """Quotes the sentences that answer; needs no model server."""
 
     def __init__(self, embed: Embed) -> None:
-        """Uses `embed` for the question and the sentences alike."""
+        """Uses `embed` for sentences, and for a question whose vector is not known from its retrieval."""
         self._embed = embed
+        self._vectors = SentenceVectors(embed)
 
     @property
     def name(self) -> str:
@@ -75,143 +89,202 @@ class ExtractiveGenerator:
     @property
     def parameters(self) -> Mapping[str, str | int]:
         """The threshold and weights of the decision."""
-        return {
-            "threshold": str(THRESHOLD),
-            "coverage_weight": str(COVERAGE_WEIGHT),
-            "passage_weight": str(PASSAGE_WEIGHT),
-            "figure_bonus": str(FIGURE_BONUS),
-            "margin": str(MARGIN),
-        }
+        weights = {"threshold": THRESHOLD, "sentence_weight": SENTENCE_WEIGHT, "coverage_weight": COVERAGE_WEIGHT}
+        fitness = {f"fitness_{name}": weight for name, weight in FITNESS.items()}
+        return {name: str(value) for name, value in (weights | fitness | {"margin": MARGIN}).items()}
 
     async def generate(self, prompt: Prompt) -> Generation:
-        """Returns up to three quoted sentences, the best first, or a refusal."""
-        return _generation(await self._claims(prompt))
+        """Returns up to three quotes, the best first, or a refusal."""
+        claims = await self._claims(prompt)
+        return Generation(
+            claims=tuple(claims),
+            refusal=None if claims else NOT_SUPPORTED,
+            completion=" ".join(claim.sentence for claim in claims),
+            dropped=(),
+            model_requested=NAME,
+            model_served=NAME,
+            finish_reason="stop",
+            parameters=self.parameters,
+        )
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Claim | Generation]:
         """Yields the generation, which is there as a whole."""
         yield await self.generate(prompt)
 
     async def _claims(self, prompt: Prompt) -> list[Claim]:
-        if unmentioned_names(prompt.question, prompt.passages):
+        asked = Asked.read(prompt.question)
+        if asked.unmentioned(prompt.passages):
             return []
-        candidates = _candidates(prompt)
-        if not candidates:
+        found = candidates(asked, prompt.passages)
+        if not found:
             return []
-        question, *vectors = await self._embed([prompt.question, *(candidate.sentence for candidate in candidates)])
-        return _select(prompt.question, candidates, np.stack(vectors) @ question)
+        question = prompt.vector if prompt.vector is not None else (await self._embed([prompt.question]))[0]
+        vectors = await self._vectors.of(found)
+        return select(asked, found, vectors @ question)
 
 
-def unmentioned_names(question: str, passages: Sequence[Passage]) -> list[str]:
-    """Returns the names and years of the question that occur in no passage or title."""
-    mentioned = {
-        word.casefold() for passage in passages for word in re.findall(r"\w+", f"{passage.title or ''} {passage.text}")
-    }
-    return [name for name in _names(question) if not set(re.findall(r"\w+", name.casefold())) <= mentioned]
+_WHEN = re.compile(r"when\b", re.IGNORECASE)
+_TELLS_WHEN = re.compile(r"\b(?:when|once|as soon as|before|after|until|by the time)\b", re.IGNORECASE)
 
 
-def _names(question: str) -> list[str]:
-    """Returns years, words in capitals, capitalised words within a sentence, and such as "3M"."""
-    names = []
-    for match in _NAME.finditer(question):
-        word = re.sub(r"['\u2019]s?$", "", match[0]).rstrip(".")
-        if year := _YEAR.fullmatch(word):
-            names.append(year[1])
-        elif _is_name(word, starts_sentence=bool(_SENTENCE_START.search(question[: match.start()]))):
-            names.append(word)
-    return names
+class SentenceVectors:
+    """Remembers the vectors of sentences by their chunk, so that what is asked often is embedded once."""
+
+    def __init__(self, embed: Embed) -> None:
+        self._embed = embed
+        self._known: dict[tuple[UUID, int, int], NDArray[np.float32]] = {}
+
+    async def of(self, found: Sequence[Candidate]) -> NDArray[np.float32]:
+        """Returns the vectors of the candidates' sentences, as the rows of one array."""
+        keys = [(candidate.passage.chunk_id, candidate.unit.start, candidate.unit.end) for candidate in found]
+        missing = {key: candidate.meaning for key, candidate in zip(keys, found, strict=True) if key not in self._known}
+        if missing:
+            vectors = dict(zip(missing, await self._embed(list(missing.values())), strict=True))
+            found_now = {key: vectors[key] if key in vectors else self._known[key] for key in keys}
+            self._known.update(vectors)
+            for oldest in list(self._known)[: max(0, len(self._known) - _REMEMBERED)]:
+                del self._known[oldest]
+        else:
+            found_now = {key: self._known[key] for key in keys}
+        return np.stack([found_now[key] for key in keys])
 
 
-def _is_name(word: str, *, starts_sentence: bool) -> bool:
-    if _NOT_A_NAME.fullmatch(word):
-        return False
-    if len(word) == 1:
-        return False
-    if word[0].isdigit():
-        return any(map(str.isupper, word))
-    return word[0].isupper() and (not starts_sentence or word.isupper())
-
-
-def _candidates(prompt: Prompt) -> list[_Candidate]:
-    """Returns the sentences that could answer; of too many, those that share most terms with the question."""
-    found = [candidate for passage in prompt.passages for candidate in _candidates_in(passage)]
+def candidates(asked: Asked, passages: Sequence[Passage]) -> list[Candidate]:
+    """Returns the sentences that could answer; of too many, those of better passages that share most with the question."""
+    eligible = [passage for passage in passages if _is_eligible(asked, _context(passage))]
+    if any(asked.names_side(passage.text) for passage in eligible[:_NEAR]):
+        eligible = [passage for passage in eligible if asked.names_side(passage.text)]
+    found = [candidate for passage in eligible[:_MOST_PASSAGES] for candidate in _candidates_in(asked, passage)]
     if len(found) > _MOST_CANDIDATES:
-        asked = set(terms.stems(prompt.question))
-        found.sort(key=lambda candidate: -len(asked.intersection(terms.stems(candidate.sentence))))
+        found.sort(key=lambda c: -(asked.coverage(c.quote) + 0.3 * c.lead - 0.15 * c.passage.number))
     return found[:_MOST_CANDIDATES]
 
 
-def _candidates_in(passage: Passage) -> Iterator[_Candidate]:
-    text = passage.text
-    spans = sentences.spans(text, longest=_LONGEST_SENTENCE)
-    for position, (start, end) in enumerate(spans):
-        sentence = text[start:end]
-        if len(sentence) > _LONGEST_SENTENCE or len(sentence.split()) < _SHORTEST_SENTENCE:
+def _is_eligible(asked: Asked, context: str) -> bool:
+    """Whether a passage speaks of what is asked at all, of the very product, and of the very year or case."""
+    return asked.coverage(context) > 0 and not asked.is_beside(context) and asked.is_identified_by(context)
+
+
+def _candidates_in(asked: Asked, passage: Passage) -> list[Candidate]:
+    text, context = passage.text, _context(passage)
+    found = units(text)
+    candidates = []
+    for position, unit in enumerate(found):
+        if not answers_alone(text, unit):
             continue
-        quote = _readable(text, spans, position)
-        if not quote.endswith(("?", ":")) and not addresses_a_model(quote):
-            yield _Candidate(passage, sentence, quote)
+        first, last = run(text, found, position)
+        last = _reaching(asked, text, found, last)
+        quote = text[found[first].start : found[last].end]
+        if quote.endswith(("?", ":")) or asked.is_about_another(quote, context):
+            continue
+        candidates.append(Candidate(passage, unit, position == 0, first, last, quote))
+    return candidates
 
 
-def _readable(text: str, spans: list[tuple[int, int]], position: int) -> str:
-    """Returns the sentence with the one before it, when it refers back, and the one after it, when that does.
-
-    "It is waived for students." is no answer alone, and "The fee is 10 USD." without it may mislead.
-    """
-    start, end = spans[position]
-    if _REFERS_BACK.match(text, start) and position:
-        start, _ = spans[position - 1]
-    if position + 1 < len(spans):
-        following, following_end = spans[position + 1]
-        if text[start:end].endswith(("?", ":")) or _REFERS_BACK.match(text, following):
-            end = following_end
-    return text[start:end]
+def _reaching(asked: Asked, text: str, found: list[Unit], last: int) -> int:
+    """Returns up to where sentences follow on that raise a limit, until it reaches the amount that is asked about."""
+    wanted = max(asked.amounts, default=None)
+    if wanted is None or not (bounds := amounts(text[found[last].start : found[last].end])):
+        return last
+    reached = last
+    while max(bounds) < wanted and reached + 1 < len(found):
+        reached += 1
+        if not (bounds := amounts(text[found[reached].start : found[reached].end])):
+            return last
+    return reached if max(bounds) >= wanted else last
 
 
-def _select(question: str, candidates: list[_Candidate], cosines: NDArray[np.float32]) -> list[Claim]:
+def select(asked: Asked, found: list[Candidate], cosines: NDArray[np.float32]) -> list[Claim]:
     """Returns the claims of the supported candidates, the most fitting first."""
-    asked = _subject(question)
-    passages = {candidate.passage.number: candidate.passage for candidate in candidates}
-    coverage = {number: _coverage(asked, passage) for number, passage in passages.items()}
-    support = cosines + COVERAGE_WEIGHT * np.array([coverage[candidate.passage.number] for candidate in candidates])
-    fitness = support + PASSAGE_WEIGHT * np.array([candidate.passage.cosine or 0.0 for candidate in candidates])
-    if _ASKS_FOR_FIGURE.search(question):
-        fitness += FIGURE_BONUS * np.array([bool(terms.figures(candidate.quote)) for candidate in candidates])
-    supported = [index for index in np.argsort(-fitness, kind="stable") if support[index] >= THRESHOLD]
-    close = [candidates[index] for index in supported if fitness[index] >= fitness[supported[0]] - MARGIN]
-    return _claims(close)
+    scored = [Score.of(asked, candidate, float(cosine)) for candidate, cosine in zip(found, cosines, strict=True)]
+    scored.sort(key=lambda score: -score.fitness)
+    supported = [score for score in scored if score.support >= THRESHOLD]
+    if not supported:
+        return []
+    best = supported[0]
+    close = [score.candidate for score in supported if score.fitness >= best.fitness - MARGIN]
+    return _claims([_extended(asked, one) for one in close if one.passage.number == best.candidate.passage.number])
 
 
-def _claims(candidates: list[_Candidate]) -> list[Claim]:
-    """Returns the first few candidates as claims, without those whose words another one already quotes."""
-    chosen: list[Quote] = []
-    for candidate in candidates:
-        if not any(_overlap(candidate.quote, quote.text) for quote in chosen):
-            chosen.append(Quote(candidate.passage, candidate.quote))
-    return [Claim(" ".join(quote.text.split()), (quote,), Support.VERBATIM) for quote in chosen[:_MOST_CLAIMS]]
+def _extended(asked: Asked, candidate: Candidate) -> Candidate:
+    """Returns a short quote with the sentences that follow it, unless a figure is all that is asked for."""
+    text = candidate.passage.text
+    found, last = units(text), candidate.last
+    while (
+        asked.kind is not Kind.FIGURE
+        and last + 1 < len(found)
+        and found[last].end - found[candidate.first].start < _SHORT_QUOTE
+        and found[last + 1].end - found[candidate.first].start <= _LONG_QUOTE
+        and not (found[last + 1].aside or found[last + 1].introduces)
+        and not text[found[last].end : found[last + 1].start].strip()
+        and asked.coverage(text[found[last + 1].start : found[last + 1].end]) > 0
+    ):
+        last += 1
+    return replace(candidate, last=last, quote=text[found[candidate.first].start : found[last].end])
 
 
-def _overlap(one: str, other: str) -> bool:
-    return not set(sentences.split(one)).isdisjoint(sentences.split(other))
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well a candidate answers: `support` decides whether it may, `fitness` which one does."""
+
+    candidate: Candidate
+    support: float
+    fitness: float
+
+    @classmethod
+    def of(cls, asked: Asked, candidate: Candidate, cosine: float) -> "Score":
+        """Scores a candidate whose sentence has this cosine with the question."""
+        passage, quote = candidate.passage, candidate.quote
+        likeness = cosine if passage.cosine is None else passage.cosine
+        covered = asked.coverage(_context(passage))
+        whole = FULL_COVERAGE_BONUS * (0.6 * (covered == 1.0) + 0.4 * (asked.coverage(quote) == 1.0))
+        support = (1 - SENTENCE_WEIGHT) * likeness + SENTENCE_WEIGHT * max(cosine, likeness) + whole
+        support += COVERAGE_WEIGHT * covered
+        support += SIDE_BONUS * (asked.names_side(passage.text) is True)
+        support += IDENTIFIER_BONUS * (asked.is_about_a_case and asked.coverage(quote) > 0)
+        has = {
+            "sentence": cosine,
+            "passage": likeness,
+            "coverage": asked.coverage_beyond(passage.title or "", quote),
+            "lead": candidate.lead,
+            "kind": _has_what_is_asked(asked, quote),
+            "person": asked.agrees_in_person(quote),
+            "condition": asked.is_narrowed_by(quote),
+            "rank": passage.number - 1,
+            "aside": candidate.unit.aside,
+        }
+        return cls(candidate, support, sum(FITNESS[name] * float(value) for name, value in has.items()))
 
 
-def _subject(question: str) -> set[str]:
-    """Returns the stems that tell what is asked; a name only tells about whom, which is no evidence."""
-    asked = set(terms.stems(question))
-    return asked.difference(*map(terms.stems, _names(question))) or asked
+def _has_what_is_asked(asked: Asked, quote: str) -> bool:
+    if asked.amounts:
+        bounds = amounts(quote)
+        return bool(bounds) and max(bounds) >= max(asked.amounts)
+    if asked.kind is Kind.FIGURE:
+        return bool(terms.figures(quote) or (_WHEN.match(asked.text) and _TELLS_WHEN.search(quote)))
+    if asked.kind is Kind.MEANING:
+        return asked.is_explained_by(quote)
+    if asked.kind is Kind.WHETHER:
+        return quote.lower().startswith(("yes", "no,", "no.", "it depends", "generally"))
+    return False
 
 
-def _coverage(asked: set[str], passage: Passage) -> float:
-    found = asked.intersection(terms.stems(f"{passage.title or ''} {passage.text}"))
-    return len(found) / max(len(asked), 1)
+def _claims(chosen: list[Candidate]) -> list[Claim]:
+    """Returns the first few candidates as claims, without those that another one already quotes."""
+    kept: list[Candidate] = []
+    for candidate in chosen:
+        if not any(_overlap(candidate, other) for other in kept):
+            kept.append(candidate)
+    quotes = [Quote(candidate.passage, candidate.quote) for candidate in kept[:_MOST_CLAIMS]]
+    return [Claim(" ".join(quote.text.split()), (quote,), Support.VERBATIM) for quote in quotes]
 
 
-def _generation(claims: list[Claim]) -> Generation:
-    return Generation(
-        claims=tuple(claims),
-        refusal=None if claims else NOT_SUPPORTED,
-        completion=" ".join(claim.sentence for claim in claims),
-        dropped=(),
-        model_requested=NAME,
-        model_served=NAME,
-        finish_reason="stop",
-    )
+def _overlap(one: Candidate, other: Candidate) -> bool:
+    if one.passage.number == other.passage.number:
+        return one.first <= other.last and other.first <= one.last
+    return one.quote in other.quote or other.quote in one.quote
+
+
+def _context(passage: Passage) -> str:
+    headings = " ".join(passage.span.heading_path or ())
+    return f"{passage.title or ''} {headings} {passage.text}"

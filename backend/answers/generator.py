@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backend.answers.grounding.verdict import Reason, Support, Verdict
 from backend.documents.chunks.vectors import Span
 
@@ -60,6 +63,7 @@ class Prompt:
     user: str
     question: str
     passages: tuple[Passage, ...]
+    vector: NDArray[np.float32] | None = field(default=None, compare=False)  # the question's, as its retrieval made it
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from hashlib import sha256
 from importlib.resources import files
 from string import Template
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backend.answers.display import CONTROL, INVISIBLE
 from backend.answers.generator import Passage, Prompt
 
@@ -35,7 +38,9 @@ def _sections(source: str) -> dict[str, Template]:
 _TEMPLATES = _sections(_SOURCE)
 
 
-def render(question: str, passages: Sequence[Passage], nonce: str | None = None) -> Prompt:
+def render(
+    question: str, passages: Sequence[Passage], nonce: str | None = None, vector: NDArray[np.float32] | None = None
+) -> Prompt:
     """Renders the prompt; with the nonce of an earlier one, the same input gives the same text.
 
     The nonce is 128 random bits: the author of a document cannot know the fence that will enclose it.
@@ -50,6 +55,7 @@ def render(question: str, passages: Sequence[Passage], nonce: str | None = None)
         user=_TEMPLATES["user"].substitute(fixed, passages=rendered, question=neutralise(question)),
         question=question,
         passages=tuple(passages),
+        vector=vector,
     )
 
 

@@ -14,7 +14,7 @@ from backend.answers.citations import Answer, Sentence
 from backend.answers.delivery import CLIENT_LEFT, Delivery
 from backend.answers.generator import Generation, Generator, GeneratorError, Usage
 from backend.answers.models import AnswerRequest, AnswerResponse, SupersededVersion, UsedTokens
-from backend.answers.superseded import find_superseded, notice, passages
+from backend.answers.superseded import find_superseded, notice, passages, vector_of
 from backend.answers.turn import Turn, abortion_event, answer_event, prompt_event, sentence_event
 from backend.audit.events import Event
 from backend.audit.recorder import Draft, Recorder
@@ -100,7 +100,8 @@ class Answering:
             known_at=request.known_at, as_caller_then=request.as_caller_then, conversation=request.conversation,
         )  # fmt: skip
         async with self.retrieval.asking(caller, wanted) as (connection, asked):
-            turn = Turn(turn_id or uuid7(), asked, prompts.render(request.question, passages(asked.hits)))
+            prompt = prompts.render(request.question, passages(asked.hits), vector=vector_of(asked))
+            turn = Turn(turn_id or uuid7(), asked, prompt)
             await self.recorder.record(connection, asked.caller, prompt_event(turn, self.generator), Draft(turn.id))
         return turn
 

@@ -6,6 +6,9 @@ Whether it did is decided by the built-in extractive generator, whatever generat
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backend.answers import prompt as prompts
 from backend.answers.extractive import ExtractiveGenerator
 from backend.answers.generator import Passage
@@ -24,7 +27,7 @@ async def find_superseded(retrieval: Retrieval, asked: Asked) -> list[Superseded
     lapsed = await retrieval.ask_lapsed(asked)
     if lapsed is None:
         return []
-    prompt = prompts.render(asked.question.request.query, passages(lapsed.hits))
+    prompt = prompts.render(asked.question.request.query, passages(lapsed.hits), vector=vector_of(lapsed))
     generation = await ExtractiveGenerator(retrieval.embedder.embed_passages).generate(prompt)
     answering = {quote.passage.chunk_id for claim in generation.claims for quote in claim.quotes}
     named = {(hit.document_id, hit.version): _version(hit) for hit in lapsed.hits if hit.chunk_id in answering}
@@ -41,6 +44,12 @@ def notice(versions: Sequence[SupersededVersion]) -> str | None:
         for version in versions
     )
     return f"Nothing in force answers this question. What used to: {applied}."
+
+
+def vector_of(asked: Asked) -> NDArray[np.float32] | None:
+    """Returns the vector with which the question was searched, so that nothing embeds it again."""
+    dense = asked.question.dense
+    return None if dense is None else np.asarray(dense.to_numpy(), dtype=np.float32)
 
 
 def passages(hits: Sequence[Hit]) -> list[Passage]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from backend.answers.asked import Asked
 from backend.answers.citations import answer_of
-from backend.answers.extractive import ExtractiveGenerator, unmentioned_names
+from backend.answers.extractive import ExtractiveGenerator
 from backend.answers.generator import NOT_SUPPORTED, Generation, Passage
 from backend.answers.prompt import render
 from backend.demo import content
@@ -159,12 +160,6 @@ async def test_the_sentence_that_answers_is_quoted_word_for_word(generator: Extr
         ),
         ("harbor-insurance", "When is a vehicle a total loss?", "auto-total-loss", "75 percent"),
         ("harbor-insurance", "Are reserves disclosed to claimants?", "reserve-setting", "not disclosed"),
-        (
-            "harbor-insurance",
-            "Was there evidence of fraud in the warehouse fire?",
-            "case-2025-0588",
-            "no evidence",
-        ),
     ],
 )
 async def test_questions_of_the_use_cases_are_answered(
@@ -238,16 +233,16 @@ async def test_an_instruction_to_a_model_is_never_quoted(generator: ExtractiveGe
         ("What did CVS Health pay?", ["CVS", "Health"]),
         ("Is the account FDIC-insured?", ["FDIC"]),
         ("May I ask what Everyday Checking costs? I don't know.", []),
-        ("What does my 11-year-old pay for an USD wire?", []),
+        ("What does my 11-year-old pay for an USD wire on Friday?", []),
     ],
 )
 def test_names_that_no_passage_mentions_are_found(question: str, expected: list[str]) -> None:
     retrieved = passages("The everyday checking account costs 10 dollars.", title="Fees of 2026")
-    assert unmentioned_names(question, retrieved) == expected
+    assert Asked.read(question).unmentioned(retrieved) == expected
 
 
 def test_a_name_in_a_title_is_mentioned() -> None:
-    assert unmentioned_names("What is Boeing's rate?", passages("The rate is 5.", title="BOEING 10-K")) == []
+    assert Asked.read("What is Boeing's rate?").unmentioned(passages("The rate is 5.", title="BOEING 10-K")) == []
 
 
 def _read(name: str) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,275 @@
+"""What a question asks: by which kind of answer it is answered, about what, and about what it is not."""
+
+import re
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from backend.answers.generator import Passage
+from backend.language import terms
+
+_NAME = re.compile(r"[^\W_][\w&'\u2019.]*")
+_SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)$")
+_NOT_A_NAME = re.compile(
+    r"(?:i|ok|a|us|u\.s|usa|united|states|americans?|usd|eur|gbp|am|pm)(?:['\u2019]\w+)?|\w+n['\u2019]t"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march|april|may|june|july|august|september|october"
+    r"|november|december",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"(?:FY)?((?:19|20)\d\d)", re.IGNORECASE)
+_IDENTIFIER = re.compile(
+    r"(?<![\w$\u20ac\u00a3,.])(?:(?:FY)?(?:19|20)\d\d(?![\d,])(?:-\d+)?|\d+(?:-\d+)+|[A-Z]{1,5}-\d{2,})\b"
+)
+_LONGEST_PREFIX = 40  # characters before a word that tell whether it begins a sentence
+_IS = re.compile(r"\b(?:is|are|means?|refers? to|was|were)\b", re.IGNORECASE)
+_CONDITION = re.compile(
+    r"(?:if|when|during|for|unless|once|after|where|in case of|in the case of)\s((?:(?!, ).){5,120}),\s", re.IGNORECASE
+)
+_ASKER = re.compile(
+    r"\b(?:i|my|me|customers?|policyholders?) (?:have|has|must|need|can|may)\b|\b(?:do|must|can|may|should) (?:i|customers?)\b",
+    re.IGNORECASE,
+)
+_CUSTOMER = re.compile(r"\b(?:you|your|customers?|policyholders?|reported)\b", re.IGNORECASE)
+_BANK = re.compile(r"(?:we|the (?:bank|\w+ team|adjuster|analyst))\b", re.IGNORECASE)
+_AMOUNT = re.compile(r"[$\u20ac\u00a3]\s?(\d[\d,]*(?:\.\d+)?)")
+
+
+_MEANING = re.compile(
+    r"what(?:'s|\u2019s| is| are| was| does| do)\s+(?:(?:an?|the)\s+)?([^,?]{2,60}?)(?:\s+(?:mean|stand for)\b)?\s*(?:[,?]|$)",
+    re.IGNORECASE,
+)
+# Words of a question that say nothing about its subject.
+_GENERAL = frozenset(
+    terms.stems("long need due mean happen fact still able thing kind problem question tell get want possible")
+)
+
+
+class Kind(StrEnum):
+    """What an answer has to have."""
+
+    WHETHER = "whether"
+    FIGURE = "figure"
+    HOW = "how"
+    WHO = "who"
+    MEANING = "meaning"
+    OTHER = "other"
+
+
+_KINDS = (
+    (
+        Kind.FIGURE,
+        r"\bhow (?:much|many|long|soon|quickly|fast|old|often|late|early|high|large|far)\b|\bwhen\b|\bdeadline\b|\bcut-?off\b"
+        r"|\b(?:maximum|minimum|most|least)\b"
+        r"|^what (?:is|are|was|were|does|do)\b.*"
+        r"\b(?:fees?|costs?|price|limits?|charge|rate|amount|percent\w*|time|temperature)\b",
+    ),
+    (Kind.WHO, r"\bwho(?:m|se)?\b|\bwhich (?:department|office|team|committee|person)\b"),
+    (Kind.HOW, r"\bhow (?:do|does|can|could|should|to|would|may|must|is|are)\b|\bwhat (?:can|should|must|do) (?:i|we|you)\b"),
+    (
+        Kind.WHETHER,
+        r"(?:^|[,.?!]\s+|\band )(?:is|are|was|were|do|does|did|can|could|may|might|must|should|will|would|has|have|am)\b",
+    ),
+)  # fmt: skip
+_ASKS_WHETHER = re.compile(_KINDS[-1][1], re.IGNORECASE)
+_KINDS_READ = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
+
+# Of each line a question is about one side: what is said of the other alone is no answer to it.
+_CONTRASTS = tuple(
+    tuple(re.compile(rf"\b(?:{side})\b", re.IGNORECASE) for side in line)
+    for line in (
+        (r"debit(?: cards?)?", r"credit[- ]cards?"),
+        (r"domestic", r"international|foreign|abroad|overseas|cross-border|remittances?"),
+        (r"incoming", r"outgoing"),
+        (
+            r"personal(?! (?:info|data|loan|line))|individuals?|private customers?",
+            r"company|companies|business(?:es)?(?! days?)|corporat\w+|(?:legal )?entit(?:y|ies)|firms?|llc",
+        ),
+        (r"checking|everyday", r"savings"),
+        (r"federal(?: direct)?(?: student)? loans?", r"private(?: student)? loans?"),
+        (r"deposit(?:s|ed|ing)?", r"withdraw\w*"),
+        (r"buy(?:ing|er)?", r"sell(?:ing|er)?"),
+        (r"fixed", r"adjustable|variable"),
+        (r"online", r"mobile"),
+        (r"home ?owners|homes?|houses?", r"autos?|cars?|vehicles?"),
+        (r"opt(?:ing|ed)? out|opt-out", r"opt(?:ing|ed)? in|opt-in"),
+    )
+)  # fmt: skip
+# What a question can be about that no other thing stands in for; each with its other names.
+_PRODUCTS = tuple(
+    re.compile(rf"\b(?:{names})\b", re.IGNORECASE)
+    for names in (
+        r"reverse mortgages?|hecm", r"mortgages?|home loans?", r"auto loans?|car loans?|vehicle loans?", r"student loans?",
+        r"pay ?day loans?", r"credit cards?|cards?", r"debit cards?|cards?", r"pre-?paid(?: cards?)?|prepaid", r"gift cards?",
+        r"safe deposit box(?:es)?", r"wires?(?: transfers?)?|transfers?", r"overdrafts?|overdrawn",
+        r"certificates? of deposit|cds?",
+        r"stop[- ]payments?", r"cashier'?s'? checks?", r"money orders?", r"credit reports?|consumer reports?", r"credit scores?",
+        r"escrow", r"insurance", r"lease|leasing", r"home equity|heloc", r"remittances?|transfers?",
+        r"debt collect\w+|collectors?",
+        r"paper statements?", r"earthquakes?", r"floods?", r"mold", r"roofs?", r"bankruptc\w+", r"garnish\w+", r"refinanc\w+",
+        r"appraisals?", r"foreclos\w+", r"closing (?:costs?|disclosures?)", r"identity theft|identity", r"crypto\w*|bitcoins?",
+    )
+)  # fmt: skip
+
+# Words that say the same in a question and in its answer.
+_SAME = tuple(
+    frozenset(terms.stems(words))
+    for words in (
+        "avoid waive waived", "cost fee charge price", "document identification certificate", "hit match",
+        "company business entity corporation", "approve decide authorize settle", "dispute claim contest", "cancel recall stop",
+        "send transfer wire", "need require must", "begin start open", "pay payment paid", "refund reimburse credit",
+        "loan lend borrow", "house home property", "car vehicle auto", "kept keep retain retention", "limit maximum most",
+        "due deadline", "stolen lost unauthorized", "old age", "decide decision", "prove proof show", "complain complaint",
+        "stop end opt", "fix correct error", "check verify", "lose lost loss", "quickly soon fast time",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, read once. `subject` are the stems that tell what is asked; a name only tells about whom."""
+
+    text: str
+    kind: Kind
+    subject: frozenset[str]
+    names: tuple[str, ...]
+    identifiers: tuple[str, ...]
+    amounts: tuple[Decimal, ...]
+
+    @classmethod
+    def read(cls, question: str) -> "Asked":
+        """Reads the question."""
+        kind = next((kind for kind, pattern in _KINDS_READ if pattern.search(question)), Kind.OTHER)
+        if _ASKS_WHETHER.match(question):
+            kind = Kind.WHETHER
+        stems, names = frozenset(terms.stems(question)), tuple(_names(question))
+        about = stems.difference(_GENERAL, *map(terms.stems, names))
+        if kind is Kind.OTHER and _MEANING.search(question):
+            kind = Kind.MEANING
+        return cls(question, kind, about or stems, names, tuple(_IDENTIFIER.findall(question)), amounts(question))
+
+    def coverage(self, text: str) -> float:
+        """Returns the share of the subject that a text speaks of, in these words or in others for the same."""
+        found = set(terms.stems(text))
+        return sum(_speaks_of(found, stem) for stem in self.subject) / max(len(self.subject), 1)
+
+    def coverage_beyond(self, title: str, text: str) -> float:
+        """Returns the share of what the title leaves open of the subject, which is true of all that stands below it."""
+        known = set(terms.stems(title))
+        left = [stem for stem in self.subject if not _speaks_of(known, stem)]
+        found = set(terms.stems(text))
+        return sum(_speaks_of(found, stem) for stem in left) / len(left) if left else self.coverage(text)
+
+    def unmentioned(self, passages: Sequence[Passage]) -> list[str]:
+        """Returns the names and years that occur in no passage or title: a question about another company, or another year."""
+        mentioned = {
+            word.casefold()
+            for passage in passages
+            for word in re.findall(r"\w+", f"{passage.title or ''} {passage.text}")
+        }
+        return [name for name in self.names if not set(re.findall(r"\w+", name.casefold())) <= mentioned]
+
+    def is_identified_by(self, context: str) -> bool:
+        """Whether a text has the years and the case numbers of the question: what is said of another year is no answer."""
+        return all(re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-]|\.\d)", context) for one in self.identifiers)
+
+    @property
+    def is_about_a_case(self) -> bool:
+        """Whether the question names a case, a form or the like by its number."""
+        return any("-" in identifier for identifier in self.identifiers)
+
+    def names_side(self, text: str) -> bool | None:
+        """Whether a text names the side of a contrast that the question names; None when it names none."""
+        own = [side for sides in _CONTRASTS for side in self._own_side(sides)]
+        return any(side.search(text) for side in own) if own else None
+
+    def _own_side(self, sides: tuple[re.Pattern[str], ...]) -> list[re.Pattern[str]]:
+        named = [side for side in sides if side.search(self.text)]
+        return named if len(named) == 1 else []
+
+    def is_explained_by(self, sentence: str) -> bool:
+        """Whether a sentence says what the thing is that the question asks about."""
+        asked = _MEANING.search(self.text)
+        if self.kind is not Kind.MEANING or asked is None:
+            return False
+        head, verb, _ = _IS.sub("\0", sentence, count=1).partition("\0")
+        thing = set(terms.stems(asked[1]))
+        return (
+            bool(verb)
+            and bool(thing)
+            and thing <= set(terms.stems(head))
+            and len(head.split()) <= len(asked[1].split()) + 6
+        )
+
+    def is_narrowed_by(self, sentence: str) -> bool:
+        """Whether a sentence begins with a condition of which the question does not speak."""
+        condition = _CONDITION.match(sentence)
+        return condition is not None and not any(_speaks_of(self.subject, stem) for stem in terms.stems(condition[1]))
+
+    def agrees_in_person(self, sentence: str) -> float:
+        """Returns 1 when both are about what a customer does, and -1 when the sentence is about the bank.
+
+        An answer to "how long do I have" is not how long the bank takes.
+        """
+        if not _ASKER.search(self.text):
+            return 0.0
+        return -1.0 if _BANK.match(sentence) else float(bool(_CUSTOMER.search(sentence)))
+
+    def is_about_another(self, sentence: str, context: str) -> bool:
+        """Whether a sentence, within its context, speaks of the other side of what is asked about."""
+        for sides in _CONTRASTS:
+            if not (named := self._own_side(sides)):
+                continue
+            own, other = named[0], sides[sides[0] is named[0]]
+            if own.search(sentence):
+                continue
+            if other.search(sentence) or (other.search(context) and not own.search(context)):
+                return True
+        return False
+
+    def is_beside(self, context: str) -> bool:
+        """Whether a text mentions none of the products that are asked about."""
+        products = _products(self.text)
+        return bool(products) and not any(product.search(context) for product in products)
+
+
+def _products(text: str) -> list[re.Pattern[str]]:
+    """Returns what a text is about, without what only stands within a longer name, as "mortgage" in "reverse mortgage"."""
+    found = [(match.start(), match.end(), product) for product in _PRODUCTS for match in product.finditer(text)]
+    return [
+        product
+        for start, end, product in found
+        if not any(first <= start and end <= last and last - first > end - start for first, last, _ in found)
+    ]
+
+
+def amounts(text: str) -> tuple[Decimal, ...]:
+    """Returns the sums of money in figures."""
+    return tuple(Decimal(found.replace(",", "")) for found in _AMOUNT.findall(text))
+
+
+def _speaks_of(found: AbstractSet[str], stem: str) -> bool:
+    return stem in found or any(stem in same and not found.isdisjoint(same) for same in _SAME)
+
+
+def _names(question: str) -> list[str]:
+    """Returns years, words in capitals, capitalised words within a sentence, and such as "3M"."""
+    names = []
+    for match in _NAME.finditer(question):
+        word = re.sub(r"['\u2019]s?$", "", match[0]).rstrip(".")
+        before = question[max(match.start() - _LONGEST_PREFIX, 0) : match.start()]
+        starts = match.start() == 0 or bool(_SENTENCE_START.search(before) and before.strip())
+        if year := _YEAR.fullmatch(word):
+            names.append(year[1])
+        elif _is_name(word, starts_sentence=starts):
+            names.append(word)
+    return names
+
+
+def _is_name(word: str, *, starts_sentence: bool) -> bool:
+    if len(word) <= 1 or _NOT_A_NAME.fullmatch(word):
+        return False
+    if word[0].isdigit():
+        return any(map(str.isupper, word))
+    return word[0].isupper() and (not starts_sentence or word.isupper())
