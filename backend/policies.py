@@ -15,7 +15,7 @@ from backend.shipped import shipped
 POLICIES = shipped("policies")
 
 # In the order in which requests come to them: whoever takes locks in that order meets a request at one place only.
-SCHEMAS = ("migration", "tenancy", "identity", "documents", "retrieval", "storage", "jobs", "audit")
+SCHEMAS = ("migration", "tenancy", "identity", "documents", "retrieval", "storage", "jobs", "answers", "audit")
 TABLE, FUNCTION, SCHEMA = "table ", "function ", "schema "
 OWNER = "affidavit_owner"
 

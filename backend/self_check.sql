@@ -31,7 +31,7 @@ select version_num from migration.alembic_version
 select format('%s.%s', n.nspname, c.relname) as table, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
   c.relispartition or exists (select from pg_policy p where p.polrelid = c.oid) as policies
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs') and c.relkind in ('r', 'p')
+where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs', 'answers') and c.relkind in ('r', 'p')
 order by 1
 
 -- name: forbidden_grants

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from backend.answers import generators
+from backend.answers.conversations import Conversations
 from backend.answers.generator import Generator
 from backend.answers.openai_compatible import OpenAICompatibleGenerator
 from backend.answers.service import Answering
@@ -107,6 +108,7 @@ class Services(WorkerServices):
     job_endings: JobEndings
     archives: ObjectStore
     answering: Answering
+    conversations: Conversations
     replaying: Replaying
 
 
@@ -138,6 +140,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             reranker,
         )
         generator = _generator(settings, base.embedder, stack)
+        conversations = Conversations(base.tenancy, base.recorder, base.payloads)
         yield Services(
             **{field.name: getattr(base, field.name) for field in fields(base)},
             self_check=SelfCheck(),
@@ -158,7 +161,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 {INGEST: base.withdrawal, EXPORT: ExportHandler(base.files, base.payloads, base.recorder)}
             ),
             archives=archives_from_settings(settings),
-            answering=Answering(base.tenancy, base.recorder, retrieval, generator, settings.public_url),
+            answering=Answering(base.tenancy, base.recorder, retrieval, generator, conversations, settings.public_url),
+            conversations=conversations,
             replaying=Replaying(base.tenancy, base.recorder, base.payloads, retrieval),
         )
 

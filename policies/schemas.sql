@@ -9,6 +9,7 @@ grant usage on schema documents to affidavit_runtime;
 grant usage on schema retrieval to affidavit_runtime, affidavit_operator;
 grant usage on schema storage to affidavit_runtime;
 grant usage on schema jobs to affidavit_runtime;
+grant usage on schema answers to affidavit_runtime;
 grant usage on schema audit to affidavit_runtime, affidavit_sealer, affidavit_operator;
 -- Not granted: create, to anyone.
 

@@ -22,6 +22,7 @@ _YEAR = re.compile(r"(?:FY)?((?:19|20)\d\d)", re.IGNORECASE)
 _IDENTIFIER = re.compile(
     r"(?<![\w$\u20ac\u00a3,.])(?:(?:FY)?(?:19|20)\d\d(?![\d,])(?:-\d+)?|\d+(?:-\d+)+|[A-Z]{1,5}-\d{2,})\b"
 )
+_FEW_WORDS = 3
 _LONGEST_PREFIX = 40  # characters before a word that tell whether it begins a sentence
 _IS = re.compile(r"\b(?:is|are|means?|refers? to|was|were)\b", re.IGNORECASE)
 _CONDITION = re.compile(
@@ -232,6 +233,19 @@ class Asked:
         """Whether a text mentions none of the products that are asked about."""
         products = _products(self.text)
         return bool(products) and not any(product.search(context) for product in products)
+
+
+def replaced_side(earlier: str, question: str) -> str | None:
+    """Returns an earlier question about the other side of a contrast, when a short question names only that.
+
+    None when the question is about something else.
+    """
+    for sides in _CONTRASTS:
+        for own, other in (sides, sides[::-1]):
+            named, before = own.search(question), other.search(earlier)
+            if named and before and not own.search(earlier) and len(terms.stems(question)) <= _FEW_WORDS:
+                return f"{earlier[: before.start()]}{named[0]}{earlier[before.end() :]}"
+    return None
 
 
 def _products(text: str) -> list[re.Pattern[str]]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from backend.answers.grounding.verdict import Support
 from backend.documents.models import Place
 from backend.retrieval.models import Conversation, Scope
-from backend.schema import ApiModel, AskedText
+from backend.schema import ApiModel, AskedText, Text
 
 
 class AnswerRequest(Scope):
@@ -20,6 +20,9 @@ class AnswerRequest(Scope):
     ]
     stream: bool = Field(default=False, description="Answer with server-sent events `token`, `citation`, `done`.")
     conversation: Conversation = None
+    previous_turn: UUID | None = Field(
+        default=None, description="The `turn` of an answer of your own that this question follows up on."
+    )
 
 
 class Citation(Place):
@@ -98,4 +101,67 @@ class AnswerResponse(ApiModel):
     model: str
     usage: UsedTokens | None = Field(default=None, description="Null for the built-in generator.")
     turn: UUID = Field(description="Names question and answer; `previous_turn` of a question that follows up on it.")
+    conversation: UUID = Field(
+        description="The conversation that the turn belongs to: the one asked for, or a new one."
+    )
+    read_as: str | None = Field(
+        default=None,
+        description="A follow-up as it was read together with earlier questions; null when it was taken as it stands.",
+        examples=["What does an outgoing international wire cost?"],
+    )
+    audit_event_id: UUID
+
+
+class TurnView(ApiModel):
+    """A question of one's own and what was answered; texts are null when they were erased."""
+
+    turn: UUID
+    answered_at: datetime
+    question: str | None
+    read_as: str | None = Field(description="The question with what it meant of earlier ones, when it was read so.")
+    answer: str | None = Field(description="Empty when refused.")
+    refused: bool
+    citations: list[Citation]
+    audit_event_id: UUID
+
+
+class ConversationSummary(ApiModel):
+    """A conversation of one's own."""
+
+    id: UUID
+    began_at: datetime
+    turns: int = Field(examples=[3])
+    first_question: str | None = Field(examples=["What does a domestic wire cost?"])
+
+
+class ConversationList(ApiModel):
+    """Conversations, the last begun first."""
+
+    conversations: list[ConversationSummary]
+    next_cursor: UUID | None = Field(description="Pass as `cursor` for older ones; null at the end.")
+
+
+class ConversationView(ApiModel):
+    """A conversation of one's own with its turns, oldest first."""
+
+    id: UUID
+    began_at: datetime
+    turns: list[TurnView]
+
+
+class Feedback(ApiModel):
+    """What somebody thinks of an answer that they got."""
+
+    rating: Literal["good", "bad", "wrong"] = Field(
+        description="`wrong` reports an answer that is not true, for reviewers to look into.", examples=["wrong"]
+    )
+    comment: Annotated[Text, Field(min_length=1, max_length=2_000)] | None = Field(
+        default=None, examples=["The fee changed on 1 April."]
+    )
+
+
+class RecordedFeedback(ApiModel):
+    """Feedback that is on record."""
+
+    turn: UUID
     audit_event_id: UUID

@@ -3,15 +3,24 @@
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated
+from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Message
 
 from backend.answers.citations import Sentence
+from backend.answers.conversations import Conversations
 from backend.answers.delivery import Delivery
-from backend.answers.models import AnswerRequest, AnswerResponse
+from backend.answers.models import (
+    AnswerRequest,
+    AnswerResponse,
+    ConversationList,
+    ConversationView,
+    Feedback,
+    RecordedFeedback,
+)
 from backend.answers.service import Answering
 from backend.errors import ServiceError
 from backend.identity.callers.caller import Caller
@@ -57,6 +66,38 @@ async def answer(
 
     events = _events(delivery, request.state.request_id)
     return EventSourceResponse(events, ping=_KEEP_ALIVE_SECONDS, client_close_handler_callable=departed)
+
+
+@router.get("/conversations", summary="List your own conversations")
+async def list_conversations(
+    conversations: Provided[Conversations],
+    caller: Annotated[Caller, Requires(Permission.ANSWERS_CREATE)],
+    limit: Annotated[int, Query(ge=1, le=100, description="How many.")] = 20,
+    cursor: Annotated[UUID | None, Query(description="The `next_cursor` of the page before.")] = None,
+) -> ConversationList:
+    """Returns the conversations that the caller began, the last first, and records that they were read."""
+    return await conversations.list_own(caller, cursor, limit)
+
+
+@router.get("/conversations/{conversation_id}", summary="Read one of your own conversations")
+async def read_conversation(
+    conversations: Provided[Conversations],
+    conversation_id: UUID,
+    caller: Annotated[Caller, Requires(Permission.ANSWERS_CREATE)],
+) -> ConversationView:
+    """Returns questions, answers and citations as they were recorded; 404 for a conversation that another began."""
+    return await conversations.read(caller, conversation_id)
+
+
+@router.post("/turns/{turn_id}/feedback", summary="Rate an answer, or report that it is wrong", status_code=201)
+async def rate_turn(
+    conversations: Provided[Conversations],
+    turn_id: UUID,
+    body: Feedback,
+    caller: Annotated[Caller, Requires(Permission.ANSWERS_CREATE)],
+) -> RecordedFeedback:
+    """Puts the rating on record as `answer:rated`; 404 for an answer that another got."""
+    return await conversations.rate(caller, turn_id, body)
 
 
 async def _departure(request: Request) -> None:

@@ -11,7 +11,9 @@ from uuid_utils.compat import uuid7
 
 from backend.answers import prompt as prompts
 from backend.answers.citations import Answer, Sentence
+from backend.answers.conversations import Conversations
 from backend.answers.delivery import CLIENT_LEFT, Delivery
+from backend.answers.followup import read_with
 from backend.answers.generator import Generation, Generator, GeneratorError, Usage
 from backend.answers.models import AnswerRequest, AnswerResponse, SupersededVersion, UsedTokens
 from backend.answers.superseded import find_superseded, notice, passages, vector_of
@@ -35,6 +37,7 @@ class Answering:
     recorder: Recorder
     retrieval: Retrieval
     generator: Generator
+    conversations: Conversations
     public_url: str
 
     async def answer(
@@ -93,15 +96,18 @@ class Answering:
         send(response)
 
     async def _ask(self, caller: Caller, request: AnswerRequest, turn_id: UUID | None = None) -> Turn:
-        """Retrieves, and records retrieval and prompt."""
+        """Reads the question with what was said before, retrieves, and records retrieval and prompt."""
+        thread = await self.conversations.thread(caller, request)
+        read_as = read_with(thread.history, request.question)
+        question = read_as or request.question
         wanted = RetrievalRequest(
-            query=request.question, k=PASSAGES, source_type=request.source_type, collection=request.collection,
+            query=question, k=PASSAGES, source_type=request.source_type, collection=request.collection,
             language=request.language, filters=request.filters, effective_from=request.effective_from, as_of=request.as_of,
-            known_at=request.known_at, as_caller_then=request.as_caller_then, conversation=request.conversation,
+            known_at=request.known_at, as_caller_then=request.as_caller_then, conversation=thread.conversation,
         )  # fmt: skip
         async with self.retrieval.asking(caller, wanted) as (connection, asked):
-            prompt = prompts.render(request.question, passages(asked.hits), vector=vector_of(asked))
-            turn = Turn(turn_id or uuid7(), asked, prompt)
+            prompt = prompts.render(question, passages(asked.hits), vector=vector_of(asked))
+            turn = Turn(turn_id or uuid7(), thread.conversation, request.question, read_as, asked, prompt)
             await self.recorder.record(connection, asked.caller, prompt_event(turn, self.generator), Draft(turn.id))
         return turn
 
@@ -132,12 +138,17 @@ class Answering:
         superseded: Sequence[SupersededVersion] = []
         if generation.refusal is not None:
             superseded = await find_superseded(self.retrieval, turn.asked)
-        event_id = await self._record(caller, answer_event(turn, answer, generation, superseded, generated))
+        event = answer_event(turn, answer, generation, superseded, generated)
+        refused = generation.refusal is not None
+        async with self.tenancy.transaction(caller.claims()) as connection:
+            event_id = await self.recorder.record(connection, caller, event)
+            await self.conversations.add(connection, caller, turn.conversation, turn.id, event_id, refused=refused)
         return AnswerResponse(
-            question=turn.prompt.question, answer=answer.text, refused=generation.refusal is not None,
+            question=turn.question, answer=answer.text, refused=refused,
             reason=generation.refusal, citations=answer.citations, dropped=len(generation.dropped), cut=generation.cut,
             superseded=list(superseded), notice=notice(superseded), model=generation.model_served,
-            usage=_used(generation.usage), turn=turn.id, audit_event_id=event_id,
+            usage=_used(generation.usage), turn=turn.id, conversation=turn.conversation, read_as=turn.read_as,
+            audit_event_id=event_id,
         )  # fmt: skip
 
     async def _record_abortion(self, caller: Caller, turn: Turn, reason: str) -> None:

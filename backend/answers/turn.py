@@ -25,14 +25,16 @@ class Turn:
     """A question that is being answered: `id` is its prompt's event, `asked` what the prompt was made of."""
 
     id: UUID
+    conversation: UUID
+    question: str
+    read_as: str | None  # with what it meant of earlier questions
     asked: Asked
     prompt: Prompt
 
     @property
     def named(self) -> dict[str, str]:
         """How its events name it, so that they are found together."""
-        conversation = self.asked.question.request.conversation
-        return {"turn": str(self.id), **({"conversation": str(conversation)} if conversation else {})}
+        return {"turn": str(self.id), "conversation": str(self.conversation)}
 
 
 def prompt_event(turn: Turn, generator: Generator) -> Event:
@@ -47,8 +49,9 @@ def prompt_event(turn: Turn, generator: Generator) -> Event:
         "retrieval": str(turn.asked.event_id),
         "chunks": [str(passage.chunk_id) for passage in prompt.passages],
         "addressing_a_model": len(addressing) or None,
+        "read_as": {"by": "terms", "used": True} if turn.read_as else None,
     }
-    payloads = {"question": prompt.question, "system_prompt": prompt.system, "user_prompt": prompt.user}
+    payloads = {"question": turn.question, "system_prompt": prompt.system, "user_prompt": prompt.user}
     doc_ids = [passage.doc_id for passage in prompt.passages]
     return Event(
         Action.PROMPT_SUBMITTED,
@@ -74,11 +77,13 @@ def answer_event(
     """Returns the record of an answer, or refusal, that took so many milliseconds to make."""
     refused = generation.refusal is not None
     payloads = {
-        "question": turn.prompt.question,
+        "question": turn.question,
         "answer": answer.text,
         "completion": generation.completion,
         "citations": _dumped(answer.citations),
     }
+    if turn.read_as is not None:
+        payloads["read_as"] = turn.read_as
     if changed := list(changed_quotes(generation.claims)):
         payloads["quotes"] = orjson.dumps(changed).decode()
     described = _described(turn.prompt, answer, generation, superseded)

@@ -33,6 +33,8 @@ class Action(StrEnum):
     ANSWER_RETURNED = "answer:returned"
     ANSWER_REFUSED = "answer:refused"
     ANSWER_ABORTED = "answer:aborted"
+    ANSWER_RATED = "answer:rated"
+    CONVERSATION_READ = "conversation:read"
     DOCUMENT_UPLOADED = "document:uploaded"
     DOCUMENT_READ = "document:read"
     DOCUMENT_INGESTED = "document:ingested"

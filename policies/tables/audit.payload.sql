@@ -7,6 +7,12 @@ create policy own_tenant on audit.payload for insert to affidavit_runtime
 -- Read by who may reveal.
 create policy revealed on audit.payload for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:reveal')));
+-- Who asked reads the texts of its own answers again: those of turns in conversations of its own, under its own key.
+create policy own_turns on audit.payload for select to affidavit_runtime
+  using (tenant_id = (select tenancy.tenant_id())
+    and exists (select from answers.turn t where t.tenant_id = payload.tenant_id and t.answer_event = payload.event_id)
+    and exists (select from audit.data_key k where k.tenant_id = payload.tenant_id and k.id = payload.key_id
+      and k.subject_id = (select tenancy.subject_id())));
 -- Who may erase sees what there is to erase, encrypted.
 create policy erasable on audit.payload for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));

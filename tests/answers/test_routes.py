@@ -122,7 +122,7 @@ async def test_a_stream_says_the_same_as_the_whole_answer(service: Service, tena
     assert kinds.count("token") > 5
     assert [json.loads(data) for kind, data in events if kind == "citation"] == whole["citations"]
     done = json.loads(events[-1][1])
-    own = {"audit_event_id": "", "turn": ""}
+    own = {"audit_event_id": "", "turn": "", "conversation": ""}
     assert done | own == whole | own
     assert done["audit_event_id"] == (await turn(service, tenant, answer))["answer:returned"]["id"]
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from backend.database import Connection
 
-SCHEMAS = "('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs')"
+SCHEMAS = "('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs', 'answers')"
 
 # Another value of the same type, near the first.
 _OTHER = {

@@ -74,7 +74,7 @@ def known() -> dict[str, Callable[[Service, Tenant, dict[str, str]], Any]]:
     return {
         "key_id": _new_key, "event_id": _some_event, "doc_id": _some_doc_id, "document_id": _some_document,
         "user_id": _some_user, "slug": _new_collection, "grant_id": _new_grant,
-        "search_id": _new_search, "store_id": _some_store, "file": _some_file,
+        "search_id": _new_search, "conversation_id": _some_conversation, "turn_id": _some_turn, "store_id": _some_store, "file": _some_file,
     }  # fmt: skip
 
 
@@ -116,6 +116,16 @@ async def _new_grant(service: Service, tenant: Tenant, things: dict[str, str]) -
 async def _new_search(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
     body = {"name": uuid4().hex}
     return str((await service.post("/audit/searches", tenant, "compliance", body)).json()["id"])
+
+
+async def _some_conversation(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
+    answer = await service.post("/answer", tenant, "analyst", {"question": "What is the rule?"})
+    return str(answer.json()["conversation"])
+
+
+async def _some_turn(service: Service, tenant: Tenant, _: dict[str, str]) -> str:
+    answer = await service.post("/answer", tenant, "analyst", {"question": "What is the rule?"})
+    return str(answer.json()["turn"])
 
 
 async def _some_store(service: Service, tenant: Tenant, _: dict[str, str]) -> str:

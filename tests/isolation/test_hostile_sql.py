@@ -22,7 +22,7 @@ from tests.isolation.attacks import ATTACKS
 
 pytestmark = pytest.mark.anyio
 
-SCHEMAS = "('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs')"
+SCHEMAS = "('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs', 'answers')"
 SECRET = "Project Nightingale acquires Harbor Mutual"  # in the victim's documents and in the attacker's restricted ones
 
 # An attack that PostgreSQL does not understand shows nothing.
