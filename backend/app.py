@@ -15,6 +15,8 @@ from starlette.routing import Match, Route
 from backend import health, logging, openapi, provided
 from backend.answers import routes as answers
 from backend.audit.recorder import Recorder
+from backend.console import page as console_page
+from backend.console import routes as console
 from backend.documents.chunks import routes as documents
 from backend.documents.collections import routes as collections
 from backend.documents.files import routes as files
@@ -46,6 +48,7 @@ from backend.review.events import routes as audit
 from backend.review.exports import routes as exports
 from backend.review.impact import routes as impact
 from backend.review.replay import routes as replays
+from backend.review.turns import routes as turns
 from backend.services import open_services
 from backend.settings import Settings
 from backend.tenancy import Tenancy
@@ -67,12 +70,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     for routes in (  # matched in this order: first what is asked most
         retrieval, answers, health, identity, keys_routes, joint_acts, oidc, users, documents, files, versions, collections, jobs,
-        audit, review, impact, replays, erasure, exports, archives, operation, openai,
+        audit, review, impact, replays, erasure, turns, exports, archives, operation, openai,
         vector_stores,
     ):  # fmt: skip
         app.include_router(routes.router)
     app.include_router(users.roles_router)
+    app.include_router(versions.across)
     app.router.routes.append(Route(MCP_PATH, mcp, methods=["GET", "POST", "DELETE"]))
+    console.install(app)
     openapi.install(app)
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -155,6 +160,8 @@ def _methods_of_path(request: Request) -> list[str]:
 
 
 def _answer(request: Request, error: ServiceError, fields: Sequence[Mapping[str, str]] = ()) -> Response:
+    if request.url.path.startswith(f"{console_page.PREFIX}/") or request.url.path == console_page.PREFIX:
+        return console_page.error_page(request, error)
     if request.url.path.startswith(openai_errors.PREFIX):
         return openai_errors.error_response(error, request.state.request_id, fields)
     more = {"fields": fields} if fields else {}

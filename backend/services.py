@@ -30,6 +30,7 @@ from backend.identity.callers.addresses import TrustedProxies
 from backend.identity.callers.admission import Admission
 from backend.identity.callers.caller import Resolver
 from backend.identity.sign_in.accounts import Accounts
+from backend.identity.sign_in.browsers import Browsers
 from backend.identity.sign_in.federation import Federation
 from backend.identity.sign_in.providers import Providers
 from backend.identity.sign_in.seal import Seal, client_secret_seal
@@ -103,6 +104,7 @@ class Services(WorkerServices):
     resolver: Resolver
     sign_in: SignIn
     accounts: Accounts
+    browsers: Browsers
     federation: Federation
     retrieval: Retrieval
     job_endings: JobEndings
@@ -126,6 +128,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         base = await _worker_services(settings, stack, settings.database_pool_size)
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
         tokens = AccessTokens(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        resolver = Resolver(base.tenancy, tokens)
         sign_in = SignIn(
             base.tenancy, tokens, base.recorder, settings.refresh_token_days, settings.refresh_reuse_seconds
         )
@@ -152,9 +155,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 settings.max_tenant_running_requests,
                 settings.max_tenant_waiting_requests,
             ),
-            resolver=Resolver(base.tenancy, tokens),
+            resolver=resolver,
             sign_in=sign_in,
             accounts=Accounts(base.tenancy, base.recorder),
+            browsers=Browsers(base.tenancy, sign_in, tokens, resolver),
             federation=await _federation(settings, base, sign_in, stack),
             retrieval=retrieval,
             job_endings=JobEndings(

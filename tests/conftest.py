@@ -240,10 +240,10 @@ class Service:
 
 
 @asynccontextmanager
-async def sealing(database: Database) -> AsyncIterator[None]:
+async def sealing(database: Database, key: SigningKey | None = None) -> AsyncIterator[None]:
     """A sealer beside the service, as in a deployment; it has sealed once when the block begins."""
     pool = await open_pool(database.sealer_url, size=2, timeout=5)
-    sealer = asyncio.create_task(Sealer(pool, SigningKey.generate("affidavit-test")).run())
+    sealer = asyncio.create_task(Sealer(pool, key or SigningKey.generate("affidavit-test")).run())
     watching = await asyncpg.connect(database.superuser_url)
     while await watching.fetchval("select sealed_at from audit.sealer") is None:
         await asyncio.sleep(0.05)

@@ -370,6 +370,25 @@ class DocumentPage(ApiModel):
     next_cursor: UUID | None = Field(description="Pass as `cursor` for the next page; null at the end.")
 
 
+class ListedVersion(VersionSummary):
+    """A version, and which document it is of."""
+
+    document_id: UUID
+    doc_id: str
+    title: str | None
+    collection: str
+    decided_by_me: bool = Field(description="Whether the caller has decided on it already.")
+    approvals_given: int
+
+
+class VersionList(ApiModel):
+    """Versions across documents, newest first."""
+
+    versions: list[ListedVersion]
+    counts: dict[str, int] = Field(description="How many versions the caller sees in each state.")
+    next_cursor: UUID | None = Field(description="Pass as `cursor` for the next page; null at the end.")
+
+
 class Approval(ApiModel):
     """The approval of a version in review."""
 

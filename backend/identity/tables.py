@@ -229,6 +229,19 @@ class RefreshTokenRow(SQLModel, table=True):
     used_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
 
 
+class BrowserSessionRow(SQLModel, table=True):
+    """Sessions of browsers, by the digests of their cookies."""
+
+    __tablename__ = "browser_session"
+    __table_args__ = {"schema": "identity"}
+
+    tenant_id: UUID = Field(primary_key=True)
+    digest: bytes = Field(primary_key=True)
+    session_id: UUID
+    opened_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    seen_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
 class RequestCountRow(SQLModel, table=True):
     """How often something was asked, for limits."""
 

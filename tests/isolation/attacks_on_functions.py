@@ -20,13 +20,17 @@ def presented_key(context: str) -> str:
     return f"select * from identity.presented_key({context})"
 
 
+def presented_browser(context: str) -> str:
+    return f"select * from identity.presented_browser({context})"
+
+
 def chunks_with_terms(
     searched: str, *, terms: str = "{secret_terms}", question: str = "{question}", most: str = "100"
 ) -> str:
     return f"select * from retrieval.chunks_with_terms({terms}, {searched}, {question}, {most})"
 
 
-BINDING = (user_caller, presented_key)
+BINDING = (user_caller, presented_key, presented_browser)
 
 GIVEN_A_CONTEXT = (
     *(refused(f"{call.__name__} under a forged context", call(FORGED)) for call in BINDING),
@@ -74,6 +78,7 @@ AS_THE_OWNER = (
     nothing("keys of another's texts", "select * from audit.own_data_key('2020-01-01')"),
     nothing("a file key of another tenant", "select * from storage.own_data_key() where id = '{victim_file_key}'", role="admin"),
     nothing("looking up a key without its secret", presented_key("null")),
+    nothing("looking up a browser without its cookie", presented_browser("null")),
     nothing("looking up a refresh token without it", "select * from identity.presented_refresh_token()"),
     nothing("looking up a tenant by its slug", "select * from tenancy.presented_tenant()"),
     nothing("what another tenant is called", "select * from tenancy.own_tenant() where slug = '{victim_slug}'"),

@@ -103,3 +103,21 @@ select c.id, c.sha256 from documents.version v
 join documents.chunk c on c.tenant_id = $1 and c.version_id = v.id
   and c.placement = any (array[$1, '00000000-0000-0000-0000-000000000000']::uuid[])
 where v.tenant_id = $1 and v.document_id = $2 and v.number = $3 order by c.ordinal
+
+-- name: list_versions
+-- Versions across documents that the caller may see, newest first.
+select v.id, v.document_id, d.doc_id, coalesce(v.metadata ->> 'title', d.title) as title, c.slug as collection, v.number, v.status,
+  v.planned_from, v.planned_to, nullif(v.effective_from, 'infinity') as effective_from, nullif(v.effective_to, 'infinity') as effective_to,
+  v.effective_from <= statement_timestamp() and v.effective_to > statement_timestamp() as in_force, v.status as shown_status,
+  v.content_sha256, v.metadata, v.reason, v.author_id, v.created_by, v.created_at, v.approvals_needed, v.warnings,
+  (select count(*) from documents.approval a where a.tenant_id = $1 and a.version_id = v.id and a.decision = 'approved') as given,
+  exists (select from documents.approval a where a.tenant_id = $1 and a.version_id = v.id and a.approver_id = $2) as decided_by_me
+from documents.version v
+join documents.document d on d.tenant_id = $1 and d.id = v.document_id
+join documents.collection c on c.tenant_id = $1 and c.id = v.collection_id
+where v.tenant_id = $1 and ($3::text is null or v.status = $3) and v.id < $4
+order by v.id desc limit $5
+
+-- name: count_versions
+-- How many versions the caller sees in each state.
+select status, count(*)::int as versions from documents.version where tenant_id = $1 group by status

@@ -1,6 +1,6 @@
 """Documents and their versions: submission, review, reading, comparison."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Response, status
@@ -25,6 +25,7 @@ from backend.documents.models import (
     Retirement,
     SubjectErasure,
     SubmittedVersion,
+    VersionList,
     VersionView,
 )
 from backend.documents.versions import approval, changes
@@ -41,6 +42,7 @@ from backend.settings import Settings
 from backend.storage.service import FileVault
 from backend.tenancy import Tenancy
 
+across = APIRouter(tags=["documents"], route_class=GuardedRoute)
 router = APIRouter(prefix="/documents", tags=["documents"], route_class=GuardedRoute)
 
 Reader = Annotated[Caller, Requires(Permission.DOCUMENTS_READ)]
@@ -48,6 +50,9 @@ Writer = Annotated[Caller, Requires(Permission.DOCUMENTS_WRITE)]
 Reviewer = Annotated[Caller, Requires(Permission.DOCUMENTS_REVIEW)]
 Eraser = Annotated[Caller, Requires(Permission.ERASURE_EXECUTE)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The version's number.")]
+
+
+State = Literal["draft", "in_review", "approved", "superseded", "retired", "rejected"]
 
 
 class DocumentQuery(ApiModel):
@@ -250,3 +255,16 @@ async def erase_subject(
     """Deletes every chunk whose metadata has this `data_subject`, in all collections, and what holds nothing else."""
     async with tenancy.transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
         return await erasure.erase_subject(connection, caller, recorder, vault, body)
+
+
+@across.get("/versions", summary="List versions across documents")
+async def list_versions(
+    tenancy: Provided[Tenancy],
+    caller: Reader,
+    status: Annotated[State | None, Query(description="Only versions in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> VersionList:
+    """Returns the versions that the caller may see, newest first: a reviewer's queue, an author's own work."""
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await versions.list_versions(connection, caller, status=status, limit=limit, cursor=cursor)

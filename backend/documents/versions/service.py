@@ -23,8 +23,10 @@ from backend.documents.models import (
     DocumentPage,
     DocumentSummary,
     DocumentView,
+    ListedVersion,
     SubmittedVersion,
     VersionChunk,
+    VersionList,
     VersionSummary,
     VersionView,
 )
@@ -37,6 +39,7 @@ from backend.tenancy import Renewal, Tenancy
 
 queries = Queries.beside(__file__)
 
+_AFTER_ALL = UUID(int=2**128 - 1)
 _BEFORE_ALL = UUID(int=0)
 
 
@@ -159,6 +162,28 @@ async def get_version(
         for chunk in await read_chunks(tenancy, connection, caller, row)
     ]
     return VersionView(**_summary(row, decisions), chunks=texts)
+
+
+async def list_versions(
+    connection: Connection, caller: Caller, *, status: str | None, limit: int, cursor: UUID | None
+) -> VersionList:
+    """Returns versions across documents that the caller may see, newest first, and how many there are in each state."""
+    rows = await connection.fetch(
+        queries.list_versions, caller.tenant_id, caller.principal_id, status, cursor or _AFTER_ALL, limit + 1
+    )
+    counted = await connection.fetch(queries.count_versions, caller.tenant_id)
+    decisions = await _decisions(connection, caller, rows[:limit])
+    listed = [
+        ListedVersion(
+            **_summary(row, decisions), document_id=row["document_id"], doc_id=row["doc_id"], title=row["title"],
+            collection=row["collection"], decided_by_me=row["decided_by_me"], approvals_given=row["given"],
+        )
+        for row in rows[:limit]
+    ]  # fmt: skip
+    return VersionList(
+        versions=listed, counts={row["status"]: row["versions"] for row in counted},
+        next_cursor=rows[limit - 1]["id"] if len(rows) > limit else None,
+    )  # fmt: skip
 
 
 async def read_version(

@@ -106,6 +106,16 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A user by the sign-in that a session belongs to; `scope` only narrows its rights."""
+
+    subject: UUID
+    tenant_id: UUID
+    session_id: UUID
+    scope: frozenset[Permission] = frozenset(Permission)
+
+
+@dataclass(frozen=True, slots=True)
 class Resolver:
     """Turns bearer credentials into callers."""
 
@@ -123,9 +133,10 @@ class Resolver:
             claims = verified or self.tokens.verify(credential)
         except InvalidToken as error:
             raise Unauthenticated(reason=error.reason) from error
-        return await self._resolve_user(claims, origin)
+        return await self.resolve_user(claims, origin)
 
-    async def _resolve_user(self, token: AccessClaims, origin: Origin) -> Caller:
+    async def resolve_user(self, token: "AccessClaims | SignedIn", origin: Origin) -> Caller:
+        """Returns the user who signed in, with its present rights; raises Unauthenticated."""
         if origin.on_behalf_of is not None:
             raise Forbidden(
                 "X-On-Behalf-Of is for API keys; a user acts for nobody else.", reason="on_behalf_of:not_a_key"

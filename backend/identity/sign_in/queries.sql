@@ -74,3 +74,11 @@ select user_id from identity.external_identity where tenant_id = $1 and issuer_i
 -- name: add_external_identity
 -- Says which user a subject of the tenant's provider is.
 insert into identity.external_identity (tenant_id, issuer_id, subject, user_id) values ($1, $2, $3, $4)
+
+-- name: open_browser
+-- A cookie of a session that was just opened.
+insert into identity.browser_session (tenant_id, digest, session_id) values ($1, $2, $3)
+
+-- name: presented_browser
+-- Whose session a presented cookie opens.
+select * from identity.presented_browser($1)

@@ -115,7 +115,7 @@ async def plan_for_values(connection: Connection) -> None:
 
 def page_of(rows: list[asyncpg.Record], limit: int) -> EventPage:
     """Returns the first `limit` events, and a cursor behind them if there are more."""
-    return EventPage(events=[_view(row) for row in rows[:limit]], next_cursor=_next_cursor(rows, limit))
+    return EventPage(events=[view_of(row) for row in rows[:limit]], next_cursor=_next_cursor(rows, limit))
 
 
 async def _terms(
@@ -158,11 +158,11 @@ async def get_event(
     row = await _event(connection, actor, event_id)
     payloads = None
     if reveal_reason is not None:
-        payloads = await _reveal(connection, actor, vault, event_id)
+        payloads = await reveal(connection, actor, vault, event_id)
     action = Action.AUDIT_READ if payloads is None else Action.AUDIT_REVEALED
     texts = {} if reveal_reason is None else {"reason": reveal_reason}
     await recorder.record(connection, actor, Event(action, details={"read": {"event": str(event_id)}}, payloads=texts))
-    return _view(row, payloads)
+    return view_of(row, payloads)
 
 
 async def open_event(
@@ -170,7 +170,7 @@ async def open_event(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Returns envelope and decrypted payloads of an event, for a use that the caller records; raises NotFound, Gone."""
     row = await _event(connection, actor, event_id)
-    return orjson.loads(row["envelope"]), await _reveal(connection, actor, vault, event_id)
+    return orjson.loads(row["envelope"]), await reveal(connection, actor, vault, event_id)
 
 
 async def _event(connection: Connection, actor: Actor, event_id: UUID) -> asyncpg.Record:
@@ -181,7 +181,8 @@ async def _event(connection: Connection, actor: Actor, event_id: UUID) -> asyncp
     return row
 
 
-async def _reveal(connection: Connection, actor: Actor, vault: PayloadVault, event_id: UUID) -> dict[str, str]:
+async def reveal(connection: Connection, actor: Actor, vault: PayloadVault, event_id: UUID) -> dict[str, str]:
+    """Returns the decrypted texts of an event, by name; the caller records that they are read."""
     sealed = await connection.fetch(queries.payloads, actor.tenant_id, event_id)
     reader = vault.reader(actor.tenant_id)
     texts = {}
@@ -197,7 +198,7 @@ async def list_readers(
     await index_own_events(connection)
     rows = await connection.fetch(queries.readers, actor.tenant_id, doc_id, decode_cursor(cursor), limit + 1)
     await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": {"readers_of": doc_id}}))
-    views = [_view(row) for row in rows[:limit]]
+    views = [view_of(row) for row in rows[:limit]]
     readers = [
         Reader(
             principal_id=v.principal_id, principal_name=v.principal_name, time=v.time, action=v.action, event_id=v.id
@@ -222,7 +223,8 @@ def _next_cursor(rows: list[asyncpg.Record], limit: int) -> str | None:
     return encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
 
 
-def _view(row: asyncpg.Record, payloads: dict[str, str] | None = None) -> EventView:
+def view_of(row: asyncpg.Record, payloads: dict[str, str] | None = None) -> EventView:
+    """Returns an event as reviewers read it."""
     recorded = orjson.loads(row["envelope"])
     return EventView(
         id=row["id"], time=recorded["time"], action=recorded["action"], outcome=recorded["outcome"],

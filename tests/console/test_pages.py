@@ -1,0 +1,200 @@
+"""The console without a browser: who may see which page, what protects it, and that text of documents is never markup."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from tests.conftest import PASSWORD, Service, Tenant
+
+pytestmark = pytest.mark.anyio
+
+RULE = "An outgoing domestic wire transfer costs 25 dollars."
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> The hostile fee is 7 dollars."
+PAGES = {
+    "/console/ask": {"editor", "approver", "analyst"},
+    "/console/search": {"editor", "approver", "analyst"},
+    "/console/documents": {"admin", "editor", "approver", "analyst", "compliance"},
+    "/console/approvals": {"approver"},
+    "/console/review": {"compliance", "privacy"},
+    "/console/administration": {"admin"},
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def visiting(service: Service, tenant: Tenant, username: str) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=service.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
+        form = {"tenant": tenant.slug, "username": username, "password": PASSWORD}
+        answer = await client.post("/console/sign-in", data=form)
+        assert answer.status_code == 303, answer.text
+        yield client
+
+
+def form_token(page: httpx.Response) -> str:
+    found = re.search(r'name="form_token" value="([0-9a-f]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+async def filled(service: Service, tenant: Tenant) -> None:
+    for doc_id, text in (("wires", RULE), ("<b>hostile</b>", HOSTILE)):
+        chunk = {"doc_id": doc_id, "chunk_text": text, "source_type": "policy"}
+        assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+
+
+@pytest.mark.parametrize("username", ["admin", "editor", "approver", "analyst", "compliance", "privacy"])
+async def test_each_role_sees_the_pages_of_its_work_and_no_others(
+    service: Service, tenant: Tenant, username: str
+) -> None:
+    async with visiting(service, tenant, username) as client:
+        for path, roles in PAGES.items():
+            answer = await client.get(path)
+            assert answer.status_code == (200 if username in roles else 403), (path, answer.text[:300])
+            shown = await client.get("/console", follow_redirects=True)
+            assert (f'href="{path}"' in shown.text) == (username in roles)
+
+
+async def test_whoever_is_not_signed_in_is_led_there_and_back(service: Service) -> None:
+    answer = await service.client.get("/console/review?action=answer:returned")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303, "/console/sign-in?next=%2Fconsole%2Freview%3Faction%3Danswer%3Areturned",
+    )  # fmt: skip
+    for elsewhere in ("https://evil.example/", "//evil.example", "/console/\\evil", "/retrieve"):
+        page = await service.client.get("/console/sign-in", params={"next": elsewhere})
+        assert 'name="next" value="/console"' in page.text
+
+
+async def test_every_page_lets_nothing_else_run_and_is_kept_nowhere(service: Service, tenant: Tenant) -> None:
+    async with visiting(service, tenant, "analyst") as client:
+        for path in ("/console/ask", "/console/documents", "/console/nothing-here", "/console/sign-in"):
+            headers = (await client.get(path)).headers
+            assert "script-src 'self'" in headers["content-security-policy"]
+            assert "unsafe" not in headers["content-security-policy"]
+            assert "frame-ancestors 'none'" in headers["content-security-policy"]
+            assert headers["cache-control"] == "no-store"
+            assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_an_answer_shows_its_sources_and_opens_them_at_the_words(
+    service: Service, tenant: Tenant, filled: None
+) -> None:
+    async with visiting(service, tenant, "analyst") as client:
+        token = form_token(await client.get("/console/ask"))
+        form = {"form_token": token, "question": "What does an outgoing domestic wire transfer cost?"}
+        answered = await client.post("/console/ask", data=form)
+        assert answered.status_code == 200, answered.text
+        assert RULE in answered.text
+        link = re.search(r'href="(/console/documents/[^"]+#cited)"', answered.text)
+        assert link is not None
+        source = await client.get(link[1].replace("&amp;", "&"))
+        assert f"<mark>{RULE}</mark>" in source.text
+
+
+async def test_a_form_of_another_site_or_without_its_token_does_nothing(
+    service: Service, tenant: Tenant, filled: None
+) -> None:
+    async with visiting(service, tenant, "analyst") as client:
+        token = form_token(await client.get("/console/ask"))
+        before = len(await service.events(tenant, action="prompt:submitted"))
+        asked = {"question": "What does a wire cost?"}
+        without = await client.post("/console/ask", data=asked)
+        foreign = await client.post(
+            "/console/ask", data={**asked, "form_token": token}, headers={"Sec-Fetch-Site": "cross-site"}
+        )
+        assert (without.status_code, foreign.status_code) == (403, 403)
+        assert len(await service.events(tenant, action="prompt:submitted")) == before
+
+
+async def test_text_of_documents_is_never_markup(service: Service, tenant: Tenant, filled: None) -> None:
+    async with visiting(service, tenant, "analyst") as client:
+        found = await client.get("/console/search", params={"q": "hostile fee <script>alert(3)</script>"})
+        listed = await client.get("/console/documents")
+    async with visiting(service, tenant, "compliance") as client:
+        log = await client.get("/console/review", params={"document": "<b>hostile</b>"})
+    for page in (found, listed, log):
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+        assert "<img src=x" not in page.text
+        assert "<b>hostile" not in page.text
+    assert "&lt;script&gt;alert(1)" in found.text
+
+
+async def test_signing_out_ends_the_session_and_a_wrong_password_opens_none(service: Service, tenant: Tenant) -> None:
+    async with visiting(service, tenant, "analyst") as client:
+        cookies = dict(client.cookies)
+        token = form_token(await client.get("/console/ask"))
+        assert (await client.post("/console/sign-out", data={"form_token": token})).status_code == 303
+        client.cookies.update(cookies)
+        assert (await client.get("/console/ask")).status_code == 303
+    form = {"tenant": tenant.slug, "username": "analyst", "password": "wrong"}
+    refused = await service.client.post("/console/sign-in", data=form)
+    assert refused.status_code == 401
+    assert "set-cookie" not in refused.headers
+
+
+async def test_a_cookie_is_the_sessions_alone_and_tells_nothing(service: Service, tenant: Tenant) -> None:
+    form = {"tenant": tenant.slug, "username": "analyst", "password": PASSWORD}
+    transport = httpx.ASGITransport(app=service.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
+        cookie = (await client.post("/console/sign-in", data=form)).headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "eyJ" not in cookie
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
+        client.cookies.set("affidavit", "A" * 43)
+        assert (await client.get("/console/ask")).status_code == 303
+
+
+async def test_reveal_needs_a_reason_and_is_on_record(service: Service, tenant: Tenant, filled: None) -> None:
+    question = "What does an outgoing domestic wire transfer cost?"
+    turn = (await service.post("/answer", tenant, "analyst", {"question": question})).json()["turn"]
+    async with visiting(service, tenant, "compliance") as client:
+        page = await client.get(f"/console/review/turns/{turn}")
+        assert question not in page.text
+        assert 'name="reason"' in page.text
+        nothing = await client.post(
+            f"/console/review/turns/{turn}", data={"form_token": form_token(page), "reason": ""}
+        )
+        assert nothing.status_code == 422
+        form = {"form_token": form_token(page), "reason": "Complaint 2026-14"}
+        revealed = await client.post(f"/console/review/turns/{turn}", data=form)
+        assert question in revealed.text
+    newest = (await service.events(tenant, action="audit:revealed", limit=1))[0]
+    assert newest["event"]["read"] == {"turn": turn}
+    assert newest["event"]["door"]["kind"] == "console"
+
+
+async def test_an_approver_approves_what_it_read_and_an_author_cannot(service: Service, tenant: Tenant) -> None:
+    body = {"slug": "guidance", "name": "Guidance", "approval_required": True}
+    assert (await service.post("/collections", tenant, "admin", body)).status_code == 201
+    for role, access in (("editor", "write"), ("editor", "read"), ("approver", "read")):
+        granted = {"role": role, "access": access}
+        assert (await service.post("/collections/guidance/grants", tenant, "admin", granted)).status_code == 201
+    version = {
+        "doc_id": "guide",
+        "collection": "guidance",
+        "source_type": "policy",
+        "chunks": [{"text": "The first rule."}],
+    }
+    submitted = await service.post("/documents/versions", tenant, "editor", version)
+    assert submitted.json()["status"] == "in_review", submitted.text
+    async with visiting(service, tenant, "approver") as client:
+        queue = await client.get("/console/approvals")
+        link = re.search(r'href="(/console/approvals/[^"]+/1)"', queue.text)
+        assert link is not None
+        shown = await client.get(link[1])
+        assert "The first rule." in shown.text
+        digest = re.search(r'name="content_sha256" value="([0-9a-f]{64})"', shown.text)
+        assert digest is not None
+        other = {"form_token": form_token(shown), "content_sha256": "0" * 64}
+        refused = await client.post(f"{link[1]}/approve", data=other)
+        assert refused.status_code == 409
+        assert "holds other content" in refused.text
+        done = await client.post(f"{link[1]}/approve", data={**other, "content_sha256": digest[1]})
+        assert done.status_code == 303
+        twice = await client.post(f"{link[1]}/approve", data={**other, "content_sha256": digest[1]})
+        assert twice.status_code == 409
