@@ -128,3 +128,17 @@ async def test_a_condition_that_could_be_asked_before_a_policy_is_found(database
     finally:
         await transaction.rollback()
         await superuser.close()
+
+
+async def test_a_partition_that_the_sealer_makes_later_is_as_a_migration_makes_it(database: Database) -> None:
+    """Migrations make two years of partitions; a deployment that is not migrated for longer stays ready all the same."""
+    superuser = await asyncpg.connect(database.superuser_url)
+    transaction = superuser.transaction()
+    await transaction.start()
+    try:
+        await superuser.execute("set local role affidavit_owner; select audit.create_partition('2090-01-01')")
+        await superuser.execute("set local search_path = pg_catalog, public; set local role affidavit_runtime")
+        assert [finding for finding in await check(superuser) if finding.problem] == []
+    finally:
+        await transaction.rollback()
+        await superuser.close()

@@ -27,6 +27,7 @@ as $$
 declare
   first date := date_trunc('month', month)::date;
   name text := 'event_' || to_char(first, 'YYYY_MM');
+  item name;
   low uuid := audit.first_id_at(first::timestamp at time zone 'UTC');
   high uuid := audit.first_id_at((first + interval '1 month') at time zone 'UTC');
 begin
@@ -38,6 +39,12 @@ begin
   execute format('create trigger no_truncate before truncate on audit.%I execute function audit.refuse_change()', name);
   execute format('alter table audit.%I enable always trigger no_truncate', name);
   execute format('alter table audit.%I enable always trigger no_change', name);
+  -- As walls.sql has it for every table: statistics span tenants.
+  for item in select attname from pg_attribute
+    where attrelid = format('audit.%I', name)::regclass and attnum > 0 and not attisdropped
+  loop
+    execute format('alter table audit.%I alter column %I set statistics 0', name, item);
+  end loop;
 end
 $$;
 
