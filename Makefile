@@ -1,6 +1,6 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-audit bench-grounding bench-scale bench-sealing isolation-report fuzz lock
+.PHONY: help setup demo test lint format bench bench-answers bench-audit bench-grounding bench-scale bench-sealing isolation-report fuzz lock
 
 PYTHON ?= python3
 EXAMPLES ?= 20
@@ -31,6 +31,9 @@ bench: setup ## Measure ranking quality on ../shared/data: BM25, dense, reciproc
 
 bench-grounding: setup ## Measure the check of sentences: false accept and false drop by kind of falsehood and level
 	$(BIN)/python -m tests.benchmarks.grounding
+
+bench-answers: setup ## Measure which questions the built-in generator answers, and which it rightly refuses
+	$(BIN)/python -m tests.benchmarks.answers
 
 bench-scale: setup ## Measure cost by tenant size, recall of the indexes and distance from the floor
 	$(BIN)/python -m tests.benchmarks.scale
