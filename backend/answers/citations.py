@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from backend.answers.display import displayed
-from backend.answers.generator import Claim, Passage, Quote
+from backend.answers.generator import Claim, Quote
 from backend.answers.models import Citation
 
 
@@ -52,7 +53,7 @@ class Answer:
             page_start=span.page_start, page_end=span.page_end, sheet=span.sheet,
             char_start=char_start, char_end=char_end,
             heading_path=None if span.heading_path is None else list(span.heading_path),
-            link=self._public_url + path_of(passage),
+            link=self._public_url + page_of(quote),
         )  # fmt: skip
 
 
@@ -64,10 +65,11 @@ def answer_of(claims: Iterable[Claim], public_url: str = "") -> Answer:
     return answer
 
 
-def path_of(passage: Passage) -> str:
-    """Returns the path that opens the page, or else the version, that the passage stands on."""
-    version = f"/documents/{passage.document_id}/versions/{passage.document_version}"
-    return version if passage.span.page_start is None else f"{version}/pages/{passage.span.page_start}"
+def page_of(quote: Quote) -> str:
+    """Returns the path of the console's page that opens the version at the quoted words, for whoever is signed in."""
+    passage = quote.passage
+    place = urlencode({"chunk": passage.chunk_id, "start": quote.start, "end": quote.start + len(quote.text)})
+    return f"/console/documents/{passage.document_id}/versions/{passage.document_version}?{place}#cited"
 
 
 def changed_quotes(claims: Sequence[Claim]) -> Iterator[str]:

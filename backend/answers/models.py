@@ -48,8 +48,11 @@ class Citation(Place):
     quote_start: int = Field(description="Where they begin in the text of the chunk, in code points.", examples=[0])
     quote_end: int = Field(description="Exclusive.", examples=[61])
     link: str = Field(
-        description="The address of the page, or else the version, for who may read documents.",
-        examples=["http://127.0.0.1:8000/documents/01968a1c-9c5e-7d60-8a3f-0f6d2a4c1b7e/versions/2/pages/7"],
+        description="The address of the page that opens the version at the quoted words, for whoever is signed in.",
+        examples=[
+            "http://127.0.0.1:8000/console/documents/01968a1c-9c5e-7d60-8a3f-0f6d2a4c1b7e/versions/2"
+            "?chunk=01968a1c-9c5e-7d60-8a3f-0f6d2a4c1b80&start=0&end=61#cited"
+        ],
     )
 
 

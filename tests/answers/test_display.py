@@ -65,7 +65,8 @@ def test_citations_are_numbered_as_they_appear_and_say_where_claim_and_quote_sta
     cited = answer.citations[1]
     assert first.text[cited.quote_start : cited.quote_end] == "A check costs $8 [7]."
     assert (cited.quote, cited.support) == ("A check costs $8.", "close")
-    assert cited.link == f"https://rag.example/documents/{first.document_id}/versions/1"
+    place = f"chunk={first.chunk_id}&start={cited.quote_start}&end={cited.quote_end}"
+    assert cited.link == f"https://rag.example/console/documents/{first.document_id}/versions/1?{place}#cited"
 
 
 @pytest.mark.anyio

@@ -91,8 +91,13 @@ async def test_what_is_retrieved_or_cited_says_where_it_stands_and_opens_there(
         at = next(at for at in texts if texts[at] == text)
         version = f"/documents/{document}/versions/1"
         assert {name: source[name] for name in nowhere} == nowhere | spans[at]
-        assert source["link"] == (f"{version}/pages/3" if at == "page" else version)
-        opened = (await service.get(source["link"], tenant, "analyst")).json()
+        path = f"{version}/pages/3" if at == "page" else version
+        if "quote" in source:
+            place = f"chunk={source['chunk_id']}&start=0&end={len(text)}#cited"
+            assert source["link"].endswith(f"/console{version}?{place}")
+        else:
+            assert source["link"] == path
+        opened = (await service.get(path, tenant, "analyst")).json()
         assert (source["chunk_id"], text) in {(chunk["chunk_id"], chunk["text"]) for chunk in opened["chunks"]}
     pages = [(await service.get(f"{version}/pages/{page}", tenant, "analyst")) for page in (3, 4, 5)]
     assert [(page.status_code, page.json().get("text")) for page in pages] == [
