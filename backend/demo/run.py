@@ -142,7 +142,9 @@ def _greeting(credentials: dict[str, Any], home: DemoHome) -> str:
         return f"""TOKEN=$(curl -s {base_url}/auth/token {form} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')"""
 
     return f"""
-Affidavit is at {base_url} and its API at {base_url}/docs
+Open {base_url}/console and sign in: {tenant["slug"]}, analyst, {passwords["analyst"]}
+
+The API is at {base_url}/docs, for agents at {base_url}/mcp, and for programs that speak OpenAI's at {base_url}/v1
 Users, passwords and keys: {home.credentials_path}
 
 Ask a question as an analyst of {tenant["slug"]}:

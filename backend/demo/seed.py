@@ -56,7 +56,7 @@ async def _create_tenant(acting: Operator, slug: str, name: str) -> dict[str, An
         handler = await acting.create_user(tenant_id, CLAIMS_HANDLER, password, [Role.ANALYST])
         await acting.grant(tenant_id, collection, "read", principal_id=handler)
         users.append({"username": CLAIMS_HANDLER, "password": password, "roles": [Role.ANALYST.value]})
-    permissions = [Permission.RETRIEVAL_QUERY]
+    permissions = [Permission.RETRIEVAL_QUERY, Permission.ANSWERS_CREATE]
     key = await acting.create_key(tenant_id, "partner", permissions, ["default"])
     keys = [{"name": "partner", "key": key, "permissions": [p.value for p in permissions]}]
     return {"slug": slug, "users": users, "api_keys": keys}
