@@ -299,7 +299,7 @@ async def test_without_its_database_it_answers_503_within_five_seconds_and_recov
 async def test_requests_in_flight_when_the_database_stops_get_503(on_mortal: Service, mortal: EmbeddedPostgres) -> None:
     tenant = await on_mortal.create_tenant()
     await on_mortal.token(tenant, "analyst")
-    in_flight = [asyncio.create_task(ask(on_mortal, tenant, "retrieve")) for _ in range(50)]
+    in_flight = [asyncio.create_task(ask(on_mortal, tenant, "retrieve")) for _ in range(30)]
     await asyncio.sleep(0.05)
     with stopped(mortal):
         answers = await asyncio.gather(*in_flight)

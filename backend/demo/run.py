@@ -39,7 +39,7 @@ def run(settings: Settings, port: int) -> None:
     home = DemoHome(settings.home_folder)
     try:
         with home.locked(), _listener(port) as listener, _started(home) as postgres:
-            configured = _configured(settings, home, postgres)
+            configured = _configured(settings, home, postgres, port)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(configured, home, postgres.urls()["owner_url"], listener))
     except (DemoHomeInUse, EmbeddedPostgresError) as error:
@@ -78,11 +78,12 @@ def _started(home: DemoHome) -> Iterator[EmbeddedPostgres]:
         postgres.stop()
 
 
-def _configured(settings: Settings, home: DemoHome, postgres: EmbeddedPostgres) -> Settings:
+def _configured(settings: Settings, home: DemoHome, postgres: EmbeddedPostgres, port: int) -> Settings:
     known = home.secrets()
     own = {name: known[name] for name in ("context_key", "payload_key", "jwt_private_key", "checkpoint_key")}
     own |= {f"{role}_database_url": postgres.urls()[f"{role}_url"] for role in ("runtime", "sealer", "operator")}
-    chosen: dict[str, Any] = settings.model_dump(exclude_unset=True) | own
+    address = {"public_url": f"http://127.0.0.1:{port}"}
+    chosen: dict[str, Any] = address | settings.model_dump(exclude_unset=True) | own
     return Settings(
         **chosen | {
             "checkpoint_key_name": CHECKPOINT_KEY_NAME,

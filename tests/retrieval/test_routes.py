@@ -78,7 +78,7 @@ async def test_words_that_nobody_wrote_find_nothing_lexically(service: Service, 
         ({"filters": {"jurisdiction": "US", "line": "payments"}}, {"fees"}),
         ({"filters": {"tier": 2}}, {"fees-eu"}),
         ({"filters": {"tier": [1, 2]}}, {"fees", "fees-eu"}),
-        ({"filters": {"tier": "2"}}, set()),
+        ({"filters": {"tier": "2"}}, {"fees-eu"}),  # systems disagree whether a number is one
         ({"filters": {"nonesuch": 1}}, set()),
         ({"filters": {"x') or true --": 1}}, set()),
         ({"filters": {"jurisdiction": "US"}, "source_type": "procedure"}, {"kyc"}),

@@ -30,12 +30,13 @@ _CREATE, _READ, _UPDATE, _DELETE, _OTHER = 1, 2, 3, 4, 99
 _LOGON = 1
 _ACTIVITIES = {
     "created": _CREATE, "ingested": _CREATE, "uploaded": _CREATE, "submitted": _CREATE, "placed": _CREATE,
-    "saved": _CREATE, "requested": _CREATE,
+    "saved": _CREATE, "requested": _CREATE, "rated": _CREATE, "asked": _CREATE,
     "executed": _READ, "replayed": _READ, "explained": _READ, "returned": _READ, "refused": _READ, "aborted": _READ,
-    "read": _READ, "revealed": _READ, "exported": _READ, "verified": _READ,
+    "read": _READ, "shown": _READ, "embedded": _READ, "revealed": _READ, "exported": _READ, "verified": _READ,
     "cancelled": _UPDATE, "retried": _UPDATE,
-    "changed": _UPDATE, "rotated": _UPDATE, "restored": _UPDATE, "approved": _UPDATE, "rejected": _UPDATE, "raised": _UPDATE,
+    "changed": _UPDATE, "handed_over": _UPDATE, "joined": _UPDATE, "rotated": _UPDATE, "restored": _UPDATE, "approved": _UPDATE, "rejected": _UPDATE, "raised": _UPDATE,
     "retired": _DELETE, "erased": _DELETE, "archived": _DELETE, "revoked": _DELETE, "released": _DELETE, "deleted": _DELETE,
+    "ended": _DELETE, "withdrawn": _DELETE,
 }  # fmt: skip
 _ACTIVITY_NAMES = {_CREATE: "Create", _READ: "Read", _UPDATE: "Update", _DELETE: "Delete", _OTHER: "Other"}
 _INFORMATIONAL, _MEDIUM = 1, 3
