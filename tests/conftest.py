@@ -231,6 +231,14 @@ class Service:
     async def get(self, path: str, tenant: Tenant, username: str, **params: Any) -> httpx.Response:
         return await self.client.get(path, params=params, headers=await self.as_user(tenant, username))
 
+    async def release_hold(self, tenant: Tenant, hold_id: str) -> None:
+        """Has a legal hold released by two people: the compliance officer asks, and a second one asks for the same."""
+        if "compliance2" not in tenant.users:
+            await self.add_user(tenant, "compliance2", Role.COMPLIANCE)
+        for username, status in (("compliance", 202), ("compliance2", 204)):
+            answer = await self.client.delete(f"/audit/holds/{hold_id}", headers=await self.as_user(tenant, username))
+            assert answer.status_code == status, answer.text
+
     async def events(self, tenant: Tenant, **params: Any) -> list[dict[str, Any]]:
         """The tenant's events as its compliance officer reads them, newest first."""
         answer = await self.get("/audit/events", tenant, "compliance", **params)

@@ -1,8 +1,9 @@
 """Deletes every row of a tenant whose time of grace is over, table by table as PostgreSQL's catalog lists them.
 
 The audit log stays: its events are sealed, triggers refuse to delete them, and they hold identifiers, hashes and
-commitments but none of the tenant's texts. Those, and the keys that decrypt them, are deleted when their retention is
-over; while a hold applies nothing is. Uploaded files end with the key that they are encrypted under.
+commitments but none of the tenant's texts. With it stay the queue of events still to be sealed, without which the last
+ones never would be, and declarations of what was lost. The texts, and the keys that decrypt them, are deleted when their
+retention is over; while a hold applies nothing is. Uploaded files end with the key that they are encrypted under.
 """
 
 from dataclasses import dataclass

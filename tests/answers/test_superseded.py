@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, decide
+from tests.documents.review import approved, create_collection, retired
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ async def test_a_question_that_nothing_ever_answered_names_no_version(service: S
 
 async def test_a_retired_version_is_named_as_retired(service: Service, tenant: Tenant) -> None:
     submitted = await approved(service, tenant, "lockers", "A coin locker holds forty rolls of quarters.")
-    assert (await decide(service, tenant, submitted, "retire", reason="Removed.")).status_code == 200
+    assert (await retired(service, tenant, submitted, reason="Removed.")).status_code == 200
     question = {"question": "How many rolls of quarters does a coin locker hold?"}
     answered = (await service.post("/answer", tenant, "analyst", question)).json()
     assert [(old["doc_id"], old["status"]) for old in answered["superseded"]] == [("lockers", "retired")]

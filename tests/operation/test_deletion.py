@@ -19,7 +19,9 @@ from tests.conftest import Database, Service, Tenant
 pytestmark = pytest.mark.anyio
 
 CHUNK = {"doc_id": "pol-1", "chunk_text": "Wires leave before noon.", "source_type": "policy", "metadata": {}}
-KEPT = {f"audit.{table}" for table in ("event", "event_document", "log", "leaf", "node", "checkpoint", "archive")}
+# The sealed record, what is known to be lost of it, and which of its events are still to be sealed.
+RECORD = ("event", "event_document", "log", "leaf", "node", "checkpoint", "archive", "declaration", "unsealed")
+KEPT = {f"audit.{table}" for table in RECORD}
 
 
 async def rows_by_table(database: Database, tenant_id: UUID) -> dict[str, int]:

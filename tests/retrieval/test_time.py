@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, decide, retrieved
+from tests.documents.review import approved, create_collection, retired, retrieved
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ async def test_what_was_learned_later_is_not_known_at_an_earlier_moment(service:
 async def test_a_version_retired_since_was_in_force_as_far_as_was_known(service: Service, tenant: Tenant) -> None:
     submitted = await approved(service, tenant, "gone", "Passbooks are stamped in blue.")
     then = await now()
-    assert (await decide(service, tenant, submitted, "retire", reason="No passbooks.")).status_code == 200
+    assert (await retired(service, tenant, submitted, reason="No passbooks.")).status_code == 200
     question = {"query": "What colour are passbooks stamped in?", "collection": "guidance"}
     assert ("gone", 1) not in await retrieved(service, tenant, **question)
     assert ("gone", 1) in await retrieved(service, tenant, **question, known_at=then)

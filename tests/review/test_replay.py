@@ -8,7 +8,7 @@ import pytest
 
 from backend.retrieval.embedding.embedder import Embedder
 from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, decide
+from tests.documents.review import approved, create_collection, retired
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +72,7 @@ async def test_with_todays_knowledge_a_withdrawn_version_is_named_as_the_reason(
 ) -> None:
     submitted = await approved(service, tenant, "gone", "Safe deposit boxes are drilled open on Mondays.")
     event_id = await ask(service, tenant, as_of="2999-01-01T00:00:00Z")
-    assert (await decide(service, tenant, submitted, "retire", reason="Never on Mondays.")).status_code == 200
+    assert (await retired(service, tenant, submitted, reason="Never on Mondays.")).status_code == 200
     assert (await replayed(service, tenant, event_id))["outcome"] == "equal"
     today = await replayed(service, tenant, event_id, knowledge="now")
     assert (today["outcome"], today["reasons"]) == ("differs", sorted(["version_withdrawn", "ranking_changed"]))
