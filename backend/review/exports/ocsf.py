@@ -33,8 +33,8 @@ _ACTIVITIES = {
     "saved": _CREATE, "requested": _CREATE, "rated": _CREATE, "asked": _CREATE,
     "executed": _READ, "replayed": _READ, "explained": _READ, "returned": _READ, "refused": _READ, "aborted": _READ,
     "read": _READ, "shown": _READ, "embedded": _READ, "revealed": _READ, "exported": _READ, "verified": _READ,
-    "cancelled": _UPDATE, "retried": _UPDATE,
-    "changed": _UPDATE, "handed_over": _UPDATE, "joined": _UPDATE, "rotated": _UPDATE, "restored": _UPDATE, "approved": _UPDATE, "rejected": _UPDATE, "raised": _UPDATE,
+    "cancelled": _UPDATE, "retried": _UPDATE, "changed": _UPDATE, "handed_over": _UPDATE, "joined": _UPDATE,
+    "rotated": _UPDATE, "restored": _UPDATE, "approved": _UPDATE, "rejected": _UPDATE, "raised": _UPDATE,
     "retired": _DELETE, "erased": _DELETE, "archived": _DELETE, "revoked": _DELETE, "released": _DELETE, "deleted": _DELETE,
     "ended": _DELETE, "withdrawn": _DELETE,
 }  # fmt: skip
