@@ -198,3 +198,20 @@ async def test_an_approver_approves_what_it_read_and_an_author_cannot(service: S
         assert done.status_code == 303
         twice = await client.post(f"{link[1]}/approve", data={**other, "content_sha256": digest[1]})
         assert twice.status_code == 409
+
+
+async def test_a_reset_link_opens_a_page_on_which_its_holder_chooses_a_password(
+    service: Service, tenant: Tenant
+) -> None:
+    answer = await service.post(f"/users/{tenant.users['editor']}/reset", tenant, "admin", {})
+    assert answer.status_code < 300, answer.text
+    address, token = answer.json()["link"].split("#token=")
+    assert address.endswith("/console/reset")
+    assert (await service.client.get("/console/reset")).status_code == 200
+    chosen = "a password that only its owner knows"
+    done = await service.client.post("/console/reset", data={"token": token, "password": chosen})
+    assert (done.status_code, done.headers["location"]) == (303, "/console/sign-in")
+    again = await service.client.post("/console/reset", data={"token": token, "password": chosen})
+    assert again.status_code == 401
+    form = {"tenant": tenant.slug, "username": "editor", "password": chosen}
+    assert (await service.client.post("/console/sign-in", data=form)).status_code == 303

@@ -4,12 +4,16 @@ from typing import Annotated
 
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
+from pydantic import ValidationError
 
 from backend.console.page import JOBS, PREFIX, Sender, Signed, cookie_name, page, refuse_other_sites, safe_next, to
 from backend.console.page import router as pages
 from backend.errors import TooManyRequests, Unauthenticated
 from backend.identity.callers.guard import origin_of
+from backend.identity.sign_in.accounts import Accounts
 from backend.identity.sign_in.browsers import Browsers
+from backend.identity.sign_in.models import PasswordReset
+from backend.identity.sign_in.passwords import MIN_CHARACTERS
 from backend.provided import Provided
 
 router = pages()
@@ -84,3 +88,30 @@ async def sign_out(request: Request, browsers: Provided[Browsers], visitor: Send
     response = to(f"{PREFIX}/sign-in")
     response.delete_cookie(cookie_name(request)[0], path="/")
     return response
+
+
+@router.get("/reset")
+async def show_reset(request: Request) -> Response:
+    """Shows the form that a one-time link opens."""
+    return page(request, "reset.html", None, said=None, shortest=MIN_CHARACTERS)
+
+
+@router.post("/reset")
+async def reset(
+    request: Request,
+    accounts: Provided[Accounts],
+    token: Annotated[str, Form(max_length=256)],
+    password: Annotated[str, Form(max_length=1024)],
+) -> Response:
+    """Sets the password that the holder of a link chooses, and leads to signing in with it."""
+    refuse_other_sites(request)
+    try:
+        wanted = PasswordReset.model_validate({"token": token, "password": password})
+        await accounts.reset_password(wanted.token, wanted.password.get_secret_value(), origin_of(request))
+    except ValidationError as error:
+        said = error.errors()[0]["msg"]
+    except Unauthenticated:
+        said = "This link does not work: it was used, or a day has gone by. Ask your administrator for another."
+    else:
+        return to(f"{PREFIX}/sign-in")
+    return page(request, "reset.html", None, status=401, said=said, shortest=MIN_CHARACTERS)
