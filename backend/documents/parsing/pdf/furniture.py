@@ -24,6 +24,10 @@ def furniture(page: int, rows: Sequence[Row], others: Sequence[tuple[int, Sequen
 
     `others` are the edges of pages nearby. What differs only by counting the pages is furniture as well.
     """
+    if len(rows) > 2 * _ROWS_AT_AN_EDGE:
+        # A copy of the page, as of a contract that a file holds twice, shows nothing: its body repeats as well.
+        own = [row.text for row in edges(rows)]
+        others = [(number, edge) for number, edge in others if [row.text for row in edge] != own]
     found: dict[int, bool] = {}
     last = len(rows) - 1
     heads, feet = range(min(_ROWS_AT_AN_EDGE, len(rows))), range(last, max(last - _ROWS_AT_AN_EDGE, -1), -1)
