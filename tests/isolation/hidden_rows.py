@@ -253,4 +253,6 @@ def _any_value(table: Table, column: str, kind: str) -> str:
         return f"'{allowed[0]}'"
     if (table.name, column) == ("jobs.job", "kind"):
         return "'file:ingest'"
+    if (table.name, column) == ("audit.declaration", "lost_until"):
+        return "2"  # more than its size
     return _ANY.get(kind, "null").replace("{{", "{").replace("}}", "}")
