@@ -32,9 +32,9 @@ def trigrams(text: str) -> Counter[str]:
     """Return the trigrams of words.
 
     The reference was read in the order of the file, column heading by column heading; blocks are read line by line.
-    So words count here, and their order does not.
+    So words and numbers count here, and their order does not; `Introduction1` in a list of contents is two of them.
     """
-    words = [f" {word} " for word in re.findall(r"[^\W_]+", text.lower())]
+    words = [f" {word} " for word in re.findall(r"[^\W\d_]+|\d+", text.lower())]
     return Counter(word[start : start + 3] for word in words for start in range(len(word) - 2))
 
 
@@ -42,7 +42,7 @@ def as_printed(block: Block, text: str) -> str:
     """Return part of a block without what a heading over several columns repeats for each of them."""
     if block.kind is not BlockKind.TABLE_HEADER:
         return text
-    rows = [[cell.strip() for cell in row.split(" | ")] for row in text.split("\n")]
+    rows = [[cell.strip() for cell in row.split("|")] for row in text.split("\n")]
     return "\n".join(" | ".join(cell for cell, _ in groupby(row)) for row in rows)
 
 
@@ -77,10 +77,13 @@ async def test_a_filing_is_cut_into_chunks_of_the_right_pages(
     pages: dict[int, list[str]] = defaultdict(list)
     chunker = Chunker(count_tokens, ChunkSize(target=140, limit=190))
     chunks = []
+    turns: set[tuple[int, int]] = set()  # pages, and where a sentence that begins there goes over to the next
     async with parse_file(path, filename=path.name, media_type="application/pdf") as file:
         async for block in file:
             assert block.page is not None
             turn = block.next_page_at or len(block.text)
+            if block.next_page_at:
+                turns.add((block.page, block.start + turn))
             pages[block.page].append(as_printed(block, block.text[:turn]))
             pages[block.page + 1].append(as_printed(block, block.text[turn:]))
             chunks += chunker.add(block)
@@ -97,4 +100,9 @@ async def test_a_filing_is_cut_into_chunks_of_the_right_pages(
     assert seconds < 1 + file.info.page_count / 10
     assert all(chunk.token_count <= 190 for chunk in chunks)
     crossing = [chunk for chunk in chunks if chunk.page_start != chunk.page_end]
-    assert len(crossing) < 0.05 * len(chunks)
+    # How many depends on the filing: one of long sentences has one on every other page. Each needs a sentence that crosses.
+    for chunk in crossing:
+        assert chunk.page_start is not None
+        assert chunk.page_end == chunk.page_start + 1
+        assert any(page == chunk.page_start and chunk.char_start < at < chunk.char_end for page, at in turns)
+    assert len(crossing) <= len(turns)
