@@ -1,7 +1,5 @@
 """Wide, deep and long files cost bounded time and memory, or are refused with a reason."""
 
-import resource
-import sys
 import time
 import zipfile
 from pathlib import Path
@@ -94,6 +92,6 @@ async def test_a_page_of_very_many_pieces_is_laid_out_in_time(tmp_path: Path) ->
     pieces = "\n".join(f"BT /F0 1 Tf {x * 4} {y * 2} Td ({x}) Tj ET" for x in range(150) for y in range(300))
     large = pieces.replace("/F0 1 Tf", "/F0 4 Tf")
     path.write_bytes(pdf([large.encode()]))
-    blocks, _ = await parsed.parse(path, limits=ParseLimits(cpu_seconds=60))
+    # The limit is this parser's own: what is known of all children is the most that any test before this one took.
+    blocks, _ = await parsed.parse(path, limits=ParseLimits(cpu_seconds=60, memory_bytes=800 * MiB))
     assert blocks
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 800 * 1024 or sys.platform != "linux"
