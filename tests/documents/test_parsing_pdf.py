@@ -201,6 +201,20 @@ async def test_a_line_repeated_at_the_head_of_pages_is_no_heading(path: Path) ->
     assert [block.text for block in blocks if "/" in block.text] == ["1 / 2", "2 / 2"]
 
 
+async def test_a_page_that_a_file_holds_twice_is_read_twice(path: Path) -> None:
+    signed = Page(
+        lines("In witness whereof the parties have signed.", "")
+        + lines(*[f"Party {number} has signed this indenture." for number in range(6)])
+        + lines("", "By: Jane Roe, for the trustee.")
+    ).content()
+    between = Page(lines(*["The second copy of the indenture follows."] * 8)).content()
+    blocks, _ = await parse(path, pdf([signed, between, signed]))
+    for page in (1, 3):
+        text = "\n".join(block.text for block in blocks if block.page == page)
+        assert "In witness whereof" in text
+        assert "Jane Roe" in text
+
+
 async def test_rows_of_figures_are_table_rows_under_their_years(path: Path) -> None:
     table = lines(
         "(in millions)", "Years ended December 31, 2022 2021", "Net interest income $ 1,058 $ 815",
