@@ -92,7 +92,8 @@ def test_the_demo_writes_its_credentials_for_its_owner_alone(demo: Started, home
         roles = {user["username"]: user["roles"] for user in tenant["users"]}
         assert {"admin", "editor", "approver", "analyst", "compliance"} <= roles.keys()
         assert all(roles[name] == [name] for name in ("admin", "editor", "approver", "analyst", "compliance"))
-        assert [(key["name"], key["permissions"]) for key in tenant["api_keys"]] == [("partner", ["retrieval:query"])]
+        (key,) = tenant["api_keys"]
+        assert (key["name"], key["permissions"]) == ("partner", ["retrieval:query", "answers:create"])
     urls = json.loads((home / "database.json").read_text())
     assert urls.keys() >= {"owner_url", "runtime_url", "superuser_url"}
     for name in ("demo-credentials.json", "database.json", "secrets.json", "checkpoint-key.pub"):
