@@ -41,6 +41,12 @@ _MEANING = re.compile(
     r"what(?:'s|\u2019s| is| are| was| does| do)\s+(?:(?:an?|the)\s+)?([^,?]{2,60}?)(?:\s+(?:mean|stand for)\b)?\s*(?:[,?]|$)",
     re.IGNORECASE,
 )
+# What something costs: the thing, without what it is of, for or to.
+_PRICED = re.compile(
+    r"how much (?:does|do|did|will|would) (?:(?:an?|the|my|your)\s+)?([^,?]{2,60}?)"
+    r"\s+(?:(?:of|for|to|from|in|at|on|with|by)\s[^,?]*\s)?cost\b",
+    re.IGNORECASE,
+)
 # Words of a question that say nothing about its subject.
 _GENERAL = frozenset(
     terms.stems("long need due mean happen fact still able thing kind problem question tell get want possible")
@@ -230,9 +236,13 @@ class Asked:
         return False
 
     def is_beside(self, context: str) -> bool:
-        """Whether a text mentions none of the products that are asked about."""
+        """Whether a text mentions none of the products that are asked about, or not the thing whose price is asked."""
         products = _products(self.text)
-        return bool(products) and not any(product.search(context) for product in products)
+        if products and not any(product.search(context) for product in products):
+            return True
+        priced, found = _PRICED.search(self.text), set(terms.stems(context))
+        things = terms.stems(priced[1]) if priced else []
+        return bool(things) and not any(_speaks_of(found, thing) for thing in things)
 
 
 def replaced_side(earlier: str, question: str) -> str | None:

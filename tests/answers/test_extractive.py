@@ -241,6 +241,19 @@ def test_names_that_no_passage_mentions_are_found(question: str, expected: list[
     assert Asked.read(question).unmentioned(retrieved) == expected
 
 
+@pytest.mark.parametrize(
+    ("question", "beside"),
+    [
+        ("How much does a telex confirmation of a payment cost?", True),
+        ("How much does the ledger card for a payment order cost?", True),
+        ("How much does a payment confirmation cost?", False),
+        ("How much does it cost to stop a payment?", False),
+    ],
+)
+def test_what_something_else_costs_is_beside_the_question(question: str, *, beside: bool) -> None:
+    assert Asked.read(question).is_beside("Fees 2026 A stop payment order costs $30.") is beside
+
+
 def test_a_name_in_a_title_is_mentioned() -> None:
     assert Asked.read("What is Boeing's rate?").unmentioned(passages("The rate is 5.", title="BOEING 10-K")) == []
 
