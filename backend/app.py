@@ -1,45 +1,40 @@
-"""The service: routes, the life of what they share, and the one error shape."""
+"""The service: its routes and front doors, what surrounds them, and the life of what they share."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import structlog
-from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi import Depends, FastAPI
 from fastapi.routing import iter_route_contexts
-from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from fastapi.telemetry import TelemetryConfig
 
-from backend import health, logging, openapi, provided
+from backend import health, logging, metrics, openapi, provided, tracing
 from backend.answers import routes as answers
-from backend.audit.recorder import Recorder
-from backend.console import page as console_page
-from backend.console import routes as console
+from backend.answers.policy import routes as answer_policy
+from backend.console.front_door import front_door as console
 from backend.documents.chunks import routes as documents
 from backend.documents.collections import routes as collections
 from backend.documents.files import routes as files
 from backend.documents.files.routes import FORM_BYTES
 from backend.documents.versions import routes as versions
-from backend.errors import InvalidInput, MethodNotAllowed, NotFound, ServiceError, Unavailable
-from backend.gateways.mcp.door import PATH as MCP_PATH
-from backend.gateways.mcp.door import McpDoor
-from backend.gateways.openai import errors as openai_errors
-from backend.gateways.openai import routes as openai
-from backend.gateways.openai import vector_stores
-from backend.identity.callers.denials import record_denial
+from backend.error_handlers import ErrorHandlers
+from backend.evaluation import routes as evaluation
+from backend.gateways.front_door import FrontDoor, front_doors
+from backend.identity.callers.cross_origin import CrossOrigin
 from backend.identity.callers.gate import Gate
-from backend.identity.callers.guard import origin_of
 from backend.identity.joint_acts import routes as joint_acts
 from backend.identity.keys import routes as keys_routes
+from backend.identity.oauth import routes as client_hosts
+from backend.identity.provisioning import routes as provisioning
+from backend.identity.second_factor import routes as second_factor
 from backend.identity.sign_in import oidc_routes as oidc
 from backend.identity.sign_in import routes as identity
+from backend.identity.usage import routes as usage
 from backend.identity.users import routes as users
 from backend.jobs import routes as jobs
 from backend.operation import routes as operation
-from backend.provenance import VERSION
-from backend.request_scope import RequestScope, route_of, supported_body
+from backend.provenance import VERSION, code
+from backend.request_scope import RequestScope, supported_body
 from backend.retrieval import routes as retrieval
 from backend.review.analysis import routes as review
 from backend.review.archives import routes as archives
@@ -47,123 +42,122 @@ from backend.review.erasure import routes as erasure
 from backend.review.events import routes as audit
 from backend.review.exports import routes as exports
 from backend.review.impact import routes as impact
+from backend.review.quality import routes as quality
 from backend.review.replay import routes as replays
 from backend.review.turns import routes as turns
+from backend.review.verification import routes as verifications
 from backend.services import open_services
 from backend.settings import Settings
-from backend.tenancy import Tenancy
+from backend.sources import routes as sources
+from backend.webhooks import routes as webhooks
 
 log = structlog.get_logger()
 
-_NAMED_FIELDS, _LONGEST_NAME = 20, 100
+# The framework's own telemetry holds paths, bodies and messages; `tracing` sends what may be sent.
+_UNTOLD: TelemetryConfig = {
+    "tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False
+}  # fmt: skip
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Builds the service; it connects when it starts, and serves whether or not the database is there yet."""
     settings = settings or Settings()
-    logging.configure(settings.log_level)
-    mcp = McpDoor()
+    logging.configure(settings.log_level, settings.log_format)
+    metrics.BUILD.labels(VERSION, code()).set(1)
+    *gateways, pages = doors = [*front_doors(), console()]
     app = FastAPI(
-        title="Affidavit", version=VERSION, description=openapi.DESCRIPTION, lifespan=_lifespan(settings, mcp),
-        docs_url=None, redoc_url=None, redirect_slashes=False, responses=openapi.ERROR_RESPONSES,
-        dependencies=[Depends(supported_body)],
+        title="Affidavit", version=VERSION, description=openapi.description(settings.public_url, doors),
+        lifespan=_lifespan(settings, doors),
+        servers=[{"url": settings.public_url, "description": "This deployment."}],
+        contact={"name": "The operator of this deployment", "url": settings.public_url},
+        generate_unique_id_function=openapi.operation_id, responses=openapi.ERROR_RESPONSES,
+        docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(supported_body)], telemetry=_UNTOLD,
     )  # fmt: skip
-    for routes in (  # matched in this order: first what is asked most
-        retrieval, answers, health, identity, keys_routes, joint_acts, oidc, users, documents, files, versions, collections, jobs,
-        audit, review, impact, replays, erasure, turns, exports, archives, operation, openai,
-        vector_stores,
-    ):  # fmt: skip
+    # Matched in this order: first what is asked most.
+    for routes in (retrieval, answers):
+        app.include_router(routes.router)
+    for door in gateways:
+        _include(app, door)
+    for routes in (
+        answer_policy,
+        evaluation,
+        health,
+        identity,
+        second_factor,
+        keys_routes,
+        usage,
+        joint_acts,
+        oidc,
+        client_hosts,
+        users,
+        provisioning,
+        documents,
+        files,
+        versions,
+        collections,
+        jobs,
+        audit,
+        review,
+        impact,
+        replays,
+        erasure,
+        turns,
+        quality,
+        exports,
+        verifications,
+        archives,
+        webhooks,
+        sources,
+        operation,
+    ):
         app.include_router(routes.router)
     app.include_router(users.roles_router)
     app.include_router(versions.across)
-    app.router.routes.append(Route(MCP_PATH, mcp, methods=["GET", "POST", "DELETE"]))
-    console.install(app)
-    openapi.install(app)
-    app.add_exception_handler(ServiceError, _service_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_middleware(Gate, refuse=_refused, with_model=settings.model_url is not None)
-    app.add_middleware(
-        RequestScope, body_limit=settings.max_body_bytes, larger={("POST", "/documents"): settings.max_file_bytes + FORM_BYTES}
-    )  # fmt: skip
+    _include(app, pages)
+    openapi.install(app, doors)
+    errors = ErrorHandlers(doors)
+    errors.install(app)
+    _surround(app, settings, doors, errors)
     return app
 
 
-def _lifespan(settings: Settings, mcp: McpDoor) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _include(app: FastAPI, door: FrontDoor) -> None:
+    app.router.routes.extend(door.routes)
+    for router in door.routers:
+        app.include_router(router)
+
+
+def _surround(app: FastAPI, settings: Settings, doors: Sequence[FrontDoor], errors: ErrorHandlers) -> None:
+    """Adds what stands in front of every route, the innermost first."""
+    lanes = {path: lane for door in doors for path, lane in door.lanes.items()}
+    app.add_middleware(Gate, refuse=errors.refused, with_model=settings.model_url is not None, lanes=lanes)
+    if settings.cors_origins:
+        closed = [door.prefix for door in doors if not door.for_other_origins]
+        app.add_middleware(CrossOrigin, origins=settings.cors_origins, closed=closed)
+    uploads = ["/documents", *(path for door in doors for path in door.uploads)]
+    larger = {("POST", path): settings.max_file_bytes + FORM_BYTES for path in uploads}
+    app.add_middleware(RequestScope, refuse=errors.refused, body_limit=settings.max_body_bytes, larger=larger)
+
+
+def create_prepared_app(settings: Settings | None = None) -> FastAPI:
+    """Builds the service with all that the framework otherwise builds at the first request of a route, while others wait."""
+    app = create_app(settings)
+    for _ in iter_route_contexts(app.routes):
+        pass
+    return app
+
+
+def _lifespan(settings: Settings, doors: Sequence[FrontDoor]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+        async with tracing.exported(settings, "api"), open_services(settings) as services:
             for kind in provided.asked_for():
                 services.collaborator(kind)  # a route that asks for what is not there fails the start, and no request
             provided.provide(app, services)
-            async with mcp.running():
+            async with AsyncExitStack() as stack:
+                for door in doors:
+                    await stack.enter_async_context(door.running())
+                await stack.enter_async_context(services.probe.watching())
                 yield
 
     return lifespan
-
-
-async def _refused(request: Request, error: ServiceError) -> Response:
-    log.info("refused", code=error.code, reason=error.reason)
-    return _answer(request, error)
-
-
-async def _service_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
-    try:
-        await record_denial(
-            provided.of(request, Tenancy), provided.of(request, Recorder), error, request.state.caller,
-            origin_of(request), route_of(request.scope),
-        )  # fmt: skip
-    except Unavailable as unrecorded:
-        error = unrecorded
-    log.info("refused", code=error.code, reason=error.reason)
-    return _answer(request, error)
-
-
-async def _validation_error(request: Request, error: Exception) -> Response:
-    """Names every bad field and never repeats its value, which can be anything."""
-    assert isinstance(error, RequestValidationError)
-    problems = error.errors()[:_NAMED_FIELDS]
-    fields = [{"field": _field(problem["loc"]), "problem": _printable(problem["msg"])} for problem in problems]
-    sentence = "; ".join(f"{field['field']}: {field['problem']}" for field in fields)
-    return _answer(request, InvalidInput(sentence or None), fields)
-
-
-def _field(location: Sequence[object]) -> str:
-    """Returns the dotted name of a field; parts of it can be names that a client made up."""
-    return _printable(".".join(str(part)[:_LONGEST_NAME] for part in location))
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if isinstance(error.__cause__, ServiceError):  # raised while the framework read the body
-        return _answer(request, error.__cause__)
-    known = {
-        HTTPStatus.BAD_REQUEST: InvalidInput("The request body is malformed."),
-        HTTPStatus.NOT_FOUND: NotFound("There is no such route."),
-        HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed(headers={"Allow": ", ".join(_methods_of_path(request))}),
-    }
-    return _answer(request, known.get(HTTPStatus(error.status_code), ServiceError()))
-
-
-def _methods_of_path(request: Request) -> list[str]:
-    """Returns the methods of all routes that match the path; the framework's own Allow names those of one."""
-    routes = [
-        route for route in iter_route_contexts(request.app.routes) if route.matches(request.scope)[0] is not Match.NONE
-    ]
-    methods = {method for route in routes for method in route.methods or ()}
-    return sorted(methods or {"GET", "HEAD"})  # static files are mounted and say no methods
-
-
-def _answer(request: Request, error: ServiceError, fields: Sequence[Mapping[str, str]] = ()) -> Response:
-    if request.url.path.startswith(f"{console_page.PREFIX}/") or request.url.path == console_page.PREFIX:
-        return console_page.error_page(request, error)
-    if request.url.path.startswith(openai_errors.PREFIX):
-        return openai_errors.error_response(error, request.state.request_id, fields)
-    more = {"fields": fields} if fields else {}
-    body = {"error": error.code, "detail": error.detail, "request_id": request.state.request_id, **more}
-    return JSONResponse(body, status_code=error.status, headers=error.headers)

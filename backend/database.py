@@ -2,22 +2,33 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
 import pgvector.asyncpg
 import structlog
 
-from backend.errors import Unavailable
+from backend import metrics
+from backend.errors import NotAtHome, Unavailable
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from pydantic import BaseModel
+
+Row = TypeVar("Row")
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 log = structlog.get_logger()
+_CLOSE_SECONDS = 5.0  # for a connection that could not be prepared; then it is cut
 _releasing: set[asyncio.Future[None]] = set()  # asyncio itself keeps only weak references
 
 _PACKAGE = Path(__file__).parent
@@ -47,6 +58,9 @@ UNREACHABLE = (
 )
 
 
+# What `tenancy.require_home()` raises, and `tenancy.context()`.
+_NOT_AT_HOME = "AF421"
+
 # The runtime role may change its own defaults, and so may SQL that is injected into it: what durability and the policies rest on
 # does not follow them. Only a server whose commits also wait for its standbys keeps that.
 PINNED_COMMIT = """set_config('synchronous_commit',
@@ -56,12 +70,18 @@ _PIN = f"""select {PINNED_COMMIT.format(local=False)}, set_config('row_security'
 
 
 class Queries:
-    """The statements of a `queries.sql`, as attributes; each starts with `-- name: x` and a sentence."""
+    """The statements of a `queries.sql`, as attributes; each starts with `-- name: x` and a sentence.
 
-    def __init__(self, *paths: Path) -> None:
+    A statement says `{x}` for the columns of the row class that is given as `x`.
+    """
+
+    def __init__(self, *paths: Path, **rows: "type[DataclassInstance | BaseModel]") -> None:
         self._statements: dict[str, str] = {}
         for path in paths:
-            parts = _NAMED_QUERY.split(path.read_text())
+            text = path.read_text()
+            for name, row in rows.items():
+                text = text.replace(f"{{{name}}}", ", ".join(_columns(row)))
+            parts = _NAMED_QUERY.split(text)
             self._statements |= zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True)
 
     def __getattr__(self, name: str) -> str:
@@ -71,13 +91,29 @@ class Queries:
             raise AttributeError(name) from None
 
     @classmethod
-    def beside(cls, module_file: str) -> "Queries":
+    def beside(cls, module_file: str, **rows: "type[DataclassInstance | BaseModel]") -> "Queries":
         """Loads the `queries.sql` in the folder of a module, given its `__file__`, and those of the folders above it.
 
         What several sub-packages of a domain ask stands in the domain's own file.
         """
         folders = [folder for folder in Path(module_file).parents if _PACKAGE in folder.parents]
-        return cls(*(folder / "queries.sql" for folder in reversed(folders) if (folder / "queries.sql").exists()))
+        paths = [folder / "queries.sql" for folder in reversed(folders) if (folder / "queries.sql").exists()]
+        return cls(*paths, **rows)
+
+
+def _columns(row: "type[DataclassInstance | BaseModel]") -> list[str]:
+    return [field.name for field in fields(row)] if is_dataclass(row) else list(row.model_fields)
+
+
+async def fetch_rows(connection: Connection, row: Callable[..., Row], statement: str, *values: object) -> list[Row]:
+    """Returns what a statement finds, as rows of a class that has its columns."""
+    return [row(**found) for found in await connection.fetch(statement, *values)]
+
+
+async def fetch_row(connection: Connection, row: Callable[..., Row], statement: str, *values: object) -> Row | None:
+    """Returns the first row that a statement finds, of a class that has its columns; None where it finds none."""
+    found = await connection.fetchrow(statement, *values)
+    return None if found is None else row(**found)
 
 
 def _dump_json(value: object) -> str:
@@ -106,31 +142,109 @@ async def _reset_connection(connection: Connection) -> None:
     await connection.execute(guard + connection.get_reset_query() + _PIN)
 
 
-async def open_pool(url: str, *, size: int, timeout: float) -> Pool:  # noqa: ASYNC109 - of a connection, not of this call
+async def _prepare_lent_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """In one transaction: a pooler may lend another server process to each, and a statement is prepared in one of them."""
+    async with connection.transaction():
+        await prepare_connection(connection)
+
+
+async def connect(
+    url: str,
+    *,
+    other_passwords: Sequence[str] = (),
+    **options: Any,  # noqa: ANN401 - of asyncpg.connect
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connects. Where the server refuses the address's password, which may be being exchanged, tries the other ones."""
+    for password in (None, *other_passwords):
+        try:
+            return await asyncpg.connect(url, password=password, **options)
+        except asyncpg.InvalidPasswordError as error:
+            refused = error
+    raise refused
+
+
+async def _connect_prepared(
+    prepare: "Callable[[asyncpg.Connection[asyncpg.Record]], Awaitable[None]]",
+    url: str,
+    *,
+    other_passwords: Sequence[str],
+    **options: Any,  # noqa: ANN401 - of asyncpg.connect
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connects and prepares the connection.
+
+    The pool would prepare it itself, but waits for a connection to close that it could not prepare. Whoever is cancelled
+    meanwhile is told of the connection's fault alone, and goes on for ever where it tries again.
+    """
+    connection = await connect(url, other_passwords=other_passwords, **options)
+    try:
+        await prepare(connection)
+    except BaseException:
+        _finish(connection.close(timeout=_CLOSE_SECONDS))
+        raise
+    return connection
+
+
+async def open_pool(
+    url: str,
+    *,
+    size: int,
+    timeout: float,  # noqa: ASYNC109 - of a connection, not of this call
+    behind_pooler: bool = False,
+    other_passwords: Sequence[str] = (),
+) -> Pool:
     """Opens a pool of at most `size` connections that connects on demand, so that a database may come later."""
+    prepare = _prepare_lent_connection if behind_pooler else prepare_connection
     return await asyncpg.create_pool(
-        url, min_size=0, max_size=size, timeout=timeout, command_timeout=30, init=prepare_connection, reset=_reset_connection,
-        max_inactive_connection_lifetime=300, statement_cache_size=200,
+        url, min_size=0, max_size=size, timeout=timeout, command_timeout=30, reset=_reset_connection,
+        max_inactive_connection_lifetime=300, statement_cache_size=0 if behind_pooler else 200,
+        connect=partial(_connect_prepared, prepare, other_passwords=other_passwords),
     )  # fmt: skip
+
+
+def end_if_cancelled() -> None:
+    """Raises CancelledError in a task that was cancelled: a driver whose connection breaks meanwhile tells of that alone.
+
+    What tries again until it is cancelled calls this when something has failed, or it would never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @asynccontextmanager
 async def reachable(pool: Pool, *, timeout: float) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - of the wait for a connection
-    """Lends a connection; raises Unavailable when the database cannot be reached within `timeout` seconds, or goes away."""
+    """Lends a connection; raises Unavailable when the database cannot be reached within `timeout` seconds, or goes away.
+
+    Raises NotAtHome when the database refuses a tenant that has moved.
+    """
     try:
+        started = time.perf_counter()
         async with asyncio.timeout(timeout):  # the pool's own would cost a task
             connection = await pool.acquire()
+        metrics.CONNECTION_SECONDS.observe(time.perf_counter() - started)
+        metrics.CONNECTIONS.inc()
         try:
             yield connection
         finally:
+            metrics.CONNECTIONS.dec()
             _give_back(pool, connection)
     except UNREACHABLE as error:
+        end_if_cancelled()
         raise Unavailable(reason=f"database:{type(error).__name__}") from error
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == _NOT_AT_HOME:
+            raise NotAtHome(reason="cell:not_at_home") from error
+        raise
 
 
 def _give_back(pool: Pool, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
     """Returns a connection while its user goes on: to wipe it is a round trip. The pool lends it to nobody before that."""
-    releasing = asyncio.ensure_future(pool.release(connection))
+    _finish(pool.release(connection))
+
+
+def _finish(ending: Coroutine[None, None, None]) -> None:
+    """Lets a connection end its business while its user goes on."""
+    releasing = asyncio.ensure_future(ending)
     _releasing.add(releasing)
     releasing.add_done_callback(_given_back)
 

@@ -125,6 +125,13 @@ class EmbeddedPostgres:
             },
         )
 
+    def hand_over(self) -> None:
+        """Gives a folder that was copied here to the account that the server runs as, closed to others."""
+        for path in (self.folder, *self.folder.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+            self._give(path)
+        self._hand_over_to_server_account()
+
     def stop(self, mode: str = "fast") -> None:
         """Stops the server if this object started it or took it over; `mode` is smart, fast or immediate."""
         if self._started_here:

@@ -12,6 +12,7 @@ class ServiceError(Exception):
     code = "internal"
     detail = "Something went wrong on our side."
     recorded = False  # whether the audit log has it already
+    in_turn = False  # whether it came behind the record of a question, which asked again would be another turn
     actor: Any = None  # who it is about, where that is known although the request got no caller
 
     def __init__(
@@ -24,14 +25,14 @@ class ServiceError(Exception):
 
 
 class Unauthenticated(ServiceError):
-    """No credentials, or none that hold; the client never learns which."""
+    """No credentials, or none that hold; the client never learns which. Only who has proved itself is told what else lacks."""
 
     status = HTTPStatus.UNAUTHORIZED
     code = "unauthenticated"
     detail = "Valid credentials are needed."
 
-    def __init__(self, *, reason: str, recorded: bool = False) -> None:
-        super().__init__(reason=reason, headers={"WWW-Authenticate": "Bearer"})
+    def __init__(self, detail: str | None = None, *, reason: str, recorded: bool = False) -> None:
+        super().__init__(detail, reason=reason, headers={"WWW-Authenticate": "Bearer"})
         self.recorded = recorded
 
 
@@ -121,6 +122,17 @@ class TooManyRequests(ServiceError):
         super().__init__(reason=reason, headers={"Retry-After": str(max(1, retry_after))})
 
 
+class BudgetExhausted(TooManyRequests):
+    """A key's budget has no room for what is asked; Retry-After says when the budget is renewed."""
+
+    code = "budget_exhausted"
+    detail = "A budget of this key has no room for the request."
+
+    def __init__(self, detail: str, *, retry_after: int, reason: str) -> None:
+        super().__init__(retry_after=retry_after, reason=reason)
+        self.detail = detail
+
+
 class Unavailable(ServiceError):
     """The database, the model or another server is away; nothing was returned or changed."""
 
@@ -130,6 +142,32 @@ class Unavailable(ServiceError):
 
     def __init__(self, detail: str | None = None, *, reason: str | None = None) -> None:
         super().__init__(detail, reason=reason, headers={"Retry-After": "5"})
+
+
+class NotAtHome(Unavailable):
+    """The cell's database refuses the tenant: it is moving, or has moved. In moments it is known where to."""
+
+    code = "tenant_moving"
+    detail = "The institution is being moved; nothing was changed. Try again in a moment."
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason=reason)
+        self.headers["Retry-After"] = "1"
+
+
+class Misdirected(ServiceError):
+    """The tenant is at home in another cell; nothing of it was read here."""
+
+    status = HTTPStatus.MISDIRECTED_REQUEST
+    code = "misdirected"
+    detail = "This institution is served elsewhere."
+
+    def __init__(self, address: str, *, cell: str, redirect: bool) -> None:
+        """`redirect` has the client sent on to the cell's address, in place of being told it."""
+        super().__init__(f"This institution is served at {address}.", reason=f"cell:{cell}")
+        self.address = address
+        if redirect:
+            self.status = HTTPStatus.TEMPORARY_REDIRECT
 
 
 class Abandoned(Unavailable):

@@ -24,7 +24,7 @@ _BY_HAND = ("column ", "constraint ", "index ", "kind", "rule ", "owner")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SchemaDifference:
     """One part of one object that is not as it was shipped; None where there is no such part."""
 
     object: str
@@ -95,10 +95,10 @@ async def record(connection: Connection, made: Release) -> None:
     )
 
 
-def differences(found: Facts, expected: Facts) -> Iterator[Difference]:
+def differences(found: Facts, expected: Facts) -> Iterator[SchemaDifference]:
     """Yields each part that differs, in the order of their names."""
     for name in sorted({*found, *expected}):
         is_so, must_be = found.get(name, {}), expected.get(name, {})
         for part in sorted({*is_so, *must_be}):
             if is_so.get(part) != must_be.get(part):
-                yield Difference(name, part, is_so.get(part), must_be.get(part))
+                yield SchemaDifference(name, part, is_so.get(part), must_be.get(part))

@@ -3,7 +3,8 @@
 -- what is not as in every partition. Names are shown as the search path `pg_catalog, public` finds them.
 with space as (
   select oid, nspname, nspowner, nspacl from pg_namespace
-  where nspname in ('migration', 'tenancy', 'identity', 'documents', 'retrieval', 'storage', 'jobs', 'answers', 'audit')
+  where nspname in ('migration', 'tenancy', 'identity', 'documents', 'retrieval', 'storage', 'jobs', 'answers', 'evaluation', 'webhooks',
+    'sources', 'audit')
 ), relation as (
   select c.oid, c.relkind, c.relowner, c.relacl, c.relpersistence, c.relreplident, c.reloptions, c.relrowsecurity,
     c.relforcerowsecurity, 'table ' || format('%I.%I', s.nspname, c.relname) as object,

@@ -9,13 +9,26 @@ import asyncpg
 
 from backend import manifest
 from backend.database import Connection
-from backend.manifest import Difference, Facts
+from backend.manifest import Facts, SchemaDifference
 from backend.shipped import shipped
 
 POLICIES = shipped("policies")
 
 # In the order in which requests come to them: whoever takes locks in that order meets a request at one place only.
-SCHEMAS = ("migration", "tenancy", "identity", "documents", "retrieval", "storage", "jobs", "answers", "audit")
+SCHEMAS = (
+    "migration",
+    "tenancy",
+    "identity",
+    "documents",
+    "retrieval",
+    "storage",
+    "jobs",
+    "answers",
+    "evaluation",
+    "webhooks",
+    "sources",
+    "audit",
+)
 TABLE, FUNCTION, SCHEMA = "table ", "function ", "schema "
 OWNER = "affidavit_owner"
 
@@ -24,7 +37,7 @@ _FUNCTIONS = "select oid::regprocedure::text, ctid::text from pg_proc where pron
 _RIGHTS = re.compile(r'rights of ("(?:[^"]|"")+"|\S+)')
 
 
-async def reapply(connection: Connection, *, everything: bool = False) -> list[Difference]:
+async def reapply(connection: Connection, *, everything: bool = False) -> list[SchemaDifference]:
     """Gives each object that is not as shipped its policies and rights anew; returns what still differs.
 
     Does nothing, and takes no lock, where all is as shipped. Must run in a transaction.
@@ -35,8 +48,11 @@ async def reapply(connection: Connection, *, everything: bool = False) -> list[D
     if not names:
         return []
     tables = [name for name in in_order(_of_kind(names, TABLE)) if TABLE + name in there]
-    for table in tables:  # all of them first: an attempt that has to wait is given up before it did anything
-        await connection.execute(f"lock table only {table} in access exclusive mode")
+    if tables:
+        # All of them first, so that an attempt that has to wait is given up before it did anything; and by one statement, since
+        # a request that comes between two locks may hold one table and wait for the other, against the upgrade.
+        named = ", ".join(f"only {table}" for table in tables)
+        await connection.execute(f"lock table {named} in access exclusive mode")
     await _reapply_schemas(connection, there)
     left_over = await _reapply_functions(connection, there) if any(_of_kind(names, FUNCTION)) else []
     for table in tables:

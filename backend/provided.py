@@ -26,6 +26,12 @@ def provide(app: FastAPI, services: Collaborators) -> None:
     app.state.services = services
 
 
+def given_to(app: FastAPI) -> Collaborators:
+    """Returns what an application was given."""
+    services: Collaborators = app.state.services
+    return services
+
+
 def attach(scope: Scope) -> None:
     """Carries the services of the application into a request, so that mounted applications see them too."""
     scope["state"]["services"] = getattr(scope["app"].state, "services", None)

@@ -2,20 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from email.message import Message as Headers
 
-import orjson
 import structlog
 from fastapi import Request, params
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from opentelemetry.trace import Span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from backend import provided
+from backend import metrics, provided, tracing
 from backend.errors import ServiceError, TooLarge, TooSlow, UnsupportedType
 
 log = structlog.get_logger()
+
+Refuse = Callable[[Request, ServiceError], Awaitable[ASGIApp]]
+"""Makes the response to an error, in the shape of the door that the request came by."""
 
 PATIENCE_SECONDS = 30  # for each piece of a body to come, and each piece of a response to be taken
 
@@ -23,9 +27,12 @@ PATIENCE_SECONDS = 30  # for each piece of a body to come, and each piece of a r
 class RequestScope:
     """Outermost layer of the service. Plain ASGI: Starlette's function middleware costs a task and a queue a request."""
 
-    def __init__(self, app: ASGIApp, *, body_limit: int, larger: Mapping[tuple[str, str], int] | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, refuse: Refuse, body_limit: int, larger: Mapping[tuple[str, str], int] | None = None
+    ) -> None:
         """Refuses bodies of more than `body_limit` bytes; `larger` has the limits of routes that stream theirs."""
         self._app = app
+        self._refuse = refuse
         self._body_limit = body_limit
         self._larger = larger or {}
 
@@ -39,6 +46,10 @@ class RequestScope:
         provided.attach(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        with tracing.request(scope) as span:
+            await self._serve(scope, receive, send, request_id, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str, span: Span) -> None:
         started, status = time.perf_counter(), 0
 
         async def identified_send(message: Message) -> None:
@@ -55,18 +66,42 @@ class RequestScope:
             # Content-Length is only a hint: it spares reading what would be refused.
             declared = dict(scope["headers"]).get(b"content-length", b"0")
             if not declared.isdigit() or int(declared) > limit:
-                await _answer(identified_send, _too_large(limit), request_id)
+                await self._answer(scope, identified_send, _too_large(limit))
             else:
                 await self._app(scope, _bounded(receive, limit), identified_send)
         except (TooLarge, TooSlow) as error:
             if not status:
-                await _answer(identified_send, error, request_id)
+                await self._answer(scope, identified_send, error)
         except Exception:
             log.exception("request failed", route=route_of(scope))
             if not status:
-                await _answer(identified_send, ServiceError(), request_id)
-        elapsed = round((time.perf_counter() - started) * 1000, 1)
-        log.info("request", method=scope["method"], route=route_of(scope), status=status, milliseconds=elapsed)
+                await self._answer(scope, identified_send, ServiceError())
+        finally:
+            _ended(scope, status, time.perf_counter() - started, request_id, span)
+
+    async def _answer(self, scope: Scope, send: Send, error: ServiceError) -> None:
+        """Answers with an error that no route saw. The connection ends, since of the body may be left what nobody reads."""
+        error.headers["Connection"] = "close"
+        try:
+            response = await self._refuse(Request(scope), error)
+        except Exception:  # what broke the request can break the page that would say so
+            log.exception("error not shown", route=route_of(scope))
+            body = {"error": error.code, "detail": error.detail, "request_id": scope["state"]["request_id"]}
+            response = JSONResponse(body, error.status, error.headers)
+        await response(scope, _nothing_more, send)
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def _ended(scope: Scope, status: int, seconds: float, request_id: str, span: Span) -> None:
+    """Counts and logs a request, and forgets it: whoever served it in this task goes on to other things."""
+    route = route_of(scope)
+    tracing.answered(span, scope["method"], route, status, request_id)
+    metrics.answered(scope["method"], route, status, seconds, request_id)
+    log.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
+    structlog.contextvars.clear_contextvars()
 
 
 # What a browser, or a proxy on the way, keeps of an answer: nothing, and it takes none for another type than it is.
@@ -129,10 +164,3 @@ def _has_body(request: Request) -> bool:
 def route_of(scope: Scope) -> str:
     """Returns the route's template; the path itself can hold what somebody typed."""
     return getattr(scope.get("route"), "path_format", "unknown")
-
-
-async def _answer(send: Send, error: ServiceError, request_id: str) -> None:
-    body = orjson.dumps({"error": error.code, "detail": error.detail, "request_id": request_id})
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": int(error.status), "headers": headers})
-    await send({"type": "http.response.body", "body": body})

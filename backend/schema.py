@@ -138,6 +138,13 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class WrongField(ApiModel):
+    """A field of the input that is wrong."""
+
+    field: str = Field(description="Its dotted name.", examples=["body.question"])
+    problem: str = Field(description="What is wrong with it.", examples=["Field required"])
+
+
 class ErrorBody(ApiModel):
     """The one shape of every error."""
 
@@ -151,6 +158,7 @@ class ErrorBody(ApiModel):
             }
         },
     )
-    error: str
-    detail: str
+    error: str = Field(description="A stable code.", examples=["not_found"])
+    detail: str = Field(description="A sentence.", examples=["There is nothing here that you may see."])
     request_id: str
+    fields: list[WrongField] | None = Field(default=None, description="The fields that are wrong, where some are.")

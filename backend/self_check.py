@@ -14,13 +14,17 @@ from backend.shipped import newest_revision
 queries = Queries(Path(__file__).with_name("self_check.sql"))
 
 MIN_POSTGRES = 160_000
+CLOCKS_MAY_DIFFER_SECONDS = 30
 SEALER_MAY_PAUSE_SECONDS = 30
 DEFINITIONS_REST_SECONDS = 30
+_CONTEXT_REMEDY = (
+    "give both the same key with `affidavit context-key add`; behind a pooler, set AFFIDAVIT_DATABASE_POOLER"
+)
 MIN_PGVECTOR = (0, 8, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One thing that was checked: `problem` is None when it is as it must be."""
 
     check: str
@@ -33,7 +37,7 @@ class SelfCheck:
     def __init__(self) -> None:
         self._rested_until = 0.0
 
-    async def findings(self, connection: Connection) -> list[Finding]:
+    async def findings(self, connection: Connection) -> list[CheckResult]:
         """Returns the findings for the role of this connection, in the order of what to mend first."""
         now = time.monotonic()
         if now < self._rested_until:
@@ -44,7 +48,7 @@ class SelfCheck:
         return findings
 
 
-async def check(connection: Connection, *, definitions: bool = True) -> list[Finding]:
+async def check(connection: Connection, *, definitions: bool = True) -> list[CheckResult]:
     """Returns the findings for the role of this connection, in the order of what to mend first.
 
     To compare the definitions with those shipped takes some 50 milliseconds.
@@ -54,12 +58,12 @@ async def check(connection: Connection, *, definitions: bool = True) -> list[Fin
     assert role is not None
     assert versions is not None
     findings = [
-        Finding(
+        CheckResult(
             "PostgreSQL version", None if versions["server"] >= MIN_POSTGRES else "PostgreSQL 16 or later is needed"
         ),
-        Finding("pgvector version", _pgvector_problem(versions["vector"])),
-        Finding("role", _role_problem(role)),
-        Finding(
+        CheckResult("pgvector version", _pgvector_problem(versions["vector"])),
+        CheckResult("role", _role_problem(role)),
+        CheckResult(
             "definitions guard",
             None
             if await connection.fetchval(queries.guarded)
@@ -67,29 +71,34 @@ async def check(connection: Connection, *, definitions: bool = True) -> list[Fin
         ),
     ]
     if not await connection.fetchval(queries.is_migrated):
-        return [*findings, Finding("schema", "not migrated: run `affidavit migrate`")]
+        return [*findings, CheckResult("schema", "not migrated: run `affidavit migrate`")]
     release = await manifest.release(connection)
-    findings.append(Finding("schema", _schema_problem(await connection.fetchval(queries.revision), release)))
+    findings.append(CheckResult("schema", _schema_problem(await connection.fetchval(queries.revision), release)))
     unprotected = [
         f"{row['table']}: {problem}"
         for row in await connection.fetch(queries.tables)
         if (problem := _table_problem(row))
     ]
-    findings.append(Finding("row-level security", "; ".join(unprotected) or None))
+    findings.append(CheckResult("row-level security", "; ".join(unprotected) or None))
     excess = [row["grant"] for row in await connection.fetch(queries.forbidden_grants)]
-    findings.append(Finding("append-only grants", ", ".join(excess) or None))
+    findings.append(CheckResult("append-only grants", ", ".join(excess) or None))
     loose = [row["table"] for row in await connection.fetch(queries.loose_triggers)]
     findings.append(
-        Finding("append-only triggers", f"missing, or not always on: {', '.join(loose)}" if loose else None)
+        CheckResult("append-only triggers", f"missing, or not always on: {', '.join(loose)}" if loose else None)
     )
+    # A database that was not upgraded yet lacks the function, which the definitions say.
+    if definitions and await connection.fetchval(queries.knows_archives):
+        forged = await connection.fetchval(queries.unaccounted_archives)
+        problem = f"{forged} are in no event of the log: run `affidavit audit check`" if forged else None
+        findings.append(CheckResult("audit archives", problem))
     if definitions:
-        findings.append(Finding("definitions", await _definitions_problem(connection, release)))
+        findings.append(CheckResult("definitions", await _definitions_problem(connection, release)))
     settings = [_setting(row) for row in await connection.fetch(queries.changed_settings)]
-    findings.append(Finding("settings", f"{'; '.join(settings)}: run infra/roles.sql" if settings else None))
+    findings.append(CheckResult("settings", f"{'; '.join(settings)}: run infra/roles.sql" if settings else None))
     opened = [row["what"] for row in await connection.fetch(queries.open_database)]
-    findings.append(Finding("database", f"{', '.join(opened)}: run infra/roles.sql" if opened else None))
+    findings.append(CheckResult("database", f"{', '.join(opened)}: run infra/roles.sql" if opened else None))
     findings.append(
-        Finding(
+        CheckResult(
             "audit partitions",
             None if await connection.fetchval(queries.partition_ahead) else "no audit partition for next month",
         )
@@ -97,28 +106,48 @@ async def check(connection: Connection, *, definitions: bool = True) -> list[Fin
     return findings
 
 
-async def check_server(connection: Connection) -> Finding:
+async def check_server(connection: Connection) -> CheckResult:
     """Returns what a role can see of others through the server's own functions; some managed servers cannot be closed."""
     opened = [row["function"] for row in await connection.fetch(queries.open_server_functions)]
-    return Finding("server functions", f"open: {', '.join(opened)}; run infra/roles.sql" if opened else None)
+    return CheckResult("server functions", f"open: {', '.join(opened)}; run infra/roles.sql" if opened else None)
 
 
-async def check_conditions(connection: Connection) -> Finding:
+async def check_conditions(connection: Connection) -> CheckResult:
     """Returns whether a condition of injected SQL could be asked before a policy's; some managed servers cannot be mended."""
     cheap = await connection.fetchrow(queries.cheap_conditions)
     assert cheap is not None
     loose = cheap["functions"] or cheap["subscripts"]
-    return Finding(
+    return CheckResult(
         "order of conditions",
         "conditions may run before policies: run infra/roles.sql as superuser" if loose else None,
     )
 
 
-async def check_sealer(connection: Connection) -> Finding:
+async def check_clocks(connection: Connection) -> CheckResult:
+    """Says when this machine's clock and the database's are too far apart; who watches knows the true time."""
+    before = time.time()
+    server: float = await connection.fetchval(queries.clock)
+    ahead = server - (before + time.time()) / 2
+    if abs(ahead) <= CLOCKS_MAY_DIFFER_SECONDS:
+        return CheckResult("clocks", None)
+    which, other = ("the database's", "this machine's") if ahead > 0 else ("this machine's", "the database's")
+    return CheckResult("clocks", f"{which} clock is {abs(ahead):.0f} seconds ahead of {other}: set both by NTP")
+
+
+async def check_context(connection: Connection) -> CheckResult:
+    """Says whether the database accepts what a transaction was bound to; it cannot go on otherwise, so this is asked last."""
+    try:
+        await connection.fetchval(queries.context)
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        return CheckResult("context", f"the database refuses what this process signs ({error}): {_CONTEXT_REMEDY}")
+    return CheckResult("context", None)
+
+
+async def check_sealer(connection: Connection) -> CheckResult:
     """Returns whether events are being sealed; apart from `check`, since what serves need not wait for what seals."""
     row = await connection.fetchrow(queries.sealer)
     assert row is not None
-    return Finding("sealer", _sealer_problem(row))
+    return CheckResult("sealer", _sealer_problem(row))
 
 
 def _pgvector_problem(version: str | None) -> str | None:

@@ -31,7 +31,8 @@ select version_num from migration.alembic_version
 select format('%s.%s', n.nspname, c.relname) as table, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
   c.relispartition or exists (select from pg_policy p where p.polrelid = c.oid) as policies
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs', 'answers') and c.relkind in ('r', 'p')
+where n.nspname in ('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs', 'answers', 'evaluation',
+  'webhooks', 'sources') and c.relkind in ('r', 'p')
 order by 1
 
 -- name: forbidden_grants
@@ -56,6 +57,14 @@ select to_regclass('audit.event_' || to_char(now() + interval '1 month', 'YYYY_M
 -- many events have waited too long to be sealed, and for how many seconds.
 select extract(epoch from clock_timestamp() - s.sealed_at)::int as idle, s.halted, b.events, b.seconds as waiting
 from audit.sealer s, audit.seal_backlog() b
+
+-- name: knows_archives
+-- Whether this database can say which archives are genuine.
+select to_regprocedure('audit.unaccounted_archives()') is not null
+
+-- name: unaccounted_archives
+-- How many archives of the log's events there are of which no event of the log says that they left.
+select audit.unaccounted_archives()
 
 -- name: loose_triggers
 -- Tables of the log that somebody could change, since a trigger that refuses it is missing or can be skipped; and those whose
@@ -114,3 +123,11 @@ with wanted (role, setting) as (
 union all
 (select role, setting, true from wanted except select role, setting, true from present)
 order by 1, 2
+
+-- name: clock
+-- The server's time.
+select extract(epoch from clock_timestamp())::double precision
+
+-- name: context
+-- Has the database verify the context of the transaction.
+select tenancy.context() is not null

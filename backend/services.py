@@ -7,54 +7,76 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from backend.answers import generators
 from backend.answers.conversations import Conversations
-from backend.answers.generator import Generator
-from backend.answers.openai_compatible import OpenAICompatibleGenerator
+from backend.answers.generators import Generators
 from backend.answers.service import Answering
 from backend.audit import key_encryption
+from backend.audit.events import DoorKind
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
+from backend.cells.homes import homes_from_settings
 from backend.database import Pool, open_pool
 from backend.documents.chunks.vectors import Vectorizer
 from backend.documents.files import ingestion
+from backend.documents.files.pictures import PagePictures
 from backend.documents.files.service import INGEST
 from backend.documents.files.withdrawal import Withdrawal
+from backend.egress import Egress, outside_client
+from backend.evaluation.jobs import RunFailureHandler, RunHandler
+from backend.evaluation.runs import EVALUATE
+from backend.health import Probe
 from backend.identity.callers.addresses import TrustedProxies
 from backend.identity.callers.admission import Admission
 from backend.identity.callers.caller import Resolver
+from backend.identity.oauth.clients import Clients
+from backend.identity.oauth.service import AuthorizationServer
+from backend.identity.second_factor.service import SecondFactors
 from backend.identity.sign_in.accounts import Accounts
 from backend.identity.sign_in.browsers import Browsers
 from backend.identity.sign_in.federation import Federation
 from backend.identity.sign_in.providers import Providers
-from backend.identity.sign_in.seal import Seal, client_secret_seal
+from backend.identity.sign_in.seal import Seal, client_secret_seal, second_factor_seal
 from backend.identity.sign_in.service import SignIn
 from backend.identity.sign_in.tokens import AccessTokens, SigningKeys
-from backend.jobs.endings import JobEndings
+from backend.identity.usage.accounting import Accounting
+from backend.jobs.failures import FailureHandlers
 from backend.jobs.worker import Handler
 from backend.operation.guard import OperatorDatabase
+from backend.personal_data.pseudonyms import PseudonymKeys
 from backend.provenance import provenance
+from backend.provided import given_to
 from backend.retrieval.ask import Retrieval
-from backend.retrieval.embedding import embedder as embedders
+from backend.retrieval.embedding import choice as embedders
 from backend.retrieval.embedding.embedder import Embedder
+from backend.retrieval.embedding.fingerprint import WatchedEmbedder
 from backend.retrieval.embedding.vectorizer import ChunkVectorizer
 from backend.retrieval.ranking import reranker as rerankers
 from backend.retrieval.weights import weights_of
 from backend.review.exports.jobs import EXPORT, ExportHandler
 from backend.review.replay.service import Replaying
+from backend.review.verification.jobs import VerificationHandler
+from backend.review.verification.service import VERIFY
 from backend.self_check import SelfCheck
-from backend.settings import Settings, required
+from backend.settings import Settings, payload_keys, required, search_secret
+from backend.settings.answers import Price
+from backend.sources.asking import SourceHosts
+from backend.sources.opening import Bounds, Opening
+from backend.sources.running import RUN, RunEnding, Running
+from backend.sources.scheduling import Scheduler
 from backend.storage.objects import ObjectStore
-from backend.storage.service import FileVault, archives_from_settings, store_from_settings
-from backend.tenancy import ContextSigner, Tenancy
-
-WORKER_POOL = 4
+from backend.storage.service import FileKeys, FileVault, archives_from_settings, store_from_settings
+from backend.tenancy import ContextSigner, Homes, Tenancy
+from backend.webhooks.delivering import Deliverer
+from backend.webhooks.destinations import Destinations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +92,17 @@ class WorkerServices:
     files: FileVault
     embedder: Embedder
     vectorizer: Vectorizer
+    pseudonym_keys: PseudonymKeys
+    retrieval: Retrieval
+    accounting: Accounting
+    generators: Generators
+    conversations: Conversations
+    answering: Answering
+    destinations: Destinations
+    deliverer: Deliverer
+    source_hosts: SourceHosts
+    source_opening: Opening
+    scheduler: Scheduler
 
     @property
     def withdrawal(self) -> Withdrawal:
@@ -79,8 +112,13 @@ class WorkerServices:
     def job_handlers(self) -> dict[str, Handler]:
         """Returns who does which kind of job."""
         return {
-            INGEST: ingestion.from_settings(self.settings, self.withdrawal, self.vectorizer),
-            EXPORT: ExportHandler(self.files, self.payloads, self.recorder, self.settings.export_part_leaves),
+            INGEST: ingestion.from_settings(self.settings, self.withdrawal, self.vectorizer, self.pseudonym_keys),
+            EXPORT: ExportHandler(
+                self.files, self.payloads, self.recorder, self.pseudonym_keys, self.settings.export_part_leaves
+            ),
+            VERIFY: VerificationHandler(self.payloads, self.recorder, self.settings.checkpoint_public_key),
+            EVALUATE: RunHandler(self.recorder, self.answering),
+            RUN: Running(self.tenancy, self.recorder, self.files, self.source_opening),
         }
 
     @cached_property
@@ -96,26 +134,33 @@ class WorkerServices:
 class Services(WorkerServices):
     """What the API has. A route asks for the type of a field: `tenancy: Provided[Tenancy]`."""
 
-    self_check: SelfCheck
+    probe: Probe
     operator_database: OperatorDatabase
     proxies: TrustedProxies
     tokens: AccessTokens
     admission: Admission
     resolver: Resolver
+    second_factors: SecondFactors
     sign_in: SignIn
     accounts: Accounts
     browsers: Browsers
     federation: Federation
-    retrieval: Retrieval
-    job_endings: JobEndings
+    authorization: AuthorizationServer
+    failure_handlers: FailureHandlers
+    pictures: PagePictures
     archives: ObjectStore
-    answering: Answering
-    conversations: Conversations
     replaying: Replaying
 
 
+def services_of(app: FastAPI) -> Services:
+    """Returns the services of an application that has started, for what stands beside it: the demo, tests, benchmarks."""
+    given = given_to(app)
+    assert isinstance(given, Services)
+    return given
+
+
 @asynccontextmanager
-async def open_worker_services(settings: Settings, *, pool_size: int = WORKER_POOL) -> AsyncIterator[WorkerServices]:
+async def open_worker_services(settings: Settings, *, pool_size: int) -> AsyncIterator[WorkerServices]:
     """Opens what a worker needs; raises MissingSettingError."""
     async with AsyncExitStack() as stack:
         yield await _worker_services(settings, stack, pool_size)
@@ -125,95 +170,178 @@ async def open_worker_services(settings: Settings, *, pool_size: int = WORKER_PO
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Opens what the API needs, connected when it is first used; raises MissingSettingError."""
     async with AsyncExitStack() as stack:
-        base = await _worker_services(settings, stack, settings.database_pool_size)
+        base = await _worker_services(settings, stack, settings.database_pool_size, beside_answers=True)
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
-        tokens = AccessTokens(keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        resource = f"{settings.public_url}/mcp"
+        tokens = AccessTokens(
+            keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience, resources={DoorKind.MCP: resource}
+        )
         resolver = Resolver(base.tenancy, tokens)
+        second_factors = SecondFactors(base.tenancy, base.recorder, second_factor_seal(*payload_keys(settings)))
         sign_in = SignIn(
-            base.tenancy, tokens, base.recorder, settings.refresh_token_days, settings.refresh_reuse_seconds
+            base.tenancy, tokens, base.recorder, settings.refresh_token_days, second_factors,
+            settings.refresh_reuse_seconds,
+        )  # fmt: skip
+        admission = Admission.limited_to(
+            settings.max_running_requests,
+            settings.max_tenant_running_requests,
+            settings.max_tenant_waiting_requests,
         )
-        reranker = rerankers.from_settings(settings)
-        if reranker is not None:
-            stack.push_async_callback(reranker.aclose)
-        retrieval = Retrieval(
-            base.tenancy,
-            base.recorder,
-            base.embedder,
-            weights_of(base.embedder.model, settings.lexical_weight),
-            reranker,
-        )
-        generator = _generator(settings, base.embedder, stack)
-        conversations = Conversations(base.tenancy, base.recorder, base.payloads)
         yield Services(
             **{field.name: getattr(base, field.name) for field in fields(base)},
-            self_check=SelfCheck(),
+            probe=await _probe(settings, base, stack),
             operator_database=await _operator_database(settings, stack),
             proxies=TrustedProxies.parse(settings.trusted_proxies),
             tokens=tokens,
-            admission=Admission.limited_to(
-                settings.max_running_requests,
-                settings.max_tenant_running_requests,
-                settings.max_tenant_waiting_requests,
-            ),
+            admission=admission,
             resolver=resolver,
+            second_factors=second_factors,
             sign_in=sign_in,
             accounts=Accounts(base.tenancy, base.recorder),
             browsers=Browsers(base.tenancy, sign_in, tokens, resolver),
             federation=await _federation(settings, base, sign_in, stack),
-            retrieval=retrieval,
-            job_endings=JobEndings(
-                {INGEST: base.withdrawal, EXPORT: ExportHandler(base.files, base.payloads, base.recorder)}
+            authorization=await _authorization(settings, base, sign_in, stack, resource),
+            failure_handlers=FailureHandlers(
+                {
+                    INGEST: base.withdrawal,
+                    EXPORT: ExportHandler(base.files, base.payloads, base.recorder, base.pseudonym_keys),
+                    VERIFY: VerificationHandler(base.payloads, base.recorder, settings.checkpoint_public_key),
+                    EVALUATE: RunFailureHandler(base.recorder),
+                    RUN: RunEnding(base.tenancy, base.recorder),
+                }
             ),
+            pictures=PagePictures(base.tenancy, base.recorder, base.files, ingestion.parse_limits(settings)),
             archives=archives_from_settings(settings),
-            answering=Answering(base.tenancy, base.recorder, retrieval, generator, conversations, settings.public_url),
-            conversations=conversations,
-            replaying=Replaying(base.tenancy, base.recorder, base.payloads, retrieval),
+            replaying=Replaying(base.tenancy, base.recorder, base.payloads, base.retrieval),
         )
 
 
-async def _worker_services(settings: Settings, stack: AsyncExitStack, pool_size: int) -> WorkerServices:
-    url = required(settings.runtime_database_url, "RUNTIME_DATABASE_URL")
-    pool = await open_pool(url, size=pool_size, timeout=settings.database_timeout)
-    stack.push_async_callback(pool.close)
-    signer = ContextSigner(required(settings.context_key, "CONTEXT_KEY"))
-    secret = required(settings.payload_key, "PAYLOAD_KEY")
-    encryption = await stack.enter_async_context(key_encryption.opened(settings, secret))
-    payloads, words = PayloadVault(encryption, settings.data_key_seconds), SearchWords(secret)
-    embedder = await asyncio.to_thread(embedders.from_settings, settings)
+async def _worker_services(
+    settings: Settings, stack: AsyncExitStack, pool_size: int, *, beside_answers: bool = False
+) -> WorkerServices:
+    pool = await _runtime_pool(settings, stack, pool_size)
+    secrets = payload_keys(settings)
+    encryption = await stack.enter_async_context(key_encryption.opened(settings, secrets))
+    payloads = PayloadVault(encryption, settings.data_key_seconds)
+    words = SearchWords(search_secret(settings))
+    homes = await stack.enter_async_context(homes_from_settings(settings))
+    tenancy = _tenancy(settings, pool, homes)
+    embedder: Embedder
+    if (remote := embedders.remote_from_settings(settings)) is not None:
+        stack.push_async_callback(remote.aclose)
+        embedder = WatchedEmbedder(remote, tenancy)
+    else:
+        embedder = await asyncio.to_thread(embedders.from_settings, settings, beside_answers=beside_answers)
+    recorder = Recorder(payloads, words, provenance(settings))
+    pseudonym_keys, vectorizer = PseudonymKeys(search_secret(settings)), ChunkVectorizer(embedder)
+    reranker = rerankers.from_settings(settings)
+    if reranker is not None:
+        stack.push_async_callback(reranker.aclose)
+    weights = weights_of(embedder.model, settings.lexical_weight)
+    retrieval = Retrieval(tenancy, recorder, embedder, pseudonym_keys, weights, reranker)
+    offered = await asyncio.to_thread(generators.from_settings, settings, embedder)
+    stack.push_async_callback(offered.aclose)
+    conversations = Conversations(tenancy, recorder, payloads)
+    accounting = Accounting(_prices(settings, offered, embedder))
+    files = FileVault(store_from_settings(settings), FileKeys(*secrets))
+    destinations = Destinations(settings.webhook_hosts, plain=settings.webhook_own_machine)
+    own, own_source = settings.webhook_own_machine, settings.source_own_machine
+    source_hosts = SourceHosts(settings.source_hosts, plain=own_source)
+    outside = await stack.enter_async_context(outside_client())
     return WorkerServices(
         settings=settings,
         pool=pool,
-        tenancy=Tenancy(pool, signer, timeout=settings.database_timeout),
+        tenancy=tenancy,
         payloads=payloads,
         words=words,
-        recorder=Recorder(payloads, words, provenance(settings)),
-        files=FileVault(store_from_settings(settings), secret),
+        recorder=recorder,
+        files=files,
         embedder=embedder,
-        vectorizer=ChunkVectorizer(embedder),
-    )
+        vectorizer=vectorizer,
+        pseudonym_keys=pseudonym_keys,
+        retrieval=retrieval,
+        accounting=accounting,
+        generators=offered,
+        conversations=conversations,
+        answering=Answering(
+            tenancy, recorder, retrieval, offered, conversations, accounting, settings.public_url,
+            str(ingestion.chunk_size(settings, vectorizer)),
+        ),
+        destinations=destinations,
+        deliverer=Deliverer(
+            tenancy=tenancy, vault=files, recorder=recorder, destinations=destinations,
+            egress=Egress(outside, own_machine=own, plain=own),
+            seconds=settings.webhook_seconds, failing_days=settings.webhook_failing_days,
+        ),
+        source_hosts=source_hosts,
+        source_opening=Opening(
+            egress=Egress(outside, own_machine=own_source, plain=own_source), hosts=source_hosts,
+            bounds=Bounds.from_settings(settings),
+        ),
+        scheduler=Scheduler(tenancy=tenancy),
+    )  # fmt: skip
+
+
+async def _runtime_pool(settings: Settings, stack: AsyncExitStack, size: int) -> Pool:
+    url = required(settings.runtime_database_url, "RUNTIME_DATABASE_URL")
+    pool = await open_pool(
+        url, size=size, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler,
+        other_passwords=settings.other_passwords,
+    )  # fmt: skip
+    stack.push_async_callback(pool.close)
+    return pool
+
+
+def _tenancy(settings: Settings, pool: Pool, homes: Homes | None = None) -> Tenancy:
+    signer = ContextSigner(required(settings.context_key, "CONTEXT_KEY"), settings.cell)
+    return Tenancy(pool, signer, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler, homes=homes)
+
+
+async def _probe(settings: Settings, base: WorkerServices, stack: AsyncExitStack) -> Probe:
+    own = await _runtime_pool(settings, stack, size=1)  # that no request can take
+    conditions = not settings.accept_conditions_before_policies
+    return Probe(_tenancy(settings, own), base.pool, SelfCheck(), conditions, base.embedder)
 
 
 async def _operator_database(settings: Settings, stack: AsyncExitStack) -> OperatorDatabase:
     if settings.operator_database_url is None:
         return OperatorDatabase(None, settings.database_timeout)
     url = settings.operator_database_url.get_secret_value()
-    pool = await open_pool(url, size=2, timeout=settings.database_timeout)
+    pool = await open_pool(
+        url, size=2, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler,
+        other_passwords=settings.other_passwords,
+    )  # fmt: skip
     stack.push_async_callback(pool.close)
     return OperatorDatabase(pool, settings.database_timeout)
 
 
 async def _federation(settings: Settings, base: WorkerServices, sign_in: SignIn, stack: AsyncExitStack) -> Federation:
-    secret = required(settings.payload_key, "PAYLOAD_KEY")
+    secrets = payload_keys(settings)
     client = await stack.enter_async_context(httpx.AsyncClient())
     return Federation(
         base.tenancy, base.recorder, sign_in, Providers(client, loopback_http=settings.oidc_loopback_http),
-        f"{settings.public_url}/auth/oidc/callback",
-        cookie=Seal(secret, "login cookie"), client_secrets=client_secret_seal(secret),
+        settings.public_url,
+        cookie=Seal("login cookie", *secrets), client_secrets=client_secret_seal(*secrets),
     )  # fmt: skip
 
 
-def _generator(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> Generator:
-    generator = generators.from_settings(settings, embedder)
-    if isinstance(generator, OpenAICompatibleGenerator):
-        stack.push_async_callback(generator.aclose)
-    return generator
+async def _authorization(
+    settings: Settings, base: WorkerServices, sign_in: SignIn, stack: AsyncExitStack, resource: str
+) -> AuthorizationServer:
+    secret = required(settings.payload_key, "PAYLOAD_KEY")
+    egress = Egress(await stack.enter_async_context(outside_client()))
+    clients = Clients(egress, Seal(secret, "registered client"), settings.oauth_registration)
+    return AuthorizationServer(
+        base.tenancy, base.recorder, sign_in, sign_in.tokens, clients, Seal(secret, "authorization code"),
+        issuer=settings.public_url, resource=resource,
+    )  # fmt: skip
+
+
+def _prices(settings: Settings, offered: Generators, embedder: Embedder) -> dict[str, Price]:
+    """Returns what models cost; those in this process cost nothing, and a revision of vectors what its model does."""
+    prices = {offered.built_in.name: Price(prompt=Decimal(0))} | settings.model_prices
+    if embedder.in_process:
+        prices |= {embedder.model: Price(prompt=Decimal(0))}
+    elif (price := settings.model_prices.get(settings.embeddings_model or "")) is not None:
+        prices |= {embedder.model: price}
+    return prices

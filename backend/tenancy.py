@@ -7,19 +7,21 @@ name another tenant, principal, permission or collection than those signed here.
 import asyncio
 import hashlib
 import hmac
+import string
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
-import asyncpg
 import orjson
 
-from backend.database import PINNED_COMMIT, Connection, Pool, reachable, transaction
+from backend.database import PINNED_COMMIT, Connection, Pool, Row, fetch_row, reachable, transaction
+from backend.errors import NotAtHome
 
 LIFETIME_SECONDS = 60
 # Behind a pooler the transaction may run on a connection that was not prepared by this process.
@@ -28,13 +30,53 @@ _BIND_AND_REUSE_PLANS = f"{_BIND}, set_config('plan_cache_mode', 'force_generic_
 # Events of nobody's tenant, such as a failed login to one that does not exist.
 PLATFORM_TENANT = UUID(int=0)
 
+TAG_LENGTH = 7  # 41 bits: among a million tenants, two alike are rare, and then nobody is sent on
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
 Renewal: TypeAlias = Callable[[], Awaitable[None]]
 """Signs the context of an open transaction anew, which otherwise expires while it writes a long document."""
 
 
+def tenant_tag(tenant_id: UUID) -> str:
+    """Returns what the visible part of a tenant's secrets begins with. It tells which of them are one tenant's, and no more."""
+    rest = int.from_bytes(hashlib.sha256(b"tenant tag" + tenant_id.bytes).digest())
+    digits = []
+    for _ in range(TAG_LENGTH):
+        rest, digit = divmod(rest, len(_BASE62))
+        digits.append(_BASE62[digit])
+    return "".join(digits)
+
+
+class Purpose(StrEnum):
+    """For what a transaction may see or do more than its caller, with what it presents for that.
+
+    `tenancy.purposes()` in the database knows the same ones, and refuses to be asked for any other.
+    """
+
+    # Before anyone is a caller: what somebody shows to become one.
+    TENANT = "tenant"  # a slug, or a domain of e-mail addresses
+    USERNAME = "username"
+    DIGEST = "digest"  # of a key, a refresh token or a one-time link
+    BROWSER = "browser"  # the digest of a cookie
+    ISSUER_OF = "issuer_of"  # a tenant's id
+    PASSWORD_OF = "password_of"  # noqa: S105 - a user's id
+    SECOND_FACTOR_OF = "second_factor_of"  # a user's id
+    PROVED_SESSION = "proved_session"  # the id of a session whose user has just shown a second factor
+    SETTING_PASSWORD_OF = "setting_password_of"  # noqa: S105 - a user's id
+    # What the service does for a caller.
+    READING = "reading"  # `lapsed`: versions that used to apply
+    WRITING = "writing"  # `chunks`: of versions that nobody may read yet
+    ERASING = "erasing"  # `documents`
+    WITHDRAWING = "withdrawing"  # the id of a job whose upload became no version
+    RETRYING = "retrying"  # a job's id
+    LEASE = "lease"  # the id of a worker's lease on a job
+    WORKER = "worker"  # the id of a worker's lease, for the queue of all tenants
+    DELIVERING = "delivering"  # the id of a worker's lease on an endpoint of webhooks
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a transaction is bound to. `presented` holds credentials that are being checked, before anyone is a caller."""
+    """What a transaction is bound to. `presented` holds what it presents beside its caller, if there is one."""
 
     request_id: str
     tenant_id: UUID | None = None
@@ -46,17 +88,44 @@ class Claims:
     writable: Collection[UUID] = ()
     moment: datetime | None = None
     known_at: datetime | None = None
-    presented: Mapping[str, str] = field(default_factory=dict)
+    presented: Mapping[Purpose, str] = field(default_factory=dict)
+    tag: str | None = None  # of the tenant whose secret is presented; for this process, and in no context
+
+
+class Homes(Protocol):
+    """Knows in which cell tenants are at home, where there are several."""
+
+    def epoch_of(self, claims: Claims) -> int | None:
+        """Returns since which epoch the tenant of these claims is at home here, None if that is not known; raises Misdirected."""
+
+    async def refresh(self) -> None:
+        """Learns what is new, if whoever knows it answers."""
+
+
+class OneCell:
+    """All tenants are at home in the one database."""
+
+    def epoch_of(self, _claims: Claims) -> int | None:
+        """Returns None."""
+        return None
+
+    async def refresh(self) -> None:
+        """Does nothing."""
 
 
 class ContextSigner:
     """Signs claims with HMAC-SHA-256 as `v1.<hex code>.<JSON>`, with nothing that PostgreSQL would have to decode."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, cell: str | None = None) -> None:
+        """`cell` is the name of the only database that accepts what is signed; None where there is one."""
         self._key = hashlib.sha256(key.encode()).digest()
+        self._cell = cell
 
-    def sign(self, claims: Claims, backend: int) -> str:
-        """Returns the context that `tenancy.context()` accepts for 60 seconds, in the server process `backend` only."""
+    def sign(self, claims: Claims, backend: int, epoch: int | None = None) -> str:
+        """Returns the context that `tenancy.context()` accepts for 60 seconds, in the server process `backend` only.
+
+        With an epoch it is accepted only while the tenant is at home there since then.
+        """
         document = {
             "tenant": claims.tenant_id and str(claims.tenant_id),
             "principal": claims.principal_id and str(claims.principal_id),
@@ -68,8 +137,10 @@ class ContextSigner:
             "request": claims.request_id,
             "moment": claims.moment,
             "known_at": claims.known_at,
-            "presented": dict(claims.presented),
+            "presented": {Purpose(purpose).value: shown for purpose, shown in claims.presented.items()},
             "backend": backend,
+            "epoch": epoch,
+            "cell": self._cell,
             "expires": int(time.time()) + LIFETIME_SECONDS,
         }
         known = {name: value for name, value in document.items() if value is not None}
@@ -87,8 +158,12 @@ class ContextSigner:
 class Tenancy:
     """Opens transactions that are bound to claims."""
 
-    def __init__(self, pool: Pool, signer: ContextSigner, *, timeout: float) -> None:
+    def __init__(
+        self, pool: Pool, signer: ContextSigner, *, timeout: float, behind_pooler: bool = False, homes: Homes | None = None
+    ) -> None:  # fmt: skip
         self._pool = pool
+        self._homes = homes or OneCell()
+        self._behind_pooler = behind_pooler
         self._signer = signer
         self._timeout = timeout
 
@@ -97,20 +172,35 @@ class Tenancy:
         """Runs one transaction as the claims say; it has committed when the block ends without an exception.
 
         `reuse_plans` spares planning each statement anew, for statements whose best plan is the same for every tenant.
+        Raises Misdirected for a tenant of another cell, before anything is asked of the database.
         """
+        self._homes.epoch_of(claims)
         async with transaction(self._pool, timeout=self._timeout) as connection:
             await self.bind(connection, claims, _BIND_AND_REUSE_PLANS if reuse_plans else _BIND)
             yield connection
 
-    async def ask(self, claims: Claims, statement: str, *arguments: object) -> asyncpg.Record | None:
+    async def ask(self, claims: Claims, row: Callable[..., Row], statement: str, *arguments: object) -> Row | None:
         """Returns the row that a function answers which binds its own transaction, to the context as its first argument.
 
-        One round trip in place of four. For what only reads: it has committed, whatever comes after.
+        One round trip in place of four. For what only reads: it has committed, whatever comes after. Every caller is found so,
+        and what refuses a tenant that has moved may know better than this process: then it asks once more.
         """
+        try:
+            return await self._ask(claims, row, statement, *arguments)
+        except NotAtHome:
+            await self._homes.refresh()
+            return await self._ask(claims, row, statement, *arguments)
+
+    async def _ask(self, claims: Claims, row: Callable[..., Row], statement: str, *arguments: object) -> Row | None:
+        epoch = self._homes.epoch_of(claims)
+        if self._behind_pooler:
+            async with transaction(self._pool, timeout=self._timeout) as connection:
+                signed = self._signer.sign(claims, await self._server_process(connection), epoch)
+                return await fetch_row(connection, row, statement, signed, *arguments)
         async with reachable(self._pool, timeout=self._timeout) as connection:
-            signed = self._signer.sign(claims, connection.get_server_pid())
+            signed = self._signer.sign(claims, connection.get_server_pid(), epoch)
             async with asyncio.timeout(self._timeout):
-                return await connection.fetchrow(statement, signed, *arguments)
+                return await fetch_row(connection, row, statement, signed, *arguments)
 
     def renewal(self, connection: Connection, claims: Claims) -> Renewal:
         """Returns what keeps an open transaction bound to these claims for longer than one signature holds."""
@@ -121,5 +211,13 @@ class Tenancy:
 
         The context travels as a bound parameter: other connections of the same role can read the text of a statement.
         """
-        signed = self._signer.sign(claims, connection.get_server_pid())
+        epoch = self._homes.epoch_of(claims)
+        signed = self._signer.sign(claims, await self._server_process(connection), epoch)
         await connection.execute(statement, signed)
+
+    async def _server_process(self, connection: Connection) -> int:
+        """Returns which server process the open transaction runs in: what a pooler told the driver is its own invention."""
+        if self._behind_pooler:
+            number: int = await connection.fetchval("select pg_backend_pid()")
+            return number
+        return connection.get_server_pid()

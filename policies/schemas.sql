@@ -10,6 +10,9 @@ grant usage on schema retrieval to affidavit_runtime, affidavit_operator;
 grant usage on schema storage to affidavit_runtime;
 grant usage on schema jobs to affidavit_runtime;
 grant usage on schema answers to affidavit_runtime;
+grant usage on schema evaluation to affidavit_runtime;
+grant usage on schema webhooks to affidavit_runtime;
+grant usage on schema sources to affidavit_runtime;
 grant usage on schema audit to affidavit_runtime, affidavit_sealer, affidavit_operator;
 -- Not granted: create, to anyone.
 

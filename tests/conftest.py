@@ -1,46 +1,35 @@
-"""Everything tests share: a real PostgreSQL, the service on a clone of a migrated template, and its callers."""
+"""What every test can ask for: a real PostgreSQL, the service on a clone of a migrated template, and two tenants."""
 
-import asyncio
-import itertools
-import secrets
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
-import asyncpg
-import httpx
 import pytest
-from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
+from passlib.context import CryptContext
 
-from backend.app import create_app
-from backend.database import open_pool
-from backend.embedded_postgres import EmbeddedPostgres, Passwords
-from backend.identity.callers.permissions import Permission, Role
-from backend.identity.sign_in.tokens import generate_private_key_pem
-from backend.ledger.checkpoints import SigningKey
-from backend.ledger.sealer import Sealer
-from backend.migration import migrate, store_context_key
-from backend.operation.service import Operator, operator
-from backend.provided import provide
-from backend.services import Services
-from backend.settings import Settings
-from backend.tenancy import ContextSigner
+from backend.embedded_postgres import EmbeddedPostgres
+from backend.identity.sign_in import passwords
+from tests.answers import model_server
+from tests.answers.model_server import ModelServer
+from tests.listening import listening
+from tests.scratch import new_folder
+from tests.service import Database, Secrets, Service, Tenant, cloned_database, postgres_server, running, settings_for
 
 # Timings on a busy machine say nothing about correctness.
 hypothesis_settings.register_profile("affidavit", deadline=None)
 hypothesis_settings.load_profile("affidavit")
 
+# Files that take longest, the longest first: of what `make test` runs and of what other targets do.
+LONGEST = (
+    "test_askcfpb", "test_processes", "test_exchange", "test_forks", "test_oracles", "test_cli", "test_access_matrix", "test_placement",
+    "test_archiving", "test_upgrades", "test_people", "test_worker", "test_infra", "test_parsing_filings", "test_crash", "test_embedding",
+    "test_rotation", "test_hostile_requests", "test_standing", "test_fallback", "test_pooler", "test_restored", "test_faults",
+    "test_revocation", "test_faults_in_a_turn", "test_backup", "test_sealer_crashes", "test_hostile_sql", "test_spanning_tenants",
+    "test_routes", "test_parsing_bounds", "test_egress", "test_readme", "test_tampering", "test_handovers", "test_sealer",
+    "test_parsing_sandbox", "test_bad_input", "test_bad_requests", "test_package", "test_self_check", "test_tracing",
+)  # fmt: skip
 SHARED_DATA = Path(__file__).resolve().parent.parent / "../shared/data"
-PASSWORD = "correct horse battery staple"  # of every test user
-TEMPLATE = "affidavit"
-
-_numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,26 +54,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@dataclass(frozen=True)
-class Secrets:
-    """The secrets of one test run."""
-
-    context_key: str = field(default_factory=lambda: secrets.token_urlsafe(48))
-    payload_key: str = field(default_factory=lambda: secrets.token_urlsafe(48))
-    jwt_private_key: str = field(default_factory=generate_private_key_pem)
-
-
-@dataclass(frozen=True)
-class Database:
-    """One database of the test server, under the URLs of every role."""
-
-    owner_url: str
-    runtime_url: str
-    sealer_url: str
-    operator_url: str
-    superuser_url: str
-
-
 @pytest.fixture(scope="session")
 def run_secrets() -> Secrets:
     return Secrets()
@@ -93,37 +62,31 @@ def run_secrets() -> Secrets:
 @pytest.fixture(scope="session")
 def postgres(run_secrets: Secrets) -> Iterator[EmbeddedPostgres]:
     """A server of this test process, with a migrated database to clone from."""
-    # Not below pytest's own folder: run as root, every starting pytest closes that to the server's account.
-    folder = Path(tempfile.mkdtemp(prefix="affidavit-test-")) / "data"
-    fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
-    server = EmbeddedPostgres(folder, Passwords.generate(), settings=fast)
-    server.start()
+    folder = new_folder() / "data"
+    fast = {
+        "fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB",
+        "max_wal_size": "256MB",
+    }  # fmt: skip
     try:
-        server.prepare_roles()
-        migrate(server.urls()["owner_url"])
-        asyncio.run(store_context_key(server.urls()["owner_url"], ContextSigner(run_secrets.context_key)))
-        yield server
+        with postgres_server(folder, run_secrets, fast) as server:
+            yield server
     finally:
-        server.stop("immediate")
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-@asynccontextmanager
-async def cloned_database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
-    """A fresh copy of the migrated database; dropped afterwards."""
-    name = f"test_{next(_numbers)}"
-    admin_url = postgres.url("postgres", postgres.passwords.superuser, "postgres")
-    admin = await asyncpg.connect(admin_url)
-    try:
-        await admin.execute(f"create database {name} template {TEMPLATE} owner affidavit_owner")
-        await admin.execute(f"revoke all on database {name} from public")
-        await admin.execute(
-            f"grant connect on database {name} to affidavit_runtime, affidavit_sealer, affidavit_operator"
-        )
-        yield Database(**postgres.urls(name))
-    finally:
-        await admin.execute(f"drop database if exists {name} with (force)")
-        await admin.close()
+@pytest.fixture(scope="module", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Lets the hash of a password cost the least that argon2id can: the suite makes thousands, of 50 ms and 46 MiB each.
+
+    A module whose subject is that cost has a fixture of this name that does nothing.
+    """
+    cheap = CryptContext(
+        ["argon2"], argon2__type="ID", argon2__memory_cost=8, argon2__time_cost=1, argon2__parallelism=1
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(passwords, "_ARGON2ID", cheap)
+        patched.setattr(passwords, "DUMMY_HASH", passwords.DUMMY_HASH.replace(f"m={passwords.MEMORY_KIB}", "m=8"))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -140,144 +103,40 @@ def model_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def settings_for(database: Database, run_secrets: Secrets, home: Path, **changed: Any) -> Settings:
-    """Settings of a service on this database, as a deployment would give them."""
-    return Settings(
-        home=home, runtime_database_url=database.runtime_url, sealer_database_url=database.sealer_url,
-        operator_database_url=database.operator_url, context_key=run_secrets.context_key, payload_key=run_secrets.payload_key,
-        jwt_private_key=run_secrets.jwt_private_key, log_level="WARNING", **changed,
-    )  # fmt: skip
-
-
-@dataclass
-class Tenant:
-    """A tenant of the test service with a user of every role, all with PASSWORD."""
-
-    id: UUID
-    slug: str
-    partner_key: str
-    users: dict[str, UUID]
-
-
-@dataclass
-class Service:
-    """The running service and what tests do with it from outside."""
-
-    app: FastAPI
-    client: httpx.AsyncClient
-    database: Database
-    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    @property
-    def services(self) -> Services:
-        services: Services = self.app.state.services
-        return services
-
-    def exchange(self, **collaborators: Any) -> None:
-        """Gives the service other collaborators from now on."""
-        provide(self.app, replace(self.services, **collaborators))
-
-    @asynccontextmanager
-    async def operator(self) -> AsyncIterator[Operator]:
-        async with operator(self.database.owner_url) as acting:
-            yield acting
-
-    async def create_tenant(self, slug: str | None = None) -> Tenant:
-        """A tenant with users named after their roles, a partner key, and a collection `restricted` that the analyst
-        and the partner may not read."""
-        slug = slug or f"tenant-{secrets.token_hex(4)}"
-        async with self.operator() as acting:
-            tenant_id = await acting.create_tenant(slug, slug)
-            users = {
-                role.value: await acting.create_user(tenant_id, role.value, PASSWORD, [role])
-                for role in Role
-                if role is not Role.PARTNER
-            }
-            await acting.create_collection(tenant_id, "restricted", "Restricted")
-            for role in (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE):
-                await acting.grant(tenant_id, "restricted", "read", role=role)
-            await acting.grant(tenant_id, "restricted", "write", role=Role.EDITOR)
-            key = await acting.create_key(tenant_id, "partner", [Permission.RETRIEVAL_QUERY], ["default"])
-        return Tenant(tenant_id, slug, key, users)
-
-    async def add_user(self, tenant: Tenant, username: str, *roles: Role) -> UUID:
-        """A user of its own: the operator made it, so that nobody in the tenant knows its password."""
-        async with self.operator() as acting:
-            tenant.users[username] = await acting.create_user(tenant.id, username, PASSWORD, roles)
-        return tenant.users[username]
-
-    async def token(self, tenant: Tenant, username: str) -> str:
-        """An access token, from signing in once per user."""
-        known = self._tokens.get((tenant.slug, username))
-        if known is None:
-            form = {"username": username, "password": PASSWORD, "client_id": tenant.slug}
-            answer = await self.client.post("/auth/token", data=form)
-            assert answer.status_code == 200, answer.text
-            known = self._tokens[tenant.slug, username] = answer.json()["access_token"]
-        return known
-
-    def forget_tokens(self) -> None:
-        """Has everybody sign in anew."""
-        self._tokens.clear()
-
-    async def as_user(self, tenant: Tenant, username: str) -> dict[str, str]:
-        """Headers of a user; `partner` is the API key."""
-        credential = tenant.partner_key if username == "partner" else await self.token(tenant, username)
-        return {"Authorization": f"Bearer {credential}"}
-
-    async def post(self, path: str, tenant: Tenant, username: str, body: Any) -> httpx.Response:
-        return await self.client.post(path, json=body, headers=await self.as_user(tenant, username))
-
-    async def get(self, path: str, tenant: Tenant, username: str, **params: Any) -> httpx.Response:
-        return await self.client.get(path, params=params, headers=await self.as_user(tenant, username))
-
-    async def release_hold(self, tenant: Tenant, hold_id: str) -> None:
-        """Has a legal hold released by two people: the compliance officer asks, and a second one asks for the same."""
-        if "compliance2" not in tenant.users:
-            await self.add_user(tenant, "compliance2", Role.COMPLIANCE)
-        for username, status in (("compliance", 202), ("compliance2", 204)):
-            answer = await self.client.delete(f"/audit/holds/{hold_id}", headers=await self.as_user(tenant, username))
-            assert answer.status_code == status, answer.text
-
-    async def events(self, tenant: Tenant, **params: Any) -> list[dict[str, Any]]:
-        """The tenant's events as its compliance officer reads them, newest first."""
-        answer = await self.get("/audit/events", tenant, "compliance", **params)
-        assert answer.status_code == 200, answer.text
-        events: list[dict[str, Any]] = answer.json()["events"]
-        return events
-
-
-@asynccontextmanager
-async def sealing(database: Database, key: SigningKey | None = None) -> AsyncIterator[None]:
-    """A sealer beside the service, as in a deployment; it has sealed once when the block begins."""
-    pool = await open_pool(database.sealer_url, size=2, timeout=5)
-    sealer = asyncio.create_task(Sealer(pool, key or SigningKey.generate("affidavit-test")).run())
-    watching = await asyncpg.connect(database.superuser_url)
-    while await watching.fetchval("select sealed_at from audit.sealer") is None:
-        await asyncio.sleep(0.05)
-    await watching.close()
-    try:
-        yield
-    finally:
-        sealer.cancel()
-        await asyncio.gather(sealer, return_exceptions=True)
-        await pool.close()
-
-
-@asynccontextmanager
-async def running(settings: Settings, database: Database) -> AsyncIterator[Service]:
-    """The service in this process, spoken to through its ASGI interface."""
-    app = create_app(settings)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
-            yield Service(app, client, database)
-
-
 @pytest.fixture(scope="module")
 async def service(database: Database, run_secrets: Secrets, model_home: Path) -> AsyncIterator[Service]:
     async with running(settings_for(database, run_secrets, model_home), database) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+async def address(service: Service) -> AsyncIterator[str]:
+    """Where the service listens, for clients that need a socket."""
+    async with listening(service) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    """A model server that says what a test tells it to."""
+    with model_server.running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def with_model(
+    model: ModelServer, database: Database, run_secrets: Secrets, model_home: Path
+) -> AsyncIterator[Service]:
+    """The service on the same database, answering with the model server."""
+    settings = settings_for(database, run_secrets, model_home, model_url=model.url, model_name="m")
+    async with running(settings, database) as started:
+        yield started
+
+
+@pytest.fixture
+def patient_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a stream wait for its status: one that fails at once has that of its failure, however slow the machine is."""
+    monkeypatch.setattr("backend.answers.routes._STATUS_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -292,5 +151,5 @@ async def other_tenant(service: Service) -> Tenant:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lets the files that take longest begin first, so that no process is left alone with one at the end."""
-    longest = ("test_askcfpb", "test_access_matrix", "test_cli", "test_hostile_sql")
-    items.sort(key=lambda item: next((n for n, name in enumerate(longest) if name in item.nodeid), len(longest)))
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))

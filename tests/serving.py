@@ -64,15 +64,15 @@ def running(*arguments: str, settings: Mapping[str, str]) -> Iterator[subprocess
 
 
 @contextmanager
-def started(*arguments: str, settings: Mapping[str, str]) -> Iterator[Started]:
-    """Starts a command with `--port` and waits until it is ready."""
+def started(*arguments: str, settings: Mapping[str, str], seconds: float = 300) -> Iterator[Started]:
+    """Starts a command with `--port` and waits until it is ready, at most so long."""
     port = free_port()
     with tempfile.NamedTemporaryFile(prefix="affidavit-test-") as output:
         command = [sys.executable, "-m", "backend", *arguments, "--port", str(port)]
         process = subprocess.Popen(command, env=environment(settings), stdout=output, stderr=output)
         running = Started(process, Path(output.name), port)
         try:
-            eventually(lambda: process.poll() is not None or is_ready(running), 120, running.written)
+            eventually(lambda: process.poll() is not None or is_ready(running), seconds, running.written)
             assert process.poll() is None, running.written()
             yield running
         finally:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import SHARED_DATA, Service, Tenant
+from tests.conftest import SHARED_DATA
+from tests.service import Service, Tenant
 
 ARTICLES = SHARED_DATA / "askcfpb"
 

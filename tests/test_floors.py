@@ -1,31 +1,35 @@
 """The house stands: a room imports only from floors below its own."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
-BACKEND = Path(__file__).resolve().parent.parent / "backend"
+TESTS = Path(__file__).resolve().parent
+BACKEND = TESTS.parent / "backend"
 
 # From the ground up, as the README draws it. Rooms of one floor do not import each other.
 FLOORS = (
     {
-        "database", "embedded_postgres", "errors", "http_server", "logging", "manifest", "migration", "policies", "provenance", "provided",
-        "request_scope", "schema", "self_check", "settings", "shipped", "tenancy",
+        "bounded_http", "client", "command_output", "database", "database_url", "egress", "embedded_postgres", "errors", "http_server", "logging", "manifest", "metrics", "migration", "policies", "priority", "provenance", "provided",
+        "request_scope", "schema", "secret_files", "self_check", "settings", "shipped", "stopping", "tenancy", "tracing",
     },
-    {"language"},
+    {"language", "personal_data"},
     {"audit"},
     {"ledger"},
+    {"cells"},
     {"identity"},
     {"jobs", "storage"},
-    {"documents"},
-    {"retrieval"},
+    {"documents", "webhooks"},
+    {"retrieval", "sources"},
     {"answers"},
+    {"evaluation"},
     {"review"},
     {"operation"},
     {"gateways"},
     {"console"},
-    {"client"},
-    {"__main__", "app", "cli", "demo", "health", "openapi", "services", "worker"},
+    {"__main__", "app", "cli", "demo", "error_handlers", "health", "openapi", "sealer", "services", "worker"},
 )  # fmt: skip
 GROUND, TOP = FLOORS[0], FLOORS[-1]
 
@@ -36,14 +40,19 @@ def rooms() -> set[str]:
     return found - {"__init__"}
 
 
-def imports() -> Iterator[tuple[str, str, str]]:
-    """Yields file, its room, and the room of each import of the project's own."""
+def modules() -> Iterator[tuple[str, str]]:
+    """Yields each file and each module of the project's own that it imports."""
     for path in sorted(BACKEND.rglob("*.py")):
-        place = path.relative_to(BACKEND)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for module in _imported(node):
                 if module.startswith("backend."):
-                    yield place.as_posix(), place.parts[0].removesuffix(".py"), module.split(".")[1]
+                    yield path.relative_to(BACKEND).as_posix(), module
+
+
+def imports() -> Iterator[tuple[str, str, str]]:
+    """Yields file, its room, and the room of each import of the project's own."""
+    for file, module in modules():
+        yield file, Path(file).parts[0].removesuffix(".py"), module.split(".")[1]
 
 
 def _imported(node: ast.AST) -> list[str]:
@@ -74,6 +83,47 @@ def test_a_room_imports_only_from_floors_below_its_own() -> None:
     assert not upward, "\n".join(upward)
 
 
+def test_who_is_no_front_door_knows_none() -> None:
+    """What must be known of one stands in its description, so that a new door is its folder and a word of the log."""
+    known = [
+        f"{file} imports {module}"
+        for file, module in modules()
+        if module.startswith("backend.gateways.") and module != "backend.gateways.front_door" and not file.startswith("gateways/")
+    ]  # fmt: skip
+    assert known == []
+
+
+def test_only_the_wiring_touches_what_an_application_carries_untyped() -> None:
+    """Everything else names a type, which mypy holds. The one cast is of a stream of the standard library."""
+    untyped = re.compile(r"\bapp\.state\b|\.state\.services\b|from typing import .*\bcast\b")
+    users = {
+        path.relative_to(BACKEND).as_posix()
+        for path in BACKEND.rglob("*.py")
+        if untyped.search(path.read_text(encoding="utf-8"))
+    }
+    assert users == {"provided.py", "ledger/bundle.py"}
+
+
+def test_each_library_for_signed_tokens_stays_in_one_module() -> None:
+    """What they accept beyond the standards is dealt with there."""
+    users = {
+        library: [
+            path.relative_to(BACKEND).as_posix()
+            for path in sorted(BACKEND.rglob("*.py"))
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if any(module.split(".")[0] == library for module in _imported(node))
+        ]
+        for library in ("jose", "joserfc")
+    }
+    assert {library: set(files) for library, files in users.items()} == {
+        "jose": {"identity/sign_in/tokens.py"}, "joserfc": {"identity/sign_in/foreign_jws.py"},
+    }  # fmt: skip
+
+
+def test_the_client_imports_nothing_of_the_service() -> None:
+    assert [target for _, room, target in imports() if room == "client"] == []
+
+
 def test_no_domain_reads_statements_of_another() -> None:
     foreign = [
         f"{path.relative_to(BACKEND)}: {node.module}"
@@ -85,3 +135,46 @@ def test_no_domain_reads_statements_of_another() -> None:
         and (node.module or "").split(".")[1] != path.relative_to(BACKEND).parts[0]
     ]
     assert not foreign, "\n".join(foreign)
+
+
+Definition: TypeAlias = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def definitions(*folders: Path) -> Iterator[tuple[Path, Definition]]:
+    """Yields each class and function of these folders, with its file."""
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield path, node
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """Also among tests. Those of the typed client are called as the bodies that they are of; it is a package for other programs."""
+    found: dict[str, list[str]] = {}
+    for path, node in definitions(BACKEND, TESTS):
+        if isinstance(node, ast.ClassDef) and BACKEND / "client" not in path.parents:
+            found.setdefault(node.name, []).append(str(path.relative_to(BACKEND.parent)))
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
+def test_rows_travel_between_functions_as_typed_ones() -> None:
+    """What is only private to a module may still make a typed row of a record, in the place that runs the statement."""
+    untyped = [
+        f"{path.relative_to(BACKEND)}: {node.name}"
+        for path, node in definitions(BACKEND)
+        if not isinstance(node, ast.ClassDef) and not node.name.startswith("_") and path.name != "database.py"
+        if "asyncpg.Record" in ast.unparse(node.args) + (ast.unparse(node.returns) if node.returns else "")
+    ]
+    assert untyped == []
+
+
+def test_docstrings_of_functions_say_what_they_do_in_the_third_person() -> None:
+    """Commands are described to whoever types them, and so in the imperative."""
+    wrong = []
+    for path, node in definitions(BACKEND):
+        said = "" if isinstance(node, ast.ClassDef) else ast.get_docstring(node) or ""
+        if said.startswith(("Return ", "Yield ", "Raise ", "Read ", "Write ", "Take ")) and not re.search(
+            "command|^cli", path.name
+        ):
+            wrong.append(f"{path.relative_to(BACKEND)}: {said}")
+    assert wrong == []

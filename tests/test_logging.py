@@ -4,13 +4,18 @@ import asyncio
 import io
 import json
 import logging
+import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from backend.embedded_postgres import EmbeddedPostgres
-from tests.conftest import PASSWORD, Secrets, Service, Tenant, cloned_database, running, settings_for
+from backend.logging import LogFormat, configure
+from tests.service import PASSWORD, Secrets, Service, Tenant, cloned_database, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +103,7 @@ async def logged(postgres: EmbeddedPostgres, run_secrets: Secrets, model_home: P
 
 async def test_no_secret_and_no_text_is_logged(logged: tuple[str, list[str], Tenant]) -> None:
     text, secrets, _ = logged
-    assert len(text.splitlines()) > 40
+    assert len(text.splitlines()) > 30
     for forbidden in (*secrets, DOCUMENT, METADATA, QUESTION, TYPED, "Xylophone", "zeppelin", "Abercrombie"):
         assert forbidden not in text
         assert json.dumps(forbidden)[1:-1] not in text
@@ -111,6 +116,9 @@ async def test_every_line_is_json_with_its_request_and_tenant(logged: tuple[str,
     requests = [line for line in lines if line["event"] == "request"]
     assert len({line["request_id"] for line in requests}) == len(requests)
     assert all({"method", "route", "status", "milliseconds"} <= line.keys() for line in requests)
+    assert len({line["code"] for line in requests if "code" in line}) > 1, (
+        "why it was refused is on the request's own line"
+    )
     answered = [line for line in requests if line["route"] == "/retrieve" and line["status"] == 200]
     assert answered
     assert {line["tenant"] for line in answered} == {tenant.slug}
@@ -124,3 +132,59 @@ async def test_what_nobody_foresaw_is_logged_with_its_place_and_without_its_mess
     (failure,) = [json.loads(line) for line in text.splitlines() if '"request failed"' in line]
     assert failure["level"] == "error"
     assert any("passwords.py" in frame for stack in failure["exception"] for frame in stack["frames"])
+
+
+async def test_what_follows_a_request_in_the_same_task_is_not_logged_as_its_part(
+    service: Service, tenant: Tenant
+) -> None:
+    assert (await service.get("/auth/me", tenant, "analyst")).status_code == 200
+    assert structlog.contextvars.get_contextvars() == {}
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    yield
+    configure("WARNING")
+
+
+def written_at(*, terminal: bool, form: LogFormat, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is written of a line, one of uvicorn's, and an exception."""
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", written)
+    configure("INFO", form)
+    log = structlog.get_logger("backend.test")
+    log.info("sealing", epoch=3)
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    try:
+        int(QUESTION)
+    except ValueError:
+        log.exception("request failed")
+    return written.getvalue()
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize(("terminal", "form"), [(False, "auto"), (True, "json")])
+def test_other_programs_read_json(*, terminal: bool, form: LogFormat, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = [
+        json.loads(line) for line in written_at(terminal=terminal, form=form, monkeypatch=monkeypatch).splitlines()
+    ]
+    assert (first["event"], first["epoch"], first["level"]) == ("sealing", 3, "info")
+    assert (second["event"], second["level"]) == ("Invalid HTTP request received.", "warning")
+    assert third["exception"][0]["type"] == "ValueError"
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize(("terminal", "form"), [(True, "auto"), (False, "text")])
+def test_people_read_text(*, terminal: bool, form: LogFormat, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = re.sub(r"\x1b\[[0-9;]*m", "", written_at(terminal=terminal, form=form, monkeypatch=monkeypatch))
+    first, second, third, kind, frame, *_ = written.splitlines()
+    assert "sealing" in first
+    assert "epoch=3" in first
+    assert "Invalid HTTP request received." in second
+    assert "request failed" in third
+    assert kind == "  ValueError"
+    assert frame.startswith("    ")
+    assert "test_logging.py" in frame
+    assert QUESTION not in written
+    assert ("\x1b[" in written_at(terminal=terminal, form=form, monkeypatch=monkeypatch)) == terminal

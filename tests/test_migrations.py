@@ -1,24 +1,23 @@
-"""The schema has one description in SQL, one in Python and one policy file a table, and none of them drifts."""
+"""The schema has one description, one policy file a table, and row classes where services read whole rows; none of them drifts."""
 
 import asyncio
 import hashlib
 import json
 import re
 import shutil
-import tempfile
-from importlib import import_module
 from pathlib import Path
 
 import asyncpg
 import pytest
 from sqlalchemy.dialects import postgresql
-from sqlmodel import SQLModel
 
 from backend import embedded_postgres, manifest
+from backend.documents import tables
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.migration import migrate
 from backend.policies import SCHEMAS
-from tests.conftest import Database
+from tests.scratch import new_folder
+from tests.service import Database
 
 pytestmark = pytest.mark.anyio
 
@@ -57,20 +56,25 @@ async def migrated(database: Database) -> set[Column]:
 
 
 def declared() -> set[Column]:
-    """Every column that the table models declare."""
-    for path in (ROOT / "backend").glob("*/tables.py"):
-        import_module(f"backend.{path.parent.name}.tables")
+    """Every column that a row class with `table=True` declares."""
     dialect = postgresql.dialect()
     return {
         (f"{table.schema}.{table.name}", column.name, column.type.compile(dialect).lower(), not column.nullable,
          column.primary_key)
-        for table in SQLModel.metadata.tables.values()
+        for table in tables.SQLModel.metadata.tables.values()
         for column in table.columns
     }  # fmt: skip
 
 
-async def test_the_table_models_are_what_the_migrations_make(database: Database) -> None:
-    assert declared() == await migrated(database)
+async def test_the_row_classes_of_tables_have_the_columns_that_the_migrations_make(database: Database) -> None:
+    names = {table for table, *_ in declared()}
+    assert declared() == {column for column in await migrated(database) if column[0] in names}
+    assert names
+
+
+async def test_the_place_of_a_chunk_is_of_columns_of_its_table(database: Database) -> None:
+    columns = {column for table, column, *_ in await migrated(database) if table == "documents.chunk"}
+    assert set(tables.ChunkSpan.model_fields) <= columns
 
 
 async def test_every_table_has_its_policy_file_and_every_file_its_table(database: Database) -> None:
@@ -83,6 +87,16 @@ def test_a_revision_never_changes_once_it_is_frozen() -> None:
     frozen = dict(line.split() for line in (ROOT / "migrations" / "FROZEN.txt").read_text().splitlines())
     revisions = (ROOT / "migrations" / "versions").glob("[0-9]*.py")
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in revisions} == frozen
+
+
+def test_revisions_follow_each_other_by_their_numbers() -> None:
+    """The newest is the one with the highest number: with that a database is compared."""
+    revisions = sorted((ROOT / "migrations" / "versions").glob("[0-9]*.py"))
+    said = [
+        re.findall(r'^(?:down_)?revision = (?:"(\d{4})"|None)', path.read_text(), re.MULTILINE) for path in revisions
+    ]
+    numbers = [path.name[:4] for path in revisions]
+    assert said == [[number, before] for before, number in zip(["", *numbers], numbers, strict=False)]
 
 
 async def test_every_function_is_in_a_file_of_its_own_version(database: Database) -> None:
@@ -119,7 +133,7 @@ def test_an_older_server_has_the_same_schema(monkeypatch: pytest.MonkeyPatch) ->
     """PostgreSQL 16, the oldest that is supported, comes in the same package as the one that all other tests use."""
     sixteen = embedded_postgres.binaries().parent.parent / "pginstall" / "bin"
     monkeypatch.setattr(embedded_postgres, "binaries", lambda: sixteen)
-    folder = Path(tempfile.mkdtemp(prefix="affidavit-test-"))
+    folder = new_folder()
     server = EmbeddedPostgres(folder / "data", Passwords.generate(), settings={"fsync": "off"})
     server.start()
     try:

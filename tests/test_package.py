@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 import venv
 import zipfile
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -75,8 +77,17 @@ def test_the_wheel_holds_every_file_that_the_repository_has(wheel: Path) -> None
     assert held == {name if name.startswith("backend/") else f"backend/_shipped/{name}" for name in listed}
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    # Not below pytest's own folder: another run of pytest closes that to the user that the database runs as.
+    with tempfile.TemporaryDirectory(prefix="affidavit-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
-def test_the_wheel_installed_elsewhere_starts_the_demo(wheel: Path, tmp_path: Path, model_home: Path) -> None:
+def test_the_wheel_installed_elsewhere_starts_the_demo(
+    wheel: Path, tmp_path: Path, model_home: Path, elsewhere: Path
+) -> None:
     venv.create(tmp_path / "venv", symlinks=True)
     (site,) = (tmp_path / "venv").glob("lib/python3*/site-packages")
     python = tmp_path / "venv" / "bin" / "python"
@@ -102,8 +113,7 @@ def test_the_wheel_installed_elsewhere_starts_the_demo(wheel: Path, tmp_path: Pa
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AFFIDAVIT_", "PYTHON"))}
     program = str(tmp_path / "venv" / "bin" / "affidavit")
     port = free_port()
-    home = tmp_path / "home"
-    home.mkdir()
+    home = elsewhere
     if (model_home / "models").exists():
         (home / "models").symlink_to(model_home / "models")
     run = {"cwd": tmp_path, "env": {**kept, "AFFIDAVIT_HOME": str(home)}}

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,25 +16,28 @@ import pytest
 import uvicorn
 from typer.main import get_command
 
+from backend import openapi
 from backend.cli import app as command_line
 from backend.gateways.mcp.door import PATH as MCP_PATH
 from backend.identity.keys import api_keys
 from backend.settings import Settings
-from tests.conftest import PASSWORD, Service, Tenant
+from tests.client.wheel import unpacked
 from tests.isolation.attacks import SHOWN_BY_POSTGRES
+from tests.service import PASSWORD, Service, Tenant
 from tests.test_floors import FLOORS, rooms
 
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+CONNECTING = (ROOT / "backend/openapi/connecting.md").read_text()
 
 
 HANDBOOKS = {
     name: (ROOT / name).read_text()
     for name in (
         "README.md", "policies/README.md", "migrations/README.md", "infra/README.md", "tests/README.md",
-        "tests/benchmarks/README.md", "backend/documents/parsing/README.md",
+        "tests/benchmarks/README.md", "backend/documents/parsing/README.md", "backend/client/README.md",
     )
 }  # fmt: skip
 handbooks = pytest.mark.parametrize("text", HANDBOOKS.values(), ids=HANDBOOKS)
@@ -53,7 +57,11 @@ def test_every_target_that_it_names_is_in_the_makefile(text: str) -> None:
 
 @handbooks
 def test_every_setting_that_it_names_is_one(text: str) -> None:
-    known = {f"AFFIDAVIT_{name.upper()}" for name in Settings.model_fields} | {"AFFIDAVIT_PASSWORD"}
+    known = {f"AFFIDAVIT_{name.upper()}" for name in Settings.model_fields} | {
+        "AFFIDAVIT_API_KEY",
+        "AFFIDAVIT_PASSWORD",
+        "AFFIDAVIT_SECRETS_DIRECTORY",
+    }
     assert set(re.findall(r"AFFIDAVIT_[A-Z_]+", text)) <= known
 
 
@@ -77,6 +85,69 @@ def test_every_command_that_it_names_is_there_with_its_options(text: str) -> Non
         assert not (words and hasattr(command, "commands") and not words[0].startswith("--")), words
         options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert {word for word in words if word.startswith("--")} <= options, (command.name, words)
+
+
+RUN_BY = {
+    "audit archive": "operation/test_archiving.py",
+    "audit check": "review/test_audit_commands.py",
+    "audit export": "review/test_audit_commands.py",
+    "audit restore": "operation/test_handbook.py",
+    "audit verifier": "operation/test_handbook.py",
+    "audit verify": "review/test_audit_commands.py",
+    "backup": "demo/test_backup.py",
+    "cell add": "cells/world.py",
+    "cell key": "cells/test_moving.py",
+    "cell list": "cells/test_moving.py",
+    "cell purge": "cells/test_moving.py",
+    "calibrate": "retrieval/test_calibration.py",
+    "context-key add": "operation/test_rotation.py",
+    "context-key retire": "operation/test_rotation.py",
+    "demo": "test_cli.py",
+    "doctor": "test_cli.py",
+    "evaluate": "evaluation/test_command.py",
+    "ingest": "documents/test_folder_upload.py",
+    "init": "test_infra.py",
+    "key list": "operation/test_key_commands.py",
+    "key revoke": "operation/test_key_commands.py",
+    "key rotate": "operation/test_key_commands.py",
+    "keys rewrap": "operation/test_rotation.py",
+    "keys rotate": "operation/test_exchange.py",
+    "keys status": "operation/test_rotation.py",
+    "migrate": "test_infra.py",
+    "reembed": "operation/test_handbook.py",
+    "restore": "demo/test_backup.py",
+    "sealer": "test_infra.py",
+    "serve": "test_infra.py",
+    "source create": "sources/test_commands.py",
+    "source run": "sources/test_commands.py",
+    "source runs": "sources/test_commands.py",
+    "user create": "test_cli.py",
+    "webhook create": "webhooks/test_commands.py",
+    "webhook deliveries": "webhooks/test_commands.py",
+    "webhook replay": "webhooks/test_commands.py",
+    "webhook rotate": "webhooks/test_commands.py",
+    "worker": "test_infra.py",
+}
+"""Of each command of the handbooks, which test runs it. `operation/test_handbook.py` runs others as they stand there."""
+
+
+def test_every_command_that_the_handbooks_name_is_run_by_a_test() -> None:
+    named = {
+        tuple(word for word in words if re.fullmatch("[a-z][a-z-]*", word))
+        for text in HANDBOOKS.values()
+        for words in commands_in(text)
+    }
+    groups = {name for name, command in get_command(command_line).commands.items() if hasattr(command, "commands")}  # type: ignore[attr-defined]
+    commands = {" ".join(words[: 2 if words[0] in groups else 1]) for words in named if words}
+    own_handbook = {
+        command for command in commands if command.split()[0] in {"tenant", "operator-key", "issuer", "scim"}
+    }
+    assert commands - own_handbook == set(RUN_BY)
+    not_run = {
+        command: file for command, file in RUN_BY.items()
+        if f'"{command.split()[-1]}"' not in (ROOT / "tests" / file).read_text()
+    }  # fmt: skip
+    assert not_run == {}
 
 
 def test_it_draws_the_floors_as_the_tree_keeps_them() -> None:
@@ -113,13 +184,17 @@ async def served(service: Service) -> AsyncIterator[int]:
 async def test_its_python_programs_reach_an_answer_its_record_and_the_same_through_openais_client(
     service: Service, tenant: Tenant, tmp_path: Path
 ) -> None:
-    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    users = [{"username": name, "password": PASSWORD, "roles": [name]} for name in ("editor", "analyst", "compliance")]
+    programs = re.findall(r"```python\n(.*?)```", README.replace(CONNECTING, ""), re.DOTALL)
+    users = [
+        {"username": name, "password": PASSWORD, "roles": [name]}
+        for name in ("editor", "analyst", "compliance", "admin")
+    ]
     async with served(service) as port:
         demo = {"base_url": f"http://127.0.0.1:{port}", "tenants": [{"slug": tenant.slug, "users": users}]}
         (tmp_path / "demo-credentials.json").write_text(json.dumps(demo))
         running = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "".join(programs), env={"AFFIDAVIT_HOME": str(tmp_path)},
+            sys.executable, "-c", "".join(programs),
+            env={"AFFIDAVIT_HOME": str(tmp_path), "PYTHONPATH": str(unpacked(tmp_path))},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         output = (await running.communicate())[0].decode()
@@ -127,13 +202,33 @@ async def test_its_python_programs_reach_an_answer_its_record_and_the_same_throu
     chunk, answer, record, chat, response = output.splitlines()
     assert chunk == "Card disputes must be filed within 60 days of statement date."
     assert "60 days" in answer
-    assert record.startswith("answer:returned analyst ")
+    assert record.startswith("answer:returned user ")
     assert chat.startswith(chunk)
     assert response.startswith(chunk)
 
 
-def test_its_mcp_configuration_names_the_path_and_a_key_as_they_are() -> None:
-    (configured,) = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL))
-    server = configured["mcpServers"]["affidavit"]
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+async def test_its_requests_with_curl_store_a_chunk_and_find_it(service: Service, tenant: Tenant) -> None:
+    (program,) = (block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block)
+    async with served(service) as port:
+        program = program.replace("localhost:8000", f"127.0.0.1:{port}").replace("meridian-bank", tenant.slug)
+        program = program.replace("PASSWORD=…", f"PASSWORD={shlex.quote(PASSWORD)}")
+        running = await asyncio.create_subprocess_exec(
+            "bash", "-euo", "pipefail", "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        output = (await running.communicate())[0].decode()
+    assert running.returncode == 0, output
+    stored, found = (json.loads(line) for line in output.replace("}{", "}\n{").splitlines())
+    assert stored["doc_id"] == "pol-001"
+    assert [context["chunk_id"] for context in found["contexts"]] == [stored["id"]]
+
+
+def test_it_shows_the_same_lines_for_each_client_as_the_description_of_the_api() -> None:
+    assert CONNECTING in README
+    assert CONNECTING.replace("http://127.0.0.1:8000", "https://here") in openapi.description("https://here", ())
+    (servers,) = (
+        json.loads(block) for block in re.findall(r"```json\n(.*?)```", CONNECTING, re.DOTALL) if "mcpServers" in block
+    )
+    server = servers["mcpServers"]["affidavit"]
     assert urlsplit(server["url"]).path == MCP_PATH
     assert api_keys.looks_like_api_key(server["headers"]["Authorization"].removeprefix("Bearer "))

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from backend.self_check import check, check_conditions, check_server
-from tests.conftest import Database
+from tests.service import Database
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 import uvicorn
 
 from backend import http_server, request_scope
-from tests.conftest import Service, Tenant
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ async def sent(port: int, octets: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(octets)
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
         await writer.wait_closed()
@@ -50,7 +50,7 @@ async def test_a_request_whose_head_comes_late_but_in_time_is_served(port: int) 
     writer.write(HALF_A_HEAD)
     await asyncio.sleep(0.3)
     writer.write(b"Connection: close\r\n\r\n")
-    assert b"200 OK" in await asyncio.wait_for(reader.read(), 5)
+    assert b"200 OK" in await asyncio.wait_for(reader.read(), 60)
     writer.close()
     await writer.wait_closed()
 

@@ -9,7 +9,7 @@ import pytest
 
 from backend.demo import seed
 from backend.embedded_postgres import EmbeddedPostgres
-from tests.conftest import Secrets, Service, cloned_database, running, settings_for
+from tests.service import Secrets, Service, cloned_database, running, settings_for
 
 pytestmark = pytest.mark.anyio
 

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from backend.answers.generator import Passage
+from backend.answers.subjects import CONTRASTS, PRODUCTS, SAME
 from backend.language import terms
 
 _NAME = re.compile(r"[^\W_][\w&'\u2019.]*")
@@ -53,7 +55,7 @@ _GENERAL = frozenset(
 )
 
 
-class Kind(StrEnum):
+class QuestionKind(StrEnum):
     """What an answer has to have."""
 
     WHETHER = "whether"
@@ -66,106 +68,79 @@ class Kind(StrEnum):
 
 _KINDS = (
     (
-        Kind.FIGURE,
-        r"\bhow (?:much|many|long|soon|quickly|fast|old|often|late|early|high|large|far)\b|\bwhen\b|\bdeadline\b|\bcut-?off\b"
+        QuestionKind.FIGURE,
+        r"\bhow (?:much|many|long|soon|quickly|fast|old|often|late|early|high|large|far|warm|hot|cold)\b"
+        r"|\bdeadline\b|\bcut-?off\b"
+        r"|(?:^|[,.?!]\s+|\b(?:by|from|since|until|and|or)\s)when\b|\bat (?:what|which) (?:hours?|times?)\b"
         r"|\b(?:maximum|minimum|most|least)\b"
         r"|^what (?:is|are|was|were|does|do)\b.*"
         r"\b(?:fees?|costs?|price|limits?|charge|rate|amount|percent\w*|time|temperature)\b",
     ),
-    (Kind.WHO, r"\bwho(?:m|se)?\b|\bwhich (?:department|office|team|committee|person)\b"),
-    (Kind.HOW, r"\bhow (?:do|does|can|could|should|to|would|may|must|is|are)\b|\bwhat (?:can|should|must|do) (?:i|we|you)\b"),
+    (QuestionKind.WHO, r"\bwho(?:m|se)?\b|\bwhich (?:department|office|team|committee|person)\b"),
     (
-        Kind.WHETHER,
+        QuestionKind.HOW,
+        r"\bhow (?:do|does|can|could|should|to|would|may|must|is|are)\b|\bwhat (?:can|should|must|do) (?:i|we|you)\b",
+    ),
+    (
+        QuestionKind.WHETHER,
         r"(?:^|[,.?!]\s+|\band )(?:is|are|was|were|do|does|did|can|could|may|might|must|should|will|would|has|have|am)\b",
     ),
 )  # fmt: skip
 _ASKS_WHETHER = re.compile(_KINDS[-1][1], re.IGNORECASE)
 _KINDS_READ = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
 
-# Of each line a question is about one side: what is said of the other alone is no answer to it.
-_CONTRASTS = tuple(
-    tuple(re.compile(rf"\b(?:{side})\b", re.IGNORECASE) for side in line)
-    for line in (
-        (r"debit(?: cards?)?", r"credit[- ]cards?"),
-        (r"domestic", r"international|foreign|abroad|overseas|cross-border|remittances?"),
-        (r"incoming", r"outgoing"),
-        (
-            r"personal(?! (?:info|data|loan|line))|individuals?|private customers?",
-            r"company|companies|business(?:es)?(?! days?)|corporat\w+|(?:legal )?entit(?:y|ies)|firms?|llc",
-        ),
-        (r"checking|everyday", r"savings"),
-        (r"federal(?: direct)?(?: student)? loans?", r"private(?: student)? loans?"),
-        (r"deposit(?:s|ed|ing)?", r"withdraw\w*"),
-        (r"buy(?:ing|er)?", r"sell(?:ing|er)?"),
-        (r"fixed", r"adjustable|variable"),
-        (r"online", r"mobile"),
-        (r"home ?owners|homes?|houses?", r"autos?|cars?|vehicles?"),
-        (r"opt(?:ing|ed)? out|opt-out", r"opt(?:ing|ed)? in|opt-in"),
-    )
-)  # fmt: skip
-# What a question can be about that no other thing stands in for; each with its other names.
-_PRODUCTS = tuple(
-    re.compile(rf"\b(?:{names})\b", re.IGNORECASE)
-    for names in (
-        r"reverse mortgages?|hecm", r"mortgages?|home loans?", r"auto loans?|car loans?|vehicle loans?", r"student loans?",
-        r"pay ?day loans?", r"credit cards?|cards?", r"debit cards?|cards?", r"pre-?paid(?: cards?)?|prepaid", r"gift cards?",
-        r"safe deposit box(?:es)?", r"wires?(?: transfers?)?|transfers?", r"overdrafts?|overdrawn",
-        r"certificates? of deposit|cds?",
-        r"stop[- ]payments?", r"cashier'?s'? checks?", r"money orders?", r"credit reports?|consumer reports?", r"credit scores?",
-        r"escrow", r"insurance", r"lease|leasing", r"home equity|heloc", r"remittances?|transfers?",
-        r"debt collect\w+|collectors?",
-        r"paper statements?", r"earthquakes?", r"floods?", r"mold", r"roofs?", r"bankruptc\w+", r"garnish\w+", r"refinanc\w+",
-        r"appraisals?", r"foreclos\w+", r"closing (?:costs?|disclosures?)", r"identity theft|identity", r"crypto\w*|bitcoins?",
-    )
-)  # fmt: skip
-
-# Words that say the same in a question and in its answer.
-_SAME = tuple(
-    frozenset(terms.stems(words))
-    for words in (
-        "avoid waive waived", "cost fee charge price", "document identification certificate", "hit match",
-        "company business entity corporation", "approve decide authorize settle", "dispute claim contest", "cancel recall stop",
-        "send transfer wire", "need require must", "begin start open", "pay payment paid", "refund reimburse credit",
-        "loan lend borrow", "house home property", "car vehicle auto", "kept keep retain retention", "limit maximum most",
-        "due deadline", "stolen lost unauthorized", "old age", "decide decision", "prove proof show", "complain complaint",
-        "stop end opt", "fix correct error", "check verify", "lose lost loss", "quickly soon fast time",
-    )
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedQuestion:
     """A question, read once. `subject` are the stems that tell what is asked; a name only tells about whom."""
 
     text: str
-    kind: Kind
+    kind: QuestionKind
     subject: frozenset[str]
     names: tuple[str, ...]
     identifiers: tuple[str, ...]
     amounts: tuple[Decimal, ...]
 
     @classmethod
-    def read(cls, question: str) -> "Asked":
+    def read(cls, question: str) -> "ParsedQuestion":
         """Reads the question."""
-        kind = next((kind for kind, pattern in _KINDS_READ if pattern.search(question)), Kind.OTHER)
+        kind = next((kind for kind, pattern in _KINDS_READ if pattern.search(question)), QuestionKind.OTHER)
         if _ASKS_WHETHER.match(question):
-            kind = Kind.WHETHER
+            kind = QuestionKind.WHETHER
         stems, names = frozenset(terms.stems(question)), tuple(_names(question))
         about = stems.difference(_GENERAL, *map(terms.stems, names))
-        if kind is Kind.OTHER and _MEANING.search(question):
-            kind = Kind.MEANING
+        if kind is QuestionKind.OTHER and _MEANING.search(question):
+            kind = QuestionKind.MEANING
         return cls(question, kind, about or stems, names, tuple(_IDENTIFIER.findall(question)), amounts(question))
+
+    def among(self, contexts: Sequence[str]) -> "ParsedQuestion":
+        """Returns the question with the names in its subject that some of the texts have and some have not.
+
+        What all have, such as the company whose report they are, tells nothing of which one answers.
+        """
+        found = [_stems(context) for context in contexts]
+        telling = {
+            stem
+            for stem in terms.stems(" ".join(self.names))
+            if any(stem in text for text in found) and not all(stem in text for text in found)
+        }
+        return replace(self, subject=self.subject | telling)
 
     def coverage(self, text: str) -> float:
         """Returns the share of the subject that a text speaks of, in these words or in others for the same."""
-        found = set(terms.stems(text))
+        found = _stems(text)
         return sum(_speaks_of(found, stem) for stem in self.subject) / max(len(self.subject), 1)
+
+    def absent(self, texts: Sequence[str]) -> float:
+        """Returns the share of the subject that none of the texts speaks of: whoever asks about a houseboat means one."""
+        found = frozenset().union(*map(_stems, texts))
+        return sum(not _speaks_of(found, stem) for stem in self.subject) / max(len(self.subject), 1)
 
     def coverage_beyond(self, title: str, text: str) -> float:
         """Returns the share of what the title leaves open of the subject, which is true of all that stands below it."""
-        known = set(terms.stems(title))
+        known = _stems(title)
         left = [stem for stem in self.subject if not _speaks_of(known, stem)]
-        found = set(terms.stems(text))
+        found = _stems(text)
         return sum(_speaks_of(found, stem) for stem in left) / len(left) if left else self.coverage(text)
 
     def unmentioned(self, passages: Sequence[Passage]) -> list[str]:
@@ -188,7 +163,7 @@ class Asked:
 
     def names_side(self, text: str) -> bool | None:
         """Whether a text names the side of a contrast that the question names; None when it names none."""
-        own = [side for sides in _CONTRASTS for side in self._own_side(sides)]
+        own = [side for sides in CONTRASTS for side in self._own_side(sides)]
         return any(side.search(text) for side in own) if own else None
 
     def _own_side(self, sides: tuple[re.Pattern[str], ...]) -> list[re.Pattern[str]]:
@@ -198,16 +173,11 @@ class Asked:
     def is_explained_by(self, sentence: str) -> bool:
         """Whether a sentence says what the thing is that the question asks about."""
         asked = _MEANING.search(self.text)
-        if self.kind is not Kind.MEANING or asked is None:
+        if self.kind is not QuestionKind.MEANING or asked is None:
             return False
         head, verb, _ = _IS.sub("\0", sentence, count=1).partition("\0")
         thing = set(terms.stems(asked[1]))
-        return (
-            bool(verb)
-            and bool(thing)
-            and thing <= set(terms.stems(head))
-            and len(head.split()) <= len(asked[1].split()) + 6
-        )
+        return bool(verb) and bool(thing) and thing <= _stems(head) and len(head.split()) <= len(asked[1].split()) + 6
 
     def is_narrowed_by(self, sentence: str) -> bool:
         """Whether a sentence begins with a condition of which the question does not speak."""
@@ -225,7 +195,7 @@ class Asked:
 
     def is_about_another(self, sentence: str, context: str) -> bool:
         """Whether a sentence, within its context, speaks of the other side of what is asked about."""
-        for sides in _CONTRASTS:
+        for sides in CONTRASTS:
             if not (named := self._own_side(sides)):
                 continue
             own, other = named[0], sides[sides[0] is named[0]]
@@ -240,7 +210,7 @@ class Asked:
         products = _products(self.text)
         if products and not any(product.search(context) for product in products):
             return True
-        priced, found = _PRICED.search(self.text), set(terms.stems(context))
+        priced, found = _PRICED.search(self.text), _stems(context)
         things = terms.stems(priced[1]) if priced else []
         return bool(things) and not any(_speaks_of(found, thing) for thing in things)
 
@@ -250,7 +220,7 @@ def replaced_side(earlier: str, question: str) -> str | None:
 
     None when the question is about something else.
     """
-    for sides in _CONTRASTS:
+    for sides in CONTRASTS:
         for own, other in (sides, sides[::-1]):
             named, before = own.search(question), other.search(earlier)
             if named and before and not own.search(earlier) and len(terms.stems(question)) <= _FEW_WORDS:
@@ -260,7 +230,7 @@ def replaced_side(earlier: str, question: str) -> str | None:
 
 def _products(text: str) -> list[re.Pattern[str]]:
     """Returns what a text is about, without what only stands within a longer name, as "mortgage" in "reverse mortgage"."""
-    found = [(match.start(), match.end(), product) for product in _PRODUCTS for match in product.finditer(text)]
+    found = [(match.start(), match.end(), product) for product in PRODUCTS for match in product.finditer(text)]
     return [
         product
         for start, end, product in found
@@ -273,8 +243,13 @@ def amounts(text: str) -> tuple[Decimal, ...]:
     return tuple(Decimal(found.replace(",", "")) for found in _AMOUNT.findall(text))
 
 
+@lru_cache(maxsize=2_000)
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(terms.stems(text))
+
+
 def _speaks_of(found: AbstractSet[str], stem: str) -> bool:
-    return stem in found or any(stem in same and not found.isdisjoint(same) for same in _SAME)
+    return stem in found or any(stem in same and not found.isdisjoint(same) for same in SAME)
 
 
 def _names(question: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The text of an answer and its citations: numbered from 1 in order of appearance, each with the place of claim and quote."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -43,26 +43,16 @@ class Answer:
         return sentence
 
     def _citation(self, number: int, quote: Quote, claim: Claim, place: tuple[int, int]) -> Citation:
-        passage, span = quote.passage, quote.passage.span
+        passage = quote.passage
         char_start, char_end = _in_document(quote)
         return Citation(
+            **passage.span.model_dump() | {"char_start": char_start, "char_end": char_end},
             number=number, start=place[0], end=place[1], support=claim.support,
             document_id=passage.document_id, doc_id=passage.doc_id, document_version=passage.document_version,
             chunk_id=passage.chunk_id, quote=displayed(quote.text),
             quote_start=quote.start, quote_end=quote.start + len(quote.text),
-            page_start=span.page_start, page_end=span.page_end, sheet=span.sheet,
-            char_start=char_start, char_end=char_end,
-            heading_path=None if span.heading_path is None else list(span.heading_path),
             link=self._public_url + page_of(quote),
         )  # fmt: skip
-
-
-def answer_of(claims: Iterable[Claim], public_url: str = "") -> Answer:
-    """Returns the answer that the claims make."""
-    answer = Answer(public_url)
-    for claim in claims:
-        answer.add(claim)
-    return answer
 
 
 def page_of(quote: Quote) -> str:

@@ -17,10 +17,12 @@ from backend.answers.models import (
     ConversationSummary,
     ConversationView,
     Feedback,
+    OwnTurn,
     RecordedFeedback,
-    TurnView,
 )
-from backend.audit.events import Action, Event
+from backend.answers.said import MOST_CHARACTERS, MOST_TURNS
+from backend.audit.actions.answers import AnswerRated, ConversationRead, ConversationsRead
+from backend.audit.events import Event
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
@@ -30,14 +32,13 @@ from backend.tenancy import Tenancy
 
 queries = Queries.beside(__file__)
 
-MOST_TURNS, MOST_CHARACTERS = 10, 8_000  # of history that a follow-up is read with
 _ALL_TURNS = 200
 _LAST = UUID(int=2**128 - 1)
 _CITATIONS = TypeAdapter(list[Citation])
 
 
 @dataclass(frozen=True, slots=True)
-class Thread:
+class PastConversation:
     """The conversation of a question, and what was said in it before, oldest first."""
 
     conversation: UUID
@@ -52,15 +53,15 @@ class Conversations:
     recorder: Recorder
     vault: PayloadVault
 
-    async def thread(self, caller: Caller, request: AnswerRequest) -> Thread:
+    async def thread(self, caller: Caller, request: AnswerRequest) -> PastConversation:
         """Returns what a question continues, or a new conversation; raises NotFound for a turn or conversation of another."""
         if request.previous_turn is None and request.conversation is None:
-            return Thread(uuid7())
+            return PastConversation(uuid7())
         async with self.tenancy.transaction(caller.claims()) as connection:
             conversation = await self._continued(connection, caller, request)
             last = request.previous_turn or _LAST
             turns = await self._turns(connection, caller, conversation, last, MOST_TURNS)
-        return Thread(conversation, _within_bounds(turns))
+        return PastConversation(conversation, _within_bounds(turns))
 
     async def add(
         self,
@@ -84,7 +85,8 @@ class Conversations:
                 since, last = await self._began(connection, caller, before), before
             rows = await connection.fetch(queries.conversations, caller.tenant_id, since, last, limit + 1)
             texts = await self._texts(connection, caller, [row["first_answer"] for row in rows[:limit]])
-            await self._record_reading(connection, caller, {"conversations": len(rows[:limit])})
+            listed = ConversationRead(read=ConversationsRead(conversations=len(rows[:limit])))
+            await self.recorder.record(connection, caller, Event(listed))
         found = [
             ConversationSummary(
                 id=row["id"], began_at=row["began_at"], turns=row["turns"],
@@ -99,19 +101,30 @@ class Conversations:
         async with self.tenancy.transaction(caller.claims()) as connection:
             began = await self._began(connection, caller, conversation)
             turns = await self._turns(connection, caller, conversation, _LAST, _ALL_TURNS)
-            await self._record_reading(connection, caller, {}, conversation)
+            await self.recorder.record(connection, caller, Event(ConversationRead(conversation=conversation)))
         return ConversationView(id=conversation, began_at=began, turns=turns)
+
+    async def read_turn(self, caller: Caller, turn: UUID) -> OwnTurn:
+        """Returns one of the caller's own turns, and records that it was read; raises NotFound."""
+        async with self.tenancy.transaction(caller.claims()) as connection:
+            conversation = await self._conversation_of(connection, caller, turn)
+            (view,) = await self._turns(connection, caller, conversation, turn, 1)
+            read = ConversationRead(read=ConversationsRead(turns=1), conversation=conversation)
+            await self.recorder.record(connection, caller, Event(read))
+        return view
 
     async def rate(self, caller: Caller, turn: UUID, feedback: Feedback) -> RecordedFeedback:
         """Records what the caller thinks of an answer that it got; raises NotFound for any other turn."""
         async with self.tenancy.transaction(caller.claims()) as connection:
             conversation = await self._conversation_of(connection, caller, turn)
             event = Event(
-                Action.ANSWER_RATED,
-                details={"turn": str(turn), "conversation": str(conversation), "rating": feedback.rating},
+                AnswerRated(turn=turn, conversation=conversation, rating=feedback.rating),
                 payloads={} if feedback.comment is None else {"comment": feedback.comment},
             )
-            return RecordedFeedback(turn=turn, audit_event_id=await self.recorder.record(connection, caller, event))
+            rated = await self.recorder.record(connection, caller, event)
+            if feedback.rating == "wrong":
+                await connection.execute(queries.add_candidate, caller.tenant_id, turn, caller.principal_id)
+            return RecordedFeedback(turn=turn, audit_event_id=rated)
 
     async def _continued(self, connection: Connection, caller: Caller, request: AnswerRequest) -> UUID:
         named = request.conversation
@@ -145,12 +158,12 @@ class Conversations:
 
     async def _turns(
         self, connection: Connection, caller: Caller, conversation: UUID, last: UUID, limit: int
-    ) -> list[TurnView]:
+    ) -> list[OwnTurn]:
         """Returns turns oldest first; the texts of one that was erased are null."""
         rows = await connection.fetch(queries.turns, caller.tenant_id, conversation, last, limit)
         texts = await self._texts(connection, caller, [row["answer_event"] for row in rows])
         return [
-            TurnView(
+            OwnTurn(
                 turn=row["id"], answered_at=row["answered_at"], refused=row["refused"],
                 question=said.get("question"), read_as=said.get("read_as"), answer=said.get("answer"),
                 citations=_CITATIONS.validate_json(said.get("citations", "[]")), audit_event_id=row["answer_event"],
@@ -171,16 +184,8 @@ class Conversations:
             texts[row["event_id"]][row["name"]] = text
         return texts
 
-    async def _record_reading(
-        self, connection: Connection, caller: Caller, read: Mapping[str, int], conversation: UUID | None = None
-    ) -> None:
-        details: dict[str, object] = {"read": dict(read)} if read else {}
-        if conversation is not None:
-            details["conversation"] = str(conversation)
-        await self.recorder.record(connection, caller, Event(Action.CONVERSATION_READ, details=details))
 
-
-def _within_bounds(turns: Sequence[TurnView]) -> tuple[PastTurn, ...]:
+def _within_bounds(turns: Sequence[OwnTurn]) -> tuple[PastTurn, ...]:
     """Returns the latest turns whose texts are within bounds, oldest first."""
     kept: list[PastTurn] = []
     left = MOST_CHARACTERS

@@ -1,21 +1,30 @@
-"""What is delivered of an answer while it is being made: made in a task of its own, which no client outlasts."""
+"""Delivers an answer while it is being made.
+
+A task of its own makes it. When the client leaves, the task is cancelled, and still records how it ended.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
+
+from backend.identity.callers.standing import ASK_SECONDS
 
 T = TypeVar("T")
 
 CLIENT_LEFT = "client:disconnected"
 
-_making = set[asyncio.Task[None]]()  # the event loop itself would forget tasks that still record how they ended
+_making = set[asyncio.Task[None]]()  # each until it has recorded how it ended, since the event loop keeps none
 
 
 class Delivery(Generic[T]):
-    """Items in the order in which their maker sends them, then its end or its failure."""
+    """The items that `make` sends, in order, and then its end or its failure."""
 
-    def __init__(self, make: Callable[[Callable[[T], None]], Awaitable[None]]) -> None:
-        """Starts `make`, which is given what sends an item."""
+    def __init__(
+        self, make: Callable[[Callable[[T], None]], Awaitable[None]], check: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Starts `make`, which is given what sends an item; `check` raises when the caller may not have any more."""
+        self._check = check
         self._items = asyncio.Queue[T | None]()
         self._begun = asyncio.Event()
         self._task = asyncio.create_task(self._make(make))
@@ -32,16 +41,25 @@ class Delivery(Generic[T]):
             self._task.result()
 
     async def items(self) -> AsyncIterator[T]:
-        """Yields the items as they come; raises what the maker raised."""
+        """Yields the items as they come; raises what the maker raised, and what the check does, also between items."""
         try:
-            while (item := await self._items.get()) is not None:
+            while (item := await self._next()) is not None:
                 yield item
             await self._task
         finally:
             self.cancel()
 
+    async def _next(self) -> T | None:
+        while True:
+            await self._check()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ASK_SECONDS):
+                    item = await self._items.get()
+                await self._check()
+                return item
+
     def cancel(self) -> None:
-        """Stops the maker, since nobody takes what it makes any more; it still records that."""
+        """Cancels the task that makes the items, since nobody takes them any more; it still records that."""
         self._task.cancel(CLIENT_LEFT)
 
     async def _make(self, make: Callable[[Callable[[T], None]], Awaitable[None]]) -> None:

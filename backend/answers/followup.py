@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.answers.asked import Asked, replaced_side
+from backend.answers.asked import ParsedQuestion, replaced_side
 from backend.language import terms
 
 LONGEST = 1_000  # characters of a question that is read with an earlier one
@@ -56,4 +56,4 @@ def read_with(history: Sequence[PastTurn], question: str) -> str | None:
 
 
 def _follows_up(question: str) -> bool:
-    return bool(_REFERS_BACK.search(question)) or len(Asked.read(question).subject) < _ENOUGH
+    return bool(_REFERS_BACK.search(question)) or len(ParsedQuestion.read(question).subject) < _ENOUGH

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.answers.grounding.verdict import Reason, Support, Verdict
-from backend.documents.chunks.vectors import Span
+from backend.documents.tables import ChunkSpan
+from backend.personal_data.pseudonyms import Pseudonymous
 
 NOT_SUPPORTED = "not_supported"
 """Refusal: the retrieved passages hold no answer."""
@@ -45,12 +46,13 @@ class Passage:
     document_id: UUID
     doc_id: str
     document_version: int
-    span: Span
+    span: ChunkSpan
     title: str | None
     text: str
     score: float
     cosine: float | None
     bm25: float | None
+    masked: Pseudonymous | None = None  # where personal data stood in what is now `text`
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Prompt:
     question: str
     passages: tuple[Passage, ...]
     vector: NDArray[np.float32] | None = field(default=None, compare=False)  # the question's, as its retrieval made it
+    levels: frozenset[Support] | None = field(default=None, compare=False)  # of support that are shown; None for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedModel:
+    """A model that was asked before, and did not answer; one that timed out may have used tokens all the same."""
+
+    name: str
+    timed_out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """A finished answer; with a `refusal` reason it has no claims.
 
@@ -117,6 +128,7 @@ class Generation:
     cut: str | None = None
     usage: Usage = Usage()
     parameters: Mapping[str, str | int] = field(default_factory=dict)
+    failed: tuple[FailedModel, ...] = ()
 
 
 class Generator(Protocol):
@@ -133,6 +145,11 @@ class Generator(Protocol):
     @property
     def parameters(self) -> Mapping[str, str | int]:
         """What else decides the answer; decimals are text, since the audit record has no floats."""
+        ...
+
+    @property
+    def longest_answer(self) -> int:
+        """The most tokens that it writes."""
         ...
 
     async def generate(self, prompt: Prompt) -> Generation:

@@ -23,6 +23,7 @@ from backend.answers.generator import (
 from backend.answers.grounding.support import Grounding
 from backend.answers.grounding.verdict import Reason
 from backend.answers.prompt import REFUSAL
+from backend.metrics import stage
 
 LONGEST_COMPLETION = 16_384
 """Characters said, not thought; a server that sends more ignores its bound and is not listened to any longer."""
@@ -39,7 +40,7 @@ class ModelAnswer:
 
     def __init__(self, model: str, prompt: Prompt, grounding: Grounding) -> None:
         """`model` is the one asked for."""
-        self._grounding = grounding
+        self._grounding = grounding.showing(prompt.levels)
         self._evidence = grounding.evidence(prompt.passages)
         self._completion = Completion()
         self._requested = self._served = model
@@ -101,7 +102,8 @@ class ModelAnswer:
     async def _checked(self, sentences: list[Said]) -> list[Claim]:
         supported = []
         for said in sentences:
-            found = await self._grounding.claim(said.marked, self._evidence)
+            with stage("ground"):
+                found = await self._grounding.claim(said.marked, self._evidence)
             if isinstance(found, Claim):
                 supported.append(found)
             elif not _REFUSAL.fullmatch(said.text):

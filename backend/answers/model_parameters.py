@@ -1,4 +1,4 @@
-"""What is sent to a model server beside the prompt: less, once it has refused a parameter that others insist on."""
+"""The parameters that a model server is sent with the prompt. Once a server has refused one, it is sent that one no more."""
 
 import re
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from backend.answers.grounding.verdict import Support
-from backend.documents.models import Place
+from backend.documents.tables import ChunkSpan
 from backend.retrieval.models import Conversation, Scope
 from backend.schema import ApiModel, AskedText, Text
 
@@ -19,13 +19,14 @@ class AnswerRequest(Scope):
         AskedText, Field(min_length=1, max_length=4_000, examples=["How long do customers have to file card disputes?"])
     ]
     stream: bool = Field(default=False, description="Answer with server-sent events `token`, `citation`, `done`.")
+    passages: int = Field(default=8, ge=1, le=50, description="How many passages the generator is given, at most.")
     conversation: Conversation = None
     previous_turn: UUID | None = Field(
         default=None, description="The `turn` of an answer of your own that this question follows up on."
     )
 
 
-class Citation(Place):
+class Citation(ChunkSpan):
     """What supports a sentence of the answer, and where it stands in which version of which document."""
 
     number: int = Field(
@@ -115,7 +116,7 @@ class AnswerResponse(ApiModel):
     audit_event_id: UUID
 
 
-class TurnView(ApiModel):
+class OwnTurn(ApiModel):
     """A question of one's own and what was answered; texts are null when they were erased."""
 
     turn: UUID
@@ -149,7 +150,7 @@ class ConversationView(ApiModel):
 
     id: UUID
     began_at: datetime
-    turns: list[TurnView]
+    turns: list[OwnTurn]
 
 
 class Feedback(ApiModel):

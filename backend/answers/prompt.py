@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from backend.answers.display import CONTROL, INVISIBLE
 from backend.answers.generator import Passage, Prompt
+from backend.answers.grounding.verdict import Support
 
 VERSION = "v1"
 REFUSAL = "NOT_IN_SOURCES"
@@ -39,8 +40,9 @@ _TEMPLATES = _sections(_SOURCE)
 
 
 def render(
-    question: str, passages: Sequence[Passage], nonce: str | None = None, vector: NDArray[np.float32] | None = None
-) -> Prompt:
+    question: str, passages: Sequence[Passage], nonce: str | None = None, vector: NDArray[np.float32] | None = None,
+    levels: frozenset[Support] | None = None,
+) -> Prompt:  # fmt: skip
     """Renders the prompt; with the nonce of an earlier one, the same input gives the same text.
 
     The nonce is 128 random bits: the author of a document cannot know the fence that will enclose it.
@@ -56,6 +58,7 @@ def render(
         question=question,
         passages=tuple(passages),
         vector=vector,
+        levels=levels,
     )
 
 

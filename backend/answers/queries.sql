@@ -36,3 +36,11 @@ from answers.conversation c cross join lateral (
   select count(*) as turns, (array_agg(answer_event order by id))[1] as first_answer
   from answers.turn t where t.tenant_id = c.tenant_id and t.conversation_id = c.id) t
 where c.tenant_id = $1 and t.turns > 0 and (c.began_at, c.id) < ($2, $3) order by c.began_at desc, c.id desc limit $4
+
+-- name: add_candidate
+-- Lets who reviews documents take a question whose answer was reported into an evaluation set: its text as the record has it.
+insert into evaluation.candidate (tenant_id, turn, answer_event, key_id, ciphertext, reported_by)
+select t.tenant_id, t.id, t.answer_event, p.key_id, p.ciphertext, $3
+from answers.turn t join audit.payload p on p.tenant_id = t.tenant_id and p.event_id = t.answer_event and p.name = 'question'
+where t.tenant_id = $1 and t.id = $2
+on conflict do nothing

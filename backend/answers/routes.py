@@ -121,4 +121,4 @@ async def _events(delivery: Delivery[Sentence | AnswerResponse], request_id: str
         if failed is not error:
             log.exception("stream failed")
         body = ErrorBody(error=failed.code, detail=failed.detail, request_id=request_id)
-        yield ServerSentEvent(event="error", data=body.model_dump_json())
+        yield ServerSentEvent(event="error", data=body.model_dump_json(exclude_none=True))

@@ -10,25 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.answers import prompt as prompts
-from backend.answers.extractive import ExtractiveGenerator
-from backend.answers.generator import Passage
+from backend.answers.generator import Generator, Passage
 from backend.answers.models import SupersededVersion
 from backend.retrieval.ask import Retrieval
-from backend.retrieval.stages import Asked, Hit, Validity
+from backend.retrieval.stages import Asked, Hit, ValidityFilter
 
 
-async def find_superseded(retrieval: Retrieval, asked: Asked) -> list[SupersededVersion]:
+async def find_superseded(retrieval: Retrieval, asked: Asked, built_in: Generator) -> list[SupersededVersion]:
     """Returns the versions that answered a question before the moment asked about, the last to end first.
 
     Records what was searched; nothing of its text is shown.
     """
-    if asked.question.validity is not Validity.IN_FORCE:
+    if asked.question.validity is not ValidityFilter.IN_FORCE:
         return []
     lapsed = await retrieval.ask_lapsed(asked)
     if lapsed is None:
         return []
     prompt = prompts.render(asked.question.request.query, passages(lapsed.hits), vector=vector_of(lapsed))
-    generation = await ExtractiveGenerator(retrieval.embedder.embed_passages).generate(prompt)
+    generation = await built_in.generate(prompt)
     answering = {quote.passage.chunk_id for claim in generation.claims for quote in claim.quotes}
     named = {(hit.document_id, hit.version): _version(hit) for hit in lapsed.hits if hit.chunk_id in answering}
     return sorted(named.values(), key=lambda version: version.effective_to, reverse=True)
@@ -58,7 +57,7 @@ def passages(hits: Sequence[Hit]) -> list[Passage]:
         Passage(
             number=number, chunk_id=hit.chunk_id, document_id=hit.document_id, doc_id=hit.doc_id,
             document_version=hit.version, span=hit.span, title=hit.title, text=hit.text, score=hit.score,
-            cosine=hit.cosine, bm25=hit.bm25,
+            cosine=hit.cosine, bm25=hit.bm25, masked=hit.masked,
         )
         for number, hit in enumerate(hits, start=1)
     ]  # fmt: skip

@@ -1,7 +1,9 @@
 """The pieces of a passage that can be quoted alone: whole sentences, with what one needs to be understood and nothing else."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from backend.answers.grounding.evidence import addresses_a_model
 from backend.language import sentences
@@ -14,6 +16,10 @@ _REFERS_BACK = re.compile(
     r"(?:(?:when|if|unless|until|once|after|in|for|without|while|from|under)\s)?"
     r"(?:it|they|them|this|these|those|that|such|he|she|its|their|otherwise|however|instead|then|also|yes|no|but|and|or|so"
     r"|anything|the (?:rest|latter|former|same)|\w+ed (?:within|later|before|after|by))\b",
+    re.IGNORECASE,
+)
+_VERDICT = re.compile(
+    r"(?:yes|no|maybe|usually|probably|sometimes|it depends|generally,? (?:yes|no)|not (?:always|necessarily))[.!]",
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"\s*(?:from|to|cc|bcc|subject|sent|date|reply-to|received|message-id)\s*:\s", re.IGNORECASE)
@@ -36,16 +42,19 @@ class Unit:
     aside: bool
 
 
-def units(text: str) -> list[Unit]:
+@lru_cache(maxsize=512)
+def units(text: str) -> Sequence[Unit]:
     """Returns the sentences in order, without headings and the header of a mail."""
-    found = []
+    found: list[Unit] = []
     for start, end in sentences.spans(text, longest=LONGEST):
         for first, last in _without_headings(text, start, end):
             sentence = text[first:last]
             item = bool(_ITEM.match(text[text.rfind("\n", 0, first) + 1 : last]))
-            if not _is_heading(text, first, last, item=item):
+            if found and _VERDICT.fullmatch(text[found[-1].start : found[-1].end]) and not item:
+                found[-1] = Unit(found[-1].start, last, sentence.endswith(":"), found[-1].item, found[-1].aside)
+            elif not _is_heading(text, first, last, item=item):
                 found.append(Unit(first, last, sentence.endswith(":"), item, bool(_TIP.match(sentence))))
-    return found
+    return tuple(found)
 
 
 def answers_alone(text: str, unit: Unit) -> bool:
@@ -54,7 +63,7 @@ def answers_alone(text: str, unit: Unit) -> bool:
     return len(sentence.split()) >= _SHORTEST and len(sentence) <= LONGEST and not addresses_a_model(sentence)
 
 
-def run(text: str, found: list[Unit], position: int) -> tuple[int, int]:
+def run(text: str, found: Sequence[Unit], position: int) -> tuple[int, int]:
     """Returns the first and last unit, inclusive, of the shortest run that can be understood alone.
 
     "It is waived for students." is no answer alone, and "The fee is 10 USD." without it may mislead. An item of a list says
@@ -70,14 +79,14 @@ def run(text: str, found: list[Unit], position: int) -> tuple[int, int]:
     return first, last
 
 
-def _needs_what_stands_before(text: str, found: list[Unit], position: int) -> bool:
+def _needs_what_stands_before(text: str, found: Sequence[Unit], position: int) -> bool:
     unit, before = found[position], found[position - 1]
     if unit.item:
         return before.item or before.introduces
     return bool(_REFERS_BACK.match(text, unit.start)) or (before.introduces and _adjoins(text, before, unit))
 
 
-def _needs_what_follows(text: str, found: list[Unit], position: int) -> bool:
+def _needs_what_follows(text: str, found: Sequence[Unit], position: int) -> bool:
     unit, following = found[position], found[position + 1]
     if unit.introduces:
         return True
@@ -91,7 +100,7 @@ def _adjoins(text: str, one: Unit, other: Unit) -> bool:
     return not text[one.end : other.start].strip(" \t\r\n-*\u2022\u2013\u25aa\u25cf")
 
 
-def _length(found: list[Unit], first: int, last: int) -> int:
+def _length(found: Sequence[Unit], first: int, last: int) -> int:
     return found[last].end - found[first].start
 
 

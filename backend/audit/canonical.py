@@ -12,7 +12,6 @@ Json: TypeAlias = Union[str, int, bool, "list[Json]", "tuple[Json, ...]", "dict[
 
 MAX_ENVELOPE_BYTES = 16 * 1024
 MAX_DEPTH = 32
-MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493, section 2.2: beyond it, readers that use doubles lose digits.
 
 
 class CanonicalJSONError(ValueError):
@@ -31,9 +30,9 @@ class EnvelopeTooLarge(CanonicalJSONError):
 def canonical_json(value: Json, limit: int = MAX_ENVELOPE_BYTES) -> str:
     """Returns the RFC 8785 text of `value`, at most `limit` UTF-8 bytes long.
 
-    Raises CanonicalJSONError for nulls, floats, integers beyond ±MAX_SAFE_INTEGER, keys that are not ASCII,
-    strings that are not valid Unicode or contain U+0000, and nesting beyond MAX_DEPTH; EnvelopeTooLarge
-    for length.
+    Raises CanonicalJSONError for nulls, floats, integers beyond ±(2⁵³ - 1), keys that are not ASCII, strings that are
+    not valid Unicode or contain U+0000, and nesting beyond MAX_DEPTH; EnvelopeTooLarge for length. Readers that use doubles
+    would lose digits of a greater integer (RFC 7493, section 2.2).
     """
     _refuse_outside_subset(value, "the value", MAX_DEPTH)
     try:

@@ -2,76 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from itertools import accumulate
 from typing import Any, Protocol
 from uuid import UUID
 
-import orjson
+from backend.audit.details import Details, Member, timestamp
 
 ENVELOPE_VERSION = 1
-# Of one list in an envelope, which has 16 KiB for everything. What does not fit stands, whole, in a payload.
-LISTED_BYTES = 8 * 1024
 LISTED_COLLECTIONS = 50
-
-
-class Action(StrEnum):
-    """What was done. The values are sealed in envelopes for years: never rename one."""
-
-    AUTH_SUCCEEDED = "auth:succeeded"
-    AUTH_FAILED = "auth:failed"
-    PASSWORD_CHANGED = "password:changed"  # noqa: S105 - an action
-    SESSION_ENDED = "session:ended"
-    RETRIEVAL_EXECUTED = "retrieval:executed"
-    RETRIEVAL_REPLAYED = "retrieval:replayed"
-    RETRIEVAL_EXPLAINED = "retrieval:explained"
-    CANDIDATES_SUBMITTED = "candidates:submitted"
-    TEXTS_EMBEDDED = "texts:embedded"
-    PROMPT_SUBMITTED = "prompt:submitted"
-    ANSWER_SHOWN = "answer:shown"
-    ANSWER_RETURNED = "answer:returned"
-    ANSWER_REFUSED = "answer:refused"
-    ANSWER_ABORTED = "answer:aborted"
-    ANSWER_RATED = "answer:rated"
-    CONVERSATION_READ = "conversation:read"
-    DOCUMENT_UPLOADED = "document:uploaded"
-    DOCUMENT_READ = "document:read"
-    DOCUMENT_INGESTED = "document:ingested"
-    DOCUMENT_SUBMITTED = "document:submitted"
-    DOCUMENT_APPROVED = "document:approved"
-    DOCUMENT_REJECTED = "document:rejected"
-    DOCUMENT_RETIRED = "document:retired"
-    DOCUMENT_ERASED = "document:erased"
-    JOB_CANCELLED = "job:cancelled"
-    JOB_RETRIED = "job:retried"
-    KEY_CREATED = "key:created"
-    KEY_ROTATED = "key:rotated"
-    KEY_CHANGED = "key:changed"
-    KEY_HANDED_OVER = "key:handed_over"
-    KEY_REVOKED = "key:revoked"
-    ACT_ASKED = "act:asked"
-    ACT_JOINED = "act:joined"
-    ACT_WITHDRAWN = "act:withdrawn"
-    GRANT_CHANGED = "grant:changed"
-    USER_CHANGED = "user:changed"
-    COLLECTION_CHANGED = "collection:changed"
-    ISSUER_CHANGED = "issuer:changed"
-    TENANT_CHANGED = "tenant:changed"
-    ACCESS_DENIED = "access:denied"
-    AUDIT_READ = "audit:read"
-    AUDIT_REVEALED = "audit:revealed"
-    ERASURE_REQUESTED = "erasure:requested"
-    ERASURE_EXECUTED = "erasure:executed"
-    HOLD_PLACED = "hold:placed"
-    HOLD_RELEASED = "hold:released"
-    RETENTION_RAISED = "retention:raised"
-    SEARCH_SAVED = "search:saved"
-    SEARCH_DELETED = "search:deleted"
-    AUDIT_EXPORTED = "audit:exported"
-    AUDIT_VERIFIED = "audit:verified"
-    AUDIT_ARCHIVED = "audit:archived"
-    AUDIT_RESTORED = "audit:restored"
 
 
 class Outcome(StrEnum):
@@ -84,7 +23,7 @@ class Outcome(StrEnum):
     ABORTED = "aborted"
 
 
-class EndUser(Protocol):
+class NamedEndUser(Protocol):
     """For whom an actor acts, and how that is known."""
 
     @property
@@ -98,12 +37,22 @@ class EndUser(Protocol):
         ...
 
 
-class Door(Protocol):
+class DoorKind(StrEnum):
+    """By which protocol a request came."""
+
+    HTTP = "http"
+    OPENAI = "openai"
+    MCP = "mcp"
+    SCIM = "scim"
+    CONSOLE = "console"
+
+
+class NamedDoor(Protocol):
     """By which protocol a request came."""
 
     @property
-    def kind(self) -> str:
-        """`http`, `openai`, `mcp`, `scim`, `console`, `command` or `job`."""
+    def kind(self) -> DoorKind:
+        """The protocol."""
         ...
 
     @property
@@ -132,7 +81,7 @@ class Actor(Protocol):
 
     @property
     def kind(self) -> str:
-        """`user`, `key`, `operator`, or `anonymous`."""
+        """`user`, `key`, `issuer`, `operator`, or `anonymous`."""
         ...
 
     @property
@@ -180,31 +129,43 @@ class Actor(Protocol):
         ...
 
     @property
-    def on_behalf_of(self) -> EndUser | None:
+    def stated_purpose(self) -> str | None:
+        """The purpose that the client states for this request."""
+        ...
+
+    @property
+    def on_behalf_of(self) -> NamedEndUser | None:
         """For whom the principal acts, if it says so."""
         ...
 
     @property
-    def door(self) -> Door | None:
+    def door(self) -> NamedDoor | None:
         """By which protocol the request came; None for what nobody asked for over a network."""
         ...
+
+
+class OperatorNamed(Member):
+    """Which of the operator's systems or people acted on a tenant."""
+
+    name: str
+    key: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened. `details` goes into the envelope; `payloads` are encrypted beside it."""
 
-    action: Action
+    details: Details
     outcome: Outcome = Outcome.SUCCEEDED
     reason: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
     payloads: Mapping[str, str] = field(default_factory=dict)
     doc_ids: Sequence[str] = ()
+    operator: OperatorNamed | None = None
 
-
-def timestamp(moment: datetime) -> str:
-    """Returns RFC 3339 in UTC with microseconds, the only spelling of a time in an envelope."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    @property
+    def action(self) -> str:
+        """What was done."""
+        return self.details.action
 
 
 def envelope(
@@ -235,6 +196,7 @@ def envelope(
         "tenant": str(actor.tenant_id),
         "principal": without_nulls(principal),
         "request_id": actor.request_id,
+        "purpose": actor.stated_purpose,
         "source": actor.source_address,
         "door": door and without_nulls({"kind": door.kind, "client": door.client, "tool": door.tool}),
         "action": event.action,
@@ -242,15 +204,12 @@ def envelope(
         "reason": event.reason,
         "payloads": dict(commitments) or None,
         "service": service and dict(service),
-        **event.details,
+        "operator": event.operator and event.operator.members(),
+        # The first schema is not named, as in what the first release sealed.
+        "schema": event.details.schema if event.details.schema > 1 else None,
+        **event.details.members(),
     }
     return without_nulls(members)
-
-
-def leading(items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Returns the first items that fit into LISTED_BYTES as JSON."""
-    ends = accumulate(len(orjson.dumps(item)) + 1 for item in items)
-    return [item for item, end in zip(items, ends, strict=True) if end <= LISTED_BYTES]
 
 
 def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:

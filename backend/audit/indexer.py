@@ -1,4 +1,4 @@
-"""Enters events into the index by documents and words, beside the sealer: who asks a question does not wait for that.
+"""Enters events into the index by documents and words. It runs beside the sealer, so that no request waits for it.
 
 Whoever searches the index first enters what is left of its tenant, so nothing is ever missed.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from backend.database import UNREACHABLE, Connection, Pool, Queries
+from backend.database import UNREACHABLE, Connection, Pool, Queries, end_if_cancelled
 
 queries = Queries(Path(__file__).with_name("indexing.sql"))
 log = structlog.get_logger()
@@ -36,6 +36,7 @@ class Indexer:
                 while await self.index() == BATCH_EVENTS:
                     pass
             except (asyncpg.PostgresError, *UNREACHABLE) as error:
+                end_if_cancelled()
                 log.warning("indexing paused", cause=type(error).__name__)
             await asyncio.sleep(INTERVAL_SECONDS)
 

@@ -2,8 +2,8 @@
 
 import base64
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -61,12 +61,16 @@ class KeyEncryption(Protocol):
         """Returns the key; raises WrappedKeyInvalid, and AuditUnavailable when that cannot be found out."""
 
 
+def derived(secret: str, purpose: str) -> bytes:
+    """Returns the 32 bytes that a secret stands for in one use, independent of its other uses (HKDF, RFC 5869)."""
+    return HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(secret.encode())
+
+
 class LocalKeyEncryption:
     """AES-256-GCM under a key derived from a secret of this process."""
 
     def __init__(self, secret: str) -> None:
-        kdf = HKDF(hashes.SHA256(), 32, salt=None, info=b"affidavit payload key encryption")
-        self._aead = AESGCM(kdf.derive(secret.encode()))
+        self._aead = AESGCM(derived(secret, "affidavit payload key encryption"))
 
     async def wrap(self, name: KeyName, key: bytes) -> bytes:
         """Encrypts here."""
@@ -153,22 +157,56 @@ class VaultKeyEncryption:
         return data
 
 
+class KeyEncryptions:
+    """Wraps with the first of several, and unwraps what any of them wrapped: so that one can take another's place."""
+
+    def __init__(self, first: KeyEncryption, *others: KeyEncryption) -> None:
+        self.first = first
+        self._all = (first, *others)
+
+    async def wrap(self, name: KeyName, key: bytes) -> bytes:
+        """Asks the first."""
+        return await self.first.wrap(name, key)
+
+    async def unwrap(self, name: KeyName, wrapped: bytes) -> bytes:
+        """Asks one after the other."""
+        for encryption in self._all[:-1]:
+            try:
+                return await encryption.unwrap(name, wrapped)
+            except WrappedKeyInvalid:
+                continue
+        return await self._all[-1].unwrap(name, wrapped)
+
+    async def renewed(self, name: KeyName, wrapped: bytes) -> bytes | None:
+        """Returns the key as the first wraps it; None when the first has wrapped it already. Raises WrappedKeyInvalid."""
+        try:
+            await self.first.unwrap(name, wrapped)
+        except WrappedKeyInvalid:
+            return await self.first.wrap(name, await self.unwrap(name, wrapped))
+        return None
+
+
 @asynccontextmanager
-async def opened(settings: Settings, secret: str) -> AsyncIterator[KeyEncryption]:
-    """Opens what the settings choose; `secret` wraps the keys if they choose neither KMS nor Vault."""
-    if settings.aws_kms_key is not None:
-        yield AwsKeyEncryption(settings.aws_kms_key, settings.aws_kms_url)
-    elif settings.vault_transit_key is not None:
-        assert settings.vault_url is not None
-        assert settings.vault_token_file is not None
-        patience = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
-        async with httpx.AsyncClient(timeout=patience, trust_env=False) as client:
-            yield VaultKeyEncryption(
-                client, settings.vault_url, settings.vault_transit_key, settings.vault_token_file,
-                settings.vault_transit_mount,
-            )  # fmt: skip
-    else:
-        yield LocalKeyEncryption(secret)
+async def opened(settings: Settings, secrets: Sequence[str]) -> AsyncIterator[KeyEncryptions]:
+    """Opens what the settings choose, and behind it what may have wrapped keys before; `secrets` do so in this process."""
+    async with AsyncExitStack() as stack:
+        others: list[tuple[str, KeyEncryption]] = []
+        if settings.aws_kms_key is not None:
+            others.append(("aws", AwsKeyEncryption(settings.aws_kms_key, settings.aws_kms_url)))
+        if settings.vault_transit_key is not None:
+            others.append(("vault", await _vault(settings, settings.vault_transit_key, stack)))
+        known = [("local", LocalKeyEncryption(secret)) for secret in secrets]
+        chosen = settings.key_encryption if settings.key_encryption != "auto" else (*others, *known)[0][0]
+        ordered = sorted((*known, *others), key=lambda named: named[0] != chosen)  # of this process before servers
+        yield KeyEncryptions(*(encryption for _, encryption in ordered))
+
+
+async def _vault(settings: Settings, key: str, stack: AsyncExitStack) -> KeyEncryption:
+    assert settings.vault_url is not None
+    assert settings.vault_token_file is not None
+    patience = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
+    client = await stack.enter_async_context(httpx.AsyncClient(timeout=patience, trust_env=False))
+    return VaultKeyEncryption(client, settings.vault_url, key, settings.vault_token_file, settings.vault_transit_mount)
 
 
 def _base64(data: bytes) -> str:

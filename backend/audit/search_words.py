@@ -11,7 +11,9 @@ from uuid import UUID
 
 import Stemmer
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from backend.audit.key_encryption import derived
 
 MAX_WORDS = 1_000  # of one text; what follows is not searched
 
@@ -39,8 +41,7 @@ class SearchWords:
 
     def __init__(self, secret: str) -> None:
         """Derives from the secret that wraps data keys, independently of them (HKDF, RFC 5869)."""
-        kdf = HKDF(hashes.SHA256(), 32, salt=None, info=b"affidavit payload search")
-        self._root = kdf.derive(secret.encode())
+        self._root = derived(secret, "affidavit payload search")
         self._key = lru_cache(maxsize=10_000)(self._derive)  # a derivation takes longer than the hashes of a question
 
     def hashes(self, tenant_id: UUID, text: str) -> list[int]:

@@ -1,6 +1,7 @@
 """The documents of the demo tenants: `content/<tenant>/<collection>/<doc_id>.v<version>.md`.
 
-A file is a JSON object, a blank line, and paragraphs; each paragraph becomes one chunk.
+A file is a JSON object, a blank line, and paragraphs. Each paragraph becomes one chunk, unless `on_paper` says that the document
+is uploaded as PDF, with headings, of which the parser makes chunks.
 """
 
 import json
@@ -13,6 +14,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 _CONTENT = files("backend.demo").joinpath("content")
+HEADING = "## "
 _FILE_NAME = re.compile(r"(?P<doc_id>.+)\.v(?P<version>\d+)\.md")
 
 
@@ -30,7 +32,13 @@ class DemoDocument:
     approval_date: date
     effective_from: date
     effective_to: date | None
-    paragraphs: tuple[str, ...]
+    parts: tuple[str, ...]  # paragraphs, and headings on paper
+    on_paper: bool
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """What it says, without headings."""
+        return tuple(part for part in self.parts if not part.startswith(HEADING))
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -75,7 +83,8 @@ def _parse(collection: str, file: Traversable) -> DemoDocument:
         approval_date=date.fromisoformat(head["approval_date"]),
         effective_from=date.fromisoformat(head["effective_from"]),
         effective_to=_optional_date(head["effective_to"]),
-        paragraphs=_paragraphs(text[end:]),
+        parts=_parts(text[end:]),
+        on_paper=head.get("on_paper", False),
     )
 
 
@@ -83,6 +92,6 @@ def _optional_date(value: Any) -> date | None:  # noqa: ANN401 -- a JSON value
     return None if value is None else date.fromisoformat(value)
 
 
-def _paragraphs(body: str) -> tuple[str, ...]:
+def _parts(body: str) -> tuple[str, ...]:
     unwrapped = (" ".join(paragraph.split()) for paragraph in body.split("\n\n"))
     return tuple(paragraph for paragraph in unwrapped if paragraph)

@@ -1,5 +1,6 @@
 """Fills the demo: two tenants with users, keys and grants, and their documents through the service's own API."""
 
+import json
 import secrets
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -8,14 +9,18 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from backend.demo import content
+from backend.demo import content, evaluation
+from backend.demo.paper import pdf
+from backend.demo.waiting_jobs import finish_waiting_jobs
 from backend.identity.callers.permissions import Permission, Role
 from backend.operation import operator_keys
 from backend.operation.service import Operator, operator
+from backend.operation.tenants import Tenants
 
 PASSWORD_BYTES = 15
 USERS = (Role.ADMIN, Role.EDITOR, Role.APPROVER, Role.ANALYST, Role.COMPLIANCE)
 TENANTS = {"meridian-bank": "Meridian Bank", "harbor-insurance": "Harbor Insurance"}
+DOMAINS = {slug: f"{slug}.example" for slug in TENANTS}  # of their people's e-mail addresses
 # One more collection for each, with the roles that read it; the analyst does not.
 RESTRICTED = {
     "meridian-bank": ("legal-privileged", "Legal, privileged", (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE)),
@@ -25,6 +30,8 @@ RESTRICTED = {
 REVIEWED = ("compliance-guidance", "Compliance guidance")
 # Reads the case notes of harbor-insurance: a grant to one principal, not to a role.
 CLAIMS_HANDLER = "claims-handler"
+# Asks and reviews as well, so that whoever looks at the demo sees an answer and its proof without signing in twice.
+GUIDE = "guide"
 
 
 async def create_tenants(owner_url: str) -> dict[str, Any]:
@@ -37,6 +44,7 @@ async def create_tenants(owner_url: str) -> dict[str, Any]:
 
 async def _create_tenant(acting: Operator, slug: str, name: str) -> dict[str, Any]:
     tenant_id = await acting.create_tenant(slug, name)
+    await Tenants(acting.connection).add_domain(slug, DOMAINS[slug])
     users = []
     for role in USERS:
         password = secrets.token_urlsafe(PASSWORD_BYTES)
@@ -51,6 +59,13 @@ async def _create_tenant(acting: Operator, slug: str, name: str) -> dict[str, An
     for role in USERS:
         await acting.grant(tenant_id, REVIEWED[0], "read", role=role)
     await acting.grant(tenant_id, REVIEWED[0], "write", role=Role.EDITOR)
+    if slug == next(iter(TENANTS)):
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        await acting.create_user(tenant_id, GUIDE, password, [Role.ANALYST, Role.COMPLIANCE])
+        users.append({"username": GUIDE, "password": password, "roles": [Role.ANALYST.value, Role.COMPLIANCE.value]})
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        await acting.create_user(tenant_id, evaluation.SECOND_APPROVER, password, [Role.APPROVER])
+        users.append({"username": evaluation.SECOND_APPROVER, "password": password, "roles": [Role.APPROVER.value]})
     if slug == "harbor-insurance":
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         handler = await acting.create_user(tenant_id, CLAIMS_HANDLER, password, [Role.ANALYST])
@@ -59,7 +74,7 @@ async def _create_tenant(acting: Operator, slug: str, name: str) -> dict[str, An
     permissions = [Permission.RETRIEVAL_QUERY, Permission.ANSWERS_CREATE]
     key = await acting.create_key(tenant_id, "partner", permissions, ["default"])
     keys = [{"name": "partner", "key": key, "permissions": [p.value for p in permissions]}]
-    return {"slug": slug, "users": users, "api_keys": keys}
+    return {"slug": slug, "domain": DOMAINS[slug], "users": users, "api_keys": keys}
 
 
 async def submit_documents(app: FastAPI, credentials: dict[str, Any], report: Callable[[str], None]) -> None:
@@ -72,26 +87,52 @@ async def submit_documents(app: FastAPI, credentials: dict[str, Any], report: Ca
         for tenant in credentials["tenants"]:
             documents = content.load(tenant["slug"])
             report(f"  {tenant['slug']}: {len(documents)} versions of documents")
-            editor, approver = [await _sign_in(client, tenant, role) for role in (Role.EDITOR, Role.APPROVER)]
+            editor, approver = [await sign_in(client, tenant, role) for role in (Role.EDITOR, Role.APPROVER)]
+            await finish_waiting_jobs(app)  # what an interrupted start had uploaded
             for document in documents:  # versions come in order
-                await _submit(client, document, editor, approver)
+                if await _status(client, document, editor) is None:
+                    await _send(client, document, TENANTS[tenant["slug"]], editor)
+                    await finish_waiting_jobs(app)
+                if await _status(client, document, editor) is None:
+                    raise RuntimeError(f"{document.doc_id} was uploaded, and could not be read")
+                await _approve(client, document, editor, approver)
 
 
-async def _sign_in(client: httpx.AsyncClient, tenant: dict[str, Any], username: str) -> dict[str, str]:
+async def evaluate(app: FastAPI, credentials: dict[str, Any], report: Callable[[str], None]) -> None:
+    """Runs a set of the first tenant's questions, and leaves a change waiting; goes on where it was interrupted."""
+    tenant = credentials["tenants"][0]
+    names = (Role.ADMIN, Role.APPROVER, evaluation.SECOND_APPROVER)
+    if not {user["username"] for user in tenant["users"]} >= set(names):
+        return  # tenants that an earlier release began to make
+    report(f"  {tenant['slug']}: an evaluation of {len(evaluation.QUESTIONS)} questions")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://demo") as client:
+        await evaluation.fill(app, client, {name: await sign_in(client, tenant, name) for name in names})
+
+
+async def sign_in(client: httpx.AsyncClient, tenant: dict[str, Any], username: str) -> dict[str, str]:
+    """Returns headers of a user of a tenant; raises HTTPError."""
     password = next(user["password"] for user in tenant["users"] if user["username"] == username)
     form = {"username": username, "password": password, "client_id": tenant["slug"]}
     signed_in = (await client.post("/auth/token", data=form)).raise_for_status().json()
     return {"Authorization": f"Bearer {signed_in['access_token']}"}
 
 
-async def _submit(
+async def _send(client: httpx.AsyncClient, document: content.DemoDocument, house: str, editor: dict[str, str]) -> None:
+    if not document.on_paper:
+        chunks = [{"text": paragraph} for paragraph in document.paragraphs]
+        body = {**_fields(document), "chunks": chunks}
+        (await client.post("/documents/versions", json=body, headers=editor)).raise_for_status()
+        return
+    form = {name: value for name, value in _fields(document).items() if value is not None}
+    form |= {"metadata": json.dumps(document.metadata)}
+    paper = (f"{document.doc_id}.pdf", pdf(house, document.title, document.parts), "application/pdf")
+    (await client.post("/documents", data=form, files={"file": paper}, headers=editor)).raise_for_status()
+
+
+async def _approve(
     client: httpx.AsyncClient, document: content.DemoDocument, editor: dict[str, str], approver: dict[str, str]
 ) -> None:
-    status = await _status(client, document, editor)
-    if status is None:
-        submitted = await client.post("/documents/versions", json=_version(document), headers=editor)
-        status = submitted.raise_for_status().json()["status"]
-    if status == "in_review":
+    if await _status(client, document, editor) == "in_review":
         found = await _find(client, document, editor)
         path = f"/documents/{found['id']}/versions/{document.version}/approve"
         (await client.post(path, json={}, headers=approver)).raise_for_status()
@@ -112,7 +153,7 @@ async def _find(client: httpx.AsyncClient, document: content.DemoDocument, edito
     return found[0] if found else None
 
 
-def _version(document: content.DemoDocument) -> dict[str, Any]:
+def _fields(document: content.DemoDocument) -> dict[str, Any]:
     return {
         "doc_id": document.doc_id,
         "collection": document.collection,
@@ -121,7 +162,6 @@ def _version(document: content.DemoDocument) -> dict[str, Any]:
         "metadata": document.metadata,
         "effective_from": _midnight(document.effective_from),
         "effective_to": None if document.effective_to is None else _midnight(document.effective_to),
-        "chunks": [{"text": paragraph} for paragraph in document.paragraphs],
     }
 
 

@@ -1,6 +1,7 @@
 """The demo's worker: a process of its own, so that reading files does not slow down answers."""
 
 import asyncio
+import json
 import os
 import sys
 from asyncio.subprocess import DEVNULL
@@ -18,7 +19,10 @@ async def running_worker(settings: Settings) -> AsyncIterator[None]:
     """Runs `affidavit worker` beside the block; it also ends when this process is killed."""
     names = ("RUNTIME_DATABASE_URL", "CONTEXT_KEY", "PAYLOAD_KEY")
     own = {f"AFFIDAVIT_{name}": required(getattr(settings, name.lower()), name) for name in names}
+    own["AFFIDAVIT_WEBHOOK_HOSTS"] = json.dumps(settings.webhook_hosts)
+    own["AFFIDAVIT_WEBHOOK_OWN_MACHINE"] = json.dumps(settings.webhook_own_machine)
     environment = {**os.environ, **own, "AFFIDAVIT_HOME": str(settings.home_folder)}
+    environment.pop("AFFIDAVIT_METRICS_PORT", None)  # taken by this process
     command = (sys.executable, "-m", "backend", "worker", "--with-parent")
     worker = await asyncio.create_subprocess_exec(*command, env=environment, cwd=_BESIDE_THE_CODE, stdin=DEVNULL)
     try:

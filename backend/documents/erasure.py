@@ -5,24 +5,40 @@ Copies in the log's encrypted payloads follow the log's own rules of retention a
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+from pgvector import SparseVector
 
-from backend.audit.events import Action, Event, leading
+from backend.audit.actions.documents import DeletedDocument, DocumentErased
+from backend.audit.details import leading
+from backend.audit.events import Event
 from backend.audit.holds import is_held
 from backend.audit.recorder import Recorder
-from backend.database import Connection, Queries
+from backend.database import Connection, Queries, fetch_rows
 from backend.documents.locks import lock_documents
 from backend.documents.models import ErasedDocument, ErasedDocuments, SubjectErasure
 from backend.errors import Conflict, NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission
 from backend.storage.service import FileVault
+from backend.tenancy import Purpose
 
 queries = Queries.beside(__file__)
 
-PRESENTED = {"erasing": "documents"}
+ERASING = {Purpose.ERASING: "documents"}
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedChunk:
+    """A chunk that was deleted; `was_counted` says whether the statistics had its terms."""
+
+    document_id: UUID
+    version_id: UUID
+    collection_id: UUID
+    sparse: SparseVector
+    was_counted: bool
 
 
 async def erase_document(
@@ -30,11 +46,11 @@ async def erase_document(
 ) -> ErasedDocuments:
     """Deletes a document with all its versions; raises NotFound, and Conflict while a hold applies.
 
-    The transaction must be bound with PRESENTED, also for the next one.
+    The transaction must be bound with ERASING, also for the next one.
     """
     await _check(connection, caller, caller.tenant_id)
     await lock_documents(connection, caller.tenant_id, [document_id])
-    chunks = await connection.fetch(queries.erase_chunks_of_document, caller.tenant_id, document_id)
+    chunks = await fetch_rows(connection, ErasedChunk, queries.erase_chunks_of_document, caller.tenant_id, document_id)
     return await _finish(connection, caller, recorder, vault, chunks, [document_id], reason)
 
 
@@ -45,7 +61,9 @@ async def erase_subject(
     await _check(connection, caller, caller.subject_named(wanted.data_subject))
     holding = await connection.fetch(queries.documents_of_subject, caller.tenant_id, wanted.data_subject)
     documents = sorted(await lock_documents(connection, caller.tenant_id, [row["document_id"] for row in holding]))
-    chunks = await connection.fetch(queries.erase_chunks_of_subject, caller.tenant_id, wanted.data_subject, documents)
+    chunks = await fetch_rows(
+        connection, ErasedChunk, queries.erase_chunks_of_subject, caller.tenant_id, wanted.data_subject, documents
+    )
     return await _finish(connection, caller, recorder, vault, chunks, documents, wanted.reason)
 
 
@@ -57,7 +75,7 @@ async def _check(connection: Connection, caller: Caller, subject: UUID) -> None:
 
 
 async def _finish(
-    connection: Connection, caller: Caller, recorder: Recorder, vault: FileVault, chunks: Sequence[asyncpg.Record],
+    connection: Connection, caller: Caller, recorder: Recorder, vault: FileVault, chunks: Sequence[ErasedChunk],
     documents: Sequence[UUID], reason: str,
 ) -> ErasedDocuments:  # fmt: skip
     """Deletes what holds nothing any more, takes the chunks out of the statistics, and records it."""
@@ -67,12 +85,13 @@ async def _finish(
     emptied = await connection.fetch(queries.emptied_versions, caller.tenant_id, documents)
     versions = [row["id"] for row in emptied]
     # The original of a version goes with the first of its chunks: it holds the whole text.
-    touched = {*versions, *(row["version_id"] for row in chunks)}
+    touched = {*versions, *(chunk.version_id for chunk in chunks)}
     files = await connection.fetch(queries.erase_files, caller.tenant_id, documents, list(touched))
     try:
         for statement in (queries.erase_approvals, queries.erase_history, queries.erase_versions):
             await connection.execute(statement, caller.tenant_id, versions)
         gone = {row["id"] for row in await connection.fetch(queries.erase_documents, caller.tenant_id, documents)}
+        await connection.execute(queries.forget_at_sources, caller.tenant_id, list(gone))
     except asyncpg.ForeignKeyViolationError as error:
         raise Conflict(
             "Somebody else has just added a file to this document; try again.", reason="erasure:concurrent"
@@ -90,13 +109,13 @@ async def _finish(
     return erased
 
 
-async def _uncount(connection: Connection, caller: Caller, chunks: Sequence[asyncpg.Record]) -> None:
+async def _uncount(connection: Connection, caller: Caller, chunks: Sequence[ErasedChunk]) -> None:
     terms: Counter[tuple[UUID, int]] = Counter()
     sizes: Counter[UUID] = Counter()
-    for row in chunks:
-        if row["was_counted"]:
-            sizes[row["collection_id"]] += 1
-            terms.update((row["collection_id"], dimension) for dimension in row["sparse"].indices())
+    for chunk in chunks:
+        if chunk.was_counted:
+            sizes[chunk.collection_id] += 1
+            terms.update((chunk.collection_id, dimension) for dimension in chunk.sparse.indices())
     await connection.execute(
         queries.uncount_terms, caller.tenant_id, [c for c, _ in terms], [d for _, d in terms], list(terms.values())
     )
@@ -106,13 +125,12 @@ async def _uncount(connection: Connection, caller: Caller, chunks: Sequence[asyn
 
 def _event(erased: ErasedDocuments, reason: str) -> Event:
     documents = [
-        {"id": str(document.id), "doc_id": document.doc_id, "whole": document.whole} for document in erased.documents
+        DeletedDocument(id=document.id, doc_id=document.doc_id, whole=document.whole) for document in erased.documents
     ]
-    details = {
-        "documents": leading(documents), "document_count": len(documents), "versions": len(erased.version_ids),
-        "chunks": erased.chunks,
-    }  # fmt: skip
-    return Event(
-        Action.DOCUMENT_ERASED, details={"deletion": details}, payloads={"reason": reason},
-        doc_ids=[document.doc_id for document in erased.documents],
-    )  # fmt: skip
+    deletion = DocumentErased(
+        documents=leading(documents),
+        document_count=len(documents),
+        versions=len(erased.version_ids),
+        chunks=erased.chunks,
+    )
+    return Event(deletion, payloads={"reason": reason}, doc_ids=[document.doc_id for document in documents])

@@ -1,4 +1,4 @@
-"""The one lock that everybody takes who changes what a document holds: versions, their validity, chunks, statistics.
+"""The lock on a document. Whoever changes its versions, their validity, its chunks or its statistics takes this lock first.
 
 It comes before anything about the document is read, and after it only term statistics are waited for, in an order of their
 own: so writers queue, and neither deadlock nor act on what is no longer so.

@@ -38,6 +38,12 @@ select distinct document_id from documents.chunk where tenant_id = $1 and metada
 delete from documents.chunk where tenant_id = $1 and metadata ->> 'data_subject' = $2 and document_id = any ($3::uuid[])
 returning document_id, version_id, collection_id, sparse, effective_from < 'infinity' as was_counted
 
+-- name: forget_at_sources
+-- Forgets the names of documents that came from sources, but not that they are never fetched again.
+update sources.item
+set key = null, path = null, doc_id = null, tag = null, content_sha256 = null, reason = null, state = 'erased', changed_at = now()
+where tenant_id = $1 and document_id = any ($2::uuid[])
+
 -- name: documents_by_id
 -- Documents about to be deleted.
 select id, doc_id from documents.document where tenant_id = $1 and id = any ($2::uuid[]) order by id

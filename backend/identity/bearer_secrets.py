@@ -1,7 +1,8 @@
 """Opaque bearer secrets, `<prefix>_<lookup id>_<secret>_<checksum>`: API keys and refresh tokens.
 
 The prefix lets secret scanners find one that leaked, and the checksum lets a typo be refused without a
-database look-up. The lookup id is public: it finds the row and may be logged. Only the SHA-256 digest of the
+database look-up. The lookup id is public: it finds the row and may be logged. It begins with the tag of the tenant
+whose secret it is, by which every cell's processes know where that is at home. Only the SHA-256 digest of the
 whole text is stored. A fast hash is right here, unlike for passwords: a uniformly random secret of 196 bits
 cannot be guessed.
 """
@@ -13,9 +14,12 @@ import secrets
 import string
 import zlib
 from dataclasses import dataclass, field
+from uuid import UUID
+
+from backend.tenancy import TAG_LENGTH, tenant_tag
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_LOOKUP_ID_LENGTH = 12  # 71 bits: ids do not collide, and are no secret
+_LOOKUP_ID_LENGTH = 12  # a tag, and 29 bits that tell apart what a tenant has; all of it is no secret
 _SECRET_LENGTH = 33  # 196 bits
 _CHECKSUM_LENGTH = 6  # a CRC-32 in base 62
 
@@ -40,6 +44,11 @@ class ParsedSecret:
     lookup_id: str
     digest: bytes
 
+    @property
+    def tag(self) -> str:
+        """The tag of the tenant whose it is, in all that were minted since there are tags."""
+        return self.lookup_id[:TAG_LENGTH]
+
     def matches(self, stored_digest: bytes) -> bool:
         """Compares with a stored digest in constant time."""
         return hmac.compare_digest(self.digest, stored_digest)
@@ -57,9 +66,10 @@ class SecretFormat:
         )
         self._shape = re.compile(self.scanner_pattern)
 
-    def mint(self) -> NewSecret:
-        """Makes a new secret from the system's random source."""
-        lookup_id = _random_base62(_LOOKUP_ID_LENGTH)
+    def mint(self, tenant_id: UUID | None = None) -> NewSecret:
+        """Makes a new secret from the system's random source, of a tenant or of the operator."""
+        tag = "" if tenant_id is None else tenant_tag(tenant_id)
+        lookup_id = tag + _random_base62(_LOOKUP_ID_LENGTH - len(tag))
         body = f"{self._prefix}_{lookup_id}_{_random_base62(_SECRET_LENGTH)}"
         plaintext = f"{body}_{_checksum(body)}"
         return NewSecret(plaintext, lookup_id, _digest(plaintext))

@@ -26,8 +26,8 @@ update jobs.job set status = 'queued', attempts = 0, run_after = now(), retryabl
 where tenant_id = $1 and id = $2 and status = 'failed' and retryable returning kind
 
 -- name: lease
--- Takes the job that is next, of whatever tenant.
-select tenant_id, id, kind, requested_by, request_id, on_behalf_of, attempts from jobs.lease($1, $2)
+-- Takes the job that is next, of whatever tenant but these.
+select tenant_id, id, kind, requested_by, request_id, on_behalf_of, attempts from jobs.lease($1, $2, $3)
 
 -- name: lease_expired
 -- Takes a failed job that nobody tried again within so many days, of whatever tenant.
@@ -65,4 +65,9 @@ where tenant_id = $1 and id = $2 and lease_id = $3 and status = 'running' return
 -- Puts the job back for as many seconds, with the reason; no row when the worker has it no more.
 update jobs.job set status = 'queued', run_after = now() + make_interval(secs => $4), error_code = $5, error_detail = $6,
   done = null, total = null
+where tenant_id = $1 and id = $2 and lease_id = $3 and status = 'running' returning id
+
+-- name: hand_back_job
+-- Puts the job back as if it had not been begun; no row when the worker has it no more.
+update jobs.job set status = 'queued', attempts = attempts - 1, run_after = now(), done = null, total = null
 where tenant_id = $1 and id = $2 and lease_id = $3 and status = 'running' returning id

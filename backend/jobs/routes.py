@@ -10,14 +10,16 @@ from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from backend.audit.recorder import Recorder
+from backend.errors import Forbidden, NotFound, Unauthenticated
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
+from backend.identity.callers.standing import Standing
 from backend.jobs import service
-from backend.jobs.endings import JobEndings
+from backend.jobs.failures import FailureHandlers
 from backend.jobs.models import JobPage, JobStatus, JobView
 from backend.provided import Provided
 from backend.schema import ApiModel
-from backend.tenancy import Tenancy
+from backend.tenancy import Purpose, Tenancy
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=GuardedRoute)
 
@@ -52,19 +54,19 @@ async def get_job(tenancy: Provided[Tenancy], job_id: UUID, caller: Anyone) -> J
 async def cancel_job(
     tenancy: Provided[Tenancy],
     recorder: Provided[Recorder],
-    endings: Provided[JobEndings],
+    handlers: Provided[FailureHandlers],
     job_id: UUID,
     caller: Anyone,
 ) -> JobView:
     """Stops a job that has not ended; nothing of it will be seen, and what was uploaded for it is deleted."""
     async with tenancy.transaction(caller.claims()) as connection:
-        return await service.cancel_job(connection, caller, recorder, endings, job_id)
+        return await service.cancel_job(connection, caller, recorder, handlers, job_id)
 
 
 @router.post("/{job_id}/retry", summary="Try a failed job again")
 async def retry_job(tenancy: Provided[Tenancy], recorder: Provided[Recorder], job_id: UUID, caller: Anyone) -> JobView:
     """Queues a job again that used up its attempts, as who asked for it; 409 for one that would fail again."""
-    claims = caller.claims(presented={"retrying": str(job_id)})
+    claims = caller.claims(presented={Purpose.RETRYING: str(job_id)})
     async with tenancy.transaction(claims) as connection:
         return await service.retry_job(connection, caller, recorder, job_id)
 
@@ -76,7 +78,10 @@ async def retry_job(tenancy: Provided[Tenancy], recorder: Provided[Recorder], jo
     responses={200: {"content": {"text/event-stream": {}}, "description": "Events `progress`, and one `end`."}},
 )
 async def job_events(tenancy: Provided[Tenancy], job_id: UUID, caller: Anyone) -> EventSourceResponse:
-    """Sends the job whenever it has changed, as in `GET /jobs/{id}`; the event `end` is the last."""
+    """Sends the job whenever it has changed, as in `GET /jobs/{id}`; the event `end` is the last.
+
+    Without it, the stream ends within a second of the right to see the job.
+    """
     async with tenancy.transaction(caller.claims()) as connection:
         job = await service.get_job(connection, caller, job_id)
     return EventSourceResponse(_changes(tenancy, caller, job))
@@ -84,6 +89,7 @@ async def job_events(tenancy: Provided[Tenancy], job_id: UUID, caller: Anyone) -
 
 async def _changes(tenancy: Tenancy, caller: Caller, job: JobView) -> AsyncIterator[ServerSentEvent]:
     shown: JobView | None = None
+    standing = Standing(tenancy, caller)
     while True:
         if job != shown:
             yield ServerSentEvent(job.model_dump_json(), event="end" if job.ended else "progress")
@@ -91,5 +97,9 @@ async def _changes(tenancy: Tenancy, caller: Caller, job: JobView) -> AsyncItera
         if job.ended:
             return
         await asyncio.sleep(_POLL_SECONDS)
-        async with tenancy.transaction(caller.claims()) as connection:
-            job = await service.get_job(connection, caller, job.id)
+        try:
+            await standing.check()
+            async with tenancy.transaction(caller.claims()) as connection:
+                job = await service.get_job(connection, caller, job.id)
+        except (Unauthenticated, Forbidden, NotFound):  # whoever asks again is told
+            return

@@ -1,23 +1,53 @@
 """The rules of jobs for those who ask for them: queue one, look at it, cancel it, try it again."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event, Outcome
+from backend.audit.actions.documents import JobCancelled, JobRetried
+from backend.audit.events import Event, Outcome
 from backend.audit.recorder import Recorder
-from backend.database import Connection, Queries
+from backend.database import Connection, Queries, fetch_row, fetch_rows
 from backend.errors import Conflict, NotFound
 from backend.identity.callers.caller import Caller
-from backend.jobs.endings import Ending, EndsJobs
-from backend.jobs.models import JobError, JobPage, JobProgress, JobView
+from backend.jobs.failures import FailureHandler, JobFailure
+from backend.jobs.models import JobError, JobPage, JobProgress, JobStatus, JobView
 
 queries = Queries.beside(__file__)
 
 _AFTER_ALL = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as the queue keeps it."""
+
+    id: UUID
+    kind: str
+    requested_by: UUID
+    status: JobStatus
+    attempts: int
+    done: int | None
+    total: int | None
+    result: dict[str, Any] | None
+    error_code: str | None
+    error_detail: str | None
+    retryable: bool
+    created_at: datetime
+    finished_at: datetime | None
+
+    def view(self) -> JobView:
+        """Returns what is shown of it."""
+        return JobView(
+            id=self.id, kind=self.kind, status=self.status, requested_by=self.requested_by, attempts=self.attempts,
+            progress=None if self.done is None else JobProgress(done=self.done, total=self.total), result=self.result,
+            error=None if self.error_code is None else JobError(code=self.error_code, detail=self.error_detail or ""),
+            retryable=self.retryable, created_at=self.created_at, finished_at=self.finished_at,
+        )  # fmt: skip
 
 
 async def enqueue(
@@ -38,59 +68,47 @@ async def enqueue(
 
 async def get_job(connection: Connection, caller: Caller, job_id: UUID) -> JobView:
     """Returns a job; raises NotFound for one that the caller may not see."""
-    row = await connection.fetchrow(queries.job, caller.tenant_id, job_id)
-    if row is None:
+    job = await fetch_row(connection, JobRow, queries.job, caller.tenant_id, job_id)
+    if job is None:
         raise NotFound(reason="job:unknown")
-    return _view(row)
+    return job.view()
 
 
 async def list_jobs(
     connection: Connection, caller: Caller, *, status: str | None, limit: int, cursor: UUID | None
 ) -> JobPage:
     """Returns a page of the caller's jobs; of all the tenant's for who manages users."""
-    rows = await connection.fetch(queries.list_jobs, caller.tenant_id, cursor or _AFTER_ALL, status, limit + 1)
-    return JobPage(
-        jobs=[_view(row) for row in rows[:limit]], next_cursor=rows[limit - 1]["id"] if len(rows) > limit else None
+    jobs = await fetch_rows(
+        connection, JobRow, queries.list_jobs, caller.tenant_id, cursor or _AFTER_ALL, status, limit + 1
     )
+    shown = [job.view() for job in jobs[:limit]]
+    return JobPage(jobs=shown, next_cursor=jobs[limit - 1].id if len(jobs) > limit else None)
 
 
 async def cancel_job(
-    connection: Connection, caller: Caller, recorder: Recorder, endings: Mapping[str, EndsJobs], job_id: UUID
+    connection: Connection, caller: Caller, recorder: Recorder, handlers: Mapping[str, FailureHandler], job_id: UUID
 ) -> JobView:
     """Cancels a job: from now on it changes nothing, and what it left is taken back; raises Conflict for one that has ended."""
     await get_job(connection, caller, job_id)
     row = await connection.fetchrow(queries.cancel_job, caller.tenant_id, job_id)
     if row is None:
         raise Conflict("The job has ended already.", reason="job:ended")
-    await recorder.record(connection, caller, _event(Action.JOB_CANCELLED, row["kind"], job_id))
-    if row["kind"] in endings:
-        ending = Ending(job_id, Outcome.ABORTED, "job:cancelled", parameters=row["parameters"])
-        await endings[row["kind"]].ended(connection, caller, ending)
+    await recorder.record(connection, caller, Event(JobCancelled(id=job_id, kind=row["kind"])))
+    if row["kind"] in handlers:
+        failure = JobFailure(job_id, Outcome.ABORTED, "job:cancelled", parameters=row["parameters"])
+        await handlers[row["kind"]].on_failure(connection, caller, failure)
     return await get_job(connection, caller, job_id)
 
 
 async def retry_job(connection: Connection, caller: Caller, recorder: Recorder, job_id: UUID) -> JobView:
     """Queues a failed job again, with all its attempts; raises Conflict for one that would fail again.
 
-    The transaction must be bound with `presented={"retrying": job_id}`.
+    The transaction must be bound with `presented={Purpose.RETRYING: job_id}`.
     """
     job = await get_job(connection, caller, job_id)
     kind = await connection.fetchval(queries.retry_failed_job, caller.tenant_id, job_id)
     if kind is None:
         hint = "It would fail again." if job.status == "failed" else "It has not failed."
         raise Conflict(f"The job cannot be tried again. {hint}", reason="job:not_retryable")
-    await recorder.record(connection, caller, _event(Action.JOB_RETRIED, kind, job_id))
+    await recorder.record(connection, caller, Event(JobRetried(id=job_id, kind=kind)))
     return await get_job(connection, caller, job_id)
-
-
-def _event(action: Action, kind: str, job_id: UUID) -> Event:
-    return Event(action, details={"job": {"id": str(job_id), "kind": kind}})
-
-
-def _view(row: asyncpg.Record) -> JobView:
-    same = ("id", "kind", "status", "requested_by", "attempts", "result", "retryable", "created_at", "finished_at")
-    return JobView(
-        **{name: row[name] for name in same},
-        progress=None if row["done"] is None else JobProgress(done=row["done"], total=row["total"]),
-        error=None if row["error_code"] is None else JobError(code=row["error_code"], detail=row["error_detail"]),
-    )

@@ -8,8 +8,8 @@ used up its attempts is kept, to be tried again when somebody asks for it, until
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -18,14 +18,17 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
+from backend import tracing
 from backend.audit.events import Outcome
-from backend.database import Connection
+from backend.database import fetch_row
 from backend.errors import ServiceError, Unauthenticated, Unavailable
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.principals import resolve_principal
-from backend.jobs.endings import Ending, EndsJobs
+from backend.jobs.failures import FailureHandler, JobFailure
+from backend.jobs.job import Job, JobFailed, JobLost, JobTooLong, WorkerStops
 from backend.jobs.service import queries
-from backend.tenancy import Claims, Renewal, Tenancy
+from backend.metrics import JOBS_DONE
+from backend.tenancy import Claims, Purpose, Tenancy
 
 log = structlog.get_logger()
 
@@ -34,65 +37,7 @@ _TIDIED_EVERY = 3600.0  # seconds
 _FORGOTTEN_AT_ONCE = 1_000
 
 
-class JobFailed(Exception):
-    """The job cannot succeed, however often it is tried; `code` and `detail` are for who asked for it."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-
-class JobLost(Exception):
-    """The job was cancelled, or another worker has it."""
-
-
-@dataclass(slots=True)
-class Job:
-    """A job that this worker has."""
-
-    tenancy: Tenancy
-    tenant_id: UUID
-    id: UUID
-    lease_id: UUID
-    caller: Caller
-    attempt: int
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    done: int | None = None
-    total: int | None = None
-
-    @asynccontextmanager
-    async def transaction(self, **presented: str) -> AsyncIterator[Connection]:
-        """Opens a transaction of the caller that may also change this job."""
-        async with self.tenancy.transaction(self._claims(presented)) as connection:
-            yield connection
-
-    def renewal(self, connection: Connection, **presented: str) -> Renewal:
-        """Returns what keeps such a transaction bound for longer than one signature holds."""
-        return self.tenancy.renewal(connection, self._claims(presented))
-
-    def _claims(self, presented: Mapping[str, str]) -> Claims:
-        return self.caller.claims(presented={**presented, "lease": str(self.lease_id)})
-
-    async def report(self, done: int, total: int | None) -> None:
-        """Says how far the job is; it is shown with the next renewal of the lease."""
-        self.done, self.total = done, total
-
-    async def hold(self, connection: Connection) -> None:
-        """Keeps everybody else from ending the job until the open transaction ends; raises JobLost."""
-        await self.change(connection, queries.hold_job)
-
-    async def finish(self, connection: Connection, result: Mapping[str, Any]) -> None:
-        """Ends the job in the open transaction, which does its work; raises JobLost, and it must then not commit."""
-        await self.change(connection, queries.finish_job, dict(result))
-
-    async def change(self, connection: Connection, query: str, *arguments: object) -> None:
-        """Changes the state of the job; raises JobLost."""
-        if await connection.fetchval(query, self.tenant_id, self.id, self.lease_id, *arguments) is None:
-            raise JobLost
-
-
-class Handler(EndsJobs, Protocol):
+class Handler(FailureHandler, Protocol):
     """Does the jobs of one kind."""
 
     async def run(self, job: Job) -> None:
@@ -103,8 +48,33 @@ class Handler(EndsJobs, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class LeasedJob:
+    """A job that was taken from the queue, and who asked for it; of one that failed before, also how."""
+
+    tenant_id: UUID
+    id: UUID
+    kind: str
+    requested_by: UUID
+    request_id: str
+    on_behalf_of: dict[str, Any] | None
+    attempts: int
+    error_code: str = ""
+    error_detail: str = ""
+
+    def caller(self) -> Caller:
+        """Returns who asked for the job before it is known what they may do: nothing."""
+        return Caller(
+            tenant_id=self.tenant_id, tenant_slug="", principal_id=self.requested_by, kind="user", name="",
+            request_id=self.request_id,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
-    """Takes jobs and does them, one at a time."""
+    """Takes jobs and does them, a few beside each other so that a long one delays no other, until it is told to stop.
+
+    Its last place is for a tenant of which it does none: one tenant's files, however long they take, leave the others a place.
+    """
 
     tenancy: Tenancy
     handlers: Mapping[str, Handler]
@@ -112,13 +82,26 @@ class Worker:
     attempts: int = 5
     idle_seconds: float = 0.5
     retention_days: int = 30
+    grace_seconds: float = 15.0
+    at_once: int = 1
+    job_seconds: float = 3600.0
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _in_hand: list[UUID] = field(default_factory=list)  # the tenant of each job
 
     async def run(self) -> None:
-        """Works until it is cancelled; a database that is away is waited for."""
+        """Works until `stopping` is set; a database that is away is waited for.
+
+        It then takes no other job, finishes those that it has within the time of grace, or hands them back.
+        """
+        await asyncio.gather(*(self._work(tidies=number == 0) for number in range(self.at_once)))
+
+    async def _work(self, *, tidies: bool) -> None:
+        """Does one job after the other; one of several who do also forgets old ones."""
         tidied = -_TIDIED_EVERY
-        while True:
+        while not self.stopping.is_set():
             try:
-                if time.monotonic() - tidied > _TIDIED_EVERY:
+                if tidies and time.monotonic() - tidied > _TIDIED_EVERY:
                     tidied = time.monotonic()
                     await self.tidy()
                 worked = await self.work_once()
@@ -129,41 +112,59 @@ class Worker:
                 log.exception("job could not be ended")
                 worked = False
             if not worked:
-                await asyncio.sleep(self.idle_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.idle_seconds * random.uniform(0.8, 1.2)):  # noqa: S311 - not a secret
+                        await self.stopping.wait()
 
     async def work_once(self) -> bool:
         """Does the next job; returns whether there was one."""
-        return await self._leased(self._do, queries.lease)
+        async with self._taking:  # or two at once would each take the last place but one
+            taken = await self._lease(queries.lease, self._must_wait())
+            if taken is not None:
+                self._in_hand.append(taken[0].tenant_id)
+        if taken is None:
+            return False
+        try:
+            await self._acted(self._do, *taken)
+        finally:
+            self._in_hand.remove(taken[0].tenant_id)
+        return True
+
+    def _must_wait(self) -> list[UUID]:
+        """Returns the tenants that have a job here, when no more than one place is free."""
+        return self._in_hand if 1 < self.at_once <= len(self._in_hand) + 1 else []
 
     async def tidy(self) -> None:
         """Ends for good what nobody tried again within the retention, and forgets what ended before it."""
-        while await self._leased(self._expire, queries.lease_expired, self.retention_days):
-            pass
+        while (taken := await self._lease(queries.lease_expired, self.retention_days)) is not None:
+            await self._acted(self._expire, *taken)
         forgotten = _FORGOTTEN_AT_ONCE
         while forgotten == _FORGOTTEN_AT_ONCE:
             async with self.tenancy.transaction(_queue(uuid4())) as connection:
                 forgotten = await connection.fetchval(queries.forget_jobs, self.retention_days)
 
-    async def _leased(
-        self, act: Callable[[Job, asyncpg.Record], Awaitable[None]], query: str, *arguments: object
-    ) -> bool:
+    async def _lease(self, query: str, *arguments: object) -> tuple[Job, LeasedJob] | None:
+        """Returns a job, and what is known of it; None when there is none to be had."""
         lease_id = uuid4()
         async with self.tenancy.transaction(_queue(lease_id)) as connection:
-            row = await connection.fetchrow(query, lease_id, self.lease_seconds, *arguments)
-        if row is None:
-            return False
-        job = Job(self.tenancy, row["tenant_id"], row["id"], lease_id, _unresolved(row), row["attempts"])
-        named = structlog.contextvars.bound_contextvars(job=str(job.id), kind=row["kind"], attempt=job.attempt)
+            leased = await fetch_row(connection, LeasedJob, query, lease_id, self.lease_seconds, *arguments)
+        if leased is None:
+            return None
+        return Job(
+            self.tenancy, leased.tenant_id, leased.id, lease_id, leased.caller(), leased.attempts, leased.kind
+        ), leased
+
+    async def _acted(self, act: Callable[[Job, LeasedJob], Awaitable[None]], job: Job, leased: LeasedJob) -> None:
+        named = structlog.contextvars.bound_contextvars(job=str(job.id), kind=job.kind, attempt=job.attempt)
         with named, suppress(JobLost):
-            await act(job, row)
-        return True
+            await act(job, leased)
 
-    async def _expire(self, job: Job, row: asyncpg.Record) -> None:
-        detail = f"{row['error_detail']} Nobody tried it again within {self.retention_days} days."
-        await self._fail(self.handlers.get(row["kind"]), job, row["error_code"], detail)
+    async def _expire(self, job: Job, leased: LeasedJob) -> None:
+        detail = f"{leased.error_detail} Nobody tried it again within {self.retention_days} days."
+        await self._fail(self.handlers.get(leased.kind), job, leased.error_code, detail)
 
-    async def _do(self, job: Job, row: asyncpg.Record) -> None:
-        handler = self.handlers.get(row["kind"])
+    async def _do(self, job: Job, leased: LeasedJob) -> None:
+        handler = self.handlers.get(leased.kind)
         if handler is None:
             await self._fail(None, job, "unknown_kind", "No worker here knows this kind of job.", retryable=True)
             return
@@ -173,9 +174,17 @@ class Worker:
             return
         try:
             job.caller = await resolve_principal(
-                self.tenancy, job.tenant_id, row["requested_by"], row["request_id"], row["on_behalf_of"]
+                self.tenancy, job.tenant_id, leased.requested_by, leased.request_id, leased.on_behalf_of
             )
-            await self._run(handler, job)
+            with tracing.job(job.kind, job.attempt):
+                await self._run(handler, job)
+            JOBS_DONE.labels(job.kind, "succeeded").inc()
+        except WorkerStops:
+            await self._hand_back(job)
+        except JobTooLong:
+            await self._fail(
+                handler, job, "took_too_long", f"It took longer than {self.job_seconds:.0f} seconds.", retryable=True
+            )
         except JobFailed as error:
             await self._fail(handler, job, error.code, error.detail)
         except Unauthenticated as error:
@@ -196,17 +205,27 @@ class Worker:
         job.parameters = parameters
         work = asyncio.create_task(handler.run(job))
         renewal = asyncio.create_task(self._keep(job))
+        stop = asyncio.create_task(self._patience())
         try:
-            await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {work, renewal, stop}, timeout=self.job_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
-            unfinished = not work.done()
-            for task in (work, renewal):
+            unfinished, stopped = not work.done(), stop.done()
+            for task in (work, renewal, stop):
                 task.cancel()
-            outcomes = await asyncio.gather(work, renewal, return_exceptions=True)
+            outcomes = await asyncio.gather(work, renewal, stop, return_exceptions=True)
+        if unfinished and not done:
+            raise JobTooLong
         if unfinished:
-            raise JobLost
+            raise WorkerStops if stopped else JobLost
         if isinstance(outcomes[0], BaseException):
             raise outcomes[0]
+
+    async def _patience(self) -> None:
+        """Waits until the worker must stop and its time of grace is over."""
+        await self.stopping.wait()
+        await asyncio.sleep(self.grace_seconds)
 
     async def _keep(self, job: Job) -> None:
         """Renews the lease until the job is lost; a database that is away for a while costs nothing but time."""
@@ -224,29 +243,30 @@ class Worker:
         self, handler: Handler | None, job: Job, code: str, detail: str, *, retryable: bool = False
     ) -> None:
         log.info("job failed", code=code)
+        JOBS_DONE.labels(job.kind, "failed").inc()
         async with job.transaction() as connection:
             await job.change(connection, queries.fail_job, code, detail, retryable)
             if handler is not None:
-                ending = Ending(job.id, Outcome.FAILED, code, retryable, job.parameters)
-                await handler.ended(connection, job.caller, ending)
+                failure = JobFailure(job.id, Outcome.FAILED, code, retryable, job.parameters)
+                await handler.on_failure(connection, job.caller, failure)
+
+    async def _hand_back(self, job: Job) -> None:
+        """Lets another worker have the job at once; that it was begun here counts for nothing."""
+        log.info("job handed back")
+        JOBS_DONE.labels(job.kind, "handed_back").inc()
+        async with job.transaction() as connection:
+            await job.change(connection, queries.hand_back_job)
 
     async def _retry(self, handler: Handler, job: Job, code: str, detail: str) -> None:
         if job.attempt >= self.attempts:
             await self._fail(handler, job, code, f"{detail} It was tried {job.attempt} times.", retryable=True)
             return
         seconds = min(_LONGEST_BACK_OFF, 2.0**job.attempt) * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
+        JOBS_DONE.labels(job.kind, "put_back").inc()
         async with job.transaction() as connection:
             await job.change(connection, queries.retry_job, seconds, code, detail)
 
 
 def _queue(lease_id: UUID) -> Claims:
     """Returns what opens the queue, and nothing else."""
-    return Claims(request_id=str(uuid7()), kind="worker", presented={"worker": str(lease_id)})
-
-
-def _unresolved(row: asyncpg.Record) -> Caller:
-    """Returns who asked for the job before it is known what they may do: nothing."""
-    return Caller(
-        tenant_id=row["tenant_id"], tenant_slug="", principal_id=row["requested_by"], kind="user", name="",
-        request_id=row["request_id"],
-    )  # fmt: skip
+    return Claims(request_id=str(uuid7()), kind="worker", presented={Purpose.WORKER: str(lease_id)})

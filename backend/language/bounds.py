@@ -10,6 +10,9 @@ from backend.language.tokens import Token
 _FAR_BOUND, _NEAR_BOUND = 20, 3  # tokens before a number: "the most you will owe is $50", "more than $50"
 _FAR = frozenset({"most", "least"})
 _UNBOUNDED = frozenset({"ordinal", "clock", "date", "weekday"})  # units of numbers that no distant "the most" is about
+_TIMES = frozenset(
+    {"after", "before", "nach", "vor", "apr\u00e8s", "avant", "despu\u00e9s", "antes", "dopo", "prima", "tras"}
+)
 _ALWAYS_NEAR = frozenset({"at", "within", "up", "no", "not"})
 
 
@@ -37,7 +40,8 @@ def bound(found: Sequence[Token], number: Quantity) -> tuple[Bound, int | None]:
         side = _side(found[position])
         if side is None or not _reaches(found, position, number, side):
             continue
-        negation = _negation_before(found, position) if side in {Bound.OVER, Bound.UNDER} else None
+        compares = side in {Bound.OVER, Bound.UNDER} and found[position].form not in _TIMES
+        negation = _negation_before(found, position) if compares else None
         if negation is None:
             return side, None
         return (Bound.MOST if side is Bound.OVER else Bound.LEAST), negation
@@ -45,10 +49,10 @@ def bound(found: Sequence[Token], number: Quantity) -> tuple[Bound, int | None]:
 
 
 def _after(found: Sequence[Token], number: Quantity) -> Bound | None:
-    """Reads "or more" and "or less" behind a number."""
+    """Reads "or more", "or less" and "or so" behind a number."""
     for place, token in enumerate(found[number.last + 1 : number.last + 4]):
         side = _side(token)
-        if token.form in {"or", "oder", "ou", "o"} and side in _FAR:
+        if token.form in {"or", "oder", "ou", "o"} and side in {*_FAR, Bound.NEAR}:
             return side
         if place and token.has("condition"):
             break

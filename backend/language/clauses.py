@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from backend.language.tokens import Kind, Token
+from backend.language.tokens import Token, TokenKind
 
 COORDINATING = frozenset({
     "and", "or", "but", "und", "oder", "aber", "et", "ou", "mais", "y", "o", "pero", "e", "ma",
 })  # fmt: skip
 _CONTRASTING = frozenset({"although", "though", "whereas", "obwohl", "aunque", "sebbene"})
 _WORDS_OF_ASIDE = 4  # in parentheses; fewer name or abbreviate
+_LONGEST_INTRODUCTION = 4  # tokens, with its comma: "For example, if"
 _LONGEST_CLAUSE = 20  # tokens after a comma among which a predicate is looked for
 
 
@@ -21,13 +22,23 @@ def segments(found: Sequence[Token]) -> Iterator[tuple[int, int, bool]]:
             and _ends_time(found[starts[-1] : position], found[position : position + 6])
         ):
             starts.append(position)
+    found_clauses = list(_flagged(found, starts))
+    if all(condition for _, _, condition in found_clauses) and (main := _main(found, found_clauses[-1][0])):
+        found_clauses = list(_flagged(found, [*starts, main]))
+    yield from found_clauses
+
+
+def _flagged(found: Sequence[Token], starts: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
+    """Yields the clauses that begin at `starts`, with whether each states a condition."""
     condition = outside = False
     for start, following in zip(starts, [*starts[1:], len(found)], strict=True):
         opening = _opening(found, start)
         if found[start].form == "(":
             outside, condition = condition, is_condition(opening)
         elif start and found[start - 1].form == ")":
-            condition = is_condition(opening) or (outside and opening.kind is Kind.WORD and found[start].form != ",")
+            condition = is_condition(opening) or (
+                outside and opening.kind is TokenKind.WORD and found[start].form != ","
+            )
         elif is_condition(opening):
             condition = True
         elif start and found[start].has("complement") and found[start - 1].form not in {",", ";"}:
@@ -39,6 +50,12 @@ def segments(found: Sequence[Token]) -> Iterator[tuple[int, int, bool]]:
         yield start, following - 1, condition
 
 
+def _main(found: Sequence[Token], start: int) -> int | None:
+    """Returns where what holds under a condition begins, when only a comma tells: "If you are late, call the bank"."""
+    commas = [position + 1 for position in range(start + 2, len(found) - 2) if found[position].form == ","]
+    return next((after for after in reversed(commas) if found[after].form not in COORDINATING), None)
+
+
 def _ends_time(before: Sequence[Token], after: Sequence[Token]) -> bool:
     """Whether a clause like "the first time you are late" is over, though no comma says so."""
     if len(before) < 3 or "time" not in {token.form for token in before[1:3]} or not has_predicate(before):
@@ -48,15 +65,18 @@ def _ends_time(before: Sequence[Token], after: Sequence[Token]) -> bool:
 
 def _says_something(found: Sequence[Token]) -> bool:
     """Whether tokens are more than an introduction, such as "However," or "Generally,"."""
-    return sum(token.kind is Kind.WORD and not token.has("inner") for token in found) > 1 or (
+    return sum(token.kind is TokenKind.WORD and not token.has("inner") for token in found) > 1 or (
         bool(found) and is_condition(found[0])
     )
 
 
 def _opening(found: Sequence[Token], start: int) -> Token:
-    """Returns the token with which a clause begins, after punctuation and words like "then"."""
+    """Returns the token with which a clause begins, after punctuation and words like "then" or "Also,"."""
+    for comma in range(start + 1, min(start + _LONGEST_INTRODUCTION, len(found) - 1)):
+        if found[comma].form == "," and is_condition(found[comma + 1]):
+            return found[comma + 1]
     while start + 1 < len(found) and (
-        found[start].kind is Kind.PUNCTUATION or found[start].form in {"but", "then", "even"}
+        found[start].kind is TokenKind.PUNCTUATION or found[start].form in {"but", "then", "even"}
     ):
         start += 1
     return found[start]
@@ -92,7 +112,7 @@ def _following(found: Sequence[Token], position: int) -> Sequence[Token]:
 def _opens_condition(found: Sequence[Token], position: int, following: Sequence[Token]) -> bool:
     """Whether a word like "if" states a condition, and neither asks ("check if") nor stands in a list ("when and how")."""
     before = found[position - 1]
-    if not following or following[0].kind is Kind.PUNCTUATION or following[0].form in {*COORDINATING, "to"}:
+    if not following or following[0].kind is TokenKind.PUNCTUATION or following[0].form in {*COORDINATING, "to"}:
         return False
     asked = found[position].form == "if" and any(one.has("asks") for one in found[max(position - 2, 0) : position])
     return not asked and not is_condition(before) and before.form not in {"but", "even"}
@@ -125,7 +145,7 @@ def _is_aside(found: Sequence[Token], bracket: int) -> bool:
     step = 1 if found[bracket].form == "(" else -1
     words, position = 0, bracket + step
     while 0 <= position < len(found) and found[position].form not in {"(", ")"}:
-        words += found[position].kind is Kind.WORD
+        words += found[position].kind is TokenKind.WORD
         position += step
     return words >= _WORDS_OF_ASIDE
 

@@ -59,9 +59,10 @@ class Language:
         return {form: unit for unit, forms in self.tables["units"].items() for form in str(forms).split()}
 
     def rule(self, name: str) -> frozenset[str]:
-        """Returns the words of a rule about units."""
+        """Returns the words of a rule about units, modal verbs or phrases."""
         if name not in self._rules:
-            self._rules[name] = frozenset(str(self.tables["unit_rules"].get(name, "")).split())
+            tables = self.tables["unit_rules"] | self.tables["modal_rules"] | self.tables["phrase_rules"]
+            self._rules[name] = frozenset(str(tables.get(name, "")).split())
         return self._rules[name]
 
     def numbers(self, name: str) -> Mapping[str, Decimal]:

@@ -1,4 +1,4 @@
-"""Numbers as they are meant: in digits, words and mixed forms, with their units, and dates and times of day."""
+"""Numbers with their units, and dates and times of day."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from backend.language.languages import Language
-from backend.language.number_words import is_number_word, number_in_words
-from backend.language.tokens import Kind, Token
+from backend.language.number_words import is_number_word
+from backend.language.numbers import PERIODS, Number, numbers
+from backend.language.tokens import Token, TokenKind
 
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
-_SUFFIXED = re.compile(r"([\d.,']+)(k|mn|mm|m|bn|b|tn)")
-_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th|er|e|º|ª)")
-_FRACTION = re.compile(r"(\d+)/(\d+)")
 _YEAR = re.compile(r"(?:1[89]|20)\d\d")
-_LONGEST_NUMBER = 16  # words
 _REACH = 5  # tokens after a number among which its unit is looked for
 _MONTHS_A_YEAR, _DAYS_A_WEEK, _POINTS_A_PERCENT = 12, 7, 100
 
@@ -42,22 +38,13 @@ class Quantity:
         return (self.value, self.unit, self.qualifiers) == (other.value, other.unit, other.qualifiers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Number:
-    value: Decimal
-    first: int
-    last: int
-    unit: str | None = None
-    named: bool = True
-
-
 def quantities(tokens: Sequence[Token], language: Language) -> list[Quantity]:
     """Returns the quantities in order."""
     dates = list(_dates(tokens, language))
     taken = {position for date in dates for position in range(date.first, date.last + 1)}
     found = [
         _with_unit(number, tokens, language)
-        for number in _numbers(tokens, language)
+        for number in numbers(tokens, language)
         if number.first not in taken
     ]  # fmt: skip
     return sorted([*dates, *found, *_weekdays(tokens, language)], key=lambda quantity: quantity.first)
@@ -71,7 +58,7 @@ def named_units(tokens: Sequence[Token], language: Language) -> frozenset[str]:
 def periods(tokens: Sequence[Token], language: Language) -> frozenset[str]:
     """Returns the units of time that are named anywhere, with a number or without, as in "each month" or "monthly"."""
     named = {language.units.get(token.form) or language.frequencies.get(token.form) for token in tokens}
-    return frozenset(unit for unit in named if unit in _PERIODS or unit == "workday")
+    return frozenset(unit for unit in named if unit in PERIODS or unit == "workday")
 
 
 def scales(tokens: Sequence[Token], language: Language) -> frozenset[Decimal]:
@@ -80,156 +67,7 @@ def scales(tokens: Sequence[Token], language: Language) -> frozenset[Decimal]:
     return frozenset(plural[token.form] for token in tokens if token.form in plural)
 
 
-def _numbers(tokens: Sequence[Token], language: Language) -> Iterator[_Number]:
-    position = 0
-    while position < len(tokens):
-        number = _number_at(tokens, position, language)
-        if number is None:
-            position += 1
-        else:
-            yield number
-            position = number.last + 1
-
-
-def _number_at(tokens: Sequence[Token], position: int, language: Language) -> _Number | None:
-    token = tokens[position]
-    if token.kind is Kind.NUMBER:
-        return _written_in_digits(tokens, position, language)
-    if token.kind is not Kind.WORD:
-        return None
-    collective = _collective(tokens, position, language)
-    if collective is not None:
-        return collective
-    return _written_in_words(tokens, position, language) or _ordinal_or_fraction(tokens, position, language)
-
-
-def _written_in_digits(tokens: Sequence[Token], position: int, language: Language) -> _Number | None:
-    form = tokens[position].form
-    if match := _CLOCK.fullmatch(form):
-        return _Number(Decimal(int(match[1]) * 60 + int(match[2])), position, position, "clock")
-    if match := _ORDINAL.fullmatch(form):
-        return _Number(Decimal(match[1]), position, position, "ordinal")
-    if match := _FRACTION.fullmatch(form):
-        if int(match[2]) == 0:
-            return None
-        return _Number(Decimal(match[1]) / Decimal(match[2]), position, position)
-    suffix = Decimal(1)
-    if match := _SUFFIXED.fullmatch(form):
-        form, suffix = match[1], language.numbers("suffixes").get(match[2], Decimal(1))
-    last = position
-    if " " in str(language.tables["thousands"]) and form.isdigit() and len(form) <= 3:
-        while _goes_on(tokens, last):
-            last += 1
-            form += tokens[last].form
-    value = _value(form, language)
-    if value is None:
-        return None
-    following = tokens[last + 1].form if last + 1 < len(tokens) else ""
-    if (half := _FRACTION.fullmatch(following)) and int(half[2]):
-        value, last = value + Decimal(half[1]) / Decimal(half[2]), last + 1
-    return _multiplied(_Number(value * suffix, position, last), tokens, language)
-
-
-def _goes_on(tokens: Sequence[Token], last: int) -> bool:
-    """Whether three digits follow after one space: "1 500"."""
-    return (
-        last + 1 < len(tokens)
-        and tokens[last + 1].kind is Kind.NUMBER
-        and re.match(r"\d{3}(?!\d)", tokens[last + 1].form) is not None
-        and tokens[last + 1].start == tokens[last].end + 1
-    )
-
-
-def _value(form: str, language: Language) -> Decimal | None:
-    """Reads digits by the language's marks; "1.500" is one and a half in English, and 1500 in German."""
-    thousands, decimal = str(language.tables["thousands"]), str(language.tables["decimal"])
-    whole, _, fraction = form.partition(decimal)
-    for mark in thousands + "'":
-        if mark != decimal:
-            parts = whole.split(mark)
-            if len(parts) > 1 and not all(len(part) == 3 for part in parts[1:]):
-                if fraction or len(parts) > 2:
-                    return None
-                return Decimal(f"{parts[0]}.{parts[1]}") if parts[0].isdigit() and parts[1].isdigit() else None
-            whole = "".join(parts)
-    if not whole.isdigit() or (fraction and not fraction.isdigit()):
-        return None
-    return Decimal(f"{whole}.{fraction or 0}").normalize()
-
-
-def _multiplied(number: _Number, tokens: Sequence[Token], language: Language) -> _Number:
-    """Reads "2.87 million", and "5 dozen"; and "two and a half"."""
-    value, last = number.value, number.last
-    multipliers = {**language.numbers("multipliers"), **language.numbers("plural_multipliers")}
-    if language.code == "en":
-        value, last = _and_a_half(value, last, tokens, language)
-    while last + 1 < len(tokens) and tokens[last + 1].form in multipliers:
-        last += 1
-        value *= multipliers[tokens[last].form]
-    return _Number(value, number.first, last, number.unit, number.named)
-
-
-def _and_a_half(value: Decimal, last: int, tokens: Sequence[Token], language: Language) -> tuple[Decimal, int]:
-    following = [token.form for token in tokens[last + 1 : last + 4]]
-    if following[:1] == ["and"] and following[1:2] in (["a"], ["one"]) and following[2:] == ["half"]:
-        return value + language.numbers("fractions")["half"], last + 3
-    return value, last
-
-
-def _written_in_words(tokens: Sequence[Token], position: int, language: Language) -> _Number | None:
-    plural = language.numbers("plural_multipliers")
-    if tokens[position].form in plural:
-        return _Number(plural[tokens[position].form], position, position, "many")
-    found = number_in_words([token.form for token in tokens[position : position + _LONGEST_NUMBER]], language)
-    if found is None:
-        return None
-    value, length = found
-    return _multiplied(_Number(value, position, position + length - 1), tokens, language)
-
-
-def _ordinal_or_fraction(tokens: Sequence[Token], position: int, language: Language) -> _Number | None:
-    form = tokens[position].form
-    ordinals, fractions = language.numbers("ordinals"), language.numbers("fractions")
-    if form in ordinals:
-        return _Number(ordinals[form], position, position, "ordinal")
-    if form in fractions:
-        multipliers = language.numbers("multipliers")
-        following = [token.form for token in tokens[position + 1 : position + 3]]
-        for distance, word in enumerate(following, start=1):
-            if word in multipliers:
-                return _Number(fractions[form] * multipliers[word], position, position + distance)
-            if word not in language.rule("one"):
-                break
-        return _Number(fractions[form], position, position)
-    return None
-
-
-def _collective(tokens: Sequence[Token], position: int, language: Language) -> _Number | None:
-    """Reads "a decade" as 10 years, and "a month" as one, though it may mean each month."""
-    form = tokens[position].form
-    collectives = dict(_collectives(language))
-    if form in collectives:
-        value, unit = collectives[form]
-        return _Number(value, position, position, unit)
-    if form in language.rule("one") and position + 1 < len(tokens):
-        unit_word = tokens[position + 1].form
-        if language.units.get(unit_word) in _PERIODS and unit_word not in collectives:
-            return _Number(Decimal(1), position, position + 1, language.units[unit_word], named=False)
-    return None
-
-
-_PERIODS = frozenset({"minute", "hour", "day", "week", "month", "quarter", "year", "cycle"})
-
-
-def _collectives(language: Language) -> Iterator[tuple[str, tuple[Decimal, str]]]:
-    for entry in str(language.tables["unit_rules"].get("collective", "")).split(";"):
-        if "=" in entry:
-            name, _, meaning = entry.strip().partition("=")
-            value, unit = meaning.split()
-            yield name, (Decimal(value), unit)
-
-
-def _with_unit(number: _Number, tokens: Sequence[Token], language: Language) -> Quantity:
+def _with_unit(number: Number, tokens: Sequence[Token], language: Language) -> Quantity:
     if number.unit is not None and number.unit not in {"clock", "many"}:
         return _converted(Quantity(number.value, number.unit, frozenset(), number.first, number.last, number.named))
     unit, qualifiers, last = _unit_after(number, tokens, language)
@@ -265,7 +103,7 @@ def _converted(quantity: Quantity) -> Quantity:
     return Quantity(value, unit, quantity.qualifiers, quantity.first, quantity.last, quantity.named)
 
 
-def _unit_after(number: _Number, tokens: Sequence[Token], language: Language) -> tuple[str | None, frozenset[str], int]:
+def _unit_after(number: Number, tokens: Sequence[Token], language: Language) -> tuple[str | None, frozenset[str], int]:
     unit, qualifiers, last = None, set(), number.last
     between = language.rule("between")
     for position in range(number.last + 1, min(number.last + 1 + _REACH, len(tokens))):
@@ -277,14 +115,16 @@ def _unit_after(number: _Number, tokens: Sequence[Token], language: Language) ->
             unit, last = ("points" if unit == "percent" else found), position
         elif found is not None and unit is None:
             unit, last = found, position
-        elif unit is not None or not (token.kind is Kind.NUMBER or token.form in between or token.form in {"-", "("}):
+        elif unit is not None or not (
+            token.kind is TokenKind.NUMBER or token.form in between or token.form in {"-", "("}
+        ):
             if unit is None and is_number_word(tokens[position].form, language):
                 continue
             break
     return unit, frozenset(qualifiers) if unit else frozenset(), last
 
 
-def _clock(number: _Number, tokens: Sequence[Token], language: Language) -> Quantity | None:
+def _clock(number: Number, tokens: Sequence[Token], language: Language) -> Quantity | None:
     """Reads "5 p.m.", "5:00 PM" and "17:00" as minutes after midnight."""
     following = tokens[number.last + 1].form.replace(".", "") if number.last + 1 < len(tokens) else ""
     names = str(language.tables["numbers"].get("clock", "")).split()
@@ -312,7 +152,7 @@ def _is_month(tokens: Sequence[Token], position: int, language: Language) -> boo
     """Whether the word is a month; "may", "mar" and "sep" mostly are something else."""
     token = tokens[position]
     neighbours = [*tokens[max(position - 2, 0) : position], *tokens[position + 1 : position + 3]]
-    dated = any(neighbour.kind is Kind.NUMBER for neighbour in neighbours)
+    dated = any(neighbour.kind is TokenKind.NUMBER for neighbour in neighbours)
     if len(token.form) <= 3 or token.form == "may":
         return token.capital and dated
     return token.capital or dated or language.code != "en"
@@ -350,7 +190,7 @@ def _joined(tokens: Sequence[Token], position: int, language: Language) -> bool:
 
 
 def _day(tokens: Sequence[Token], position: int) -> int | None:
-    if not 0 <= position < len(tokens) or tokens[position].kind is not Kind.NUMBER:
+    if not 0 <= position < len(tokens) or tokens[position].kind is not TokenKind.NUMBER:
         return None
     digits = re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th|er|e|º|ª)?", tokens[position].form)
     return int(digits[1]) if digits and 1 <= int(digits[1]) <= 31 else None

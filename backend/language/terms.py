@@ -74,11 +74,6 @@ _UNIT_DISTANCE = 4  # tokens; "5 to 10 business days"
 
 STOP_WORDS = frozenset(files("backend.language").joinpath("data", "stop_words.txt").read_text(encoding="utf-8").split())
 
-_NEGATIONS = {
-    "no", "nor", "not", "never", "none", "neither", "nobody", "nothing", "cannot", "without", "unable",
-    "fail", "fails", "failed",
-}  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -114,11 +109,6 @@ def figures(text: str) -> frozenset[Figure]:
 def units(text: str) -> frozenset[str]:
     """Returns the units that are named anywhere, as in "USD in millions"."""
     return frozenset(unit for _, token in _tokens(text) if (unit := _unit(token)))
-
-
-def is_negated(text: str) -> bool:
-    """Whether a negation occurs, contractions and "fails to" included."""
-    return any(word in _NEGATIONS or word.endswith("n't") for word in words(text))
 
 
 def _is_content(word: str) -> bool:

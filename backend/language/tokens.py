@@ -1,14 +1,14 @@
 """The words, numbers and signs of a text, with the tags that a language's phrases give them."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from backend.language.languages import Language
 
 
-class Kind(StrEnum):
+class TokenKind(StrEnum):
     """What a token is."""
 
     WORD = "word"
@@ -23,7 +23,7 @@ class Token:
 
     form: str
     stem: str
-    kind: Kind
+    kind: TokenKind
     start: int
     end: int
     capital: bool
@@ -47,17 +47,17 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_KINDS = {"number": Kind.NUMBER, "sign": Kind.SIGN, "punctuation": Kind.PUNCTUATION}
+_KINDS = {"number": TokenKind.NUMBER, "sign": TokenKind.SIGN, "punctuation": TokenKind.PUNCTUATION}
 
 
 def tokens(text: str, language: Language) -> list[Token]:
     """Returns the tokens of a legible text in order, each with its tags."""
-    return _tagged(list(_tokens(text, language)), language)
+    return list(_with_ceasing(_tagged(list(_tokens(text, language)), language)))
 
 
 def _tokens(text: str, language: Language) -> Iterator[Token]:
     for match in _TOKEN.finditer(text):
-        written, kind = match[0], _KINDS.get(str(match.lastgroup), Kind.WORD)
+        written, kind = match[0], _KINDS.get(str(match.lastgroup), TokenKind.WORD)
         form = written.casefold()
         if match.lastgroup == "initials":
             form = form.replace(".", "")
@@ -68,10 +68,10 @@ def _tokens(text: str, language: Language) -> Iterator[Token]:
         start, end = match.span()
         capital = written[:1].isupper()
         if form == "cannot" and language.code == "en":
-            yield Token("can", "can", Kind.WORD, start, start + 3, capital=False)
-            yield Token("not", "not", Kind.WORD, start + 3, end, capital=False)
+            yield Token("can", "can", TokenKind.WORD, start, start + 3, capital=False)
+            yield Token("not", "not", TokenKind.WORD, start + 3, end, capital=False)
         else:
-            yield Token(form, language.stem(form) if kind is Kind.WORD else form, kind, start, end, capital)
+            yield Token(form, language.stem(form) if kind is TokenKind.WORD else form, kind, start, end, capital)
 
 
 def _tagged(found: list[Token], language: Language) -> list[Token]:
@@ -89,6 +89,13 @@ def _tagged(found: list[Token], language: Language) -> list[Token]:
     return tagged
 
 
+def _with_ceasing(found: Sequence[Token]) -> Iterator[Token]:
+    """Yields the tokens; "stop" negates what somebody does, as in "stop paying", and not a thing."""
+    for token, following in zip(found, [*found[1:], None], strict=True):
+        ceases = token.has("ceasing") and following is not None and following.form.endswith("ing")
+        yield replace(token, tags=token.tags | {"negation"}) if ceases else token
+
+
 def _inner(tags: frozenset[str]) -> frozenset[str]:
     """Marks the words of a phrase but its first, so that what they mean alone is not counted as well."""
     return frozenset({"inner", *(tag for tag in tags if tag.startswith("party"))})
@@ -96,7 +103,7 @@ def _inner(tags: frozenset[str]) -> frozenset[str]:
 
 def _phrase_at(found: list[Token], position: int, language: Language) -> tuple[frozenset[str], int]:
     token = found[position]
-    if token.kind is not Kind.WORD and token.form != "%":
+    if token.kind is not TokenKind.WORD and token.form != "%":
         return frozenset(), 1
     candidates = (*language.phrases.get(token.form, ()), *language.phrases.get(token.stem, ()))
     longest: tuple[frozenset[str], int] = (frozenset(), 1)

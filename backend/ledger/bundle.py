@@ -1,4 +1,4 @@
-"""Writes export bundles, in the format that verifier.py describes and checks."""
+"""Writes export bundles, in the format that the verifier describes and checks."""
 
 import base64
 import contextlib
@@ -12,13 +12,14 @@ from typing import Any, BinaryIO, Self, cast
 
 import orjson
 
-from backend.audit.events import timestamp
+from backend.audit.details import timestamp
 from backend.ledger.merkle import Frontier, leaf_hash
 from backend.ledger.verifier import (
     CHECKPOINTS,
     DECLARATIONS,
     ERASURES,
     EVENTS,
+    HANDOVERS,
     MANIFEST,
     MAX_LINE_BYTES,
     MAX_RATIO,
@@ -31,7 +32,7 @@ _BUFFER_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class BundleScope:
     """What a bundle covers: the leaves in `leaves`, all of them if `frontier` (the one before them) is given.
 
     `begin` and `end` are the period that was asked for. `revealed` promises every payload, as text or as erased.
@@ -99,7 +100,7 @@ class BundleWriter:
     exception leaves an archive without a directory, which nothing can read.
     """
 
-    def __init__(self, stream: BinaryIO, scope: Scope, *, compress: bool = False) -> None:
+    def __init__(self, stream: BinaryIO, scope: BundleScope, *, compress: bool = False) -> None:
         # Inflating would take a verifier a third of its time again; compressed, a bundle has about a quarter of the size.
         # Level 1 is three times as fast as the default, and the archive a quarter larger.
         method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
@@ -168,6 +169,10 @@ class BundleWriter:
     def add_declaration(self, note: str) -> None:
         """Adds a signed declaration of what the log has lost."""
         self._line(DECLARATIONS, orjson.dumps({"declaration": note}).decode())
+
+    def add_handover(self, note: str) -> None:
+        """Adds a signed handover of one key to another."""
+        self._line(HANDOVERS, orjson.dumps({"handover": note}).decode())
 
     def add_unsealed(self, envelope: str) -> None:
         """Adds an event of the period that is in no leaf."""

@@ -24,6 +24,7 @@ from backend.ledger.checkpoints import (
     Checkpoint,
     InvalidNote,
     SigningKey,
+    VerifierKey,
     log_origin,
     open_checkpoint,
     sign_text,
@@ -64,23 +65,24 @@ class Lost:
         return sign_text(f"{head}lost {self.newest.size} {root} {self.newest.time}\nreason {reason}\n", key)
 
 
-async def compare(connection: Connection, sinks: Sequence[CheckpointSink], key: SigningKey) -> None:
+async def compare(connection: Connection, sinks: Sequence[CheckpointSink], keys: Sequence[VerifierKey]) -> None:
     """Raises Forked when sinks keep checkpoints of all logs that the database lacks and that nobody declared lost.
 
     Raises CheckpointsNotKept when there are sinks and none answers.
     """
     since = await _since(connection)
-    known = {row["note"] for row in await connection.fetch(queries.notes_since, META_LOG, since)}
-    meta = log_origin(key.name, META_LOG_NAME)
+    known = {_text(row["note"]) for row in await connection.fetch(queries.notes_since, META_LOG, since)}
+    name = keys[0].name
+    meta = log_origin(name, META_LOG_NAME)
     lacking: list[Checkpoint] = []
     declared: list[Checkpoint] = []
     async for note in _kept(sinks, since):
-        checkpoint = _own(note, key)
+        checkpoint = _own(note, keys)
         if checkpoint is None:
             continue
-        if checkpoint.origin == log_origin(key.name, f"{RESTORED}/{META_LOG_NAME}"):
+        if checkpoint.origin == log_origin(name, f"{RESTORED}/{META_LOG_NAME}"):
             declared.append(checkpoint)
-        elif checkpoint.origin == meta and note not in known:
+        elif checkpoint.origin == meta and _text(note) not in known:
             lacking.append(checkpoint)
     unexplained = [kept for kept in lacking if not any(_explains(one, kept) for one in declared)]
     if unexplained:
@@ -91,12 +93,12 @@ async def compare(connection: Connection, sinks: Sequence[CheckpointSink], key: 
         )
 
 
-async def lost(connection: Connection, sinks: Sequence[CheckpointSink], key: SigningKey) -> list[Lost]:
+async def lost(connection: Connection, sinks: Sequence[CheckpointSink], keys: Sequence[VerifierKey]) -> list[Lost]:
     """Returns what each log has lost, that of all logs last; raises Forked where a log went on without what it lost."""
-    since, prefix = await _since(connection), log_origin(key.name, "")
+    since, prefix = await _since(connection), log_origin(keys[0].name, "")
     kept: dict[str, list[Checkpoint]] = {}
     async for note in _kept(sinks, since):
-        if (checkpoint := _own(note, key)) is not None:
+        if (checkpoint := _own(note, keys)) is not None:
             kept.setdefault(checkpoint.origin.removeprefix(prefix), []).append(checkpoint)
     newest = dict[str, Checkpoint]()
     for log, checkpoints in kept.items():
@@ -122,7 +124,7 @@ async def _since(connection: Connection) -> datetime:
     note = await connection.fetchval(queries.newest_note, META_LOG)
     if note is None:
         return datetime(1970, 1, 1, tzinfo=UTC)
-    signed = Checkpoint.parse(note.rpartition("\n\n")[0] + "\n").time
+    signed = Checkpoint.parse(_text(note)).time
     return datetime.fromtimestamp(signed / 1000, UTC) - _OVERLAP
 
 
@@ -138,12 +140,17 @@ async def _kept(sinks: Sequence[CheckpointSink], since: datetime) -> AsyncIterat
         raise CheckpointsNotKept(f"no sink answers: {failures[0]}")
 
 
-def _own(note: str, key: SigningKey) -> Checkpoint | None:
-    """Returns the checkpoint in a note that this key signed; what others wrote into a sink stops nobody."""
+def _own(note: str, keys: Sequence[VerifierKey]) -> Checkpoint | None:
+    """Returns the checkpoint in a note that one of these keys signed; what others wrote into a sink stops nobody."""
     try:
-        return open_checkpoint(note, [key.verifier_key])
+        return open_checkpoint(note, keys)
     except InvalidNote:
         return None
+
+
+def _text(note: str) -> str:
+    """Returns what is signed in a note. Of its signatures a crash may have left only some in a sink."""
+    return note.rpartition("\n\n")[0] + "\n"
 
 
 def _explains(declaration: Checkpoint, kept: Checkpoint) -> bool:

@@ -8,7 +8,7 @@ any size and any proof from O(log n) of them.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256().digest()
@@ -61,11 +61,6 @@ class Frontier:
         if any(len(subtree) != HASH_BYTES for subtree in self.hashes):
             raise ValueError(f"a hash has {HASH_BYTES} bytes")
 
-    @classmethod
-    def from_hex(cls, size: int, hashes: Iterable[str]) -> Self:
-        """Returns the frontier of `size` leaves that `to_hex` wrote."""
-        return cls(size, [bytes.fromhex(text) for text in hashes])
-
     def to_hex(self) -> list[str]:
         """Returns the hashes as lowercase hexadecimal, largest subtree first."""
         return [subtree.hex() for subtree in self.hashes]
@@ -85,14 +80,6 @@ class Frontier:
     def root(self) -> bytes:
         """Returns the root hash of the tree."""
         return _fold(self.hashes) if self.hashes else EMPTY_ROOT
-
-
-def root_hash(leaves: Iterable[bytes]) -> bytes:
-    """Returns the root over leaf hashes."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf)
-    return frontier.root()
 
 
 def frontier_nodes(size: int) -> Segment:
@@ -140,63 +127,6 @@ def proof(path: Iterable[Segment], node: NodeReader) -> list[bytes]:
     return [_fold([node(*place) for place in segment]) for segment in path]
 
 
-def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:
-    """Returns the audit path of leaf `index` in the tree of `size` leaves (RFC 9162, section 2.1.3.1)."""
-    return proof(inclusion_path(index, size), node)
-
-
-def consistency_proof(first: int, second: int, node: NodeReader) -> list[bytes]:
-    """Returns the proof that `first` leaves are a prefix of `second` (RFC 9162, section 2.1.4.1)."""
-    return proof(consistency_path(first, second), node)
-
-
-def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Tells whether `path` leads from leaf hash `index` to the root of `size` leaves (RFC 9162, 2.1.3.2)."""
-    if not 0 <= index < size or not _are_hashes([leaf, root, *path]):
-        return False
-    position, last, computed = index, size - 1, leaf
-    for sibling in path:
-        if not last:
-            return False
-        if position & 1 or position == last:
-            computed = node_hash(sibling, computed)
-            shift = _trailing_zeros(position)
-            position, last = position >> shift, last >> shift
-        else:
-            computed = node_hash(computed, sibling)
-        position, last = position >> 1, last >> 1
-    return last == 0 and computed == root
-
-
-def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
-    """Tells whether `path` proves the first tree a prefix of the second (RFC 9162, section 2.1.4.2).
-
-    An empty first tree is refused: it is a prefix of everything, so a proof from it would say nothing.
-    """
-    if not 0 < first <= second or not _are_hashes(path):
-        return False
-    if first == second:
-        return not path and first_root == second_root
-    # A perfect first tree is itself a node of the second, and is left out of the proof.
-    nodes = list(path) if first & (first - 1) else [first_root, *path]
-    if not nodes:
-        return False
-    shift = _trailing_zeros(first)
-    position, last = (first - 1) >> shift, (second - 1) >> shift
-    old = new = nodes[0]
-    for sibling in nodes[1:]:
-        if not last:
-            return False
-        if position & 1 or position == last:
-            old, new = node_hash(sibling, old), node_hash(sibling, new)
-            shift = _trailing_zeros(position)
-            position, last = position >> shift, last >> shift
-        else:
-            new = node_hash(new, sibling)
-        position, last = position >> 1, last >> 1
-    return last == 0 and old == first_root and new == second_root
-
-
 def _split(size: int) -> int:
     """Returns the largest power of two smaller than `size`."""
     return 1 << ((size - 1).bit_length() - 1)
@@ -217,11 +147,3 @@ def _fold(hashes: Sequence[bytes]) -> bytes:
     for left in reversed(hashes[:-1]):
         folded = node_hash(left, folded)
     return folded
-
-
-def _trailing_zeros(number: int) -> int:
-    return (number & -number).bit_length() - 1 if number else 0
-
-
-def _are_hashes(candidates: Sequence[bytes]) -> bool:
-    return all(len(candidate) == HASH_BYTES for candidate in candidates)

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 from backend.audit.indexer import Indexer
 from backend.database import open_pool
-from backend.ledger.checkpoints import SigningKey
+from backend.ledger.keyring import KeyNotUsable, Keyring
 from backend.ledger.sealer import Sealer
 from backend.ledger.sinks import CheckpointBucket, CheckpointFolder, CheckpointSink
 from backend.settings import Settings
@@ -19,14 +19,18 @@ async def run(settings: Settings) -> None:
     """Seals and indexes until cancelled; raises SealerNotConfigured."""
     if settings.sealer_database_url is None or settings.checkpoint_key is None:
         raise SealerNotConfigured("AFFIDAVIT_SEALER_DATABASE_URL and AFFIDAVIT_CHECKPOINT_KEY must be set")
-    key = SigningKey.load(settings.checkpoint_key_name, settings.checkpoint_key.get_secret_value().encode())
+    try:
+        keys = Keyring.from_settings(settings)
+    except KeyNotUsable as error:
+        raise SealerNotConfigured(str(error)) from None
     async with AsyncExitStack() as stack:
+        url, timeout = settings.sealer_database_url.get_secret_value(), settings.database_timeout
         pool = await open_pool(
-            settings.sealer_database_url.get_secret_value(), size=3, timeout=settings.database_timeout
-        )
+            url, size=3, timeout=timeout, behind_pooler=settings.behind_pooler, other_passwords=settings.other_passwords
+        )  # fmt: skip
         stack.push_async_callback(pool.close)
         async with asyncio.TaskGroup() as running:
-            running.create_task(Sealer(pool, key, sinks_from_settings(settings)).run())
+            running.create_task(Sealer(pool, keys, sinks_from_settings(settings)).run())
             running.create_task(Indexer(pool).run())
 
 

@@ -18,14 +18,31 @@ update audit.sealer set lease_until = '-infinity' where epoch = $1
 
 -- name: unsealed_events
 -- Committed events that no log holds yet, oldest first; `sealed` ones came with their leaves. Those that replication brought
--- are left to the server that they come from, until it sends no more. The order is arbitrary, but once sealed it is the log's.
+-- are left to the server that they come from, until it sends no more; those of tenants that rest are left for the next time.
+-- The order is arbitrary, but once sealed it is the log's.
 select u.tenant_id, u.event_id, e.envelope, exists (
   select from audit.leaf l where l.tenant_id = u.tenant_id and l.event_id = u.event_id) as sealed
 from audit.unsealed u
 join audit.event e on e.tenant_id = u.tenant_id and e.id = u.event_id
-where not (u.received and (select audit.is_receiving()))
+where not (u.received and (select audit.is_receiving())) and u.tenant_id not in (select tenancy.elsewhere())
+  and u.tenant_id <> all ($2::uuid[])
 order by u.event_id
 limit $1
+
+-- name: newcomers_checkpoints
+-- Checkpoints that tenants brought from another cell, and that the log of all checkpoints does not hold.
+select c.tenant_id, c.id, c.note from audit.checkpoint c
+where c.tenant_id in (select tenancy.newcomers())
+  and not exists (select from audit.leaf l where l.tenant_id = $1 and l.event_id = c.id)
+order by c.id
+
+-- name: note_adopted
+-- The log of all checkpoints holds theirs.
+select tenancy.note_adopted($1)
+
+-- name: newcomers
+-- Tenants that came from another cell since the last time.
+select newcomer from tenancy.newcomers() newcomer
 
 -- name: take_out
 -- Takes events out of the queue, in the transaction that appends their leaves.
@@ -41,7 +58,7 @@ where i.inhparent = 'audit.event'::regclass order by 1
 -- Enters the events of a month that have neither a leaf nor a place in the queue, unless another server is about to seal them.
 insert into audit.unsealed (tenant_id, event_id)
 select e.tenant_id, e.id from audit.event e
-where e.id >= $1 and e.id < $2 and not audit.is_receiving()
+where e.id >= $1 and e.id < $2 and not audit.is_receiving() and e.tenant_id not in (select tenancy.elsewhere())
   and not exists (select from audit.leaf l where l.tenant_id = e.tenant_id and l.event_id = e.id)
   and not exists (select from audit.unsealed u where u.tenant_id = e.tenant_id and u.event_id = e.id)
 on conflict do nothing
@@ -74,10 +91,16 @@ insert into audit.checkpoint (tenant_id, id, size, note)
 select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[])
 
 -- name: newest_notes
--- The newest checkpoint of each log.
+-- The newest checkpoint of each log, and the handovers of their keys.
 select newest.note from audit.log l, lateral (
   select c.note from audit.checkpoint c where c.tenant_id = l.tenant_id order by c.id desc limit 1
 ) as newest
+union all
+select note from audit.handover
+
+-- name: add_handover
+-- A handover of one key to another, once; its lines of keys come apart as well.
+insert into audit.handover (id, note) select $1, $2 where not exists (select from audit.handover h where position($3 in h.note) > 0)
 
 -- name: newest_note
 -- The newest checkpoint of a log.
@@ -103,3 +126,27 @@ update audit.sealer set halted = null where epoch = $1 and halted is not null
 -- name: create_coming_partitions
 -- Room for the events of this month and the next three.
 select audit.create_coming_partitions()
+
+-- name: meta_leaves
+-- Leaves of the log of all checkpoints, in order, from one on.
+select index, event_id, hash from audit.leaf where tenant_id = $1 and index >= $2 order by index limit $3
+
+-- name: meta_notes
+-- The checkpoints of the log of all checkpoints, from one of a size on.
+select size, note from audit.checkpoint where tenant_id = $1 and size between $2 and $3 order by size, id
+
+-- name: removed_checkpoints
+-- Leaves of the log of all checkpoints of which the checkpoint is gone.
+select l.index, l.event_id from audit.leaf l
+where l.tenant_id = $1 and not exists (select from audit.checkpoint c where c.id = l.event_id and c.tenant_id <> $1)
+order by l.index limit $2
+
+-- name: checkpoints_of_tenants
+-- Checkpoints in the order of the tenants, each with the hash that was sealed.
+select c.tenant_id, c.id, c.size, c.note, l.hash from audit.checkpoint c
+left join audit.leaf l on l.tenant_id = $1 and l.event_id = c.id
+where c.tenant_id <> $1 and (c.tenant_id, c.id) > ($2, $3) order by c.tenant_id, c.id limit $4
+
+-- name: tenants
+-- Whose logs there are.
+select tenant_id from audit.log where tenant_id <> $1 order by tenant_id

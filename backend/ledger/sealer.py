@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,9 +20,10 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
-from backend.database import UNREACHABLE, Connection, Pool, Queries
-from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, sign_checkpoint
+from backend.database import UNREACHABLE, Connection, Pool, Queries, end_if_cancelled, fetch_rows
+from backend.ledger.checkpoints import Checkpoint, log_origin, sign_checkpoint
 from backend.ledger.history import META_LOG, META_LOG_NAME, Forked, compare
+from backend.ledger.keyring import Keyring
 from backend.ledger.merkle import Frontier, Node, leaf_hash
 from backend.ledger.sinks import CheckpointSink, CheckpointsNotKept
 
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 5.0
 INTERVAL_SECONDS = 0.3
+REST_SECONDS = 0.5  # between two checkpoints of a tenant; an event is to be sealed within a second
 HEARTBEAT_SECONDS = 60.0
 PARTITIONS_SECONDS = 3600.0
 BATCH_EVENTS = 10_000
@@ -56,20 +58,52 @@ class _GrowingLog:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsealedEvent:
+    """A committed event in the queue; `sealed` says that replication brought its leaf before it."""
+
+    tenant_id: UUID
+    event_id: UUID
+    envelope: str
+    sealed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Sealing:
     """What one round sealed, and the signed notes that it published."""
 
     events: int
     notes: Sequence[str]
     more: bool
+    tenants: Collection[UUID] = ()
+
+
+class _Rests:
+    """Lets the log of a tenant rest once it was signed, so that events which come one after the other share a checkpoint.
+
+    Nobody rests while a backlog is worked off: each checkpoint then covers thousands of events.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[UUID, float] = {}
+
+    def begin(self, sealing: Sealing) -> None:
+        """Has those rest that were sealed."""
+        end = time.monotonic() + REST_SECONDS
+        self._until = {} if sealing.more else self._until | dict.fromkeys(sealing.tenants, end)
+
+    def now(self) -> list[UUID]:
+        """Returns who rests, and forgets who does no more."""
+        now = time.monotonic()
+        self._until = {tenant: until for tenant, until in self._until.items() if until > now}
+        return list(self._until)
 
 
 class Sealer:
     """One of possibly several processes that seal; at most one leads."""
 
-    def __init__(self, pool: Pool, key: SigningKey, sinks: Sequence[CheckpointSink] = ()) -> None:
+    def __init__(self, pool: Pool, keys: Keyring, sinks: Sequence[CheckpointSink] = ()) -> None:
         self._pool = pool
-        self._key = key
+        self._keys = keys
         self._sinks = sinks
         self._behind: set[CheckpointSink] = set()
         self._edge: bytes | None = None  # the root of the meta-log as this sealer left it
@@ -88,6 +122,7 @@ class Sealer:
             except CheckpointsNotKept as error:
                 log.warning("sealing paused: the log cannot be compared with what was kept", cause=str(error))
             except (asyncpg.PostgresError, *UNREACHABLE) as error:
+                end_if_cancelled()
                 log.warning("sealing paused", cause=type(error).__name__)
             await asyncio.sleep(1)
 
@@ -97,25 +132,29 @@ class Sealer:
             epoch: int | None = await connection.fetchval(queries.take_lead, self._name, LEASE_SECONDS)
             return epoch
 
-    async def seal(self, epoch: int) -> Sealing:
-        """Seals one batch of committed events.
+    async def seal(self, epoch: int, resting: Collection[UUID] = ()) -> Sealing:
+        """Seals one batch of committed events, but for those of tenants that rest.
 
         Raises LeadLost when another sealer has begun a new epoch, or when the log is not as this one left it.
         """
         async with self._transaction() as connection:
             if await connection.fetchval(queries.keep_lead, epoch, LEASE_SECONDS) is None:
                 raise LeadLost
-            waiting = await connection.fetch(queries.unsealed_events, BATCH_EVENTS)
-            events = [event for event in waiting if not event["sealed"]]
+            waiting = await fetch_rows(connection, UnsealedEvent, queries.unsealed_events, BATCH_EVENTS, list(resting))
+            events = [event for event in waiting if not event.sealed]
             beat = time.monotonic() - self._last_heartbeat >= HEARTBEAT_SECONDS
-            notes = await self._append(connection, events) if events or beat else []
+            newcomers = await connection.fetch(queries.newcomers)
+            notes = await self._append(connection, events, adopt=bool(newcomers)) if events or beat or newcomers else []
+            if newcomers:
+                await connection.execute(queries.note_adopted, [row["newcomer"] for row in newcomers])
             if waiting:
-                places = [(event["tenant_id"], event["event_id"]) for event in waiting]
+                places = [(event.tenant_id, event.event_id) for event in waiting]
                 await connection.execute(queries.take_out, *map(list, zip(*places, strict=True)))
         if notes:
             self._last_heartbeat = time.monotonic()
             self._edge = self._grown
-        return Sealing(len(events), notes, len(waiting) == BATCH_EVENTS)
+        tenants = {event.tenant_id for event in events}
+        return Sealing(len(events), notes, len(waiting) == BATCH_EVENTS, tenants)
 
     async def _lead(self) -> None:
         epoch = await self.take_lead()
@@ -124,8 +163,9 @@ class Sealer:
         self._edge = None
         try:
             async with self._transaction() as connection:
-                await compare(connection, self._sinks, self._key)
+                await compare(connection, self._sinks, self._keys.verifying)
                 await connection.execute(queries.go_on, epoch)
+                await self._hand_over(connection)
         except Forked as fork:
             await self._halt(epoch, str(fork))
             return
@@ -136,10 +176,12 @@ class Sealer:
         # Whoever led before may have died between sealing and publishing.
         self._behind = set(self._sinks)
         entering = asyncio.create_task(self.enter_unsealed())
+        rests = _Rests()
         try:
             while True:
                 await self._create_partitions()
-                sealing = await self.seal(epoch)
+                sealing = await self.seal(epoch, rests.now())
+                rests.begin(sealing)
                 if sealing.notes:
                     await self._publish(sealing.notes)
                 if not sealing.more:
@@ -149,6 +191,13 @@ class Sealer:
             raise
         finally:
             entering.cancel()
+
+    async def _hand_over(self, connection: Connection) -> None:
+        """Stores a handover of the previous key to the current one, once for these two; sinks get it with what they lack."""
+        made = self._keys.handover(datetime.now(UTC))
+        if made is not None:
+            keys = [line for line in made.split("\n") if line.startswith("key ")]
+            await connection.execute(queries.add_handover, uuid7(), made, "\n".join(keys))
 
     async def _halt(self, epoch: int, reason: str) -> None:
         """Seals nothing until the database is no longer behind, or somebody has declared what it lost."""
@@ -207,9 +256,14 @@ class Sealer:
         async with self._transaction() as connection:
             await connection.execute(queries.resign, epoch)
 
-    async def _append(self, connection: Connection, events: Sequence[asyncpg.Record]) -> list[str]:
-        """Appends events to the logs of their tenants, and the checkpoints of those to the meta-log."""
-        touched = {event["tenant_id"] for event in events}
+    async def _append(
+        self, connection: Connection, events: Sequence[UnsealedEvent], *, adopt: bool = False
+    ) -> list[str]:  # fmt: skip
+        """Appends events to the logs of their tenants, and the checkpoints of those to the meta-log.
+
+        `adopt` appends to that as well what tenants brought from another cell, whose sealer signed it.
+        """
+        touched = {event.tenant_id for event in events}
         logs = {tenant: _GrowingLog(Frontier()) for tenant in (*touched, META_LOG)}
         for row in await connection.fetch(queries.logs, list(logs)):
             logs[row["tenant_id"]].frontier = Frontier(row["size"], list(row["frontier"]))
@@ -217,8 +271,10 @@ class Sealer:
         if self._edge is not None and self._edge != logs[META_LOG].frontier.root():
             raise LeadLost
         for event in events:
-            logs[event["tenant_id"]].append(event["event_id"], event["envelope"].encode())
+            logs[event.tenant_id].append(event.event_id, event.envelope.encode())
         checkpoints = []
+        for brought in await connection.fetch(queries.newcomers_checkpoints, META_LOG) if adopt else ():
+            logs[META_LOG].append(brought["id"], brought["note"].encode())
         for tenant in touched:
             identifier, note = uuid7(), self._sign(str(tenant), logs[tenant].frontier)
             checkpoints.append((tenant, identifier, logs[tenant].frontier.size, note))
@@ -231,8 +287,8 @@ class Sealer:
         return [checkpoint[3] for checkpoint in checkpoints]
 
     def _sign(self, name: str, frontier: Frontier) -> str:
-        origin = log_origin(self._key.name, name)
-        return sign_checkpoint(Checkpoint(origin, frontier.size, frontier.root(), int(time.time() * 1000)), self._key)
+        origin, moment = log_origin(self._keys.name, name), int(time.time() * 1000)
+        return sign_checkpoint(Checkpoint(origin, frontier.size, frontier.root(), moment), *self._keys.signing)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:

@@ -14,8 +14,8 @@ from anyio import to_thread
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-# The end of a note: an empty line and a whole signature line.
-_SIGNED = re.compile("\n\n\u2014 [^\n]+\n".encode())
+# The end of a note: an empty line and whole signature lines, two while keys are exchanged.
+_SIGNED = re.compile("\n\n(?:\u2014 [^\n]+\n)+".encode())
 _TIME = re.compile(r"^time ([0-9]{1,19})$", re.MULTILINE)
 _LONGEST_NOTE_BYTES = 64 * 1024
 _BLOCK_BYTES = 1 << 20

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import Progress
 
-from backend.operation.terminal import console, database_urls, errors, fail, read_settings, run_operator, secret
+from backend.command_output import CommandResult, progress, remark, tell
+from backend.operation.command_line import (
+    database_urls,
+    kept_checkpoints,
+    public_key,
+    read_settings,
+    run_operator,
+    secret,
+)  # fmt: skip
 from backend.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,14 +46,15 @@ def archive(
             if not dry_run:
                 await archiver.archive(month, despite_findings=despite_findings)
             left = "would leave" if dry_run else "left"
-            console.print(f"{month.first:%Y-%m} {left}: {month.events} events of {len(month.tenants)} tenants.")
+            told = f"{month.first:%Y-%m} {left}: {month.events} events of {len(month.tenants)} tenants."
+            facts = {"month": f"{month.first:%Y-%m}", "events": month.events, "tenants": len(month.tenants)}
+            tell(CommandResult({**facts, "archived": not dry_run}, told))
         if not months:
-            console.print("No month may leave yet.")
+            remark("No month may leave yet.")
 
     settings = read_settings()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=errors) as bar:
-        run_operator(_with_archiver(settings, _public_key(settings, key), _kept(checkpoints), bar, run))
+    with progress() as bar:
+        run_operator(_with_archiver(settings, public_key(settings, key), kept_checkpoints(checkpoints), bar, run))
 
 
 async def _with_archiver(
@@ -58,11 +67,14 @@ async def _with_archiver(
 
     urls, signer = database_urls(settings), ContextSigner(secret(settings, "context_key"))
     owner = await asyncpg.connect(urls["owner_url"])
-    pool = await open_pool(urls["runtime_url"], size=1, timeout=settings.database_timeout)
+    pool = await open_pool(
+        urls["runtime_url"], size=1, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler
+    )
+    tenancy = Tenancy(pool, signer, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler)
     task = bar.add_task("looking", total=None)
     try:
         archiver = Archiver(
-            owner, Tenancy(pool, signer, timeout=settings.database_timeout), archives_from_settings(settings), keys,
+            owner, tenancy, archives_from_settings(settings), keys,
             timedelta(days=settings.audit_retention_days),
             lambda step, done, total: bar.update(task, description=step, completed=done, total=total), kept,
         )  # fmt: skip
@@ -70,24 +82,3 @@ async def _with_archiver(
     finally:
         await pool.close()
         await owner.close()
-
-
-def _public_key(settings: Settings, given: str | None) -> str:
-    """Returns the key that is given, configured, or the demo's."""
-    written = settings.home_folder / "checkpoint-key.pub"
-    if given is not None:
-        return Path(given).read_text() if Path(given).is_file() else given
-    if settings.checkpoint_public_key is not None:
-        return settings.checkpoint_public_key
-    if written.is_file():
-        return written.read_text()
-    raise fail("no public key: give --key or set AFFIDAVIT_CHECKPOINT_PUBLIC_KEY")
-
-
-def _kept(checkpoints: Path | None) -> list[str]:
-    from backend.ledger.verifier import notes_in  # noqa: PLC0415
-
-    try:
-        return list(notes_in(checkpoints)) if checkpoints else []
-    except (OSError, ValueError) as error:
-        raise fail(f"the kept checkpoints cannot be read: {error}") from None

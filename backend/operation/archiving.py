@@ -20,17 +20,17 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action
-from backend.database import Connection, Queries
+from backend.audit.actions.review import AuditArchived
+from backend.database import Connection, Queries, fetch_row, fetch_rows
 from backend.errors import Conflict
 from backend.identity.callers.permissions import Permission
 from backend.ledger import verifier
 from backend.operation.tenants import COMMAND_LINE
 from backend.review.archives.service import archive_name, read_archive
 from backend.review.exports import parts as export_parts
-from backend.review.exports.formats import Format
-from backend.review.exports.parts import Part, signed_at
-from backend.review.exports.service import Export, Exporter
+from backend.review.exports.export import Export, ExportFormat
+from backend.review.exports.parts import LeafPart, signed_at
+from backend.review.exports.service import Exporter
 from backend.storage.objects import ObjectMissing, ObjectStore
 from backend.tenancy import Claims, Tenancy
 
@@ -44,15 +44,36 @@ _NAMED_FINDINGS = 20
 
 
 class NotArchived(Conflict):
-    """The month stays in the log, with all that is its."""
+    """The month was not archived, and stays in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A tenant's share of a month: how many events, how many of them are sealed, and the last leaf of those; -1 for none."""
+
+    tenant_id: UUID
+    events: int
+    sealed: int
+    last_leaf: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenArchive:
+    """The archive of a tenant's share that was written, and has not left yet."""
+
+    first_leaf: int
+    end_leaf: int
+    events: int
+    sha256: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month that may leave, and each tenant's share of it: events, those sealed, and the last leaf."""
+    """A month that may leave, and each tenant's share of it."""
 
     first: date
-    shares: Sequence[asyncpg.Record]
+    shares: Sequence[Share]
 
     @property
     def begin(self) -> datetime:
@@ -72,12 +93,12 @@ class Month:
     @property
     def tenants(self) -> list[UUID]:
         """Whose events it holds."""
-        return [share["tenant_id"] for share in self.shares]
+        return [share.tenant_id for share in self.shares]
 
     @property
     def events(self) -> int:
         """How many events it holds."""
-        return sum(share["events"] for share in self.shares)
+        return sum(share.events for share in self.shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +141,7 @@ class Archiver:
 
     async def archive(self, month: Month, *, despite_findings: bool = False) -> None:
         """Lets one month leave; raises NotArchived, and it is then still in the log."""
-        findings = {share["tenant_id"]: await self._secure(month, share) for share in month.shares}
+        findings = {share.tenant_id: await self._secure(month, share) for share in month.shares}
         convicting = [(tenant, found) for tenant, in_its_log in findings.items() for found in in_its_log]
         if convicting and not despite_findings:
             tenant, found = convicting[0]
@@ -148,7 +169,7 @@ class Archiver:
 
     async def _with_shares(self, first: date) -> Month:
         empty = Month(first, ())
-        return Month(first, await self.owner.fetch(queries.shares, empty.begin, empty.end))
+        return Month(first, await fetch_rows(self.owner, Share, queries.shares, empty.begin, empty.end))
 
     async def _reason_to_stay(self, month: Month) -> str | None:
         if held := await self.owner.fetchval(queries.held, month.tenants):
@@ -156,32 +177,32 @@ class Archiver:
         days = await self.owner.fetchval(queries.longest_retention, month.tenants)
         if month.end + timedelta(days=days) > datetime.now(UTC):
             return f"a tenant keeps its log for {days} days"
-        if unsealed := sum(share["events"] - share["sealed"] for share in month.shares):
+        if unsealed := sum(share.events - share.sealed for share in month.shares):
             return f"{unsealed} events are not sealed"
         return None
 
-    async def _secure(self, month: Month, share: asyncpg.Record) -> list[str]:
+    async def _secure(self, month: Month, share: Share) -> list[str]:
         """Has the bundle of a tenant written, unless it is already; reads it back and returns what convicts it."""
-        tenant = share["tenant_id"]
-        written = await self.owner.fetchrow(queries.written, tenant, month.first)
-        if written is None or written["events"] != share["events"] or written["end_leaf"] <= share["last_leaf"]:
+        tenant = share.tenant_id
+        written = await fetch_row(self.owner, WrittenArchive, queries.written, tenant, month.first)
+        if written is None or written.events != share.events or written.end_leaf <= share.last_leaf:
             await self._write(month, share)
-            written = await self.owner.fetchrow(queries.written, tenant, month.first)
+            written = await fetch_row(self.owner, WrittenArchive, queries.written, tenant, month.first)
         assert written is not None
         self._tell(month, f"verifying the archive of {tenant}")
         try:
-            return await self._verify(archive_name(tenant, month.first), written["sha256"].hex())
+            return await self._verify(archive_name(tenant, month.first), written.sha256.hex())
         except ObjectMissing:
             await self._write(month, share)
             return await self._secure(month, share)
 
-    async def _write(self, month: Month, share: asyncpg.Record) -> None:
-        tenant, name = share["tenant_id"], archive_name(share["tenant_id"], month.first)
+    async def _write(self, month: Month, share: Share) -> None:
+        tenant, name = share.tenant_id, archive_name(share.tenant_id, month.first)
         first = await self.owner.fetchval(queries.end_before, tenant, month.first)
         claims = Claims(str(uuid7()), tenant, kind="operator", permissions=[Permission.AUDIT_READ])
         opened = lambda: self.tenancy.transaction(claims)  # noqa: E731 - one each: a context lives for a minute
-        part = await _extent(opened, tenant, first, max(first, share["last_leaf"] + 1), month)
-        export = Export(tenant, part.begin, part.end, Format.BUNDLE)
+        part = await _extent(opened, tenant, first, max(first, share.last_leaf + 1), month)
+        export = Export(tenant, part.begin, part.end, ExportFormat.BUNDLE)
         with tempfile.TemporaryFile(prefix="affidavit-archive-") as stream:
             told = self._told(month, f"writing the archive of {tenant}")
             await Exporter(opened, None, export, told).write(stream, part)
@@ -191,7 +212,7 @@ class Archiver:
             await self.store.write(name, _pieces(stream))
         self._tell(month, f"recording the archive of {tenant}")
         span = (part.leaves.start, part.leaves.stop)
-        await self.owner.execute(queries.write_archive, tenant, month.first, *span, share["events"], digest, size)
+        await self.owner.execute(queries.write_archive, tenant, month.first, *span, share.events, digest, size)
 
     async def _verify(self, name: str, sha256: str) -> list[str]:
         """Verifies what the store gives back and returns what convicts it; raises DamagedObject and ObjectMissing."""
@@ -225,14 +246,12 @@ class Archiver:
             # The name is made of a date.
             await self.owner.execute(f"lock table {month.partition} in share row exclusive mode")
             now = await self._with_shares(month.first)
-            if list(map(dict, now.shares)) != list(map(dict, month.shares)) or await self._reason_to_stay(now):
+            if now.shares != month.shares or await self._reason_to_stay(now):
                 raise NotArchived("The month was changed meanwhile; try again.", reason="archive:changed")
             for tenant in month.tenants:
-                written = await self.owner.fetchrow(queries.written, tenant, month.first)
+                written = await fetch_row(self.owner, WrittenArchive, queries.written, tenant, month.first)
                 assert written is not None
-                await COMMAND_LINE.record(
-                    self.owner, tenant, Action.AUDIT_ARCHIVED, _described(month, written, findings[tenant])
-                )
+                await COMMAND_LINE.record(self.owner, tenant, _described(month, written, findings[tenant]))
             await self.owner.fetch(queries.let_go, month.first)
             await self.owner.execute(f"drop table {month.partition}")
             self._tell(month, "committing")
@@ -249,7 +268,7 @@ class Archiver:
 
 async def _extent(
     opened: Callable[[], AbstractAsyncContextManager[Connection]], tenant: UUID, first: int, end: int, month: Month
-) -> Part:
+) -> LeafPart:
     """Returns the leaves from one checkpoint to the first that covers `end` of them."""
     async with opened() as connection:
         begin = await connection.fetchrow(export_parts.queries.checkpoint_at_least, tenant, first) if first else None
@@ -257,17 +276,15 @@ async def _extent(
     if last is None:
         raise NotArchived("No checkpoint covers the whole month yet.", reason="archive:unsealed")
     signed = signed_at(last["note"])
-    return Part(range(first, last["size"]), signed_at(begin["note"]) if begin else min(month.begin, signed), signed)
+    return LeafPart(range(first, last["size"]), signed_at(begin["note"]) if begin else min(month.begin, signed), signed)
 
 
-def _described(month: Month, written: asyncpg.Record, findings: Sequence[str]) -> dict[str, object]:
-    archive: dict[str, object] = {
-        "month": f"{month.first:%Y-%m}", "first_leaf": written["first_leaf"], "end_leaf": written["end_leaf"],
-        "events": written["events"], "sha256": written["sha256"].hex(), "bytes": written["size"],
-    }  # fmt: skip
-    if findings:
-        archive |= {"findings": len(findings), "first_findings": list(findings[:_NAMED_FINDINGS])}
-    return {"archive": archive}
+def _described(month: Month, written: WrittenArchive, findings: Sequence[str]) -> AuditArchived:
+    return AuditArchived(
+        month=f"{month.first:%Y-%m}", first_leaf=written.first_leaf, end_leaf=written.end_leaf,
+        events=written.events, sha256=written.sha256.hex(), bytes=written.size, findings=len(findings) or None,
+        first_findings=findings[:_NAMED_FINDINGS] or None,
+    )  # fmt: skip
 
 
 def _digest(stream: IO[bytes]) -> bytes:

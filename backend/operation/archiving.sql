@@ -5,8 +5,8 @@ from pg_inherits i join pg_class c on c.oid = i.inhrelid
 where i.inhparent = 'audit.event'::regclass order by 1
 
 -- name: shares
--- How many events of a month each tenant has, how many of them are sealed, and in which leaf the last of them.
-select e.tenant_id, count(*) as events, count(l.index) as sealed, max(l.index) as last_leaf
+-- How many events of a month each tenant has, how many of them are sealed, and in which leaf the last of them; -1 for none.
+select e.tenant_id, count(*) as events, count(l.index) as sealed, coalesce(max(l.index), -1) as last_leaf
 from audit.event e left join audit.leaf l on l.tenant_id = e.tenant_id and l.event_id = e.id
 where e.id >= audit.first_id_at($1) and e.id < audit.first_id_at($2)
 group by 1 order by 1

@@ -8,10 +8,11 @@ import asyncpg
 import typer
 from rich.table import Table
 
-from backend.operation.terminal import as_owner, console, database_urls, fail, read_settings, run_operator, secret
+from backend.command_output import CommandFailed, CommandGroup, CommandResult, tell
+from backend.operation.command_line import as_owner, database_urls, read_settings, run_operator, secret
 
-tenant_app = typer.Typer(no_args_is_help=True, help="Create, suspend, resume, export and delete tenants.")
-operator_key_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke keys of the operator's API.")
+tenant_app = CommandGroup(help="Create, suspend, resume, export and delete tenants.")
+operator_key_app = CommandGroup(help="Create, list, rotate and revoke keys of the operator's API.")
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
 
@@ -20,37 +21,36 @@ Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
 def tenant_create(
     slug: Annotated[str, typer.Argument(help="Lower-case letters, digits and hyphens.")],
     name: Annotated[str | None, typer.Option(help="Full name.")] = None,
-) -> None:
+) -> CommandResult:
     """Create a tenant with the collection `default`.
 
     Example: affidavit tenant create meridian-bank --name "Meridian Bank"
     """
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
-    as_owner(lambda owner: Tenants(owner).create(slug, name or slug))
-    console.print(f"Created the tenant {slug}.")
+    made = as_owner(lambda owner: Tenants(owner).create(slug, name or slug))
+    return CommandResult({"tenant": slug, "id": made}, f"Created the tenant {slug}.")
 
 
 @tenant_app.command("list")
-def tenant_list() -> None:
+def tenant_list() -> CommandResult:
     """List all tenants, with how many chunks they hold and where; a proposed promotion makes searches cheaper.
 
     Example: affidavit tenant list
     """
-    from backend.operation.tenants import Tenants, promotion_proposed  # noqa: PLC0415
+    from backend.operation.tenants import Tenants  # noqa: PLC0415
 
+    rows = as_owner(lambda owner: Tenants(owner).list())
     table = Table("slug", "name", "status", "created", "can be purged from", "chunks", "placement")
-    for row in as_owner(lambda owner: Tenants(owner).list()):
-        end = f"{row['delete_after']:%Y-%m-%d %H:%M}" if row["delete_after"] else ""
-        where = "shared, promotion proposed" if promotion_proposed(row) else row["placement"]
-        table.add_row(
-            row["slug"], row["name"], row["status"], f"{row['created_at']:%Y-%m-%d}", end, f"{row['chunks']:,}", where
-        )
-    console.print(table)
+    for row in rows:
+        end = f"{row.delete_after:%Y-%m-%d %H:%M}" if row.delete_after else ""
+        where = "shared, promotion proposed" if row.promotion_proposed else row.placement
+        table.add_row(row.slug, row.name, row.status, f"{row.created_at:%Y-%m-%d}", end, f"{row.chunks:,}", where)
+    return CommandResult([row.told() for row in rows], table)
 
 
 @tenant_app.command("suspend")
-def tenant_suspend(slug: Slug) -> None:
+def tenant_suspend(slug: Slug) -> CommandResult:
     """Refuse everything to a tenant's users and keys from the next request on.
 
     Example: affidavit tenant suspend meridian-bank
@@ -58,11 +58,11 @@ def tenant_suspend(slug: Slug) -> None:
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
     as_owner(lambda owner: Tenants(owner).suspend(slug))
-    console.print(f"Suspended {slug}.")
+    return CommandResult({"tenant": slug, "status": "suspended"}, f"Suspended {slug}.")
 
 
 @tenant_app.command("resume")
-def tenant_resume(slug: Slug) -> None:
+def tenant_resume(slug: Slug) -> CommandResult:
     """Let a suspended or deleted tenant work again.
 
     Example: affidavit tenant resume meridian-bank
@@ -70,7 +70,7 @@ def tenant_resume(slug: Slug) -> None:
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
     as_owner(lambda owner: Tenants(owner).resume(slug))
-    console.print(f"Resumed {slug}.")
+    return CommandResult({"tenant": slug, "status": "active"}, f"Resumed {slug}.")
 
 
 @tenant_app.command("limit")
@@ -78,7 +78,7 @@ def tenant_limit(
     slug: Slug,
     per_minute: Annotated[int | None, typer.Option(help="Requests of the whole tenant.", min=1)] = None,
     principal_per_minute: Annotated[int | None, typer.Option(help="Requests of each user and key.", min=1)] = None,
-) -> None:
+) -> CommandResult:
     """Limit how much a tenant may ask in a minute; what is left out has no limit.
 
     Example: affidavit tenant limit meridian-bank --per-minute 6000 --principal-per-minute 600
@@ -87,14 +87,14 @@ def tenant_limit(
 
     limits = {"requests_per_minute": per_minute, "principal_requests_per_minute": principal_per_minute}
     as_owner(lambda owner: Tenants(owner).change(slug, limits))
-    console.print(f"Limited {slug}.")
+    return CommandResult({"tenant": slug, **limits}, f"Limited {slug}.")
 
 
 @tenant_app.command("delete")
 def tenant_delete(
     slug: Slug,
     grace_days: Annotated[int | None, typer.Option(help="Days for which it can be resumed.", min=0, max=365)] = None,
-) -> None:
+) -> CommandResult:
     """Suspend a tenant and set when `affidavit tenant purge` may delete all its rows.
 
     Example: affidavit tenant delete meridian-bank --grace-days 30
@@ -103,7 +103,8 @@ def tenant_delete(
 
     grace = timedelta(days=read_settings().deletion_grace_days if grace_days is None else grace_days)
     row = as_owner(lambda owner: Tenants(owner).delete(slug, grace))
-    console.print(f"{slug} can be resumed until {row['delete_after']:%Y-%m-%d %H:%M %Z}, and purged from then on.")
+    told = f"{slug} can be resumed until {row.delete_after:%Y-%m-%d %H:%M %Z}, and purged from then on."
+    return CommandResult(row.told(), told)
 
 
 @tenant_app.command("purge")
@@ -122,7 +123,8 @@ def tenant_purge() -> None:
             for tenant_id, slug in await deletion.purgeable(owner):
                 purged = await deletion.purge(owner_url, owner, tenant_id, slug)
                 kept = f"; {purged.retained} texts are kept until their retention is over" if purged.retained else ""
-                console.print(f"Deleted {slug}: {purged.rows} rows{kept}.")
+                facts = {"tenant": slug, "rows": purged.rows, "texts_kept": purged.retained}
+                tell(CommandResult(facts, f"Deleted {slug}: {purged.rows} rows{kept}."))
         finally:
             await owner.close()
 
@@ -130,7 +132,7 @@ def tenant_purge() -> None:
 
 
 @tenant_app.command("export")
-def tenant_export(slug: Slug, target: Annotated[Path, typer.Argument(help="The zip file to write.")]) -> None:
+def tenant_export(slug: Slug, target: Annotated[Path, typer.Argument(help="The zip file to write.")]) -> CommandResult:
     """Write all that is a tenant's into a zip of JSON lines, one file a table.
 
     Example: affidavit tenant export meridian-bank meridian-bank.zip
@@ -141,53 +143,75 @@ def tenant_export(slug: Slug, target: Annotated[Path, typer.Argument(help="The z
     from backend.tenancy import ContextSigner, Tenancy  # noqa: PLC0415
 
     if target.exists():
-        raise fail(f"{target} exists")
+        raise CommandFailed(f"{target} exists")
     settings = read_settings()
     urls, signer = database_urls(settings), ContextSigner(secret(settings, "context_key"))
 
     async def run() -> dict[str, int]:
         owner = await asyncpg.connect(urls["owner_url"])
-        pool = await open_pool(urls["runtime_url"], size=1, timeout=settings.database_timeout)
+        pool = await open_pool(
+            urls["runtime_url"], size=1, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler
+        )
         try:
             tenant = await Tenants(owner).get(slug)
-            tenancy = Tenancy(pool, signer, timeout=settings.database_timeout)
-            return await export(owner, tenancy, tenant["id"], slug, target)
+            tenancy = Tenancy(pool, signer, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler)
+            return await export(owner, tenancy, tenant, target)
         finally:
             await pool.close()
             await owner.close()
 
     rows = run_operator(run())
-    console.print(f"Wrote {sum(rows.values())} rows of {len(rows)} tables to {target}.")
+    told = f"Wrote {sum(rows.values())} rows of {len(rows)} tables to {target}."
+    return CommandResult({"tenant": slug, "file": target, "rows": rows}, told)
 
 
 @operator_key_app.command("create")
-def operator_key_create(name: Annotated[str, typer.Argument(help="Which system will use it.")]) -> None:
+def operator_key_create(name: Annotated[str, typer.Argument(help="Which system will use it.")]) -> CommandResult:
     """Create a key of the operator's API and print it, the only time that it is shown.
 
     Example: affidavit operator-key create provisioning
     """
     from backend.operation import operator_keys  # noqa: PLC0415
 
-    console.print(as_owner(lambda owner: operator_keys.create(owner, name)))
+    key = as_owner(lambda owner: operator_keys.create(owner, name))
+    return CommandResult({"name": name, "key": key}, key)
 
 
 @operator_key_app.command("list")
-def operator_key_list() -> None:
+def operator_key_list() -> CommandResult:
     """List the keys of the operator's API.
 
     Example: affidavit operator-key list
     """
     from backend.operation import operator_keys  # noqa: PLC0415
 
-    table = Table("name", "created", "revoked")
-    for row in as_owner(operator_keys.listed):
-        revoked = f"{row['revoked_at']:%Y-%m-%d %H:%M}" if row["revoked_at"] else ""
-        table.add_row(row["name"], f"{row['created_at']:%Y-%m-%d %H:%M}", revoked)
-    console.print(table)
+    rows = as_owner(operator_keys.listed)
+    table = Table("name", "created", "rotated", "revoked")
+    for row in rows:
+        moments = (row.created_at, row.rotated_at, row.revoked_at)
+        table.add_row(row.name, *(f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in moments))
+    return CommandResult(rows, table)
+
+
+@operator_key_app.command("rotate")
+def operator_key_rotate(
+    name: Annotated[str, typer.Argument(help="The key's name.")],
+    overlap_seconds: Annotated[
+        int, typer.Option(help="How long the present secret stays good.", min=0, max=30 * 86_400)
+    ] = 86_400,
+) -> CommandResult:
+    """Give a key of the operator's API another secret and print it, the only time that it is shown.
+
+    Example: affidavit operator-key rotate provisioning --overlap-seconds 3600
+    """
+    from backend.operation import operator_keys  # noqa: PLC0415
+
+    key = as_owner(lambda owner: operator_keys.rotate(owner, name, overlap_seconds))
+    return CommandResult({"name": name, "key": key, "overlap_seconds": overlap_seconds}, key)
 
 
 @operator_key_app.command("revoke")
-def operator_key_revoke(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
+def operator_key_revoke(name: Annotated[str, typer.Argument(help="The key's name.")]) -> CommandResult:
     """End a key of the operator's API.
 
     Example: affidavit operator-key revoke provisioning
@@ -195,4 +219,4 @@ def operator_key_revoke(name: Annotated[str, typer.Argument(help="The key's name
     from backend.operation import operator_keys  # noqa: PLC0415
 
     as_owner(lambda owner: operator_keys.revoke(owner, name))
-    console.print(f"Revoked {name}.")
+    return CommandResult({"name": name, "revoked": True}, f"Revoked {name}.")

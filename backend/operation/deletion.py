@@ -6,12 +6,12 @@ ones never would be, and declarations of what was lost. The texts, and the keys 
 retention is over; while a hold applies nothing is. Uploaded files end with the key that they are encrypted under.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from uuid import UUID
 
-from backend.audit.events import Action
+from backend.audit.actions.operation import TenantChanged
 from backend.database import Connection, Queries
 from backend.errors import Conflict
 from backend.operation import placement
@@ -63,14 +63,10 @@ async def purge(owner_url: str, owner: Connection, tenant_id: UUID, slug: str) -
                 rows += await _delete(owner, table, tenant_id)
         if not retained:
             await owner.execute(queries.delete_tenant, tenant_id)
-        details = {
-            "tenant_status": "deleting" if retained else "deleted",
-            "slug": slug,
-            "rows": rows,
-            "retained": retained,
-        }
-        await COMMAND_LINE.record(owner, tenant_id, Action.TENANT_CHANGED, details)
-        await COMMAND_LINE.record(owner, PLATFORM_TENANT, Action.TENANT_CHANGED, {**details, "deleted": str(tenant_id)})
+        status = "deleting" if retained else "deleted"
+        purged = TenantChanged(tenant_status=status, slug=slug, rows=rows, retained=retained)
+        await COMMAND_LINE.record(owner, tenant_id, purged)
+        await COMMAND_LINE.record(owner, PLATFORM_TENANT, replace(purged, deleted=tenant_id))
     return Purged(rows, retained)
 
 

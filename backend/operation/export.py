@@ -15,36 +15,37 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action
+from backend.audit.actions.operation import TenantChanged
 from backend.database import Connection, Queries
 from backend.identity.callers.permissions import Permission
-from backend.operation.tenants import COMMAND_LINE
+from backend.operation.tenants import COMMAND_LINE, TenantRow
 from backend.tenancy import Claims, Tenancy
 
 queries = Queries(Path(__file__).with_name("export.sql"))
 
 
-async def export(owner: Connection, tenancy: Tenancy, tenant_id: UUID, slug: str, target: Path) -> dict[str, int]:
+async def export(owner: Connection, tenancy: Tenancy, tenant: TenantRow, target: Path) -> dict[str, int]:
     """Writes a zip of one JSON-lines file a table, and a manifest; returns rows by table.
 
     The export is in the tenant's log before its first row is read.
     """
     async with owner.transaction():
-        collections = [row["id"] for row in await owner.fetch(queries.collections, tenant_id)]
-        await COMMAND_LINE.record(owner, tenant_id, Action.TENANT_CHANGED, {"exported": True})
+        collections = [row["id"] for row in await owner.fetch(queries.collections, tenant.id)]
+        await COMMAND_LINE.record(owner, tenant.id, TenantChanged(exported=True))
     claims = Claims(
-        str(uuid7()), tenant_id, kind="operator", permissions=list(Permission), readable=collections, writable=collections
+        str(uuid7()), tenant.id, kind="operator", permissions=list(Permission), readable=collections, writable=collections
     )  # fmt: skip
     tables: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as archive:
         for row in await owner.fetch(queries.exported_tables):
             async with tenancy.transaction(claims) as connection:  # one each: a context lives for a minute
-                written = await _write(archive, connection, tenant_id, row["table"], row["columns"])
+                written = await _write(archive, connection, tenant.id, row["table"], row["columns"])
             if written["rows"]:
                 tables[row["table"]] = written
         manifest = {
-            "tenant": str(tenant_id),
-            "slug": slug,
+            "tenant": str(tenant.id),
+            "slug": tenant.slug,
+            "domains": list(tenant.domains),
             "exported_at": datetime.now(UTC).isoformat(),
             "tables": tables,
         }

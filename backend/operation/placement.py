@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.audit.events import Action
+from backend.audit.actions.operation import TenantChanged
 from backend.database import Connection, Queries
 from backend.documents.locks import lock_documents
 from backend.operation.service import Operator, OperatorError
@@ -86,7 +86,7 @@ async def _place(connection: Connection, tenant_id: UUID, state: str, *, create:
         if create:
             await connection.execute("select retrieval.create_private_partition($1)", tenant_id)
         await connection.execute(queries.place, tenant_id, state)
-        await Operator(connection).record(tenant_id, Action.TENANT_CHANGED, {"placement": state})
+        await Operator(connection).record(tenant_id, TenantChanged(placement=state))
         return True
 
     await _locking(connection, step)
@@ -187,7 +187,7 @@ async def _drop(connection: Connection, tenant_id: UUID) -> bool:
             return False
         await connection.execute(f"drop table {_partition(tenant_id)}")
         await connection.execute(queries.unplace, tenant_id)
-        await Operator(connection).record(tenant_id, Action.TENANT_CHANGED, {"placement": "shared"})
+        await Operator(connection).record(tenant_id, TenantChanged(placement="shared"))
         return True
 
     return bool(await _locking(connection, step))

@@ -6,15 +6,37 @@ select identity.create_tenant($1, $2, $3, $4, $5, $6, $7)
 -- A tenant by slug, with how many chunks in force it holds and where they are.
 select t.id, t.slug, t.name, t.status, t.created_at, t.delete_after, t.requests_per_minute, t.principal_requests_per_minute,
   (select coalesce(sum(s.chunks), 0)::bigint from retrieval.collection_size s where s.tenant_id = t.id) as chunks,
-  coalesce((select p.state from retrieval.placement p where p.tenant_id = t.id), 'shared') as placement
+  coalesce((select p.state from retrieval.placement p where p.tenant_id = t.id), 'shared') as placement,
+  array(select d.domain from tenancy.domain d where d.tenant_id = t.id order by d.domain) as domains
 from tenancy.tenant t where t.slug = $1
+
+-- name: lock_tenant
+-- Lets nobody move a tenant until the transaction ends.
+select from tenancy.tenant where id = $1 for key share
+
+-- name: is_home
+-- Whether a tenant is at home in this cell.
+select tenancy.is_home($1)
 
 -- name: tenants
 -- All tenants, with the same.
 select t.id, t.slug, t.name, t.status, t.created_at, t.delete_after, t.requests_per_minute, t.principal_requests_per_minute,
   (select coalesce(sum(s.chunks), 0)::bigint from retrieval.collection_size s where s.tenant_id = t.id) as chunks,
-  coalesce((select p.state from retrieval.placement p where p.tenant_id = t.id), 'shared') as placement
+  coalesce((select p.state from retrieval.placement p where p.tenant_id = t.id), 'shared') as placement,
+  array(select d.domain from tenancy.domain d where d.tenant_id = t.id order by d.domain) as domains
 from tenancy.tenant t order by t.slug
+
+-- name: add_domain
+-- A domain of a tenant's e-mail addresses; no row when it is somebody's already.
+insert into tenancy.domain (tenant_id, domain) values ($1, $2) on conflict (domain) do nothing returning domain
+
+-- name: tenant_of_domain
+-- Whose a domain is.
+select t.slug from tenancy.domain d join tenancy.tenant t on t.id = d.tenant_id where d.domain = $1
+
+-- name: remove_domain
+-- Takes a domain away from a tenant; no row when it is not the tenant's.
+delete from tenancy.domain where tenant_id = $1 and domain = $2 returning domain
 
 -- name: change_tenant
 -- Name and limits of a tenant.
@@ -25,8 +47,13 @@ update tenancy.tenant set name = $2, requests_per_minute = $3, principal_request
 update tenancy.tenant set status = $2, delete_after = $3 where id = $1
 
 -- name: operator_key
--- The live operator key with this digest.
-select id, name from identity.operator_key where digest = $1 and revoked_at is null
+-- The live operator key with this digest, or with this earlier one while that still holds.
+select id, name from identity.operator_key
+where revoked_at is null and (digest = $1 or (earlier_digest = $1 and earlier_until > now()))
+
+-- name: operator_key_by_id
+-- The live operator key of this id.
+select id, name from identity.operator_key where id = $1 and revoked_at is null
 
 -- name: add_operator_key
 -- A new operator key.
@@ -34,7 +61,13 @@ insert into identity.operator_key (id, name, digest) values ($1, $2, $3)
 
 -- name: operator_keys
 -- All operator keys, newest first.
-select name, created_at, revoked_at from identity.operator_key order by id desc
+select name, created_at, rotated_at, earlier_until, revoked_at from identity.operator_key order by id desc
+
+-- name: rotate_operator_key
+-- Another digest for a live operator key; the present one holds for so many seconds more. No row when there is none.
+update identity.operator_key
+set earlier_digest = digest, earlier_until = now() + make_interval(secs => $3), digest = $2, rotated_at = now()
+where name = $1 and revoked_at is null returning id
 
 -- name: revoke_operator_key
 -- Ends an operator key; no row when there is none to end.
@@ -83,12 +116,20 @@ from identity."user" u where u.tenant_id = $1 and u.status = 'active' and ($2::t
 -- name: add_key
 -- A new API key that the operator made, and who answers for it.
 insert into identity.api_key (tenant_id, id, name, permissions, expires_at, owner_id, purpose, allowed_networks, requests_per_minute,
-  requests_per_day, tokens_per_day, tokens_per_month, cost_per_month_micros)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+  requests_per_day, tokens_per_day, tokens_per_month, cost_per_day_micros, cost_per_month_micros, assertion_key)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 
 -- name: keys
--- The keys of a tenant that have not ended.
-select k.id, k.name, k.purpose, k.permissions, u.username as owner, k.expires_at, k.suspended_at, k.last_used_at
+-- The keys of a tenant that have not ended, with what bounds them.
+select k.id, k.name, k.purpose, k.permissions, u.username as owner, k.created_at, k.expires_at, k.suspended_at, k.last_used_at,
+  array(select n::text from unnest(k.allowed_networks) n) as networks, k.requests_per_minute as per_minute, k.requests_per_day as per_day,
+  k.tokens_per_day as tokens_day, k.tokens_per_month as tokens_month, k.cost_per_day_micros as cost_day_micros,
+  k.cost_per_month_micros as cost_month_micros,
+  k.assertion_key is not null as signs_end_users,
+  array(select c.slug from identity.collection_grant g join documents.collection c on c.tenant_id = g.tenant_id and c.id = g.collection_id
+    where g.tenant_id = k.tenant_id and g.principal_id = k.id and g.access = 'read' order by c.slug) as collections,
+  array(select c.slug from identity.collection_grant g join documents.collection c on c.tenant_id = g.tenant_id and c.id = g.collection_id
+    where g.tenant_id = k.tenant_id and g.principal_id = k.id and g.access = 'write' order by c.slug) as writable
 from identity.api_key k left join identity."user" u on u.tenant_id = k.tenant_id and u.id = k.owner_id
 where k.tenant_id = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) order by k.id
 
@@ -99,21 +140,11 @@ set expires_at = least(s.expires_at, case when s.id = (select max(n.id::text)::u
   where n.tenant_id = $1 and n.key_id = $2) then now() + make_interval(secs => $3) else now() end)
 where s.tenant_id = $1 and s.key_id = $2 and s.expires_at > now()
 
--- name: bound_key
--- What bounds a key; what is null stays.
-update identity.api_key set purpose = coalesce($3, purpose), allowed_networks = coalesce($4, allowed_networks),
-  requests_per_minute = coalesce($5, requests_per_minute), requests_per_day = coalesce($6, requests_per_day),
-  tokens_per_day = coalesce($7, tokens_per_day), tokens_per_month = coalesce($8, tokens_per_month),
-  cost_per_month_micros = coalesce($9, cost_per_month_micros), expires_at = coalesce($10, expires_at)
+-- name: change_key
+-- What bounds a key.
+update identity.api_key set name = $3, purpose = $4, expires_at = $5, allowed_networks = $6, requests_per_minute = $7,
+  requests_per_day = $8, tokens_per_day = $9, tokens_per_month = $10, cost_per_day_micros = $11, cost_per_month_micros = $12
 where tenant_id = $1 and id = $2
-
--- name: give_key
--- Gives a key another owner; what it was granted beyond the rights of the one before goes.
-with given as (
-  update identity.api_key set owner_id = $3, suspended_at = null, handed_over_at = now(), handed_over_by = null
-  where tenant_id = $1 and id = $2 returning tenant_id, id
-)
-update identity.collection_grant g set beyond_owner = false from given where g.tenant_id = given.tenant_id and g.principal_id = given.id
 
 -- name: revoke_key
 -- Ends a key.
@@ -137,6 +168,20 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 -- Takes trust and links away; no row when there is none.
 delete from identity.issuer where tenant_id = $1 returning issuer
 
+-- name: hold_issuer
+-- Lets sign-ins through the tenant's issuer that have begun end first, and those that come wait.
+select from identity.issuer where tenant_id = $1 for update
+
+-- name: hold_external_identities
+-- The same for users who signed in before.
+select from identity.external_identity where tenant_id = $1 for update
+
+-- name: suspend_external_keys
+-- Lets the keys of users who are subjects of the tenant's issuer wait for another owner.
+update identity.api_key set suspended_at = now()
+where tenant_id = $1 and revoked_at is null and suspended_at is null
+  and owner_id in (select user_id from identity.external_identity where tenant_id = $1)
+
 -- name: end_external_sessions
 -- Ends the sessions of users who are subjects of the tenant's issuer.
 update identity.session set revoked_at = now(), revoked_reason = 'issuer distrusted'
@@ -149,3 +194,41 @@ select u.tenant_id, i.id, $3, u.id
 from identity."user" u join identity.issuer i on i.tenant_id = u.tenant_id
 where u.tenant_id = $1 and u.username = $2
 returning user_id
+
+-- name: measured_log
+-- How many events wait to be sealed and the oldest for how long, how old the newest checkpoint is, and how sealing goes.
+select (select count(*) from audit.unsealed) as events,
+  coalesce((select extract(epoch from clock_timestamp())
+    - ('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0
+    from audit.unsealed order by event_id limit 1), 0)::double precision as lag,
+  coalesce((select extract(epoch from clock_timestamp() - c.signed_at) from audit.checkpoint c
+    where c.tenant_id = '00000000-0000-0000-0000-000000000001' order by c.id desc limit 1), 'NaN')::double precision as checkpoint_age,
+  (select halted is not null from audit.sealer)::int as halted,
+  (select extract(epoch from clock_timestamp() - sealed_at) from audit.sealer)::double precision as idle
+
+-- name: measured_totals
+-- Jobs by kind and status, and tenants by size.
+select kind, band, number, oldest from tenancy.totals()
+
+-- name: issuers
+-- Which OpenID provider each tenant trusts.
+select t.slug as tenant, i.issuer, i.client_id, i.scopes, i.groups_claim, i.creates_users
+from identity.issuer i join tenancy.tenant t on t.id = i.tenant_id order by t.slug
+
+-- name: add_scim_bearer
+-- A bearer of the provider that a tenant trusts; no row when it trusts none.
+insert into identity.scim_bearer (tenant_id, id, issuer_id, name, lookup_id, digest, expires_at)
+select i.tenant_id, $2, i.id, $3, $4, $5, $6 from identity.issuer i where i.tenant_id = $1
+returning id
+
+-- name: revoke_scim_bearer
+-- Ends a bearer; no row when there is none to end.
+update identity.scim_bearer set revoked_at = now() where tenant_id = $1 and name = $2 and revoked_at is null returning id
+
+-- name: scim_bearers
+-- All bearers of providers, by tenant.
+select t.slug as tenant, b.name, i.issuer, b.created_at, b.expires_at, b.revoked_at, b.last_used_at
+from identity.scim_bearer b
+join identity.issuer i on i.tenant_id = b.tenant_id and i.id = b.issuer_id
+join tenancy.tenant t on t.id = b.tenant_id
+order by t.slug, b.id

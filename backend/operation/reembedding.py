@@ -10,10 +10,12 @@ from uuid import UUID
 import asyncpg
 from pgvector import HalfVector
 
-from backend.audit.events import Action
+from backend.audit.actions.operation import Reembedded, TenantChanged
 from backend.database import Queries, prepare_connection
 from backend.operation.placement import Progress, index_model, is_private, locked_versions
-from backend.operation.service import Operator
+from backend.operation.service import Operator, OperatorError
+from backend.personal_data.pseudonyms import PseudonymKeys
+from backend.retrieval.embedding import fingerprint
 from backend.retrieval.embedding.embedder import Embedder
 
 queries = Queries(Path(__file__).with_name("reembedding.sql"))
@@ -21,11 +23,18 @@ queries = Queries(Path(__file__).with_name("reembedding.sql"))
 _BATCH = 64  # texts embedded between two commits
 
 
-async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, progress: Progress) -> None:
-    """Brings every chunk of a tenant to the embedder's model; a private partition gets an index for it first."""
+async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, keys: PseudonymKeys, progress: Progress) -> None:
+    """Brings every chunk of a tenant to the embedder's model; a private partition gets an index for it first.
+
+    An embedder is given pseudonyms where a collection wants them. Raises OperatorError while the embedder is another model than
+    its name says, or answers nothing.
+    """
     connection = await asyncpg.connect(owner_url)
     try:
         await prepare_connection(connection)
+        if (problem := await fingerprint.problem(connection, embedder)) is not None:
+            raise OperatorError(problem)
+        pseudonyms = keys.of_tenant(tenant_id)
         total = await connection.fetchval(queries.outdated, tenant_id, embedder.model)
         if await is_private(connection, tenant_id):
             progress("indexing", 0, total)
@@ -33,7 +42,8 @@ async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, progress:
         done = 0
         while rows := await connection.fetch(queries.next_outdated, tenant_id, embedder.model, _BATCH):
             # No lock is held while texts are embedded: a text never changes, and a chunk that goes is skipped.
-            vectors = await embedder.embed_passages([row["text"] for row in rows], [row["title"] for row in rows])
+            texts = [pseudonyms.given(row["text"]).text if row["masked"] else row["text"] for row in rows]
+            vectors = await embedder.embed_passages(texts, [row["title"] for row in rows])
             async with connection.transaction():
                 await locked_versions(connection, tenant_id, {row["version_id"] for row in rows})
                 await connection.execute(
@@ -43,7 +53,7 @@ async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, progress:
             done += len(rows)
             progress("embedding", done, max(done, total))
         if done:
-            details = {"reembedded": {"model": embedder.model, "chunks": done}}
-            await Operator(connection).record(tenant_id, Action.TENANT_CHANGED, details)
+            reembedded = Reembedded(model=embedder.model, chunks=done)
+            await Operator(connection).record(tenant_id, TenantChanged(reembedded=reembedded))
     finally:
         await connection.close()

@@ -4,8 +4,10 @@ select count(*) from documents.chunk where tenant_id = $1 and embedding_model <>
 
 -- name: next_outdated
 -- Some chunks that were embedded by another model.
-select c.id, c.version_id, c.text, coalesce(c.metadata ->> 'title', d.title, '') as title
+select c.id, c.version_id, c.text, coalesce(c.metadata ->> 'title', d.title, '') as title,
+  k.personal_data <> 'tell' as masked
 from documents.chunk c join documents.document d on d.tenant_id = c.tenant_id and d.id = c.document_id
+join documents.collection k on k.tenant_id = c.tenant_id and k.id = c.collection_id
 where c.tenant_id = $1 and c.embedding_model <> $2 order by c.id limit $3
 
 -- name: replace_vectors

@@ -1,21 +1,26 @@
 """Commands that keep retrieval fast: where tenants' chunks are, and by which model they are embedded."""
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import asyncpg
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import RenderableType
+from rich.progress import Progress, TimeRemainingColumn
+from rich.table import Table
 
+from backend.command_output import CommandResult, progress
+from backend.operation.command_line import database_urls, read_settings, run_operator
 from backend.operation.commands import tenant_app
-from backend.operation.terminal import console, database_urls, errors, read_settings, run_operator
+from backend.self_check import CheckResult
+from backend.settings import Settings
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
 
 
 @tenant_app.command("promote")
-def tenant_promote(slug: Slug) -> None:
+def tenant_promote(slug: Slug) -> CommandResult:
     """Move a large tenant to a partition and indexes of its own, while it is in use; given again, it carries on.
 
     Example: affidavit tenant promote meridian-bank
@@ -23,11 +28,11 @@ def tenant_promote(slug: Slug) -> None:
     from backend.operation import placement  # noqa: PLC0415
 
     _with_progress(slug, placement.promote)
-    console.print(f"{slug} has its own partition and indexes.")
+    return CommandResult({"tenant": slug, "placement": "own"}, f"{slug} has its own partition and indexes.")
 
 
 @tenant_app.command("demote")
-def tenant_demote(slug: Slug) -> None:
+def tenant_demote(slug: Slug) -> CommandResult:
     """Move a tenant back to the shared partition, while it is in use; given again, it carries on.
 
     Example: affidavit tenant demote meridian-bank
@@ -35,10 +40,10 @@ def tenant_demote(slug: Slug) -> None:
     from backend.operation import placement  # noqa: PLC0415
 
     _with_progress(slug, placement.demote)
-    console.print(f"{slug} is in the shared partition.")
+    return CommandResult({"tenant": slug, "placement": "shared"}, f"{slug} is in the shared partition.")
 
 
-def reembed(slug: Slug) -> None:
+def reembed(slug: Slug) -> CommandResult:
     """Embed a tenant's chunks with the configured model where another one did, while they are in use; given again, it carries on.
 
     A chunk that is not done yet is found by its words alone.
@@ -46,32 +51,98 @@ def reembed(slug: Slug) -> None:
     Example: affidavit reembed meridian-bank
     """
     from backend.operation.reembedding import reembed as run  # noqa: PLC0415
-    from backend.retrieval.embedding.embedder import from_settings  # noqa: PLC0415
+    from backend.personal_data.pseudonyms import PseudonymKeys  # noqa: PLC0415
+    from backend.retrieval.embedding.choice import from_settings  # noqa: PLC0415
+    from backend.settings import search_secret  # noqa: PLC0415
 
-    embedder = from_settings(read_settings())
-    _with_progress(slug, lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, progress))
-    console.print(f"All chunks of {slug} are embedded with {embedder.model}.")
+    settings = read_settings()
+    embedder, keys = from_settings(settings), PseudonymKeys(search_secret(settings))
+    _with_progress(
+        slug,
+        lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, keys, progress),
+    )
+    told = f"All chunks of {slug} are embedded with {embedder.model}."
+    return CommandResult({"tenant": slug, "model": embedder.model}, told)
+
+
+def calibrate(slug: Slug) -> CommandResult:
+    """Measure on a tenant's own texts what fits the configured embedding model, and say how it is set. Changes nothing.
+
+    Sentences are taken out of texts and asked: the weight of words is best that finds their texts again. The result is in the
+    tenant's log.
+
+    Example: affidavit calibrate meridian-bank
+    """
+    from backend.operation.calibration import calibrate as run  # noqa: PLC0415
+    from backend.personal_data.pseudonyms import PseudonymKeys  # noqa: PLC0415
+    from backend.retrieval.embedding.choice import from_settings  # noqa: PLC0415
+    from backend.settings import search_secret  # noqa: PLC0415
+
+    settings = read_settings()
+    embedder, keys = from_settings(settings), PseudonymKeys(search_secret(settings))
+    profile = _with_progress(
+        slug,
+        lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, keys, progress),
+    )
+    measured = profile.measured
+    table = Table("weight of words", f"mean reciprocal rank of {measured.questions} texts among {measured.texts}")
+    for weight, found in measured.found.items():
+        table.add_row(f"{weight:g}", f"{found:.3f}")
+    words: list[RenderableType] = [table, f"What fits {profile.model}:\n\nAFFIDAVIT_LEXICAL_WEIGHT={measured.weight:g}"]
+    if profile.max_tokens is not None:
+        words.append(f"AFFIDAVIT_EMBEDDINGS_MAX_TOKENS={profile.max_tokens}")
+    facts = {"model": profile.model, "lexical_weight": measured.weight, "embeddings_max_tokens": profile.max_tokens}
+    counts = {"questions": measured.questions, "texts": measured.texts, "mean_reciprocal_rank": measured.found}
+    return CommandResult({"tenant": slug, **facts, **counts}, words)
+
+
+T = TypeVar("T")
 
 
 def _with_progress(
-    slug: str, act: Callable[[str, UUID, Callable[[str, int, int], None]], Coroutine[None, None, None]]
-) -> None:
+    slug: str, act: Callable[[str, UUID, Callable[[str, int, int], None]], Coroutine[None, None, T]]
+) -> T:
     from backend.operation.service import operator  # noqa: PLC0415
 
-    async def run(bar: Progress) -> None:
+    async def run(bar: Progress) -> T:
         owner_url = database_urls(read_settings())["owner_url"]
         async with operator(owner_url) as acting:
             tenant_id = await acting.tenant(slug)
         task = bar.add_task("starting", total=None)
-        await act(
+        return await act(
             owner_url,
             tenant_id,
             lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
         )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors) as bar:
-        run_operator(run(bar))
+    with progress(TimeRemainingColumn()) as bar:
+        return run_operator(run(bar))
+
+
+def uncalibrated_model(settings: Settings) -> str | None:
+    """Returns the embeddings server's model when words count beside it as nobody has measured."""
+    from backend.retrieval.embedding.choice import remote_from_settings  # noqa: PLC0415
+    from backend.retrieval.weights import is_measured  # noqa: PLC0415
+
+    embedder = remote_from_settings(settings)
+    known = embedder is None or settings.lexical_weight is not None or is_measured(embedder.model)
+    return None if known or embedder is None else embedder.model
+
+
+async def embedder_finding(runtime_url: str, settings: Settings) -> CheckResult:
+    """Returns whether the embeddings server answers as the model that made the stored vectors."""
+    from backend.retrieval.embedding import fingerprint  # noqa: PLC0415 - loads what other commands do not need
+    from backend.retrieval.embedding.choice import remote_from_settings  # noqa: PLC0415
+
+    embedder = remote_from_settings(settings)
+    assert embedder is not None
+    connection = await asyncpg.connect(runtime_url, timeout=5, statement_cache_size=0)
+    try:
+        async with connection.transaction():
+            return CheckResult("embedding model", await fingerprint.problem(connection, embedder))
+    finally:
+        await connection.close()
+        await embedder.aclose()
 
 
 async def outgrown_tenants(owner_url: str) -> list[tuple[str, int]]:

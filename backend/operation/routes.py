@@ -5,19 +5,20 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated
 
-import asyncpg
 from fastapi import APIRouter, Path, Request, status
 
 from backend.database import transaction
+from backend.operation.deployment_state import state
 from backend.operation.guard import CurrentOperator, OperatorDatabase, OperatorRoute
-from backend.operation.models import NewTenant, Slug, TenantChange, TenantList, TenantView
-from backend.operation.tenants import OperatorActor, Tenants, promotion_proposed
+from backend.operation.models import DeploymentState, Domain, NewTenant, Slug, TenantChange, TenantList, TenantView
+from backend.operation.tenants import OperatorActor, TenantRow, Tenants
 from backend.provided import Provided
 from backend.settings import Settings
 
 router = APIRouter(prefix="/operator", tags=["operator"], route_class=OperatorRoute)
 
 TenantSlug = Annotated[Slug, Path()]
+DomainName = Annotated[Domain, Path(description="Of e-mail addresses, in any spelling.")]
 
 
 @asynccontextmanager
@@ -27,8 +28,17 @@ async def _acting(request: Request, database: OperatorDatabase, operator: Operat
         yield Tenants(connection, operator, request.state.request_id)
 
 
-def _view(row: asyncpg.Record) -> TenantView:
-    return TenantView(**dict(row), promotion_proposed=promotion_proposed(row))
+def _view(tenant: TenantRow) -> TenantView:
+    return TenantView(**tenant.told())
+
+
+@router.get("/state", summary="Read how sealing and jobs go")
+async def read_state(
+    request: Request, database: Provided[OperatorDatabase], operator: CurrentOperator
+) -> DeploymentState:
+    """Returns how far the log is sealed, and how many jobs wait and run; of all tenants together."""
+    async with _acting(request, database, operator) as tenants:
+        return await state(tenants.connection)
 
 
 @router.post("/tenants", status_code=status.HTTP_201_CREATED, summary="Create a tenant")
@@ -68,6 +78,35 @@ async def change_tenant(
     """Changes the name, and how much the tenant and each of its principals may ask in a minute, from the next request on."""
     async with _acting(request, database, operator) as tenants:
         return _view(await tenants.change(slug, body.model_dump(exclude_unset=True)))
+
+
+@router.put("/tenants/{slug}/domains/{domain}", summary="Give a tenant a domain")
+async def add_domain(
+    request: Request,
+    database: Provided[OperatorDatabase],
+    slug: TenantSlug,
+    domain: DomainName,
+    operator: CurrentOperator,
+) -> TenantView:
+    """Lets people name the tenant by this domain of their e-mail addresses when they sign in.
+
+    It belongs to one tenant. That it is this one's, and no public provider's of mail, is for the operator to verify before.
+    """
+    async with _acting(request, database, operator) as tenants:
+        return _view(await tenants.add_domain(slug, domain))
+
+
+@router.delete("/tenants/{slug}/domains/{domain}", summary="Take a domain away from a tenant")
+async def remove_domain(
+    request: Request,
+    database: Provided[OperatorDatabase],
+    slug: TenantSlug,
+    domain: DomainName,
+    operator: CurrentOperator,
+) -> TenantView:
+    """Lets nobody name the tenant by this domain any more, from the next sign-in on. Sessions go on."""
+    async with _acting(request, database, operator) as tenants:
+        return _view(await tenants.remove_domain(slug, domain))
 
 
 @router.post("/tenants/{slug}/suspend", summary="Suspend a tenant")

@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action
+from backend.audit.actions.documents import CollectionChanged
+from backend.audit.actions.keys import KeyCreated
+from backend.audit.actions.people import GrantChanged, UserChanged
+from backend.audit.details import Details
 from backend.database import Connection, Queries
 from backend.identity.callers.permissions import NOT_FOR_KEYS, Permission, Role, permissions_of_key
 from backend.identity.keys import api_keys
@@ -31,11 +33,9 @@ class KeyBounds:
     per_day: int | None = None
     tokens_day: int | None = None
     tokens_month: int | None = None
+    cost_day_micros: int | None = None
     cost_month_micros: int | None = None
-
-    def described(self) -> dict[str, Any]:
-        """Returns what is set, for the record."""
-        return {name: value for name, value in asdict(self).items() if value}
+    assertion_key: str | None = None
 
 
 class OperatorError(Exception):
@@ -54,8 +54,7 @@ class Operator:
 
     async def tenant(self, slug: str) -> UUID:
         """Returns the id of a tenant; raises NotFound when there is none of this name."""
-        tenant_id: UUID = (await Tenants(self.connection).get(slug))["id"]
-        return tenant_id
+        return (await Tenants(self.connection).get(slug)).id
 
     async def create_collection(
         self, tenant_id: UUID, slug: str, name: str, *, approval_required: bool = False, language: str = "english"
@@ -69,9 +68,7 @@ class Operator:
         except asyncpg.UniqueViolationError:
             message = f"there is a collection {slug!r} already"
             raise OperatorError(message) from None
-        await self.record(
-            tenant_id, Action.COLLECTION_CHANGED, {"collection": slug, "approval_required": approval_required}
-        )
+        await self.record(tenant_id, CollectionChanged(collection=slug, approval_required=approval_required))
         return collection_id
 
     async def grant(
@@ -94,10 +91,8 @@ class Operator:
             await self.connection.execute(
                 queries.grant_principal, tenant_id, uuid7(), collection_id, principal_id, access
             )
-        grantee = {"role": role} if role is not None else {"principal": str(principal_id)}
-        await self.record(
-            tenant_id, Action.GRANT_CHANGED, {"grant": {"collection": collection, "access": access, **grantee}}
-        )
+        granted = GrantChanged(collection=collection, access=access, role=role, principal=principal_id)
+        await self.record(tenant_id, granted)
 
     async def create_user(self, tenant_id: UUID, username: str, password: str, roles: Iterable[Role]) -> UUID:
         """Creates a user; raises OperatorError for a name that is taken or a password that cannot be used."""
@@ -114,32 +109,38 @@ class Operator:
         given = sorted(set(roles))
         for role in given:
             await self.connection.execute(queries.add_role, tenant_id, user_id, role)
-        await self.record(tenant_id, Action.USER_CHANGED, {"user": {"id": str(user_id), "roles": given}})
+        await self.record(tenant_id, UserChanged(id=user_id, roles=given))
         return user_id
 
     async def create_key(
         self, tenant_id: UUID, name: str, permissions: Iterable[Permission], collections: Iterable[str],
         expires_at: datetime | None = None, *, writable: Iterable[str] = (), owner: str | None = None,
-        bounds: KeyBounds | None = None,
+        bounds: KeyBounds | None = None, key_id: UUID | None = None,
     ) -> str:  # fmt: skip
         """Creates an API key that may read collections, and write some, and returns it, the only time that it is shown.
 
         Its owner is the named user, else the first who can hand out all of its permissions; raises OperatorError for none.
         """
-        key, key_id = api_keys.mint(), uuid7()
+        key, key_id = api_keys.mint(tenant_id), key_id or uuid7()
         given, bounds = sorted(set(permissions)), bounds or KeyBounds()
         owner_id = await self._owner(tenant_id, given, owner)
         await self.connection.execute(
             queries.add_key, tenant_id, key_id, name, given, expires_at, owner_id, bounds.purpose, list(bounds.networks),
-            bounds.per_minute, bounds.per_day, bounds.tokens_day, bounds.tokens_month, bounds.cost_month_micros,
+            bounds.per_minute, bounds.per_day, bounds.tokens_day, bounds.tokens_month, bounds.cost_day_micros,
+            bounds.cost_month_micros, bounds.assertion_key,
         )  # fmt: skip
         await self.connection.execute(queries.add_key_secret, tenant_id, uuid7(), key_id, key.lookup_id, key.digest)
         for collection in collections:
             await self.grant(tenant_id, collection, "read", principal_id=key_id)
         for collection in writable:
             await self.grant(tenant_id, collection, "write", principal_id=key_id)
-        details = {"id": str(key_id), "permissions": given, "owner": str(owner_id), **bounds.described()}
-        await self.record(tenant_id, Action.KEY_CREATED, {"key": details})
+        created = KeyCreated(
+            id=key_id, permissions=given, owner=owner_id, purpose=bounds.purpose, networks=list(bounds.networks) or None,
+            requests_per_minute=bounds.per_minute, requests_per_day=bounds.per_day, tokens_day=bounds.tokens_day,
+            tokens_month=bounds.tokens_month, cost_day_micros=bounds.cost_day_micros, cost_month_micros=bounds.cost_month_micros,
+            expires_at=expires_at, signs_end_users=True if bounds.assertion_key else None,
+        )  # fmt: skip
+        await self.record(tenant_id, created)
         return key.plaintext
 
     async def _owner(self, tenant_id: UUID, given: Iterable[Permission], named: str | None) -> UUID:
@@ -154,9 +155,9 @@ class Operator:
         who = f"{named!r}" if named else "nobody in the tenant"
         raise OperatorError(f"{who} can hand out {', '.join(sorted(wanted))}: name an owner who can, or give less")
 
-    async def record(self, tenant_id: UUID, action: Action, details: dict[str, Any]) -> None:
+    async def record(self, tenant_id: UUID, done: Details) -> None:
         """Records what the operator did to a tenant, in the open transaction."""
-        await COMMAND_LINE.record(self.connection, tenant_id, action, details)
+        await COMMAND_LINE.record(self.connection, tenant_id, done)
 
 
 @asynccontextmanager

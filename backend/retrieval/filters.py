@@ -12,12 +12,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     StrictBool,
     StrictFloat,
     StrictInt,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from backend.schema import REPRESENTABLE_YEAR, ApiModel, Text, bounded_object, representable
 
@@ -49,8 +52,8 @@ Date = Annotated[Text, AfterValidator(_date), WithJsonSchema(_ISO_8601)]
 Bound = Number | Date
 
 
-def _all_of_kind(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"properties": {name: {"anyOf": [schema, {"type": "null"}]} for name in _OPERATORS}}
+def _all_of_kind(kind: str) -> dict[str, Any]:
+    return {"properties": {name: {"type": [kind, "null"]} for name in _OPERATORS}}
 
 
 class Period(ApiModel):
@@ -79,7 +82,10 @@ class Condition(ApiModel):
         json_schema_extra={
             "examples": [{"gte": "2024-01-01", "lt": "2025-01-01"}, {"exists": True}],
             "minProperties": 1,
-            "anyOf": [_all_of_kind({"type": "number"}), _all_of_kind({"type": "string"})],
+            # A condition and not alternatives, of which generators would make classes of their own.
+            "if": _all_of_kind("number"),
+            "then": {},
+            "else": _all_of_kind("string"),
         }
     )
 
@@ -130,7 +136,11 @@ ALTERNATIVES = "or"
 
 
 def _few_enough(filters: dict[str, Any]) -> dict[str, Any]:
-    """Returns filters; raises ValueError when they have more conditions than one search should weigh."""
+    """Returns filters; raises ValueError for more conditions than one search should weigh, and for lists that are misplaced."""
+    for key, wanted in filters.items():
+        if isinstance(wanted, list) and (key == ALTERNATIVES) != bool(alternatives_of({ALTERNATIVES: wanted})):
+            message = "a list under `or`, and under no other key, holds alternatives: objects of filters"
+            raise ValueError(message)
     if len(filters) + sum(map(len, alternatives_of(filters))) > MAX_FILTERS:
         message = f"must have at most {MAX_FILTERS} conditions, those under `or` included"
         raise ValueError(message)
@@ -143,9 +153,25 @@ def alternatives_of(filters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return given if isinstance(given, list) and given and all(isinstance(one, dict) for one in given) else []
 
 
+class _AlternativesUnderTheirKey:
+    """Names the one key that takes alternatives in the schema, since generators cannot tell two kinds of lists apart."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        accepted = schema["additionalProperties"]["anyOf"]
+        elsewhere = [kind for kind in accepted if kind.get("items", {}).get("type") != "object"]
+        under_or = [kind for kind in accepted if "anyOf" not in kind.get("items", {})]
+        return {
+            **schema,
+            "properties": {ALTERNATIVES: {"anyOf": under_or}},
+            "additionalProperties": {"anyOf": elsewhere},
+        }
+
+
 Filters = Annotated[
     dict[Key, Condition | Alternatives | Values | Scalar],
     Field(max_length=MAX_FILTERS),
+    _AlternativesUnderTheirKey(),
     BeforeValidator(_bounded),
     AfterValidator(_few_enough),
 ]

@@ -11,6 +11,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 
 import Stemmer
@@ -61,7 +62,7 @@ _TOKEN = re.compile(
 
 
 def dimension(term: str) -> int:
-    """Return the term's dimension, counted from 0: its CRC-32 modulo 10⁹.
+    """Returns the term's dimension, counted from 0: its CRC-32 modulo 10⁹.
 
     pgvector's text form counts from 1, its Python class from 0. Two terms of a vocabulary of 100,000 share a
     dimension about five times.
@@ -70,7 +71,7 @@ def dimension(term: str) -> int:
 
 
 def terms(text: str, language: str = "english") -> list[str]:
-    """Return the text's terms in order: no stop words, and words as Snowball stems of `language`.
+    """Returns the text's terms in order: no stop words, and words as Snowball stems of `language`.
 
     A section number is followed by its parents and a hyphenated word by its parts, so that either finds the
     other: "4.2.1(a)" gives 4.2.1(a), 4.2.1, 4.2, 4; "e-mail" gives email, e, mail. Scripts without spaces give pairs of
@@ -85,7 +86,7 @@ def terms(text: str, language: str = "english") -> list[str]:
 
 
 def passage_vector(text: str, language: str = "english", labels: Sequence[str] = ()) -> dict[int, float]:
-    """Return the BM25 weight of each term by dimension; of more than MAX_TERMS, the heaviest.
+    """Returns the BM25 weight of each term by dimension; of more than MAX_TERMS, the heaviest.
 
     `labels` are terms that are no words of the text: each has a weight of 1.
     """
@@ -97,28 +98,50 @@ def passage_vector(text: str, language: str = "english", labels: Sequence[str] =
 
 
 def query_terms(text: str, language: str = "english") -> Counter[int]:
-    """Return how often each dimension occurs in a question: those whose document frequencies are needed."""
+    """Returns how often each dimension occurs in a question: those whose document frequencies are needed."""
     return Counter(map(dimension, terms(text, language)))
 
 
 def query_vector(
     text: str, document_frequencies: Mapping[int, int], documents: int, language: str = "english"
 ) -> dict[int, float]:
-    """Return the IDF of each term of a question by dimension, among `documents` passages.
+    """Returns the IDF of each term of a question by dimension, among `documents` passages.
 
     Terms that no passage has are left out. A reference like 4.2.1(a), not its parents, has at least REFERENCE_IDF, and so has
     a rate or a date.
     """
-    references = set(map(dimension, _references(text)))
-    return {
-        term: count * max(_idf(document_frequencies[term], documents), REFERENCE_IDF if term in references else 0)
-        for term, count in query_terms(text, language).items()
-        if document_frequencies.get(term)
-    }
+    return Words(text).vector(document_frequencies, documents, language)
+
+
+class Words:
+    """The terms of a question, read once in each language, however often they are asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._counted: dict[str, Counter[int]] = {}
+
+    def counted(self, language: str = "english") -> Counter[int]:
+        """Returns what `query_terms` does."""
+        if language not in self._counted:
+            self._counted[language] = query_terms(self._text, language)
+        return self._counted[language]
+
+    def vector(self, document_frequencies: Mapping[int, int], documents: int, language: str) -> dict[int, float]:
+        """Returns what `query_vector` does."""
+        return {
+            term: count
+            * max(_idf(document_frequencies[term], documents), REFERENCE_IDF if term in self._references else 0)
+            for term, count in self.counted(language).items()
+            if document_frequencies.get(term)
+        }
+
+    @cached_property
+    def _references(self) -> frozenset[int]:
+        return frozenset(map(dimension, _references(self._text)))
 
 
 def rarest(document_frequencies: Mapping[int, int], most: int) -> list[int]:
-    """Return the rarest terms, as many as `most` passages have all together."""
+    """Returns the rarest terms, as many as `most` passages have all together."""
     terms = sorted(document_frequencies, key=lambda term: (document_frequencies[term], term))
     passages = accumulate(document_frequencies[term] for term in terms)
     return [term for term, total in zip(terms, passages, strict=True) if total <= most]
@@ -134,7 +157,7 @@ def _normalized(text: str) -> str:
 
 
 def _references(text: str) -> Iterator[str]:
-    """Yield what names one thing: a section's number, a rate, a date, an account; no year and no quarter."""
+    """Yields what names one thing: a section's number, a rate, a date, an account; no year and no quarter."""
     text = _normalized(text)
     yield from (
         term
@@ -169,7 +192,7 @@ def _tokens(match: re.Match[str]) -> Iterator[str]:
 
 
 def _pairs(token: str) -> Iterator[str]:
-    """Yield each pair of neighbours of a script that puts no space between words, and what else is in the token."""
+    """Yields each pair of neighbours of a script that puts no space between words, and what else is in the token."""
     for run in _UNSPACED.split(token):
         characters = run.strip("-'")
         if not characters:
@@ -181,7 +204,7 @@ def _pairs(token: str) -> Iterator[str]:
 
 
 def _with_parents(reference: str) -> Iterator[str]:
-    """Yield 1005.11(b)(1), 1005.11(b), 1005.11, 1005."""
+    """Yields 1005.11(b)(1), 1005.11(b), 1005.11, 1005."""
     while reference:
         yield reference
         reference = reference[: max(reference.rfind("("), reference.rfind("."), 0)]

@@ -30,12 +30,11 @@ _MAX_CHOICES = 50
 class Scope(ApiModel):
     """What is searched: every chunk that the caller may read and that is in force, narrowed by these."""
 
+    # As a condition and not as alternatives, of which generators would make classes of their own.
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [
-                {"properties": {"as_caller_then": {"const": False}}},
-                {"properties": {"known_at": {"type": "string"}}, "required": ["known_at"]},
-            ]
+            "if": {"properties": {"as_caller_then": {"const": True}}, "required": ["as_caller_then"]},
+            "then": {"properties": {"known_at": {"type": "string"}}, "required": ["known_at"]},
         }
     )
 
@@ -216,7 +215,7 @@ class WhyRequest(RetrievalRequest):
     )
 
 
-class Reason(StrEnum):
+class WhyReason(StrEnum):
     """Why a document is or is not among the results."""
 
     RETURNED = "returned"
@@ -234,7 +233,7 @@ class DocumentReason(ApiModel):
     """Why one document of that doc_id, in one collection, is or is not among the results."""
 
     collection: str
-    reason: Reason
+    reason: WhyReason
     rank: int | None = Field(
         description="Of its best chunk, counted from 1: in the final order, or beyond the candidates among all, twins included."
     )

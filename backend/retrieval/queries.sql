@@ -1,7 +1,12 @@
+-- name: policies
+-- What the collections that a question searches want done about personal data.
+select slug, personal_data from documents.collection
+where tenant_id = $1 and id = any ($2::uuid[]) and ($3::text[] is null or slug = any ($3)) order by slug
+
 -- name: survey
 -- What a search covers: the chosen collections of those the caller may read, with how many of their chunks have each term.
 with searched as materialized (
-  select c.id, c.slug, c.language, coalesce(s.chunks, 0) as chunks
+  select c.id, c.slug, c.language, c.personal_data, coalesce(s.chunks, 0) as chunks
   from documents.collection c
   left join retrieval.collection_size s on s.tenant_id = $1 and s.collection_id = c.id
   where c.tenant_id = $1 and c.id = any ($2::uuid[]) and ($3::text[] is null or c.slug = any ($3))
@@ -15,6 +20,7 @@ select s.*, f.*, p.state as placement, p.indexed_models,
   case when p.state = 'private' then (select reltuples::bigint from pg_class
     where oid = to_regclass('documents.chunk_' || translate($1::text, '-', ''))) end as partition_chunks
 from (select coalesce(array_agg(id), '{}') as ids, coalesce(array_agg(slug), '{}') as slugs_found,
+  coalesce(array_agg(slug) filter (where personal_data <> 'tell'), '{}') as masked,
   coalesce(array_agg(language), '{}') as languages, coalesce(sum(chunks), 0)::bigint as chunks from searched) s
 cross join (select coalesce(array_agg(dimension), '{}') as dimensions_found, coalesce(array_agg(chunks), '{}') as frequencies
   from frequency) f
@@ -29,7 +35,7 @@ from (select t.dimension, sum(t.chunks)::bigint as chunks from retrieval.term t
 -- name: exact_search
 -- The best chunks by the weighted sum of both scores, over every chunk that is a candidate. Nothing here can use an index
 -- that only approximates: no ORDER BY is on a distance alone. A chunk embedded with another model is found by its words.
--- {partitions}, {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters, {scored} by how
+-- {place} is replaced by the columns of ChunkSpan, {partitions}, {candidates} and {filters} are replaced by conditions made of fixed text and bound parameters, {scored} by how
 -- `scored` is read: as it is, or with the best chunk only of those whose texts are identical. `offset 0` has each
 -- document looked up by its id: without statistics the planner would rather read all documents of the tenant. `placed` says
 -- whether some chunks are or may by now be in a partition of the tenant's own, where a search of the shared one does not look.
@@ -42,7 +48,7 @@ with scored as (
     and ($6::sparsevec is not null or embedding_model = $4) {filters}
 ), best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
-    page_start, page_end, sheet, char_start, char_end, heading_path, effective_from, effective_to, cosine + $7 * bm25 as score
+    {place}, effective_from, effective_to, cosine + $7 * bm25 as score
   from {scored}
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
@@ -86,7 +92,7 @@ with semantic as materialized (
       union select placement, id from rare union select placement, id from elsewhere)
 ), best as (
   select id, collection_id, document_id, version_id, text, sha256, metadata, source_type, cosine, bm25,
-    page_start, page_end, sheet, char_start, char_end, heading_path, effective_from, effective_to, cosine + $7 * bm25 as score
+    {place}, effective_from, effective_to, cosine + $7 * bm25 as score
   from {scored}
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8

@@ -4,40 +4,48 @@ from collections.abc import Sequence
 
 import orjson
 
-from backend.audit.events import Action, Event, leading, timestamp, without_nulls
+from backend.audit.actions.retrieval import (
+    CandidatesSubmitted,
+    RankingWeights,
+    RecordedChunk,
+    RecordedRetrieval,
+    RetrievalExecuted,
+    SentChunk,
+    SubmittedCandidates,
+)
+from backend.audit.details import leading
+from backend.audit.events import Event
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.ranking.reranker import MICROS
-from backend.retrieval.stages import Coverage, Hit, Question, Ranking, Validity
+from backend.retrieval.stages import Coverage, Hit, Question, Ranking, ValidityFilter
 
 
 def retrieval_event(question: Question, ranking: Ranking, milliseconds: int, *, shown: bool = True) -> Event:
     """Returns the record of a retrieval: parameters, versions, and each chunk that was found; `shown` to somebody or not."""
     request, hits, reranking = question.request, ranking.hits, ranking.reranking
     chunks = [
-        without_nulls({
-            "id": str(hit.chunk_id), "doc_id": hit.doc_id, "version": hit.version, "sha256": hit.sha256,
-            "page": hit.span.page_start, "rank": rank, "score_micros": round(hit.shown_score * MICROS),
-            "search_score_micros": None if hit.rerank_micros is None else round(hit.score * MICROS), "used": shown,
-        })
+        RecordedChunk(
+            id=hit.chunk_id, doc_id=hit.doc_id, version=hit.version, sha256=hit.sha256, page=hit.span.page_start, rank=rank,
+            score_micros=round(hit.shown_score * MICROS),
+            search_score_micros=None if hit.rerank_micros is None else round(hit.score * MICROS), used=shown,
+        )
         for rank, hit in enumerate(hits, start=1)
     ]  # fmt: skip
     listed = leading(chunks)
-    retrieval = {
-        "mode": request.mode, "k": request.k, "source_type": request.source_type, "collection": request.collection,
-        "language": request.language, "filtered": bool(request.filters or request.effective_from),
-        "as_of": timestamp(question.moment) if question.moment else None,
-        "known_at": timestamp(request.known_at) if request.known_at else None,
-        "as_caller_then": request.as_caller_then or None,
-        "reading": None if question.validity is Validity.IN_FORCE else question.validity, "explained": request.explain or None,
-        "quoted_phrases": len(question.phrases) or None, "distinct": request.distinct or None,
-        "diversity_micros": round(request.diversity * MICROS) or None,
-        "reranking": reranking and reranking.described(),
-        "weights": {
-            "lexical_micros": round(question.weights.lexical * MICROS), "page_micros": round(question.weights.page * MICROS)
-        },
-        "embedding_model": question.model, "index": f"{ranking.coverage.partition}:{ranking.plan}",
-        "chunk_count": len(chunks), "chunks": listed, "milliseconds": milliseconds,
-    }  # fmt: skip
+    weights = RankingWeights(
+        lexical_micros=round(question.weights.lexical * MICROS), page_micros=round(question.weights.page * MICROS)
+    )
+    retrieval = RecordedRetrieval(
+        mode=request.mode, k=request.k, source_type=request.source_type, collection=request.collection,
+        language=request.language, filtered=bool(request.filters or request.effective_from), as_of=question.moment,
+        known_at=request.known_at, as_caller_then=request.as_caller_then or None,
+        reading=None if question.validity is ValidityFilter.IN_FORCE else question.validity, explained=request.explain or None,
+        quoted_phrases=len(question.phrases) or None, distinct=request.distinct or None,
+        diversity_micros=round(request.diversity * MICROS) or None, reranking=reranking.described() if reranking else None,
+        weights=weights, embedding_model=question.model, index=f"{ranking.coverage.partition}:{ranking.plan}",
+        chunk_count=len(chunks), chunks=listed, milliseconds=milliseconds,
+        personal_data=question.discretion.found or None,
+    )  # fmt: skip
     payloads = asked_texts(request, ranking.coverage)
     payloads["contexts"] = _dump([{"id": str(hit.chunk_id), "text": hit.text} for hit in hits])
     if request.filters or request.effective_from:
@@ -49,11 +57,9 @@ def retrieval_event(question: Question, ranking: Ranking, milliseconds: int, *, 
         # All that was scored: a replay puts what it finds in this order, and asks no reranker, who may say something else.
         payloads["reranking"] = _dump({str(chunk): micros for chunk, micros in reranking.scores.items()})
     if len(listed) < len(chunks):
-        payloads["chunks"] = _dump(chunks)
-    return Event(
-        Action.RETRIEVAL_EXECUTED, payloads=payloads, doc_ids=[hit.doc_id for hit in hits] if shown else [],
-        details={"retrieval": without_nulls(retrieval), "conversation": request.conversation and str(request.conversation)},
-    )  # fmt: skip
+        payloads["chunks"] = _dump([chunk.members() for chunk in chunks])
+    executed = RetrievalExecuted(retrieval=retrieval, conversation=request.conversation)
+    return Event(executed, payloads=payloads, doc_ids=[hit.doc_id for hit in hits] if shown else [])
 
 
 def asked_texts(request: RetrievalRequest, coverage: Coverage) -> dict[str, str]:
@@ -67,18 +73,14 @@ def asked_texts(request: RetrievalRequest, coverage: Coverage) -> dict[str, str]
 
 def submission_event(question: Question, model: str, sent: Sequence[Hit]) -> Event:
     """Returns the record of the candidates that are about to be sent to a reranking model."""
-    chunks = [
-        {"id": str(hit.chunk_id), "doc_id": hit.doc_id, "version": hit.version, "sha256": hit.sha256} for hit in sent
-    ]
-    listed, conversation = leading(chunks), question.request.conversation
+    chunks = [SentChunk(id=hit.chunk_id, doc_id=hit.doc_id, version=hit.version, sha256=hit.sha256) for hit in sent]
+    listed = leading(chunks)
     payloads = {"query": question.request.query}
     if len(listed) < len(chunks):
-        payloads["chunks"] = _dump(chunks)
-    submission = {"model": model, "chunk_count": len(chunks), "chunks": listed}
-    return Event(
-        Action.CANDIDATES_SUBMITTED, payloads=payloads, doc_ids=[hit.doc_id for hit in sent],
-        details={"submission": submission, "conversation": conversation and str(conversation)},
-    )  # fmt: skip
+        payloads["chunks"] = _dump([chunk.members() for chunk in chunks])
+    submission = SubmittedCandidates(model=model, chunk_count=len(chunks), chunks=listed)
+    submitted = CandidatesSubmitted(submission=submission, conversation=question.request.conversation)
+    return Event(submitted, payloads=payloads, doc_ids=[hit.doc_id for hit in sent])
 
 
 def _dump(value: object) -> str:

@@ -42,7 +42,7 @@ async def retrieve_why(
 def _contexts(asked: Asked) -> list[Context]:
     return [
         Context(
-            document_id=hit.document_id, doc_id=hit.doc_id, document_version=hit.version, **hit.span._asdict(),
+            document_id=hit.document_id, doc_id=hit.doc_id, document_version=hit.version, **hit.span.model_dump(),
             chunk_id=hit.chunk_id, chunk_text=hit.text, metadata=dict(hit.metadata), source_type=hit.source_type,
             collection=hit.collection, score=hit.shown_score, rank=rank, explanation=asked.explanations.get(hit.chunk_id),
         )

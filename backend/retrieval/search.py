@@ -1,31 +1,35 @@
 """Searches: what is covered for a caller, which plan finds it, and the chunks that are best.
 
-A small tenant's chunks share a partition and are all compared, which an index on their collections makes cheap. A large
-tenant has a partition of its own, with HNSW indexes and an inverted one. HNSW finds what is near but not what is rare. So what
-has the question's rare terms is compared as well, and when a filter leaves less than was asked for, everything is compared
-after all, since going on in the graph restores rows, not recall.
+Chunks of small tenants share a partition. All chunks that a search covers are compared, which an index on their collections
+makes cheap. A large tenant has a partition of its own, with HNSW indexes for vectors and an inverted index for terms.
+
+HNSW finds the nearest vectors, and misses chunks that only share a rare term with the question. So chunks that have one of its
+rare terms are compared as well. When a filter leaves fewer chunks than were asked for, all are compared: to search further
+through the HNSW graph would return enough rows, but not the best ones.
 """
 
 import math
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
 from pgvector import SparseVector
 
-from backend.database import Connection, Queries
-from backend.documents.chunks.vectors import Span
+from backend.database import Connection, Queries, fetch_row
+from backend.documents.tables import ChunkSpan
 from backend.errors import NotFound
 from backend.identity.callers.caller import Caller
 from backend.retrieval import lexicon
 from backend.retrieval.filters import Conditions
 from backend.retrieval.models import Mode, RetrievalRequest
 from backend.retrieval.periods import asked_periods
-from backend.retrieval.stages import CANDIDATES, Coverage, Found, Hit, Partition, Plan, Question, Validity
+from backend.retrieval.stages import CANDIDATES, Coverage, Found, Hit, Partition, Question, SearchPlan, ValidityFilter
 from backend.retrieval.weights import PERIOD_WEIGHT, Weights
 
-queries = Queries.beside(__file__)
+queries = Queries.beside(__file__, place=ChunkSpan)
 log = structlog.get_logger()
 
 # Chunks from which indexes of its own are cheaper for a tenant than comparing all: `make bench-scale` measures it.
@@ -41,9 +45,9 @@ DEFAULT_LANGUAGE = "english"
 # In these, $3 is the moment asked about, null for now; of what was known, the moment whose knowledge is asked for. As a
 # subquery, since now() is no leakproof function, and what is not waits for the policies' conditions instead of using an index.
 _CANDIDATES = {
-    Validity.IN_FORCE: "effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now()))",
-    Validity.KNOWN: "created_at <= $3 and version_id = any ((select documents.versions_known_in_force())::uuid[])",
-    Validity.LAPSED: "effective_to <= (select coalesce($3, now())) and effective_from < effective_to",
+    ValidityFilter.IN_FORCE: "effective_from <= (select coalesce($3, now())) and effective_to > (select coalesce($3, now()))",
+    ValidityFilter.KNOWN: "created_at <= $3 and version_id = any ((select documents.versions_known_in_force())::uuid[])",
+    ValidityFilter.LAPSED: "effective_to <= (select coalesce($3, now())) and effective_from < effective_to",
 }
 
 
@@ -58,16 +62,16 @@ _DISTINCT = "(select distinct on (sha256) * from scored order by sha256, cosine 
 async def search(connection: Connection, caller: Caller, question: Question, coverage: Coverage, limit: int) -> Found:
     """Returns so many of the best chunks of what is covered for the caller."""
     if not coverage.collections or (question.dense is None and not coverage.idf):
-        return Found([], Plan.EXACT)
+        return Found([], SearchPlan.EXACT)
     if coverage.partition is Partition.SHARED:
         if coverage.chunks > CROSSOVER:
             _propose_promotion(caller.tenant_slug)
         rows = await _exact(connection, caller, question, coverage, limit, _SHARED_PARTITION)
         elsewhere = rows[0]["placed"] if rows else await connection.fetchval(queries.placed, caller.tenant_id)
         if not elsewhere:
-            return Found([_hit(row, coverage) for row in rows], Plan.EXACT)
+            return Found([_hit(row, coverage) for row in rows], SearchPlan.EXACT)
     await connection.execute(queries.plan_for_values)
-    plan = Plan.EXACT
+    plan = SearchPlan.EXACT
     if (ef_search := await _ef_search(connection, caller, question, coverage)) <= MAX_EF_SEARCH:
         await connection.execute(queries.prefer_indexes, str(ef_search))
         statement, values = statement_of(queries.indexed_search, 12, question)
@@ -76,8 +80,8 @@ async def search(connection: Connection, caller: Caller, question: Question, cov
             statement, *scope_of(caller, question, coverage), question.weights.lexical, *limits, *values
         )
         if rows and rows[0]["filled"] and not (question.request.distinct and len(rows) < question.request.k):
-            return Found([_hit(row, coverage) for row in rows], Plan.INDEXED)
-        plan = Plan.EXACT_AFTER_INDEX
+            return Found([_hit(row, coverage) for row in rows], SearchPlan.INDEXED)
+        plan = SearchPlan.EXACT_AFTER_INDEX
     rows = await _exact(connection, caller, question, coverage, limit)
     return Found([_hit(row, coverage) for row in rows], plan)
 
@@ -104,7 +108,7 @@ def _propose_promotion(tenant: str) -> None:
 async def _ef_search(connection: Connection, caller: Caller, question: Question, coverage: Coverage) -> float:
     """Returns how many nodes an HNSW search must keep in view so that enough of them pass; infinite when none should run."""
     indexed = bool(coverage.indexed_models) and (question.dense is None or question.model in coverage.indexed_models)
-    if not indexed or coverage.chunks <= CROSSOVER or question.validity is not Validity.IN_FORCE:
+    if not indexed or coverage.chunks <= CROSSOVER or question.validity is not ValidityFilter.IN_FORCE:
         return math.inf
     share = min(1.0, coverage.chunks / max(coverage.partition_chunks, 1))
     statement, values = statement_of(queries.sample, 4, question)
@@ -116,41 +120,67 @@ async def _ef_search(connection: Connection, caller: Caller, question: Question,
     return max(EF_SEARCH, math.ceil(1.5 * CANDIDATES / share)) if share else math.inf
 
 
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """The collections that a search covers, with their languages and sizes; in how many chunks each term is; where chunks are."""
+
+    ids: list[UUID]
+    slugs_found: list[str]
+    masked: list[str]
+    languages: list[str]
+    chunks: int
+    dimensions_found: list[int]
+    frequencies: list[int]
+    placement: str | None
+    indexed_models: list[str] | None
+    partition_chunks: int | None
+
+
 async def survey(connection: Connection, caller: Caller, request: RetrievalRequest, weights: Weights) -> Coverage:
     """Returns what a search covers; raises NotFound for a collection that the caller may not read."""
-    lexical = request.mode is not Mode.SEMANTIC
+    lexical, words = request.mode is not Mode.SEMANTIC, lexicon.Words(request.query)
     # A period is no word: where words alone are asked for, it counts as little as it is one.
     periods = (
         {lexicon.dimension(term) for term in asked_periods(request.query)} if request.mode is Mode.HYBRID else set()
     )
-    wanted = [*lexicon.query_terms(request.query, DEFAULT_LANGUAGE), *periods] if lexical else []
-    row = await connection.fetchrow(
-        queries.survey, caller.tenant_id, list(caller.readable), request.collections, request.languages, wanted
+    wanted = [*words.counted(DEFAULT_LANGUAGE), *periods] if lexical else []
+    surveyed = await fetch_row(
+        connection,
+        Surveyed,
+        queries.survey,
+        caller.tenant_id,
+        list(caller.readable),
+        request.collections,
+        request.languages,
+        wanted,
     )
-    assert row is not None
+    assert surveyed is not None
     for slug in request.collections or ():
         # With a language asked for as well, a collection in another one is left out like a missing one.
-        if slug not in row["slugs_found"] and request.languages is None:
+        if slug not in surveyed.slugs_found and request.languages is None:
             raise NotFound(f"There is no collection {slug!r} that you may read.", reason="collection:unknown")
-    frequencies = await _frequencies(connection, caller, request.query, row) if lexical else {}
+    frequencies = await _frequencies(connection, caller, words, surveyed) if lexical else {}
     idf: dict[int, float] = {}
-    for language in set(row["languages"]):
-        idf |= lexicon.query_vector(request.query, frequencies, row["chunks"], language)
+    for language in set(surveyed.languages):
+        idf |= words.vector(frequencies, surveyed.chunks, language)
     idf |= {period: PERIOD_WEIGHT / weights.lexical for period in periods if frequencies.get(period)}
     return Coverage(
-        collections=dict(zip(row["ids"], row["slugs_found"], strict=True)), languages=set(row["languages"]),
-        chunks=row["chunks"], partition=Partition.PRIVATE if row["placement"] else Partition.SHARED,
-        indexed_models=frozenset(row["indexed_models"] if row["placement"] == "private" else ()),
-        partition_chunks=row["partition_chunks"] or 0, idf=idf, frequencies=frequencies,
+        collections=dict(zip(surveyed.ids, surveyed.slugs_found, strict=True)), languages=set(surveyed.languages),
+        chunks=surveyed.chunks, partition=Partition.PRIVATE if surveyed.placement else Partition.SHARED,
+        indexed_models=frozenset((surveyed.indexed_models or ()) if surveyed.placement == "private" else ()),
+        partition_chunks=surveyed.partition_chunks or 0, idf=idf, frequencies=frequencies,
+        masked=frozenset(surveyed.masked),
     )  # fmt: skip
 
 
-async def _frequencies(connection: Connection, caller: Caller, query: str, surveyed: asyncpg.Record) -> dict[int, int]:
+async def _frequencies(
+    connection: Connection, caller: Caller, words: lexicon.Words, surveyed: Surveyed
+) -> dict[int, int]:
     """Returns how many chunks have each of the question's terms, as the languages of the searched collections stem them."""
-    frequencies = dict(zip(surveyed["dimensions_found"], surveyed["frequencies"], strict=True))
-    stems = {term for language in set(surveyed["languages"]) for term in lexicon.query_terms(query, language)}
-    if missing := stems - set(lexicon.query_terms(query, DEFAULT_LANGUAGE)):
-        row = await connection.fetchrow(queries.term_statistics, caller.tenant_id, surveyed["ids"], list(missing))
+    frequencies = dict(zip(surveyed.dimensions_found, surveyed.frequencies, strict=True))
+    stems = {term for language in set(surveyed.languages) for term in words.counted(language)}
+    if missing := stems - set(words.counted(DEFAULT_LANGUAGE)):
+        row = await connection.fetchrow(queries.term_statistics, caller.tenant_id, surveyed.ids, list(missing))
         assert row is not None
         frequencies |= dict(zip(row["dimensions_found"], row["frequencies"], strict=True))
     return frequencies
@@ -159,7 +189,7 @@ async def _frequencies(connection: Connection, caller: Caller, query: str, surve
 def scope_of(caller: Caller, question: Question, coverage: Coverage) -> tuple[object, ...]:
     """Returns the first six parameters of every search statement: who, where, when, and both vectors."""
     sparse = SparseVector(dict(coverage.idf), lexicon.DIMENSIONS) if coverage.idf else None
-    at = question.request.known_at if question.validity is Validity.KNOWN else question.moment
+    at = question.request.known_at if question.validity is ValidityFilter.KNOWN else question.moment
     return (caller.tenant_id, list(coverage.collections), at, question.model, question.dense, sparse)
 
 
@@ -201,9 +231,5 @@ def _hit(row: asyncpg.Record, coverage: Coverage) -> Hit:
     )  # fmt: skip
 
 
-def _span(row: asyncpg.Record) -> Span:
-    headings = row["heading_path"]
-    return Span(
-        row["page_start"], row["page_end"], row["sheet"], row["char_start"], row["char_end"],
-        None if headings is None else tuple(headings),
-    )  # fmt: skip
+def _span(row: asyncpg.Record) -> ChunkSpan:
+    return ChunkSpan(**{name: row[name] for name in ChunkSpan.model_fields})

@@ -10,20 +10,23 @@ from uuid import UUID
 
 from pgvector import HalfVector
 
-from backend.documents.chunks.vectors import NOWHERE, Span
+from backend.documents.tables import NOWHERE, ChunkSpan
 from backend.errors import Unavailable
 from backend.identity.callers.caller import Caller
-from backend.retrieval.embedding.embedder import Embedder, EmbedderUnavailable
+from backend.metrics import stage
+from backend.personal_data.pseudonyms import Pseudonymous
+from backend.retrieval.discretion import Discretion
+from backend.retrieval.embedding.embedder import Embedder, EmbedderChanged, EmbedderUnavailable
 from backend.retrieval.models import Explanation, Mode, RetrievalRequest
 from backend.retrieval.ranking.phrases import quoted_phrases
 from backend.retrieval.ranking.reranker import MICROS, Reranking
 from backend.retrieval.weights import Weights
-from backend.tenancy import Claims
+from backend.tenancy import Claims, Purpose
 
 CANDIDATES = 100  # of each index before fusion, and of what is put into another order
 
 
-class Validity(StrEnum):
+class ValidityFilter(StrEnum):
     """Which chunks are candidates, by the validity of their versions. The values are sealed in records."""
 
     IN_FORCE = "in_force"
@@ -38,7 +41,7 @@ class Partition(StrEnum):
     PRIVATE = "private"
 
 
-class Plan(StrEnum):
+class SearchPlan(StrEnum):
     """How a search was carried out. The values are sealed in records."""
 
     EXACT = "exact"
@@ -57,8 +60,9 @@ class Question:
     dense: HalfVector | None
     model: str
     dimensions: int
-    validity: Validity
+    validity: ValidityFilter
     weights: Weights
+    discretion: Discretion
 
     @property
     def moment(self) -> datetime | None:
@@ -90,6 +94,7 @@ class Coverage:
     partition_chunks: int
     idf: Mapping[int, float]
     frequencies: Mapping[int, int]
+    masked: frozenset[str] = frozenset()  # the collections whose chunks are shown with pseudonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +118,11 @@ class Hit:
     status: str  # of its version
     effective_from: datetime
     effective_to: datetime
-    span: Span = NOWHERE
+    span: ChunkSpan = NOWHERE
     phrases: tuple[str, ...] = ()  # those quoted in the question that the text has
     page_score: float | None = None  # of its page, which is part of its own
     rerank_micros: int | None = None  # a reranker's score, in millionths
+    masked: Pseudonymous | None = None  # where personal data stood in what is now `text`
 
     @property
     def shown_score(self) -> float:
@@ -129,7 +135,7 @@ class Found:
     """The chunks that a search found, best first, and how."""
 
     hits: Sequence[Hit]
-    plan: Plan
+    plan: SearchPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ class Ranking:
 
     hits: Sequence[Hit]
     candidates: Sequence[Hit]
-    plan: Plan
+    plan: SearchPlan
     coverage: Coverage
     reranking: Reranking | None = None
 
@@ -160,20 +166,26 @@ class Asked:
         return self.ranking.hits
 
 
-async def embed(request: RetrievalRequest, embedder: Embedder, weights: Weights) -> Question:
+async def embed(request: RetrievalRequest, embedder: Embedder, weights: Weights, discretion: Discretion) -> Question:
     """Embeds the query; raises Unavailable when the embedder is away."""
     dense = None
     if request.mode is not Mode.LEXICAL:
         try:
-            dense = HalfVector(await embedder.embed_query(request.query))
+            with stage("embed"):
+                dense = HalfVector(await embedder.embed_query(request.query))
         except EmbedderUnavailable as error:
-            raise Unavailable(reason="embedder") from error
-    return Question(request, dense, embedder.model, embedder.dimensions, validity_of(request), weights)
+            raise Unavailable(reason=unavailability(error)) from error
+    return Question(request, dense, embedder.model, embedder.dimensions, validity_of(request), weights, discretion)
 
 
-def validity_of(request: RetrievalRequest) -> Validity:
+def unavailability(error: EmbedderUnavailable) -> str:
+    """Returns the reason for the log."""
+    return "embedder:changed" if isinstance(error, EmbedderChanged) else "embedder"
+
+
+def validity_of(request: RetrievalRequest) -> ValidityFilter:
     """Returns which versions a request asks for."""
-    return Validity.KNOWN if request.known_at else Validity.IN_FORCE
+    return ValidityFilter.KNOWN if request.known_at else ValidityFilter.IN_FORCE
 
 
 def moment_of(request: RetrievalRequest) -> datetime | None:
@@ -181,7 +193,7 @@ def moment_of(request: RetrievalRequest) -> datetime | None:
     return request.as_of or request.known_at
 
 
-def claims_of(caller: Caller, request: RetrievalRequest, validity: Validity) -> Claims:
-    """Returns what a transaction must be bound to that searches for a request."""
-    presented = {"reading": "lapsed"} if validity is Validity.LAPSED else {}
+def claims_of(caller: Caller, request: RetrievalRequest, validity: ValidityFilter) -> Claims:
+    """Returns the claims to which a transaction that searches for a request must be bound."""
+    presented = {Purpose.READING: "lapsed"} if validity is ValidityFilter.LAPSED else {}
     return replace(caller.claims(moment=moment_of(request), presented=presented), known_at=request.known_at)

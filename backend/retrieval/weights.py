@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
+import structlog
+
 from backend.retrieval.embedding import minilm
+
+log = structlog.get_logger()
 
 PERIOD_WEIGHT = 0.2  # of a document that is about a year that the question names; from 0.1 to 0.5 little changes
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A score is cosine + `lexical` * BM25; of a chunk on a page of a file, `page` of it is that of the page.
+    """The score of a chunk is cosine + `lexical` * BM25. On a page of a file, the page's score has a share of `page`.
 
     BM25 stays raw on purpose: it grows with the number of specific terms that a question has, so that long, exact questions lean
     on their words and short, vague ones on their meaning. A page's score is the mean cosine of its chunks and their best BM25:
@@ -27,7 +31,14 @@ _MEASURED = {minilm.NAME: Weights(0.015)}  # from 0.0125 to 0.0175 rankings hard
 _UNKNOWN_MODEL = Weights(0.01)
 
 
+def is_measured(model: str) -> bool:
+    """Whether it is known how much words count beside an embedding model's meaning; `affidavit calibrate` measures it."""
+    return model in _MEASURED
+
+
 def weights_of(model: str, lexical: float | None = None) -> Weights:
     """Returns the weights for an embedding model; `lexical`, as calibrated for it, replaces what is known of it."""
+    if lexical is None and not is_measured(model):
+        log.warning("embedding model not calibrated", model=model, command="affidavit calibrate")
     known = _MEASURED.get(model, _UNKNOWN_MODEL)
     return known if lexical is None else Weights(lexical, known.page)

@@ -2,34 +2,53 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-import asyncpg
-
-from backend.audit.events import Action, Event, without_nulls
-from backend.database import Connection
+from backend.audit.actions.retrieval import RetrievalExplained, WhyNot
+from backend.audit.events import Event
+from backend.database import Connection, fetch_rows
 from backend.errors import NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission, Role, permissions_of
 from backend.retrieval.ask import Retrieval
-from backend.retrieval.models import DocumentReason, Reason, WhyRequest, WhyResponse
+from backend.retrieval.models import DocumentReason, WhyReason, WhyRequest, WhyResponse
 from backend.retrieval.ranking.ordering import ranked
 from backend.retrieval.ranking.reranker import Reranking
 from backend.retrieval.search import candidates_of, conditions_of, queries, scope_of, survey
 from backend.retrieval.stages import Hit, Question, Ranking, embed
 
 _SENTENCES = {
-    Reason.RETURNED: "It is returned, at rank {rank}.",
-    Reason.OUTRANKED: "It is outranked: its best chunk is at rank {rank}, and {k} are returned.",
-    Reason.DUPLICATE: "A chunk of it has the same text as one that is returned.",
-    Reason.MISSED: "Its best chunk is at rank {rank} of all, and the indexes, which approximate, did not find it.",
-    Reason.NO_MATCH: "None of its chunks has a word of the question.",
-    Reason.FILTERED: "The request narrows the search to other collections, source types, languages, dates or metadata.",
-    Reason.NOT_IN_FORCE: "No version of it is in force at the moment asked about.",
-    Reason.NOT_APPROVED: "No version of it has been approved.",
-    Reason.NOT_GRANTED: "Its collection is not granted.",
+    WhyReason.RETURNED: "It is returned, at rank {rank}.",
+    WhyReason.OUTRANKED: "It is outranked: its best chunk is at rank {rank}, and {k} are returned.",
+    WhyReason.DUPLICATE: "A chunk of it has the same text as one that is returned.",
+    WhyReason.MISSED: "Its best chunk is at rank {rank} of all, and the indexes, which approximate, did not find it.",
+    WhyReason.NO_MATCH: "None of its chunks has a word of the question.",
+    WhyReason.FILTERED: "The request narrows the search to other collections, source types, languages, dates or metadata.",
+    WhyReason.NOT_IN_FORCE: "No version of it is in force at the moment asked about.",
+    WhyReason.NOT_APPROVED: "No version of it has been approved.",
+    WhyReason.NOT_GRANTED: "Its collection is not granted.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDocument:
+    """A document under the doc_id that is asked about, in the collection `slug`; whether a version of it was ever approved."""
+
+    id: UUID
+    collection_id: UUID
+    slug: str
+    ever_approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RankedDocument:
+    """Where the best chunk of a document stands; whether one passes the filters, and one has a text that is returned already."""
+
+    document_id: UUID
+    passes: bool
+    repeats: bool
+    rank: int | None
 
 
 async def explain_document(retrieval: Retrieval, caller: Caller, request: WhyRequest) -> WhyResponse:
@@ -38,10 +57,16 @@ async def explain_document(retrieval: Retrieval, caller: Caller, request: WhyReq
     Raises NotFound for a document that the caller may not see or a principal that does not exist.
     """
     caller.require(Permission.RETRIEVAL_QUERY if request.principal is None else Permission.USERS_MANAGE)
-    question = await embed(request, retrieval.embedder, retrieval.weights)
+    request, discretion = await retrieval.discreetly(caller, request)
+    question = await embed(request, retrieval.embedder, retrieval.weights, discretion)
     async with retrieval.tenancy.transaction(question.claims(caller)) as connection:
-        documents = await connection.fetch(
-            queries.documents_by_doc_id, caller.tenant_id, request.doc_id, list(caller.readable)
+        documents = await fetch_rows(
+            connection,
+            NamedDocument,
+            queries.documents_by_doc_id,
+            caller.tenant_id,
+            request.doc_id,
+            list(caller.readable),
         )
         if not documents:
             raise NotFound(f"There is no document {request.doc_id!r} that you may see.", reason="document:unknown")
@@ -73,72 +98,70 @@ async def _reasons(
     asker: Caller,
     question: Question,
     reranking: Reranking | None,
-    documents: list[asyncpg.Record],
+    documents: list[NamedDocument],
 ) -> list[DocumentReason]:
     try:
         coverage = await survey(connection, asker, question.request, question.weights)
     except NotFound:  # it names a collection that the principal may not read: nothing is searched
-        return [_described(row["slug"], _unsearched(row, asker), None, question) for row in documents]
+        return [_described(found.slug, _unsearched(found, asker), None, question) for found in documents]
     ranking = await ranked(connection, asker, question, coverage, reranking)
     conditions = conditions_of(question.request, first_parameter=10)
     statement = queries.document_ranks.replace("{filters}", str(conditions)).replace(
         "{candidates}", candidates_of(question)
     )
-    ids = [row["id"] for row in documents]
+    ids = [document.id for document in documents]
     scope = scope_of(asker, question, coverage)
     shown = [bytes.fromhex(hit.sha256) for hit in ranking.hits]
-    rows = await connection.fetch(statement, *scope, question.weights.lexical, ids, shown, *conditions.values)
-    found: dict[UUID, asyncpg.Record] = {row["document_id"]: row for row in rows}
+    values = (*scope, question.weights.lexical, ids, shown, *conditions.values)
+    found = {row.document_id: row for row in await fetch_rows(connection, RankedDocument, statement, *values)}
     reasons = []
     for document in documents:
-        standing = found.get(document["id"])
+        standing = found.get(document.id)
         rank = None
-        if document["collection_id"] not in coverage.collections:
+        if document.collection_id not in coverage.collections:
             reason = _unsearched(document, asker)
         elif standing is None:
-            reason = Reason.NOT_IN_FORCE if document["ever_approved"] else Reason.NOT_APPROVED
-        elif not standing["passes"]:
-            reason = Reason.FILTERED
+            reason = WhyReason.NOT_IN_FORCE if document.ever_approved else WhyReason.NOT_APPROVED
+        elif not standing.passes:
+            reason = WhyReason.FILTERED
         else:
             reason, rank = _standing(question, ranking, standing)
-        reasons.append(_described(document["slug"], reason, rank, question))
+        reasons.append(_described(document.slug, reason, rank, question))
     return reasons
 
 
-def _standing(question: Question, ranking: Ranking, compared: asyncpg.Record) -> tuple[Reason, int | None]:
+def _standing(question: Question, ranking: Ranking, compared: RankedDocument) -> tuple[WhyReason, int | None]:
     """Returns the reason and the final rank of a document that passes, given what comparing everything says of it."""
-    final = _position(ranking.hits, compared["document_id"])
+    final = _position(ranking.hits, compared.document_id)
     if final is not None:
-        return Reason.RETURNED, final
-    if compared["rank"] is None:
-        return Reason.NO_MATCH, None
-    if question.request.distinct and compared["repeats"]:
-        return Reason.DUPLICATE, None
-    rank: int = _position(ranking.candidates, compared["document_id"]) or compared["rank"]
-    return (Reason.OUTRANKED if rank > len(ranking.hits) else Reason.MISSED), rank
+        return WhyReason.RETURNED, final
+    if compared.rank is None:
+        return WhyReason.NO_MATCH, None
+    if question.request.distinct and compared.repeats:
+        return WhyReason.DUPLICATE, None
+    rank = _position(ranking.candidates, compared.document_id) or compared.rank
+    return (WhyReason.OUTRANKED if rank > len(ranking.hits) else WhyReason.MISSED), rank
 
 
 def _position(hits: Sequence[Hit], document_id: UUID) -> int | None:
     return next((rank for rank, hit in enumerate(hits, start=1) if hit.document_id == document_id), None)
 
 
-def _unsearched(document: asyncpg.Record, asker: Caller) -> Reason:
-    return Reason.FILTERED if document["collection_id"] in asker.readable else Reason.NOT_GRANTED
+def _unsearched(document: NamedDocument, asker: Caller) -> WhyReason:
+    return WhyReason.FILTERED if document.collection_id in asker.readable else WhyReason.NOT_GRANTED
 
 
-def _described(collection: str, reason: Reason, rank: int | None, question: Question) -> DocumentReason:
+def _described(collection: str, reason: WhyReason, rank: int | None, question: Question) -> DocumentReason:
     sentence = _SENTENCES[reason].format(rank=rank, k=question.request.k)
     return DocumentReason(collection=collection, reason=reason, rank=rank, sentence=sentence)
 
 
 def _event(request: WhyRequest, reranking: Reranking | None, asker: Caller, reasons: list[DocumentReason]) -> Event:
-    details = {
-        "reranking": reranking and reranking.described(),
-        "about": str(asker.principal_id) if request.principal is not None else None,
-        "mode": request.mode, "k": request.k,
-        "reasons": [without_nulls({"collection": r.collection, "reason": r.reason, "rank": r.rank}) for r in reasons[:40]],
-    }  # fmt: skip
-    return Event(
-        Action.RETRIEVAL_EXPLAINED, details={"why": without_nulls(details)}, payloads={"query": request.query},
-        doc_ids=[request.doc_id],
-    )  # fmt: skip
+    explained = RetrievalExplained(
+        reranking=reranking.described() if reranking else None,
+        about=asker.principal_id if request.principal is not None else None,
+        mode=request.mode,
+        k=request.k,
+        reasons=[WhyNot(collection=r.collection, reason=r.reason, rank=r.rank) for r in reasons[:40]],
+    )
+    return Event(explained, payloads={"query": request.query}, doc_ids=[request.doc_id])

@@ -21,7 +21,7 @@ class S3Store:
     """Keeps objects in one bucket; credentials come from where AWS's own tools look for them."""
 
     def __init__(self, bucket: str, url: str | None = None) -> None:
-        """Connect to `url`, or without one to AWS."""
+        """Connects to `url`, or without one to AWS."""
         config = Config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=30)
         self._client: Any = boto3.client("s3", endpoint_url=url, config=config)
         self._bucket = bucket

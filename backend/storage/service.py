@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from cryptography.hazmat.primitives import hashes
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from uuid_utils.compat import uuid7
 
-from backend.audit.key_encryption import NONCE_BYTES
+from backend.audit.key_encryption import NONCE_BYTES, WrappedKeyInvalid, derived
 from backend.database import Connection, Queries
 from backend.settings import Settings
 from backend.storage.encryption import DamagedObject, decrypt, encrypt
@@ -38,13 +37,40 @@ class TenantKey:
     secret: bytes
 
 
+class FileKeys:
+    """Wraps the keys of tenants' files under the first of several secrets, and unwraps what any of them wrapped."""
+
+    def __init__(self, *secrets: str) -> None:
+        self._wrapping = [AESGCM(derived(secret, "affidavit storage key encryption")) for secret in secrets]
+
+    def wrap(self, key_id: UUID, key: bytes) -> bytes:
+        """Returns a key encrypted and bound to its id."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._wrapping[0].encrypt(nonce, key, key_id.bytes)
+
+    def unwrap(self, key_id: UUID, wrapped: bytes) -> bytes:
+        """Returns a key; raises WrappedKeyInvalid."""
+        for wrapping in self._wrapping:
+            try:
+                return wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], key_id.bytes)
+            except (InvalidTag, ValueError):
+                continue
+        raise WrappedKeyInvalid
+
+    def renewed(self, key_id: UUID, wrapped: bytes) -> bytes | None:
+        """Returns the key as the first secret wraps it; None when that has wrapped it already. Raises WrappedKeyInvalid."""
+        try:
+            self._wrapping[0].decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], key_id.bytes)
+        except (InvalidTag, ValueError):
+            return self.wrap(key_id, self.unwrap(key_id, wrapped))
+        return None
+
+
 class FileVault:
     """Stores and returns files of tenants."""
 
-    def __init__(self, store: ObjectStore, secret: str) -> None:
-        """`secret` wraps the tenants' keys."""
-        material = HKDF(hashes.SHA256(), 32, salt=None, info=b"affidavit storage key encryption")
-        self._wrapping = AESGCM(material.derive(secret.encode()))
+    def __init__(self, store: ObjectStore, keys: "FileKeys") -> None:
+        self._keys = keys
         self._store = store
 
     async def key(self, connection: Connection, tenant_id: UUID) -> TenantKey:
@@ -52,12 +78,11 @@ class FileVault:
         row = await connection.fetchrow(queries.data_key)
         if row is None:
             key_id = uuid7()
-            await connection.execute(queries.add_data_key, tenant_id, key_id, self._new(key_id))
+            wrapped = self._keys.wrap(key_id, AESGCM.generate_key(256))
+            await connection.execute(queries.add_data_key, tenant_id, key_id, wrapped)
             row = await connection.fetchrow(queries.data_key)
         assert row is not None
-        wrapped: bytes = row["wrapped"]
-        key_id = row["id"]
-        return TenantKey(tenant_id, self._wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], key_id.bytes))
+        return TenantKey(tenant_id, self._keys.unwrap(row["id"], row["wrapped"]))
 
     async def store(self, key: TenantKey, content: AsyncIterator[bytes], file_id: UUID | None = None) -> StoredFile:
         """Stores a file as it arrives; when `content` raises, nothing is stored."""
@@ -87,10 +112,6 @@ class FileVault:
     async def delete(self, tenant_id: UUID, file_id: UUID) -> None:
         """Removes a file for good."""
         await self._store.delete(object_name(tenant_id, file_id))
-
-    def _new(self, key_id: UUID) -> bytes:
-        nonce, key = os.urandom(NONCE_BYTES), AESGCM.generate_key(256)
-        return nonce + self._wrapping.encrypt(nonce, key, key_id.bytes)
 
 
 def object_name(tenant_id: UUID, file_id: UUID) -> str:

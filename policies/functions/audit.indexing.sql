@@ -28,7 +28,8 @@ create or replace function audit.index_oldest_events(most integer) returns bigin
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$
   select audit.index_events(array_agg(tenant_id), array_agg(event_id))
-  from (select tenant_id, event_id from audit.unindexed order by event_id limit most for update skip locked) as oldest
+  from (select tenant_id, event_id from audit.unindexed where tenant_id not in (select tenancy.not_at_home())
+    order by event_id limit most for update skip locked) as oldest
 $$;
 
 -- All of the caller's tenant, before it is searched; waits for those that somebody else indexes just now. For reviewers only,

@@ -27,5 +27,23 @@ as $$
     and event < audit.first_id_at((a.month + interval '1 month') at time zone 'UTC'))
 $$;
 
+-- Whether the log itself says, in an event of a year later at least, that these leaves left for this archive: a row of
+-- audit.archive alone proves nothing. Invoker's rights.
+create or replace function audit.is_accounted_for(archive audit.archive) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select exists (select from audit.event e where e.tenant_id = archive.tenant_id and e.action = 'audit:archived'
+    and e.occurred_at >= (archive.month + interval '1 month' + interval '365 days') at time zone 'UTC'
+    and e.envelope::jsonb -> 'archive' @> jsonb_build_object('first_leaf', archive.first_leaf, 'end_leaf', archive.end_leaf,
+      'sha256', encode(archive.sha256, 'hex')))
+$$;
+
+-- How many archives of all tenants their logs do not account for.
+create or replace function audit.unaccounted_archives() returns bigint
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$ select count(*) from audit.archive a where a.left_at is not null and not audit.is_accounted_for(a) $$;
+
+revoke all on function audit.is_accounted_for(audit.archive), audit.unaccounted_archives() from public;
+grant execute on function audit.is_accounted_for(audit.archive), audit.unaccounted_archives() to affidavit_runtime;
 grant execute on function audit.may_erase(uuid, uuid), audit.retained_until(uuid, uuid) to affidavit_runtime;
 -- Not granted to anyone: audit.has_left.

@@ -1,6 +1,6 @@
 -- What keeps a collection's safeguards, and who reads it.
 
--- A collection asks for fewer approvals only when two people want it. The operator, at the command line, is the owner.
+-- A collection asks for fewer approvals, or is less strict about personal data, only when two people want it. The operator, at the command line, is the owner.
 create or replace function documents.guard_approvals() returns trigger
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
@@ -13,7 +13,8 @@ end
 $$;
 
 create or replace trigger guard_approvals before update on documents.collection
-  for each row when (old.approval_required and (not new.approval_required or new.approvers < old.approvers))
+  for each row when (old.approval_required and (not new.approval_required or new.approvers < old.approvers)
+    or old.personal_data = 'refuse' and new.personal_data <> 'refuse' or old.personal_data = 'mask' and new.personal_data = 'tell')
   execute function documents.guard_approvals();
 
 -- What is in force where approval is asked for ends early only when two people want it.

@@ -1,4 +1,4 @@
--- Which collections and which versions a caller sees.
+-- Which collections and which versions a caller sees, and who decided on them.
 
 -- What a transaction sees of documents is a box: of these collections, what begins no later than one moment and ends after
 -- another. As conditions that all must hold, and with bounds that are computed once, they cost an index scan nothing.
@@ -8,7 +8,7 @@ return claims -> 'permissions' ? 'documents:review'
   or claims -> 'permissions' ? 'documents:write' and claims -> 'presented' ->> 'writing' = 'chunks'
   or claims -> 'permissions' ? 'erasure:execute' and claims -> 'presented' ->> 'erasing' = 'documents';
 
--- All collections of its tenant, for who erases.
+-- All collections of its tenant, for a caller with erasure:execute in a transaction that erases.
 create or replace function documents.erasable_collections() returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -16,7 +16,7 @@ as $$
     and (select tenancy.has_permission('erasure:execute')) and (select tenancy.presented('erasing')) = 'documents')
 $$;
 
--- Who writes sees what is not yet in force, where it writes and nowhere else.
+-- The collections whose chunks a transaction sees: in one that writes, those that its caller may write; else those that it may read.
 create or replace function documents.visible_collections() returns uuid[]
 language sql stable
 return (
@@ -25,6 +25,14 @@ return (
       then tenancy.writable_collections()
     else array(select jsonb_array_elements_text(claims -> 'readable')::uuid) end
   from (select tenancy.context() as claims offset 0) bound);
+
+-- The document of the upload that is taken back, which goes with its only file.
+create or replace function documents.withdrawn_document() returns uuid
+language sql stable
+return case when (select tenancy.presented('withdrawing')) is not null then (
+  select document_id from documents.file
+  where tenant_id = (select tenancy.tenant_id()) and version_id is null and job_id::text = (select tenancy.presented('withdrawing'))
+  limit 1) end;
 
 -- The bounds of the box. Who asks for a past moment's knowledge is told by the history what was in force then, and who
 -- looks for what used to apply sees what ended before the moment asked about, as it would by naming that time.
@@ -42,7 +50,7 @@ return (
     then '-infinity'::timestamptz else coalesce((claims ->> 'moment')::timestamptz, now()) end
   from (select tenancy.context() as claims offset 0) bound);
 
--- Whether what was never in force is seen as well: by who has to do with it.
+-- Whether a transaction also sees what was never in force.
 create or replace function documents.sees_unapproved() returns boolean
 language sql stable
 return coalesce(documents.sees_every_state(tenancy.context()), false);
@@ -67,7 +75,18 @@ as $$
     where effective_from <= (select tenancy.moment()) and effective_to > (select tenancy.moment()))
 $$;
 
-grant execute on function documents.sees_every_state(jsonb), documents.erasable_collections(), documents.visible_collections(),
+-- What somebody of the caller's tenant is called who approved or rejected something in a collection that the caller may read: who
+-- reads what applies is told who said so, also without seeing the tenant's people.
+create or replace function documents.decider_name(decider uuid) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select u.display_name from identity."user" u
+  where u.tenant_id = (select tenancy.tenant_id()) and u.id = decider
+    and exists (select from documents.approval a where a.tenant_id = u.tenant_id and a.approver_id = u.id
+      and a.collection_id = any ((select documents.visible_collections())::uuid[]))
+$$;
+
+grant execute on function documents.sees_every_state(jsonb), documents.erasable_collections(), documents.visible_collections(), documents.withdrawn_document(),
   documents.latest_start(), documents.earliest_end(), documents.sees_unapproved(), documents.sees_drafts(),
-  documents.versions_known_in_force() to affidavit_runtime;
+  documents.versions_known_in_force(), documents.decider_name(uuid) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

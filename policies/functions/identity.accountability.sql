@@ -1,13 +1,13 @@
 -- Who stands behind a principal, and what two people must ask for.
 
--- Who stands behind a principal. A key counts as the person who owns it, and a user whose password somebody else chose counts as
-
--- that person until it has chosen its own.
+-- Who stands behind a principal. A key counts as the person who owns it, a source as the one who answers for it, and a user whose
+-- password somebody else chose counts as that person until it has chosen its own.
 create or replace function identity.person_of(tenant uuid, principal uuid) returns uuid
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   with recursive chain (id, depth) as (
-    select coalesce((select k.owner_id from identity.api_key k where k.tenant_id = $1 and k.id = $2), $2), 0
+    select coalesce((select k.owner_id from identity.api_key k where k.tenant_id = $1 and k.id = $2),
+      (select s.responsible_id from sources.source s where s.tenant_id = $1 and s.id = $2), $2), 0
     union all
     select u.credentials_of, c.depth + 1 from chain c join identity."user" u on u.tenant_id = $1 and u.id = c.id
     where u.credentials_of is not null and c.depth < 32
@@ -15,13 +15,15 @@ begin atomic
   select c.id from chain c order by c.depth desc limit 1;
 end;
 
--- The user who acts: the caller itself, or the owner of the calling key.
+-- The user who acts: the caller itself, the owner of the calling key, or who answers for the source that runs.
 create or replace function identity.acting_user() returns uuid
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select coalesce(
     (select k.owner_id from identity.api_key k where k.tenant_id = (select tenancy.tenant_id()) and k.id = (select tenancy.principal_id())),
-    (select u.id from identity."user" u where u.tenant_id = (select tenancy.tenant_id()) and u.id = (select tenancy.principal_id())));
+    (select u.id from identity."user" u where u.tenant_id = (select tenancy.tenant_id()) and u.id = (select tenancy.principal_id())),
+    (select s.responsible_id from sources.source s
+      where s.tenant_id = (select tenancy.tenant_id()) and s.id = (select tenancy.principal_id())));
 end;
 
 -- The roles of the user who acts.
@@ -33,7 +35,8 @@ end;
 
 -- The one rule of four eyes: whether the caller may do the second part of an act that asks for two people, of which somebody else
 
--- did the first. The second is a user and no key, and another person than the first.
+-- did the first. The second is a user and no key, and another person than the first. Behind what a source did stands everybody who
+-- ever made or changed it, also after somebody else did, and after it was deleted.
 create or replace function identity.is_second_person(act text, first uuid) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -41,7 +44,11 @@ begin atomic
     and $2 is not null
     and coalesce((select tenancy.context() ->> 'kind') = 'user', false)
     and identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id()))
-      is distinct from identity.person_of((select tenancy.tenant_id()), $2);
+      is distinct from identity.person_of((select tenancy.tenant_id()), $2)
+    and not exists (select from sources.keeper k
+      where k.tenant_id = (select tenancy.tenant_id()) and k.source_id = $2
+        and identity.person_of(k.tenant_id, k.user_id)
+          = identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id())));
 end;
 
 -- Whether the caller controls a principal: it is the same person, or knows a live secret of the key.
@@ -59,7 +66,7 @@ begin atomic
       = identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id())));
 end;
 
--- Asks for an act in the caller's name. The state is 'joined' when another person has asked for the same within a week: then the
+-- Asks for an act in the caller's name. A source asks that a version be retired, which a person then joins. The state is 'joined' when another person has asked for the same within a week: then the
 
 -- act may be done, in this transaction and by this caller. Else it is 'asked', or 'waiting' when the same person asked before.
 create or replace function identity.ask_jointly(act text, target uuid, change jsonb, new_request uuid)
@@ -70,7 +77,9 @@ declare
   tenant uuid := tenancy.tenant_id();
   caller uuid := tenancy.principal_id();
 begin
-  if tenancy.context() ->> 'kind' is distinct from 'user' then
+  if tenancy.context() ->> 'kind' is distinct from 'user'
+    and not (tenancy.context() ->> 'kind' = 'source' and ask_jointly.act = 'version:retire')
+  then
     raise exception 'two people are needed, and a key is none' using errcode = 'insufficient_privilege';
   end if;
   perform pg_advisory_xact_lock(hashtextextended(tenant || ask_jointly.act || ask_jointly.target, 0));
@@ -153,7 +162,8 @@ begin
 end
 $$;
 
--- Who is disabled or deleted is signed out for good, and its keys wait for somebody who takes them over.
+-- Who is disabled or deleted is signed out for good, its keys wait for somebody who takes them over, and links that set its password
+-- are spent. Again when it is enabled: a sign-in that went on at the same moment does not come back to life.
 create or replace function identity.end_what_a_user_opened() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -162,12 +172,35 @@ begin
   where s.tenant_id = new.tenant_id and s.user_id = new.id and s.revoked_at is null;
   update identity.api_key k set suspended_at = now()
   where k.tenant_id = new.tenant_id and k.owner_id = new.id and k.suspended_at is null;
+  update identity.password_reset r set used_at = now()
+  where r.tenant_id = new.tenant_id and r.user_id = new.id and r.used_at is null;
   return null;
 end
 $$;
 
 create or replace trigger end_what_a_user_opened after update of status on identity."user"
-  for each row when (old.status = 'active' and new.status <> 'active') execute function identity.end_what_a_user_opened();
+  for each row when (old.status <> new.status) execute function identity.end_what_a_user_opened();
+
+-- Who stands behind a principal is looked up by its id alone: one that is a key's or a source's, and a user's as well, would let
+-- somebody pass for somebody else. An id that was a source's stays taken.
+create or replace function identity.refuse_taken_id() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('principal ' || new.tenant_id || new.id, 0));
+  if tg_relid <> 'identity."user"'::regclass and exists (select from identity."user" u where u.tenant_id = new.tenant_id and u.id = new.id)
+    or tg_relid <> 'identity.api_key'::regclass and exists (select from identity.api_key k where k.tenant_id = new.tenant_id and k.id = new.id)
+    or tg_relid <> 'sources.source'::regclass and exists (select from sources.source s where s.tenant_id = new.tenant_id and s.id = new.id)
+    or exists (select from sources.keeper k where k.tenant_id = new.tenant_id and k.source_id = new.id)
+  then
+    raise exception 'the id is that of another principal' using errcode = 'unique_violation', constraint = 'principal_id';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger refuse_taken_id before insert on identity."user" for each row execute function identity.refuse_taken_id();
+create or replace trigger refuse_taken_id before insert on identity.api_key for each row execute function identity.refuse_taken_id();
 
 -- Forgets a user who has no roles any more: its name becomes free, its keys end, and nothing signs it in. The row stays, since
 

@@ -10,7 +10,8 @@ begin atomic
   select tenancy.presented('browser');  -- refuses a forged context, also where no session is that a condition could be asked of
   update identity.browser_session b set seen_at = now()
   where b.digest = decode((select tenancy.presented('browser')), 'hex')
-    and b.seen_at between now() - interval '15 minutes' and now() - interval '1 minute' and b.opened_at > now() - interval '8 hours';
+    and b.seen_at between now() - interval '15 minutes' and now() - interval '1 minute' and b.opened_at > now() - interval '8 hours'
+    and tenancy.is_home(b.tenant_id);
   select b.tenant_id, s.user_id, b.session_id, b.opened_at > now() - interval '5 minutes'
   from identity.browser_session b join identity.session s on s.tenant_id = b.tenant_id and s.id = b.session_id
   where b.digest = decode((select tenancy.presented('browser')), 'hex')

@@ -7,6 +7,9 @@ returns table (tenant_slug text, tenant_status text, tenant_requests_per_minute 
 language sql volatile set plan_cache_mode = force_generic_plan
 begin atomic
   select set_config('app.context', $1, true) where $1 is not null;
+  -- Reads the tables of tenancy before those of identity, in the order in which an upgrade locks them: the other way round,
+  -- requests that wait for the upgrade would hold what it waits for.
+  select t.slug from tenancy.own_tenant() t where tenancy.tenant_id() is not null;
   with held as (
     select r.role from identity.user_role r
     where r.tenant_id = (select tenancy.tenant_id()) and r.user_id = (select tenancy.principal_id())
@@ -51,7 +54,7 @@ begin atomic
   from identity.api_key k
   join identity."user" o on o.tenant_id = k.tenant_id and o.id = k.owner_id
   join tenancy.tenant t on t.id = k.tenant_id
-  where k.tenant_id = $1 and k.id = $2;
+  where k.tenant_id = $1 and k.id = $2 and tenancy.require_home(k.tenant_id);
 end;
 
 -- The key that a presented secret opens, as a caller: what its holder learns by using it. As the owner, since a secret is
@@ -65,6 +68,8 @@ returns table (tenant_id uuid, key_id uuid, tenant_slug text, tenant_status text
 language sql volatile security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
 begin atomic
   select set_config('app.context', $1, true) where $1 is not null;
+  select tenancy.presented('digest');  -- both of tenancy's tables first, as for users
+  select t.id from tenancy.tenant t where false;
   select c.* from identity.api_key_secret s cross join lateral identity.key_caller(s.tenant_id, s.key_id) c
   where s.digest = decode((select tenancy.presented('digest')), 'hex') and s.expires_at > now();
 end;

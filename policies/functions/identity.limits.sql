@@ -35,17 +35,29 @@ begin
 end
 $$;
 
--- A sign-in that succeeds does not count. Only sign-ins are given back, so that nobody works off its own limit.
+-- A sign-in that succeeds does not count. Only sign-ins are given back, so that nobody works off its own limit. Rows are locked in
+-- the order in which the subjects stand, which is that in which they were counted: otherwise two sign-ins wait for each other.
 create or replace function identity.forgive_sign_in(subjects text[]) returns void
-language sql volatile security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-  update identity.request_count k
-  set requests = greatest(k.requests - 1, 0), slots = k.slots[:newest.at - 1] || k.slots[newest.at] - 1 || k.slots[newest.at + 1:]
-  from (select c.tenant_id, c.subject, c.seconds, min(i) as at
-      from identity.request_count c cross join generate_subscripts(c.slots, 1) i
-      where c.tenant_id = (select tenancy.tenant_id()) and c.subject = any ($1) and c.slots[i] > 0
-      group by c.tenant_id, c.subject, c.seconds) newest
-  where k.tenant_id = newest.tenant_id and k.subject = newest.subject and k.seconds = newest.seconds and k.subject like 'sign\_in:%'
+declare
+  counted text;
+  newest integer;
+  known identity.request_count;
+begin
+  foreach counted in array subjects loop
+    for known in
+      select * from identity.request_count k
+      where k.tenant_id = tenancy.tenant_id() and k.subject = counted and k.subject like 'sign\_in:%'
+      order by k.seconds for update
+    loop
+      newest := (select min(i) from generate_subscripts(known.slots, 1) i where known.slots[i] > 0);
+      update identity.request_count k
+      set requests = greatest(k.requests - 1, 0), slots = k.slots[:newest - 1] || k.slots[newest] - 1 || k.slots[newest + 1:]
+      where k.tenant_id = known.tenant_id and k.subject = known.subject and k.seconds = known.seconds and newest is not null;
+    end loop;
+  end loop;
+end
 $$;
 
 -- Counts what the caller asked of a model today.
@@ -60,6 +72,62 @@ begin atomic
     cost_micros = u.cost_micros + excluded.cost_micros;
 end;
 
+-- Reserves what the calling key is about to ask of a model, at most. Names the budget that has no room for it, and then reserves
+-- nothing. The key's row is locked until the transaction ends: two requests never take the same room. A cost of null means that
+-- the model has no price, which no budget of money has room for.
+create or replace function identity.reserve_usage(reservation uuid, tokens bigint, cost bigint)
+returns table (budget text, used bigint, most bigint)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  today date := (now() at time zone 'UTC')::date;
+  month date := date_trunc('month', today)::date;
+  key identity.api_key;
+  spent record;
+begin
+  select * into key from identity.api_key k
+  where k.tenant_id = tenancy.tenant_id() and k.id = tenancy.principal_id()
+    and num_nonnulls(k.tokens_per_day, k.tokens_per_month, k.cost_per_day_micros, k.cost_per_month_micros) > 0
+  for no key update;
+  if key.id is null then
+    return;
+  end if;
+  delete from identity.usage_reservation r where r.tenant_id = key.tenant_id and r.key_id = key.id and r.day < month;
+  select coalesce(sum(a.tokens) filter (where a.day = today), 0) as tokens_day, coalesce(sum(a.tokens), 0) as tokens_month,
+    coalesce(sum(a.cost) filter (where a.day = today), 0) as cost_day, coalesce(sum(a.cost), 0) as cost_month
+  into spent
+  from (
+    select u.day, u.prompt_tokens + u.completion_tokens as tokens, u.cost_micros as cost from identity.usage u
+    where u.tenant_id = key.tenant_id and u.principal_id = key.id and u.day >= month
+    union all
+    select r.day, r.tokens, r.cost_micros from identity.usage_reservation r
+    where r.tenant_id = key.tenant_id and r.key_id = key.id and r.day >= month
+  ) a;
+  return query
+    select b.budget, b.used::bigint, b.most
+    from (values
+      ('tokens_day', spent.tokens_day, reserve_usage.tokens, key.tokens_per_day),
+      ('tokens_month', spent.tokens_month, reserve_usage.tokens, key.tokens_per_month),
+      ('cost_day', spent.cost_day, reserve_usage.cost, key.cost_per_day_micros),
+      ('cost_month', spent.cost_month, reserve_usage.cost, key.cost_per_month_micros)) as b (budget, used, asked, most)
+    where b.most is not null and coalesce(b.used + b.asked > b.most, true)
+    order by b.budget like '%\_day', b.budget limit 1;  -- the one that is renewed last
+  if not found then
+    insert into identity.usage_reservation (tenant_id, id, key_id, tokens, cost_micros)
+    values (key.tenant_id, reservation, key.id, reserve_usage.tokens, coalesce(reserve_usage.cost, 0));
+  end if;
+end
+$$;
+
+-- Ends a reservation of the calling key, in the transaction that counts what was used.
+create or replace function identity.settle_usage(reservation uuid) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  delete from identity.usage_reservation r
+  where r.tenant_id = (select tenancy.tenant_id()) and r.key_id = (select tenancy.principal_id()) and r.id = $1;
+end;
+
 grant execute on function identity.count_request(text, integer), identity.forgive_sign_in(text[]),
-  identity.count_usage(text, text, bigint, bigint, bigint) to affidavit_runtime;
+  identity.count_usage(text, text, bigint, bigint, bigint), identity.reserve_usage(uuid, bigint, bigint),
+  identity.settle_usage(uuid) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

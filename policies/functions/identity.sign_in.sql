@@ -109,7 +109,8 @@ begin
 end
 $$;
 
--- Confirms the calling user's second factor, of which it has just shown a code, and keeps the digests of its recovery codes.
+-- Confirms the calling user's second factor, of which it has just shown a code, and keeps the digests of its recovery codes. The
+-- session in which it was shown counts as one with a second factor.
 create or replace function identity.confirm_second_factor(step bigint, recovery bytea[]) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -122,6 +123,9 @@ begin
   end if;
   insert into identity.recovery_code (tenant_id, user_id, digest)
   select tenancy.tenant_id(), tenancy.principal_id(), unnest(recovery);
+  update identity.session s set second_factor = true
+  where s.tenant_id = tenancy.tenant_id() and s.user_id = tenancy.principal_id() and s.revoked_at is null
+    and s.id::text = tenancy.presented('proved_session');
   return true;
 end
 $$;

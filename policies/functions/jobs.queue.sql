@@ -2,8 +2,9 @@
 
 -- The only way across tenants, and open only to who can sign a worker's context; it tells ids and no content.
 -- Fair: a tenant's n-th waiting job comes after every tenant's (n-1)-th, counting those that run, and among equals the
--- tenant is next that was served least recently. A job whose lease has run out waits again.
-create or replace function jobs.lease(lease uuid, seconds double precision)
+-- tenant is next that was served least recently. A job whose lease has run out waits again. `waiting` tenants have none handed
+-- out: a worker keeps its last place for the others.
+create or replace function jobs.lease(lease uuid, seconds double precision, waiting uuid[])
 returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -12,7 +13,8 @@ as $$
     from (
       select j.tenant_id, count(*) filter (where j.status = 'running' and j.leased_until >= now()) as running,
         (select max(s.leased_at) from jobs.job s where s.tenant_id = j.tenant_id) as served_at
-      from jobs.job j where j.status in ('queued', 'running') group by j.tenant_id
+      from jobs.job j where j.status in ('queued', 'running') and j.tenant_id <> all ($3)
+        and j.tenant_id not in (select tenancy.not_at_home()) group by j.tenant_id
     ) t
     cross join lateral (
       select j.id, row_number() over (order by j.id) as place from jobs.job j
@@ -37,6 +39,14 @@ as $$
   returning j.tenant_id, j.id, j.kind, j.requested_by, j.request_id, j.on_behalf_of, j.attempts
 $$;
 
+-- As workers of the release before call it.
+create or replace function jobs.lease(lease uuid, seconds double precision)
+returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  select * from jobs.lease($1, $2, '{}')
+$$;
+
 -- A failed job that nobody tried again in time is handed out once more, to be ended for good.
 create or replace function jobs.lease_expired(lease uuid, seconds double precision, retention interval)
 returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer,
@@ -46,6 +56,7 @@ as $$
   with chosen as (
     select j.tenant_id, j.id from jobs.job j
     where (select tenancy.presented('worker')) is not null and j.retryable and j.ended_at < now() - retention
+      and j.tenant_id not in (select tenancy.not_at_home())
     order by j.ended_at limit 1
     for update of j skip locked
   )
@@ -64,6 +75,7 @@ as $$
   with ended as (
     select j.tenant_id, j.id from jobs.job j
     where (select tenancy.presented('worker')) is not null and j.ended_at < now() - retention and not j.retryable
+      and j.tenant_id not in (select tenancy.not_at_home())
     order by j.ended_at limit 1000
     for update of j skip locked
   ), forgotten as (
@@ -72,6 +84,6 @@ as $$
   select count(*) from forgotten
 $$;
 
-grant execute on function jobs.lease(uuid, double precision), jobs.lease_expired(uuid, double precision, interval),
-  jobs.forget(interval) to affidavit_runtime;
+grant execute on function jobs.lease(uuid, double precision, uuid[]), jobs.lease(uuid, double precision),
+  jobs.lease_expired(uuid, double precision, interval), jobs.forget(interval) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

@@ -13,6 +13,8 @@ declare
   document bytea;
   claims jsonb;
   remaining numeric;
+  since bigint; -- the epoch that the process believes in
+  at_home boolean;
 begin
   if signed is null then
     return null;
@@ -30,12 +32,23 @@ begin
   end if;
   claims := convert_from(document, 'UTF8')::jsonb;
   remaining := (claims ->> 'expires')::numeric - extract(epoch from clock_timestamp());
-  if remaining is null or remaining <= 0 or remaining > 65 then
+  if remaining is null or remaining <= 0 or remaining > 95 then -- 60 seconds, and a clock that is 30 seconds ahead
     raise exception 'expired context' using errcode = 'invalid_authorization_specification';
   end if;
   -- A context that was captured works on the connection that it was made for and on no other.
   if (claims ->> 'backend')::int is distinct from pg_backend_pid() then
     raise exception 'context of another connection' using errcode = 'invalid_authorization_specification';
+  end if;
+  -- A process that belongs to a cell works in the database of that name only.
+  if claims ? 'cell' and claims ->> 'cell' is distinct from (select c.name from tenancy.cell c) then
+    raise exception 'context of another cell' using errcode = 'invalid_authorization_specification';
+  end if;
+  -- A tenant that has moved is refused by the cell that it left, whatever a process still believes. One that never moved has no row.
+  since := (claims ->> 'epoch')::bigint;
+  select r.state = 'home' and r.epoch = coalesce(since, r.epoch) into at_home
+  from tenancy.residence r where r.tenant_id = (claims ->> 'tenant')::uuid;
+  if not coalesce(at_home, coalesce(since, 1) = 1) then
+    raise exception 'the tenant is not at home in this cell' using errcode = 'AF421';
   end if;
   return claims;
 end
@@ -85,12 +98,29 @@ create or replace function tenancy.known_at() returns timestamptz
 language sql stable
 return (tenancy.context() ->> 'known_at')::timestamptz;
 
--- What somebody showed before it is known who they are: a tenant's slug, a user name, the digest of a secret.
+-- For what a transaction may present something: the purposes of backend/tenancy.py, in its order.
+create or replace function tenancy.purposes() returns text[]
+language sql immutable
+return array['tenant', 'username', 'digest', 'browser', 'issuer_of', 'password_of', 'second_factor_of', 'proved_session',
+  'setting_password_of', 'reading', 'writing', 'erasing', 'withdrawing', 'retrying', 'lease', 'worker', 'delivering'];
+
+create or replace function tenancy.refuse_purpose(purpose text) returns text
+language plpgsql immutable
+as $$
+begin
+  raise invalid_parameter_value using message = format('nothing is presented for %s', purpose);
+end
+$$;
+
+-- What a transaction presents for a purpose: before it is known who somebody is, a tenant's slug, a user name, the digest of a
+-- secret. A misspelt purpose is refused when a policy that names it is planned.
 create or replace function tenancy.presented(credential text) returns text
 language sql stable
-return tenancy.context() -> 'presented' ->> credential;
+return case when credential = any (tenancy.purposes()) then tenancy.context() -> 'presented' ->> credential
+  else tenancy.refuse_purpose(credential) end;
 
 grant execute on function tenancy.context(), tenancy.tenant_id(), tenancy.principal_id(), tenancy.subject_id(),
   tenancy.request_id(), tenancy.has_permission(text), tenancy.permissions(), tenancy.readable_collections(),
-  tenancy.writable_collections(), tenancy.moment(), tenancy.known_at(), tenancy.presented(text) to affidavit_runtime;
+  tenancy.writable_collections(), tenancy.moment(), tenancy.known_at(), tenancy.presented(text), tenancy.purposes(),
+  tenancy.refuse_purpose(text) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

@@ -1,10 +1,10 @@
 -- Months that left the log for an archive.
 alter table audit.archive enable row level security, force row level security;
 
--- Reviewers see where their tenant's events went.
+-- A caller with audit:read sees which months of its tenant left the log.
 create policy reviewed on audit.archive for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
--- The owner archives. What has left and is cleared stays as it was recorded.
+-- The owner archives. The row of a month whose rows are deleted stays as it was recorded.
 create policy known on audit.archive for select to affidavit_owner using (true);
 create policy written on audit.archive for insert to affidavit_owner with check (left_at is null);
 create policy continued on audit.archive for update to affidavit_owner using (cleared_at is null) with check (true);

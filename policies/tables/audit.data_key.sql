@@ -19,6 +19,9 @@ create policy left_select on audit.data_key for select to affidavit_owner
   using (exists (select from audit.archive a where a.tenant_id = data_key.tenant_id and a.month = data_key.month and a.left_at is not null));
 create policy left_delete on audit.data_key for delete to affidavit_owner
   using (exists (select from audit.archive a where a.tenant_id = data_key.tenant_id and a.month = data_key.month and a.left_at is not null));
+-- The owner wraps keys anew, at a connection of its own: in functions that others call, the session is theirs.
+create policy rewrapped_select on audit.data_key for select to affidavit_owner using (session_user = 'affidavit_owner');
+create policy rewrapped on audit.data_key for update to affidavit_owner using (session_user = 'affidavit_owner');
 
 grant insert (tenant_id, id, subject_id, month, wrapped), select (tenant_id, id, subject_id, month, created_at), delete
   on audit.data_key to affidavit_runtime;

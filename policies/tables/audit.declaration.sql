@@ -1,7 +1,7 @@
 -- The signed declarations of what logs have lost. Append-only, like the events.
 alter table audit.declaration enable row level security, force row level security;
 
--- Reviewers see what their tenant's log has lost, and export it.
+-- A caller with audit:read sees and exports what the log of its tenant has lost.
 create policy reviewed on audit.declaration for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
 -- The owner, at the command line, declares.

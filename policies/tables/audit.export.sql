@@ -1,10 +1,10 @@
 -- Exports of the log: what was asked for, and the file that came of it.
 alter table audit.export enable row level security, force row level security;
 
--- Who may export sees the tenant's exports.
+-- A caller with audit:export sees the exports of its tenant.
 create policy visible on audit.export for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export')));
--- An export is asked for in one's own name, and finished by the job that runs in it.
+-- A caller with audit:export asks for an export in its own name. The job that runs in that name finishes it.
 create policy requested on audit.export for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export'))
     and requested_by = (select tenancy.principal_id()));

@@ -1,10 +1,10 @@
 -- Legal holds: while one applies, nothing of its subject is erased; one without a subject applies to everyone.
 alter table audit.hold enable row level security, force row level security;
 
--- Reviewers, and who erases, see what applies.
+-- A caller with audit:read sees the holds of its tenant.
 create policy visible on audit.hold for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
--- Who exports evidence places holds; two of them release one. No key does either.
+-- A user with audit:export places holds. Two users with audit:export release one. A key does neither.
 create policy placed on audit.hold for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export'))
     and (select tenancy.context() ->> 'kind') = 'user' and placed_by = (select tenancy.principal_id()));

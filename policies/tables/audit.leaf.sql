@@ -7,9 +7,12 @@ create policy continued on audit.leaf for select to affidavit_sealer using (true
 -- The owner sees whether what may leave for an archive is sealed.
 create policy archived on audit.leaf for select to affidavit_owner
   using (event_id < (select audit.first_id_at(now() - interval '1 year')));
--- Reviewers prove what stands in their tenant's log.
+-- A caller with audit:read reads this of its tenant's log, to prove what stands in it.
 create policy reviewed on audit.leaf for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
+-- The owner's functions tell who manages webhooks, and the worker that has an endpoint, where events of that tenant stand.
+create policy told on audit.leaf for select to affidavit_owner
+  using (tenant_id = (select tenancy.tenant_id()) and (select webhooks.may_follow_log()));
 
 grant select, insert (tenant_id, index, event_id, hash) on audit.leaf to affidavit_sealer;
 grant select on audit.leaf to affidavit_runtime;

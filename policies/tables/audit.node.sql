@@ -4,7 +4,7 @@ alter table audit.node enable row level security, force row level security;
 -- The sealer appends, for all tenants.
 create policy sealed on audit.node for insert to affidavit_sealer with check (true);
 create policy continued on audit.node for select to affidavit_sealer using (true);
--- Reviewers prove what stands in their tenant's log.
+-- A caller with audit:read reads this of its tenant's log, to prove what stands in it.
 create policy reviewed on audit.node for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
 

@@ -1,22 +1,23 @@
 -- Encrypted texts of events: questions, contexts, answers.
 alter table audit.payload enable row level security, force row level security;
 
--- Written with the event, and never added to one of more than a minute and a half ago.
+-- A caller writes the texts of an event with it. Nobody adds a text to an event of more than a minute and a half ago.
 create policy own_tenant on audit.payload for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and event_id >= (select audit.earliest_id()));
--- Read by who may reveal.
+-- A caller with audit:reveal reads the texts of its tenant.
 create policy revealed on audit.payload for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:reveal')));
--- Who asked reads the texts of its own answers again: those of turns in conversations of its own, under its own key.
+-- A caller reads the texts of its own answers again: those of turns of its own conversations, under its own data key.
 create policy own_turns on audit.payload for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id())
     and exists (select from answers.turn t where t.tenant_id = payload.tenant_id and t.answer_event = payload.event_id)
     and exists (select from audit.data_key k where k.tenant_id = payload.tenant_id and k.id = payload.key_id
       and k.subject_id = (select tenancy.subject_id())));
--- Who may erase sees what there is to erase, encrypted.
+-- A caller with erasure:execute sees the encrypted texts of its tenant.
 create policy erasable on audit.payload for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
--- A payload is destroyed by an approved erasure of its subject, after its retention and while no hold applies.
+-- A caller with erasure:execute deletes a text when the erasure of its data subject is approved, its retention is over and no hold
+-- applies.
 create policy erased on audit.payload for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
     and exists (select from audit.data_key k where k.tenant_id = payload.tenant_id and k.id = payload.key_id
@@ -25,7 +26,7 @@ create policy erased on audit.payload for delete to affidavit_runtime
 -- The owner's functions index the words.
 create policy indexed on audit.payload for select to affidavit_owner
   using (exists (select from audit.unindexed u where u.tenant_id = payload.tenant_id and u.event_id = payload.event_id));
--- Texts of a month that left for an archive go with it: all their retention was over.
+-- When a month leaves for an archive, its texts are deleted: their retention is over then.
 create policy left_select on audit.payload for select to affidavit_owner using (audit.has_left(tenant_id, event_id));
 create policy left_delete on audit.payload for delete to affidavit_owner using (audit.has_left(tenant_id, event_id));
 

@@ -1,10 +1,10 @@
 -- Keyed hashes of the words of encrypted texts: an index, not evidence.
 alter table audit.payload_term enable row level security, force row level security;
 
--- Searched by who may reveal: what is found says what a text holds.
+-- A caller with audit:reveal searches them, since a hit says what a text holds.
 create policy searched on audit.payload_term for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:reveal')));
--- The owner's function enters what the event's own transaction said.
+-- The owner's function adds the words that the event's own transaction named.
 create policy indexed on audit.payload_term for insert to affidavit_owner with check (true);
 
 grant select on audit.payload_term to affidavit_runtime;

@@ -1,10 +1,10 @@
 -- How long texts are kept. Append-only: the longest period counts.
 alter table audit.retention enable row level security, force row level security;
 
--- Reviewers, and who erases, see what applies.
+-- A caller with audit:read sees the retention of its tenant.
 create policy visible on audit.retention for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:read')));
--- Who exports evidence decides how long it must be there.
+-- A caller with audit:export lengthens the retention of its tenant, in its own name.
 create policy raised on audit.retention for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('audit:export'))
     and set_by = (select tenancy.principal_id()));

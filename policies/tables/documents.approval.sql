@@ -1,11 +1,11 @@
 -- Decisions of reviewers on versions.
 alter table documents.approval enable row level security, force row level security;
 
--- Decisions are seen with the collection.
+-- A caller sees the decisions in the collections whose chunks it sees.
 create policy readable on documents.approval for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[]));
--- A reviewer decides in its own name on a version that is in review. It is a user, another person than the author and than
--- everybody who has approved before.
+-- A user with documents:review decides in its own name on a version that is in review. The author cannot, nor whoever stands behind
+-- the key or the source that made it, and whoever has approved it before cannot do it again through another account.
 create policy decided on documents.approval for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
     and approver_id = (select tenancy.principal_id())
@@ -13,12 +13,13 @@ create policy decided on documents.approval for insert to affidavit_runtime
     and identity.is_second_person(case decision when 'approved' then 'version:approve' else 'version:reject' end, author_id)
     and documents.is_another_approver(version_id)
     and exists (select from documents.version v where v.tenant_id = approval.tenant_id and v.id = approval.version_id
-      and v.collection_id = approval.collection_id and v.status = 'in_review' and v.created_by <> approval.approver_id));
--- Who erases deletes what it erases, in every collection.
+      and v.collection_id = approval.collection_id and v.status = 'in_review' and v.created_by <> approval.approver_id
+      and identity.is_second_person(case approval.decision when 'approved' then 'version:approve' else 'version:reject' end, v.created_by)));
+-- A caller with erasure:execute deletes decisions of every collection.
 create policy erased on documents.approval for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));
 
--- Whether somebody approved before is asked as the owner, as people are compared there.
+-- The owner's functions find out whether the same person has approved before, and what somebody who decided is called.
 create policy compared on documents.approval for select to affidavit_owner using (true);
 
 grant select, delete on documents.approval to affidavit_runtime;

@@ -1,36 +1,36 @@
 -- Documents: what a tenant calls by one doc_id in one collection.
 alter table documents.document enable row level security, force row level security;
 
--- A document is seen by who may read its collection, once a version of it was approved; before that, by who writes there and by who
--- reviews. Of versions, a caller without these permissions sees only those.
+-- A caller sees the documents of the collections that it may read, once a version of them was approved. Before that, a caller with
+-- documents:review sees them, and a caller with documents:write that may write the collection.
 create policy readable on documents.document for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and collection_id = any ((select documents.visible_collections())::uuid[])
     and ((select documents.sees_unapproved())
       or (select tenancy.has_permission('documents:write')) and collection_id = any ((select tenancy.writable_collections())::uuid[])
       or exists (select from documents.version v where v.tenant_id = document.tenant_id and v.document_id = document.id
         and v.effective_from < 'infinity')));
--- It is created by who may write there, in its own name.
+-- A caller with documents:write creates documents in the collections that it may write, in its own name.
 create policy writable on documents.document for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and collection_id = any ((select tenancy.writable_collections())::uuid[])
     and created_by = (select tenancy.principal_id()));
--- Nothing is deleted while a legal hold on everyone stands; who cannot see holds deletes nothing.
+-- A caller with erasure:execute deletes documents, unless a legal hold on everyone stands. It needs audit:read to see holds.
 create policy erased on documents.document for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
     and (select tenancy.has_permission('audit:read'))
     and not exists (select from audit.hold h where h.tenant_id = document.tenant_id and h.released_at is null and h.subject_id is null));
--- A document whose only upload is withdrawn goes with it. The foreign keys keep one that has a version or another file.
--- (Policies are asked from the last name to the first: this one seldom, after `readable`.)
+-- When the only upload of a document is withdrawn, the document is deleted with it. Foreign keys keep a document that has a version
+-- or another file. (PostgreSQL asks policies from the last name to the first: it asks this one seldom, after `readable`.)
 create policy leaving on documents.document for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and id::text = (select tenancy.presented('withdrawing')));
+  using (tenant_id = (select tenancy.tenant_id()) and id = (select documents.withdrawn_document()));
 create policy withdrawn on documents.document for delete to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and id::text = (select tenancy.presented('withdrawing')));
+  using (tenant_id = (select tenancy.tenant_id()) and id = (select documents.withdrawn_document()));
 
--- Whoever changes what a document holds locks it, and changes nothing of the document itself.
+-- A caller that changes a document's versions or chunks locks the document's row. It changes nothing in that row.
 create policy locked on documents.document for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and ((select tenancy.has_permission('documents:write'))
     or (select tenancy.has_permission('documents:review')) or (select tenancy.has_permission('erasure:execute'))
-    or id::text = (select tenancy.presented('withdrawing'))))
+    or id = (select documents.withdrawn_document())))
   with check (tenant_id = (select tenancy.tenant_id()) and false);
 -- The operator reads titles when it embeds anew, and locks a document while its chunks are moved or changed.
 create policy operator on documents.document for select to affidavit_owner using (true);

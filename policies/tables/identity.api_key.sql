@@ -28,8 +28,9 @@ create policy operator on identity.api_key to affidavit_owner using (true) with 
 
 grant select on identity.api_key to affidavit_runtime;
 grant insert (tenant_id, id, name, permissions, allowed_networks, requests_per_minute, requests_per_day, assertion_key,
-  created_by, owner_id, purpose, tokens_per_day, tokens_per_month, cost_per_month_micros, expires_at)
+  created_by, owner_id, purpose, tokens_per_day, tokens_per_month, cost_per_day_micros, cost_per_month_micros,
+  expires_at)
   on identity.api_key to affidavit_runtime;
 grant update (revoked_at, name, purpose, allowed_networks, requests_per_minute, requests_per_day, tokens_per_day, tokens_per_month,
-  cost_per_month_micros, expires_at) on identity.api_key to affidavit_runtime;
+  cost_per_day_micros, cost_per_month_micros, expires_at) on identity.api_key to affidavit_runtime;
 -- Not granted: update of permissions and owner; delete. A revoked key stays, so that the log keeps a name.

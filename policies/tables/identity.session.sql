@@ -14,8 +14,11 @@ create policy own_end on identity.session for update to affidavit_runtime
 create policy owner on identity.session for select to affidavit_owner using (true);
 -- The owner ends sessions: of the users of a provider that is no longer trusted, and of who is disabled or deleted.
 create policy distrusted on identity.session for update to affidavit_owner using (true) with check (revoked_at is not null);
+-- The owner notes that a second factor was shown in a session.
+create policy proved on identity.session for update to affidavit_owner using (true) with check (second_factor);
 
 grant select on identity.session to affidavit_runtime;
-grant insert (tenant_id, id, user_id, expires_at, method, second_factor, source_address) on identity.session to affidavit_runtime;
+grant insert (tenant_id, id, user_id, expires_at, method, second_factor, source_address, client_id, client_name, audience, scope)
+  on identity.session to affidavit_runtime;
 grant update (revoked_at, revoked_reason) on identity.session to affidavit_runtime;
 -- Not granted: delete.

@@ -119,6 +119,20 @@ def pausing(before: str, seconds: float, after: str) -> Reply:
     return lambda _: StreamingResponse(body(), media_type="text/event-stream")
 
 
+def gated(before: str, gate: threading.Event, after: str) -> Reply:
+    """Streams a text that stops in the middle until the gate is set."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield _event(_chunk(before))
+        while not gate.is_set():
+            await asyncio.sleep(0.01)
+        yield _event(_chunk(after))
+        yield _event(_chunk(None, "stop"))
+        yield b"data: [DONE]\n\n"
+
+    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
+
+
 def dripping(seconds: float) -> Reply:
     """Sends something every tenth of a second that never becomes an answer."""
 

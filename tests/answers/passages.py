@@ -1,8 +1,10 @@
-"""Passages for the tests of answers."""
+"""Passages for the tests of answers, and the answers that are made of claims."""
 
+from collections.abc import Iterable
 from uuid import uuid4
 
-from backend.answers.generator import Passage
+from backend.answers.citations import Answer
+from backend.answers.generator import Claim, Passage
 from backend.documents.chunks.vectors import NOWHERE
 
 
@@ -24,3 +26,11 @@ def passages(*texts: str, title: str | None = None, cosine: float | None = 0.6) 
         )
         for number, text in enumerate(texts, start=1)
     ]
+
+
+def answer_of(claims: Iterable[Claim], public_url: str = "") -> Answer:
+    """Returns the answer that the claims make."""
+    answer = Answer(public_url)
+    for claim in claims:
+        answer.add(claim)
+    return answer

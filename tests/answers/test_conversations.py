@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from backend.answers.followup import PastTurn, read_with
-from tests.conftest import Service, Tenant
+from tests.factories import ingest
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +21,7 @@ TEXTS = {
 @pytest.fixture(scope="module", autouse=True)
 async def documents(service: Service, tenant: Tenant) -> None:
     for doc_id, text in TEXTS.items():
-        body = {"doc_id": doc_id, "chunk_text": text, "source_type": "policy"}
-        assert (await service.post("/ingest", tenant, "editor", body)).status_code == 201
+        await ingest(service, tenant, doc_id, text)
 
 
 async def ask(service: Service, tenant: Tenant, question: str, user: str = "analyst", **more: Any) -> dict[str, Any]:

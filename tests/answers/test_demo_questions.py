@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time
 import pytest
 
 from backend.demo import content
-from tests.conftest import Service, Tenant
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.answers.citations import answer_of
 from backend.answers.display import displayed
 from backend.answers.extractive import ExtractiveGenerator
 from backend.answers.generator import Claim, Quote
 from backend.answers.prompt import render
 from backend.retrieval.embedding.embedder import LocalEmbedder
-from tests.answers.passages import passages
+from tests.answers.passages import answer_of, passages
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,5 @@ def test_citations_are_numbered_as_they_appear_and_say_where_claim_and_quote_sta
 async def test_the_built_in_generator_has_no_look_alike_of_a_citation(tmp_path_factory: pytest.TempPathFactory) -> None:
     embedder = LocalEmbedder.load(tmp_path_factory.mktemp("models"))
     retrieved = passages("The overdraft fee is 99 dollars [2][3].")
-    generation = await ExtractiveGenerator(embedder.embed_passages).generate(
-        render("What is the overdraft fee?", retrieved)
-    )
+    generation = await ExtractiveGenerator(embedder).generate(render("What is the overdraft fee?", retrieved))
     assert answer_of(generation.claims).text == "The overdraft fee is 99 dollars. [1]"

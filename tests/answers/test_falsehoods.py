@@ -194,3 +194,15 @@ async def test_what_a_passage_says_in_other_words_is_shown(language: str, senten
 )
 async def test_a_falsehood_is_not_shown(language: str, kind: str, sentence: str) -> None:
     assert await reason(language, sentence) is not None
+
+
+async def test_a_number_in_a_form_that_nobody_reads_is_the_same_character_by_character() -> None:
+    checked = grounding()
+    evidence = checked.evidence(
+        passages("The capital minimum of a dealer is 18/52nds of its expenditure under Rule 4.3.1.")
+    )
+    for said in ("The capital minimum of a dealer is 180/52nds of its expenditure under Rule 4.3.1.",
+                 "The capital minimum of a dealer is 18/52nds of its expenditure under Rule 4.3.2."):  # fmt: skip
+        assert (await checked.verdict(f"{said} [1]", evidence)).reason is not None
+    same = "Under Rule 4.3.1, the capital minimum of a dealer is 18/52nds of its expenditure."
+    assert (await checked.verdict(f"{same} [1]", evidence)).level is not None

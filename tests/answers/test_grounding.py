@@ -160,6 +160,12 @@ async def test_a_level_that_is_not_shown_is_dropped_with_that_reason() -> None:
     assert (verdict.level, verdict.reason) == (None, Reason.LEVEL)
 
 
+def test_who_lets_fewer_levels_be_shown_gets_only_those_that_the_service_shows() -> None:
+    service = grounding(levels=frozenset({Support.VERBATIM, Support.CLOSE}))
+    assert service.showing(None) is service
+    assert service.showing(frozenset({Support.CLOSE, Support.JUDGED})).levels == {Support.CLOSE}
+
+
 async def test_in_a_language_without_rules_only_a_quote_is_shown() -> None:
     text = "De maandelijkse kosten zijn 15 euro en u kunt de rekening op elk moment opzeggen."
     assert await reason(text, text) is None

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from backend.answers.grounding.judge import ChatJudge, ClassifierJudge, Judge, JudgeUnavailable
+from backend.answers.grounding.chat_judge import ChatJudge
+from backend.answers.grounding.classifier_judge import ClassifierJudge
+from backend.answers.grounding.judge import Judge, JudgeUnavailable
 from backend.answers.grounding.verdict import Reason, Support
 from backend.settings import Settings
 from tests.answers.grounding_model import grounding
@@ -31,7 +33,7 @@ class JudgeServer:
         self.reply: Callable[[dict[str, Any]], Any] = dict
         judge = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class JudgeHandler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 judge.requests.append(body)
@@ -46,7 +48,7 @@ class JudgeServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), JudgeHandler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -85,7 +87,7 @@ async def verdict_of(judge: Judge, sentence: str = SENTENCE, levels: frozenset[S
 
 
 def chat(server: JudgeServer) -> ChatJudge:
-    return ChatJudge(f"{server.url}/v1", "judge-1", SecretStr("jk"), timeout=5.0)
+    return ChatJudge(f"{server.url}/v1", "judge-1", SecretStr("jk"), timeout=60.0)
 
 
 async def test_a_sentence_that_both_forms_confirm_is_judged(server: JudgeServer) -> None:
@@ -146,16 +148,24 @@ async def test_a_judge_that_is_not_among_the_levels_is_not_asked(server: JudgeSe
 )
 async def test_a_classifier_decides_by_its_best_label(server: JudgeServer, answer: Any, *, expected: bool) -> None:
     server.reply = lambda _: answer
-    judge = ClassifierJudge(f"{server.url}/predict", "hhem", None, timeout=5.0)
+    judge = ClassifierJudge(f"{server.url}/predict", "hhem", None, timeout=60.0)
     assert await judge.entails("A sentence.", ["One passage.", "Another."]) is expected
     assert server.requests == [{"inputs": [["One passage.\n\nAnother.", "A sentence."]], "truncate": True}]
+    await judge.aclose()
+
+
+async def test_a_judge_is_sent_the_first_24_000_characters_of_the_passages(server: JudgeServer) -> None:
+    server.reply = lambda _: [{"label": "entailment", "score": 0.9}]
+    judge = ClassifierJudge(f"{server.url}/predict", "hhem", None, timeout=60.0)
+    assert await judge.entails("A sentence.", ["a" * 10, "b" * 24_000, "c"])
+    assert server.requests[0]["inputs"] == [["a" * 10 + "\n\n" + "b" * 23_990, "A sentence."]]
     await judge.aclose()
 
 
 @pytest.mark.parametrize("answer", [[], {}, [[{"label": "entailment"}]], "x", [[["x"]]], {"a": "b" * 70_000}])
 async def test_a_classifier_that_speaks_otherwise_shows_nothing(server: JudgeServer, answer: Any) -> None:
     server.reply = lambda _: answer
-    judge = ClassifierJudge(f"{server.url}/predict", "hhem", None, timeout=5.0)
+    judge = ClassifierJudge(f"{server.url}/predict", "hhem", None, timeout=60.0)
     with pytest.raises(JudgeUnavailable):
         await judge.entails("A sentence.", ["A passage."])
     await judge.aclose()

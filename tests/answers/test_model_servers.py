@@ -10,8 +10,7 @@ from fastapi import Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import SecretStr
 
-from backend.answers import bounded_http
-from backend.answers.citations import answer_of
+from backend import bounded_http
 from backend.answers.generator import (
     MODEL_REFUSED,
     MODEL_SILENT,
@@ -21,10 +20,11 @@ from backend.answers.generator import (
 )
 from backend.answers.openai_compatible import OpenAICompatibleGenerator
 from backend.answers.prompt import REFUSAL, render
+from backend.settings.answers import ModelServerSettings
 from tests.answers import model_server
 from tests.answers.grounding_model import grounding
 from tests.answers.model_server import ModelServer, Reply
-from tests.answers.passages import passages
+from tests.answers.passages import answer_of, passages
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ def server(running_server: ModelServer) -> ModelServer:
 @pytest.fixture
 async def generator(server: ModelServer) -> AsyncIterator[OpenAICompatibleGenerator]:
     created = OpenAICompatibleGenerator(
-        server.url, "m", None, grounding=grounding(), timeout=5.0, max_tokens=500, max_retries=0
+        ModelServerSettings(name="m", url=server.url, timeout=60.0, max_tokens=500), grounding(), max_retries=0
     )
     yield created
     await created.aclose()
@@ -208,7 +208,8 @@ async def test_the_text_of_a_message_in_parts_is_read(
 async def test_azure_gets_its_version_and_its_key(server: ModelServer) -> None:
     server.reply = model_server.saying(SHAPES["bullets"])
     azure = OpenAICompatibleGenerator(
-        server.url, "m", SecretStr("k"), grounding=grounding(), timeout=5.0, api_version="2026-06-01"
+        ModelServerSettings(name="m", url=server.url, api_key=SecretStr("k"), timeout=60.0, api_version="2026-06-01"),
+        grounding(),
     )
     assert answer_of((await azure.generate(PROMPT)).claims).text == BOTH
     assert server.headers[-1]["api-key"] == "k"

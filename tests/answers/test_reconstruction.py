@@ -13,7 +13,8 @@ from backend.answers import prompt as prompts
 from backend.provenance import code, configuration
 from tests.answers import model_server
 from tests.answers.model_server import ModelServer
-from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
+from tests.factories import ingest
+from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +43,7 @@ async def with_model(
 @pytest.fixture(scope="module")
 async def delivered(with_model: Service, tenant: Tenant) -> httpx.Response:
     for doc_id, text in (("disputes", TEXT), ("wires", "Wires leave before noon on business days.")):
-        body = {"doc_id": doc_id, "chunk_text": text, "source_type": "policy"}
-        assert (await with_model.post("/ingest", tenant, "editor", body)).status_code == 201
+        await ingest(with_model, tenant, doc_id, text)
     answer = await with_model.post("/answer", tenant, "analyst", {"question": QUESTION, "source_type": "policy"})
     assert answer.status_code == 200, answer.text
     assert not answer.json()["refused"]

@@ -3,17 +3,17 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from tests.answers import model_server
 from tests.answers.model_server import ModelServer
-from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
+from tests.factories import ingest
+from tests.listening import listening
+from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -24,14 +24,7 @@ QUESTION = "How long do customers have to file card disputes?"
 @pytest.fixture(scope="module", autouse=True)
 async def documents(service: Service, tenant: Tenant) -> None:
     for doc_id, text in (("pol-001", TEXT), ("pol-002", "Wires leave before noon on business days.")):
-        body = {"doc_id": doc_id, "chunk_text": text, "source_type": "policy"}
-        assert (await service.post("/ingest", tenant, "editor", body)).status_code == 201
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[ModelServer]:
-    with model_server.running() as started:
-        yield started
+        await ingest(service, tenant, doc_id, text)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +34,19 @@ async def with_model(
     """The service on the same database, with a model server."""
     settings = settings_for(
         database, run_secrets, model_home, model_url=model.url, model_name="test-model", model_api_key="model-key",
-        model_timeout=2,
     )  # fmt: skip
+    async with running(settings, database) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def impatient(
+    model: ModelServer, database: Database, run_secrets: Secrets, model_home: Any
+) -> AsyncIterator[Service]:
+    """The same, which waits two seconds for the model server: longer than for the first word of a stream."""
+    settings = settings_for(
+        database, run_secrets, model_home, model_url=model.url, model_name="test-model", model_timeout=2
+    )
     async with running(settings, database) as started:
         yield started
 
@@ -186,22 +190,36 @@ FAILURES = {
     "status 429": model_server.failing(429),
     "no JSON": model_server.sending(b"<html>"),
     "another protocol": model_server.sending(b"{}"),
-    "a hang": model_server.hanging(30),
 }
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.usefixtures("patient_status")
 async def test_a_model_that_fails_gives_503_and_an_end_on_record(
     with_model: Service, model: ModelServer, service: Service, tenant: Tenant, *, failure: str, stream: bool
 ) -> None:
     model.reply = FAILURES[failure]
     answer = await ask(with_model, tenant, stream=stream)
-    if stream and failure == "a hang":  # the status was sent by then
+    assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+    await has_an_end_on_record(service, tenant, answer)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_that_hangs_is_given_up_with_an_end_on_record(
+    impatient: Service, model: ModelServer, service: Service, tenant: Tenant, *, stream: bool
+) -> None:
+    model.reply = model_server.hanging(600)
+    answer = await ask(impatient, tenant, stream=stream)
+    if stream:  # the status was sent by then
         ((kind, data),) = events_of(answer.text)
         assert (kind, json.loads(data)["error"]) == ("error", "unavailable")
     else:
         assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+    await has_an_end_on_record(service, tenant, answer)
+
+
+async def has_an_end_on_record(service: Service, tenant: Tenant, answer: httpx.Response) -> None:
     assert "60 days" not in answer.text
     recorded = await turn(service, tenant, answer)
     assert recorded["answer:aborted"]["outcome"] == "aborted"
@@ -223,44 +241,42 @@ async def test_a_model_that_is_not_there_gives_503(
     assert "answer:aborted" in await turn(service, tenant, answer)
 
 
-@asynccontextmanager
-async def listening(service: Service) -> AsyncIterator[str]:
-    """The same service behind a real socket."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # The lifespan runs already, with the pool that this event loop owns.
-        config = uvicorn.Config(service.app, lifespan="off", log_config=None, access_log=False)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
+_SAID = [{"role": "user", "content": QUESTION}]
+_TOOL = {"name": "ask", "arguments": {"question": QUESTION}}
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/answer", {"question": QUESTION}),
+        ("/answer", {"question": QUESTION, "stream": True}),
+        ("/v1/chat/completions", {"messages": _SAID}),
+        ("/v1/responses", {"input": QUESTION, "stream": True}),
+        ("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": _TOOL}),
+    ],
+)
 async def test_a_client_that_leaves_before_the_answer_leaves_an_end_on_record(
-    with_model: Service, model: ModelServer, service: Service, tenant: Tenant, *, stream: bool
+    with_model: Service, model: ModelServer, service: Service, tenant: Tenant, path: str, body: dict[str, Any]
 ) -> None:
-    model.reply = model_server.hanging(30)
-    asked = len(model.requests)
-    headers = await service.as_user(tenant, "analyst")
-    async with listening(with_model) as url, httpx.AsyncClient() as client:
-        body = {"question": f"{QUESTION} {stream}", "stream": stream}
-        question = asyncio.create_task(client.post(f"{url}/answer", json=body, headers=headers))
-        for _ in range(1000):
-            if len(model.requests) > asked:
-                break
-            await asyncio.sleep(0.01)
+    model.reply = model_server.hanging(600)
+    asked, known = len(model.requests), {e["id"] for e in await service.events(tenant, action="answer:aborted")}
+    headers = {**await service.as_user(tenant, "analyst"), "Accept": "application/json, text/event-stream"}
+    async with listening(with_model) as url, httpx.AsyncClient(timeout=60) as client:
+        question = asyncio.create_task(client.post(url + path, json=body, headers=headers))
+        async with asyncio.timeout(60):
+            while len(model.requests) == asked:
+                await asyncio.sleep(0.01)
         question.cancel()
         await asyncio.gather(question, return_exceptions=True)
         aborted: list[dict[str, Any]] = []
-        for _ in range(100):
-            aborted = await service.events(tenant, action="answer:aborted", limit=1)
-            if aborted and aborted[0]["reason"] == "client:disconnected":
+        for _ in range(3000):
+            aborted = [
+                e for e in await service.events(tenant, action="answer:aborted", limit=1) if e["id"] not in known
+            ]
+            if aborted:
                 break
             await asyncio.sleep(0.02)
-    assert aborted[0]["reason"] == "client:disconnected"
+    assert [event["reason"] for event in aborted] == ["client:disconnected"]
     actions = {event["action"] for event in await service.events(tenant, request_id=aborted[0]["request_id"])}
     assert actions == {"retrieval:executed", "prompt:submitted", "answer:aborted"}
 

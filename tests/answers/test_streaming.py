@@ -2,20 +2,22 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
-from backend.audit.events import Action, Event
-from backend.audit.recorder import Recorder
-from backend.errors import AuditUnavailable
+from backend.answers import routes
 from tests.answers import model_server
 from tests.answers.model_server import ModelServer
-from tests.answers.test_routes import events_of, listening, reveal, turn
-from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
+from tests.answers.test_routes import events_of, reveal, turn
+from tests.factories import ingest
+from tests.listening import listening
+from tests.service import Database, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -24,25 +26,9 @@ SAID = "Wires leave before noon [1]. A wire costs 25 dollars [1]. "
 BODY = {"question": "When do wires leave, and what do they cost?", "stream": True}
 
 
-@pytest.fixture(scope="module")
-def model() -> Iterator[ModelServer]:
-    with model_server.running() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-async def with_model(
-    model: ModelServer, database: Database, run_secrets: Secrets, model_home: Any
-) -> AsyncIterator[Service]:
-    settings = settings_for(database, run_secrets, model_home, model_url=model.url, model_name="m", model_timeout=4)
-    async with running(settings, database) as started:
-        yield started
-
-
 @pytest.fixture(scope="module", autouse=True)
 async def documents(service: Service, tenant: Tenant) -> None:
-    body = {"doc_id": "wires", "chunk_text": f"{FIRST} {SECOND}", "source_type": "policy"}
-    assert (await service.post("/ingest", tenant, "editor", body)).status_code == 201
+    await ingest(service, tenant, "wires", f"{FIRST} {SECOND}")
 
 
 async def received_until(client: httpx.AsyncClient, url: str, headers: dict[str, str], mark: str) -> str:
@@ -58,7 +44,7 @@ async def received_until(client: httpx.AsyncClient, url: str, headers: dict[str,
 
 async def ended(service: Service, tenant: Tenant, actions: set[str]) -> dict[str, dict[str, Any]]:
     """The events of the tenant's latest question, once it has an end."""
-    for _ in range(200):
+    for _ in range(3000):
         (prompt,) = await service.events(tenant, action="prompt:submitted", limit=1)
         found = await service.events(tenant, request_id=prompt["request_id"])
         if actions <= {event["action"] for event in found}:
@@ -70,20 +56,18 @@ async def ended(service: Service, tenant: Tenant, actions: set[str]) -> dict[str
 async def test_the_first_sentence_comes_while_the_second_is_being_written(
     with_model: Service, model: ModelServer, service: Service, tenant: Tenant
 ) -> None:
-    model.reply = model_server.pausing("Wires leave before noon [1]. A", 1.5, " wire costs 25 dollars [1].")
-    started = time.monotonic()
-    came: dict[str, float] = {}
-    async with listening(with_model) as url, httpx.AsyncClient() as client:
+    gate = threading.Event()
+    model.reply = model_server.gated("Wires leave before noon [1]. A", gate, " wire costs 25 dollars [1].")
+    async with listening(with_model) as url, httpx.AsyncClient(timeout=60) as client:
         headers = await service.as_user(tenant, "analyst")
         body = ""
         async with client.stream("POST", f"{url}/answer", json=BODY, headers=headers) as answer:
             async for text in answer.aiter_text():
                 body += text
-                for mark in ("noon.", "dollars.", "event: citation", "event: done"):
-                    if mark in body:
-                        came.setdefault(mark, time.monotonic() - started)
-    assert max(came["noon."], came["event: citation"]) < came["dollars."] - 0.7
-    assert came["dollars."] <= came["event: done"]
+                if "noon." in body and "event: citation" in body and not gate.is_set():
+                    assert "dollars." not in body
+                    gate.set()
+    assert body.index("dollars.") < body.index("event: done")
     done = json.loads(events_of(body)[-1][1])
     assert "".join(data for kind, data in events_of(body) if kind == "token") == done["answer"]
     assert done["answer"] == f"{FIRST} [1] {SECOND} [2]"
@@ -98,12 +82,11 @@ async def test_the_first_sentence_comes_while_the_second_is_being_written(
 async def test_something_is_sent_every_second_while_the_model_works(
     with_model: Service, model: ModelServer, service: Service, tenant: Tenant
 ) -> None:
-    model.reply = model_server.pausing("", 2.6, SAID)
-    started = time.monotonic()
-    async with listening(with_model) as url, httpx.AsyncClient() as client:
+    model.reply = model_server.gated("", threading.Event(), SAID)
+    assert routes._KEEP_ALIVE_SECONDS == 1
+    async with listening(with_model) as url, httpx.AsyncClient(timeout=60) as client:
         headers = await service.as_user(tenant, "analyst")
         received = await received_until(client, url, headers, ": ping")
-        assert time.monotonic() - started < 2.4
     assert "noon" not in received
     assert (await ended(service, tenant, {"answer:aborted"}))["answer:aborted"]["reason"] == "client:disconnected"
 
@@ -111,11 +94,10 @@ async def test_something_is_sent_every_second_while_the_model_works(
 async def test_a_client_that_leaves_between_two_sentences_leaves_the_first_on_record(
     with_model: Service, model: ModelServer, service: Service, tenant: Tenant
 ) -> None:
-    model.reply = model_server.pausing("Wires leave before noon [1]. A", 3, " wire costs 25 dollars [1].")
-    async with listening(with_model) as url, httpx.AsyncClient() as client:
+    model.reply = model_server.gated("Wires leave before noon [1]. A", threading.Event(), "")
+    async with listening(with_model) as url, httpx.AsyncClient(timeout=60) as client:
         headers = await service.as_user(tenant, "analyst")
-        received = await received_until(client, url, headers, "event: citation")
-    assert "dollars." not in received
+        await received_until(client, url, headers, "event: citation")
     recorded = await ended(service, tenant, {"answer:aborted"})
     assert recorded.keys() == {"retrieval:executed", "prompt:submitted", "answer:shown", "answer:aborted"}
     assert recorded["answer:aborted"]["reason"] == "client:disconnected"
@@ -137,27 +119,42 @@ async def test_a_model_that_dies_between_two_sentences_ends_the_stream_with_an_e
     assert "answer:returned" not in recorded
 
 
-@pytest.mark.parametrize("unrecorded", [Action.ANSWER_SHOWN, Action.ANSWER_RETURNED])
+REFUSED_AT_COMMIT = """
+    create function audit.fail_at_commit() returns trigger language plpgsql as $$
+    begin
+      if new.action = tg_argv[0] then raise 'this cannot be committed'; end if;
+      return null;
+    end $$;
+    create constraint trigger fail_at_commit after insert on audit.event deferrable initially deferred
+      for each row execute function audit.fail_at_commit('{action}')
+"""
+TAKEN_BACK = "drop trigger fail_at_commit on audit.event; drop function audit.fail_at_commit()"
+
+
+@asynccontextmanager
+async def refused_at_commit(database: Database, action: str) -> AsyncIterator[None]:
+    """Events of an action are inserted, and fail their transaction when it commits, as long as the block runs."""
+    superuser = await asyncpg.connect(database.superuser_url)
+    try:
+        await superuser.execute(REFUSED_AT_COMMIT.format(action=action))
+        yield
+    finally:
+        await superuser.execute(TAKEN_BACK)
+        await superuser.close()
+
+
+@pytest.mark.parametrize("unrecorded", ["answer:shown", "answer:returned"])
+@pytest.mark.usefixtures("patient_status")
 async def test_a_sentence_whose_record_does_not_commit_is_not_delivered(
-    with_model: Service, model: ModelServer, service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch,
-    unrecorded: Action,
-) -> None:  # fmt: skip
-    record = Recorder.record
-
-    async def failing(self: Recorder, connection: Any, actor: Any, event: Event, *more: Any) -> Any:
-        if event.action == unrecorded:
-            await record(self, connection, actor, event, *more)  # it fails after that, as a commit does
-            raise AuditUnavailable(reason="test")
-        return await record(self, connection, actor, event, *more)
-
-    monkeypatch.setattr(Recorder, "record", failing)
+    with_model: Service, model: ModelServer, service: Service, tenant: Tenant, database: Database, unrecorded: str
+) -> None:
     model.reply = model_server.pausing("Wires leave before noon [1]. A", 0.3, " wire costs 25 dollars [1].")
-    answer = await with_model.post("/answer", tenant, "analyst", BODY)
-    monkeypatch.undo()
+    async with refused_at_commit(database, unrecorded):
+        answer = await with_model.post("/answer", tenant, "analyst", BODY)
     assert "dollars." not in answer.text
-    assert ("noon." in answer.text) == (unrecorded is Action.ANSWER_RETURNED)
+    assert ("noon." in answer.text) == (unrecorded == "answer:returned")
     recorded = await turn(service, tenant, answer)
     assert unrecorded not in recorded
-    assert recorded["answer:aborted"]["reason"] == "service:AuditUnavailable"
-    if unrecorded is Action.ANSWER_SHOWN:
+    assert recorded["answer:aborted"]["reason"] == "service:Unavailable"
+    if unrecorded == "answer:shown":
         assert answer.status_code == 503

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, retired
+from tests.factories import approved, create_collection, retired
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ async def test_a_refusal_names_the_version_that_used_to_answer_and_does_not_quot
         }
     ]  # fmt: skip
     assert "version 1 of fees applied from 2025-01-01 to 2026-04-01" in answered["notice"]
-    assert "18" not in answered["notice"]
+    assert "$18" not in answered["notice"]
     event = (await service.get(f"/audit/events/{answered['audit_event_id']}", tenant, "compliance")).json()["event"]
     assert event["answer"]["superseded"] == [{"doc_id": "fees", "version": 1}]
 

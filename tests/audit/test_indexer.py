@@ -9,7 +9,8 @@ import pytest
 from backend.audit import indexer
 from backend.audit.indexer import Indexer
 from backend.database import Pool, open_pool
-from tests.conftest import Database, Service, Tenant
+from tests.factories import ingest
+from tests.service import Database, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -37,8 +38,7 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
 async def asked(service: Service, times: int = 1) -> Tenant:
     """A tenant with one document, about which its analyst has asked."""
     tenant = await service.create_tenant()
-    chunk = {"doc_id": "fees", "chunk_text": "A wire transfer costs 25 dollars.", "source_type": "policy"}
-    assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+    await ingest(service, tenant, "fees", "A wire transfer costs 25 dollars.")
     for _ in range(times):
         answer = await service.post("/retrieve", tenant, "analyst", {"query": "zebra wire"})
         assert answer.status_code == 200

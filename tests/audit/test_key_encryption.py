@@ -16,7 +16,7 @@ from backend.audit.key_encryption import KeyEncryption, KeyName, WrappedKeyInval
 from backend.errors import AuditUnavailable
 from backend.settings import Settings
 from tests.audit.vault_server import TransitServer, transit_server
-from tests.conftest import Database, Secrets, running, settings_for
+from tests.service import Database, Secrets, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +63,7 @@ async def key_encryption(request: pytest.FixtureRequest) -> AsyncIterator[KeyEnc
         settings = request.getfixturevalue("aws")
     elif request.param == "vault":
         settings = vault_settings(request.getfixturevalue("vault"), request.getfixturevalue("token_file"))
-    async with opened(settings, "s" * 32) as provider:
+    async with opened(settings, ["s" * 32]) as provider:
         yield provider
 
 
@@ -94,14 +94,14 @@ async def test_an_absent_kms_or_unknown_key_makes_the_audit_unavailable(aws: Set
     away = aws.model_copy(update={"aws_kms_url": "http://127.0.0.1:9"})
     unknown = aws.model_copy(update={"aws_kms_key": str(uuid7())})
     for settings in (away, unknown):
-        async with opened(settings, "") as provider:
+        async with opened(settings, []) as provider:
             with pytest.raises(AuditUnavailable):
                 await provider.wrap(KeyName(uuid7(), uuid7()), b"k" * 32)
 
 
 async def test_a_renewed_vault_token_is_used_at_once(vault: TransitServer, token_file: Path) -> None:
     name = KeyName(uuid7(), uuid7())
-    async with opened(vault_settings(vault, token_file), "") as provider:
+    async with opened(vault_settings(vault, token_file), []) as provider:
         wrapped = await provider.wrap(name, b"k" * 32)
         vault.token = "hvs.renewed"
         with pytest.raises(AuditUnavailable):

@@ -60,7 +60,7 @@ class TransitServer:
 def transit_server(token: str) -> Iterator[TransitServer]:
     vault = TransitServer(token)
 
-    class Handler(BaseHTTPRequestHandler):
+    class TransitHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             status, answer = vault.answer(self.path, self.headers["X-Vault-Token"], body)
@@ -72,7 +72,7 @@ def transit_server(token: str) -> Iterator[TransitServer]:
         def log_message(self, *_arguments: object) -> None:
             """Says nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), TransitHandler) as server:
         vault.url = f"http://127.0.0.1:{server.server_port}"
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -1,6 +1,7 @@
 """What a retrieval costs each of several tenants: all are asked in turn, so that whatever else the machine does hits all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -10,6 +11,10 @@ from tests.benchmarks.platforms import Platform, Subject
 from tests.benchmarks.synthetic import Progress
 
 BLOCK = 10  # requests between two looks at the processor times
+
+
+async def _sent(client: LoadClient, requests: Sequence[bytes], number: int) -> object:
+    return await client.send(requests[number])
 
 
 async def costs(
@@ -25,7 +30,7 @@ async def costs(
         for name, (platform, _) in asked.items():
             block, client = requests[name][start : start + BLOCK], clients[name]
             before = processor_seconds(platform)
-            milliseconds = await latencies(lambda number, b=block, c=client: c.send(b[number]), len(block), warm=0)
+            milliseconds = await latencies(partial(_sent, client, block), len(block), warm=0)
             if start:  # the first block warms caches and does not count
                 taken[name] += milliseconds
                 used[name].append((processor_seconds(platform) - before) / len(block) * 1000)

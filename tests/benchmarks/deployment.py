@@ -31,6 +31,15 @@ RESULTS = ROOT / "bench-results"
 SHARED_DATA = ROOT / "../shared/data"
 PASSWORD = "correct horse battery staple"
 
+# As `affidavit serve` does it, but that a load client's connection may rest for longer.
+_SERVE = """
+import sys
+from backend import http_server
+options = http_server.options()
+http_server.options = lambda: options | {"timeout_keep_alive": 600}
+http_server.run("backend.app:create_prepared_app", host="127.0.0.1", port=int(sys.argv[1]), workers=1, drain_seconds=0)
+"""
+
 
 @dataclass
 class Deployment:
@@ -41,8 +50,14 @@ class Deployment:
     process: asyncio.subprocess.Process
     data_folder: Path
 
+    async def start_again(self) -> float:
+        """Starts another process beside the one that serves, and ends it; returns after how many seconds it served."""
+        folder = self.data_folder.parent
+        async with _service(folder, self.urls, _secrets(folder)) as (_, _, seconds):
+            return seconds
+
     async def tenant(self, slug: str, collections: Sequence[str] = ()) -> UUID:
-        """Creates a tenant with an editor, an analyst and an approver who may use all of these collections."""
+        """Creates a tenant with an editor, an analyst and an approver who may use all of these collections, and a reviewer."""
         async with operator(self.urls["owner_url"]) as acting:
             tenant_id = await acting.create_tenant(slug, slug)
             for collection in collections:
@@ -50,7 +65,7 @@ class Deployment:
                 for role in (Role.EDITOR, Role.ANALYST, Role.APPROVER):
                     await acting.grant(tenant_id, collection, "read", role=role)
                 await acting.grant(tenant_id, collection, "write", role=Role.EDITOR)
-            for role in (Role.EDITOR, Role.ANALYST, Role.APPROVER):
+            for role in (Role.EDITOR, Role.ANALYST, Role.APPROVER, Role.COMPLIANCE):
                 await acting.create_user(tenant_id, role.value, PASSWORD, [role])
         return tenant_id
 
@@ -88,7 +103,7 @@ async def deployment(folder: Path, *, keep: bool = False) -> AsyncIterator[Deplo
         urls = server.urls()
         await asyncio.to_thread(migrate, urls["owner_url"])
         await store_context_key(urls["owner_url"], ContextSigner(known["context_key"]))
-        async with _service(folder, urls, known) as (base_url, process):
+        async with _service(folder, urls, known) as (base_url, process, _):
             yield Deployment(urls, base_url, process, server.folder)
     finally:
         await asyncio.to_thread(server.stop)
@@ -113,33 +128,49 @@ def _secrets(folder: Path) -> dict[str, Any]:
 @asynccontextmanager
 async def _service(
     folder: Path, urls: dict[str, str], known: dict[str, Any]
-) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process, float]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {
-        **os.environ, "AFFIDAVIT_HOME": str(folder / "home"), "AFFIDAVIT_RUNTIME_DATABASE_URL": urls["runtime_url"],
-        "AFFIDAVIT_CONTEXT_KEY": known["context_key"], "AFFIDAVIT_PAYLOAD_KEY": known["payload_key"],
-        "AFFIDAVIT_JWT_PRIVATE_KEY": known["jwt_private_key"], "AFFIDAVIT_LOG_LEVEL": "WARNING",
-        "AFFIDAVIT_DATABASE_POOL_SIZE": "16",
+    environment = _environment(folder, urls, known) | {
+        "AFFIDAVIT_JWT_PRIVATE_KEY": known["jwt_private_key"], "AFFIDAVIT_DATABASE_POOL_SIZE": "16",
     }  # fmt: skip
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "uvicorn", "backend.app:create_app", "--factory", "--port", str(port),
-        "--log-level", "warning", "--no-access-log", "--timeout-keep-alive", "600", cwd=ROOT, env=environment,
-    )  # fmt: skip
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _SERVE, str(port), cwd=ROOT, env=environment)
     base_url = f"http://127.0.0.1:{port}"
     try:
         async with httpx.AsyncClient(base_url=base_url) as client:
             await _until_healthy(client, process)
-        yield base_url, process
+        yield base_url, process, time.perf_counter() - began
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
 
+@asynccontextmanager
+async def worker(running: Deployment, folder: Path) -> AsyncIterator[int]:
+    """Runs a worker beside the service of a folder; gives its process's id."""
+    known = json.loads((folder / "secrets.json").read_text())
+    environment = _environment(folder, running.urls, known) | {"AFFIDAVIT_DATABASE_TIMEOUT": "10"}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "backend", "worker", cwd=ROOT, env=environment)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _environment(folder: Path, urls: dict[str, str], known: dict[str, Any]) -> dict[str, str]:
+    return {
+        **os.environ, "AFFIDAVIT_HOME": str(folder / "home"), "AFFIDAVIT_RUNTIME_DATABASE_URL": urls["runtime_url"],
+        "AFFIDAVIT_CONTEXT_KEY": known["context_key"], "AFFIDAVIT_PAYLOAD_KEY": known["payload_key"],
+        "AFFIDAVIT_LOG_LEVEL": "WARNING",
+    }  # fmt: skip
+
+
 async def _until_healthy(client: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
-    for _ in range(1200):
+    for _ in range(6000):
         if process.returncode is not None:
             raise RuntimeError("the service did not start")
         try:
@@ -147,7 +178,7 @@ async def _until_healthy(client: httpx.AsyncClient, process: asyncio.subprocess.
                 return
         except httpx.TransportError:
             pass
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.02)
     raise RuntimeError("the service did not become healthy")
 
 

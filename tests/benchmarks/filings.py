@@ -11,14 +11,12 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.benchmarks.deployment import PASSWORD, RESULTS, ROOT, SHARED_DATA, Deployment, deployment
+from tests.benchmarks.deployment import PASSWORD, RESULTS, ROOT, SHARED_DATA, Deployment, deployment, worker
 
 FILINGS = SHARED_DATA / "financebench"
 
@@ -37,23 +35,6 @@ def filings() -> dict[str, list[Path]]:
     for page in lines("documents.jsonl"):
         found[page["metadata"]["tenant"]][page["metadata"]["pdf"]] = FILINGS / "pdfs" / page["metadata"]["pdf"]
     return {company: sorted(paths.values()) for company, paths in found.items()}
-
-
-@asynccontextmanager
-async def worker(running: Deployment, folder: Path) -> AsyncIterator[int]:
-    """A worker process; gives its id."""
-    known = json.loads((folder / "secrets.json").read_text())
-    environment = {
-        **os.environ, "AFFIDAVIT_HOME": str(folder / "home"), "AFFIDAVIT_RUNTIME_DATABASE_URL": running.urls["runtime_url"],
-        "AFFIDAVIT_CONTEXT_KEY": known["context_key"], "AFFIDAVIT_PAYLOAD_KEY": known["payload_key"],
-        "AFFIDAVIT_LOG_LEVEL": "WARNING", "AFFIDAVIT_DATABASE_TIMEOUT": "10",
-    }  # fmt: skip
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "backend", "worker", cwd=ROOT, env=environment)
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 def peak_memory(pid: int) -> str:
@@ -75,7 +56,7 @@ async def ingest(running: Deployment, slug: str, paths: list[Path]) -> bool:
     return await process.wait() == 0
 
 
-class Tenant:
+class Company:
     """A company's analyst."""
 
     def __init__(self, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
@@ -95,9 +76,9 @@ class Tenant:
             self.pages += (await self.get(f"{version}/pages/1"))["page_count"]
 
 
-async def owners_questions(tenants: dict[str, Tenant]) -> dict[str, int]:
+async def owners_questions(tenants: dict[str, Company]) -> dict[str, int]:
     """Counts the questions whose page is retrieved, and whose citation then opens on that page."""
-    counts = defaultdict(int)
+    counts: defaultdict[str, int] = defaultdict(int)
     for question in lines("queries.jsonl"):
         tenant = tenants.get(question["metadata"]["company"])
         if tenant is None:
@@ -119,9 +100,9 @@ async def owners_questions(tenants: dict[str, Tenant]) -> dict[str, int]:
     return dict(counts)
 
 
-async def probes(tenants: dict[str, Tenant]) -> dict[str, int]:
+async def probes(tenants: dict[str, Company]) -> dict[str, int]:
     """Counts how others are answered who ask about what only the owner has."""
-    counts = defaultdict(int)
+    counts: defaultdict[str, int] = defaultdict(int)
     for probe in lines("isolation_probes.jsonl"):
         tenant = tenants.get(probe["ask_as_tenant"])
         if tenant is None:
@@ -145,7 +126,7 @@ async def main(chosen: list[str]) -> None:
                 if not chosen or company in chosen:
                     await running.tenant(slug_of(company))
                     failed += not await ingest(running, slug_of(company), paths)
-                    tenants[company] = Tenant(client, await running.sign_in(client, slug_of(company), "analyst"))
+                    tenants[company] = Company(client, await running.sign_in(client, slug_of(company), "analyst"))
                     await tenants[company].count_chunks()
             for company, tenant in tenants.items():  # anew, since a user's token ends before a long ingestion
                 tenant.headers = await running.sign_in(client, slug_of(company), "analyst")

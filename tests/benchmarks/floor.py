@@ -8,7 +8,8 @@ from rich.table import Table
 from uuid_utils.compat import uuid7
 
 from backend.database import Connection
-from backend.identity.callers.caller import Caller, queries
+from backend.identity.callers.caller import Caller
+from backend.identity.callers.rows import SessionUserRow, queries
 from backend.retrieval import search
 from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.retrieval.record import retrieval_event
@@ -79,7 +80,7 @@ async def _parts(platform: Platform, subject: Subject, runs: int) -> dict[str, f
         coverage = await search.survey(connection, caller, question.request, question.weights)
 
     async def resolved(_: int) -> object:
-        return await tenancy.ask(caller.claims(), queries.user_caller, uuid7())
+        return await tenancy.ask(caller.claims(), SessionUserRow, queries.user_caller, uuid7())
 
     async def transaction(_: int) -> None:
         async with tenancy.transaction(caller.claims(), reuse_plans=True):

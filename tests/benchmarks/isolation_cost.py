@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from backend.app import create_app
 from backend.database import Connection
 from backend.provided import provide
+from backend.services import services_of
 from backend.settings import Settings
 from backend.tenancy import Claims, Tenancy
 from tests.benchmarks.deployment import RESULTS, Deployment, deployment, p50
@@ -54,7 +55,7 @@ async def serving(settings: Settings, *, walled: bool) -> AsyncIterator[Side]:
     app: FastAPI = create_app(settings)
     async with app.router.lifespan_context(app):
         if not walled:
-            services = app.state.services
+            services = services_of(app)
             unbound = Unbound(services.pool, services.tenancy._signer, timeout=settings.database_timeout)
             provide(app, replace(services, tenancy=unbound))
         transport = httpx.ASGITransport(app=app)

@@ -10,16 +10,20 @@ import orjson
 
 
 def encoded(path: str, body: object, headers: Mapping[str, str]) -> bytes:
-    """Returns a POST request as bytes."""
-    content = orjson.dumps(body)
-    lines = [
-        f"POST {path} HTTP/1.1",
-        "Host: service",
-        "Content-Type: application/json",
-        f"Content-Length: {len(content)}",
-    ]
+    """Returns a POST request with JSON as bytes."""
+    return framed("POST", path, {"Content-Type": "application/json", **headers}, orjson.dumps(body))
+
+
+def framed(method: str, path: str, headers: Mapping[str, str], content: bytes = b"") -> bytes:
+    """Returns a request as bytes."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: service", f"Content-Length: {len(content)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def length_of(head: bytes) -> int:
+    """Returns how many bytes of body follow a head."""
+    return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
 
 
 class LoadClient:
@@ -36,13 +40,16 @@ class LoadClient:
 
     async def send(self, request: bytes) -> bytes:
         """Returns the body of the answer; raises RuntimeError unless its status is 2xx."""
-        self._writer.write(request)
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        body = await self._reader.readexactly(length)
-        if not head.startswith(b"HTTP/1.1 2"):
+        status, body = await self.exchange(request)
+        if not 200 <= status < 300:
             raise RuntimeError(body.decode())
         return body
+
+    async def exchange(self, request: bytes) -> tuple[int, bytes]:
+        """Returns status and body of the answer."""
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        return int(head[9:12]), await self._reader.readexactly(length_of(head))
 
     def close(self) -> None:
         """Closes the connection."""

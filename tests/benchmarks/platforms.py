@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ from backend.retrieval.weights import weights_of
 from backend.tenancy import ContextSigner, Tenancy
 from tests.benchmarks.deployment import Deployment, connect, deployment
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Progress, Topics, load, spread
+from tests.retrieval.hits import DISCRETION
 
 COLLECTIONS = 20
 
@@ -83,7 +85,13 @@ class Platform:
         request = RetrievalRequest(query=text, **{"k": 10, **asked})
         vector = None if request.mode == "lexical" else HalfVector(dense)
         return Question(
-            request, vector, self.topics.model, DIMENSIONS, validity_of(request), weights_of(self.topics.model)
+            request,
+            vector,
+            self.topics.model,
+            DIMENSIONS,
+            validity_of(request),
+            weights_of(self.topics.model),
+            DISCRETION,
         )
 
     async def fill(self, size: Size, progress: Progress) -> None:
@@ -106,10 +114,14 @@ class Platform:
         for slug in size.private:
             await placement.promote(
                 self.deployed.urls["owner_url"], self.subjects[slug].id,
-                lambda step, done, total, slug=slug: progress(f"{slug}: {step}", done, total),
+                partial(_promoting, progress, slug),
             )  # fmt: skip
         await self.superuser.execute("vacuum documents.chunk")
         await self.superuser.execute("checkpoint")
+
+
+def _promoting(progress: Progress, slug: str, step: str, done: int, total: int) -> None:
+    progress(f"{slug}: {step}", done, total)
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ Run = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Question:
+class JudgedQuestion:
     """A question, the tenant that asks it, and the documents that answer it."""
 
     id: str
@@ -60,7 +60,7 @@ class TestSet:
 
     name: str
     documents: Mapping[str, Sequence[dict[str, Any]]]
-    questions: Sequence[Question]
+    questions: Sequence[JudgedQuestion]
 
 
 def read(name: str, most: int | None) -> TestSet:
@@ -75,7 +75,7 @@ def read(name: str, most: int | None) -> TestSet:
         tenant = by_file.get(line["doc_id"].partition("::")[0]) if name == "financebench" else name
         if tenant and line["text"].strip():
             documents[tenant].append(line)
-    questions = [Question(q["query_id"], _tenant(name, q), q["question"], q["relevant_doc_ids"]) for q in asked]
+    questions = [JudgedQuestion(q["query_id"], _tenant(name, q), q["question"], q["relevant_doc_ids"]) for q in asked]
     return TestSet(name, documents, questions)
 
 
@@ -148,7 +148,7 @@ async def ask(
     rankings: dict[str, dict[str, list[str]]] = dict(notes.known(asked))
     limit = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(question: Question) -> None:
+    async def one(question: JudgedQuestion) -> None:
         ranked = {}
         async with limit:
             for system, (mode, k) in MODES.items():

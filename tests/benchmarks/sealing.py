@@ -9,7 +9,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,20 +22,22 @@ from rich.console import Console
 from rich.table import Table
 from uuid_utils.compat import uuid7
 
+from backend.audit.actions.retrieval import RecordedChunk, RecordedRetrieval, RetrievalExecuted
 from backend.audit.canonical import canonical_json
-from backend.audit.events import Action, Event, envelope
+from backend.audit.events import Event, envelope
 from backend.audit.indexer import Indexer
 from backend.database import Connection, open_pool
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.identity.callers.caller import Caller
 from backend.ledger.checkpoints import SigningKey
-from backend.ledger.sealer import Sealer
+from backend.ledger.keyring import Keyring
+from backend.ledger.sealer import Sealer, Sealing, UnsealedEvent
 from backend.migration import migrate, store_context_key
 from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.tenancy import ContextSigner
 from tests.benchmarks.deployment import RESULTS
 from tests.benchmarks.synthetic import Corpus, Topics, load
-from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
+from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
 Figures: TypeAlias = dict[str, float]
 
@@ -59,8 +61,21 @@ def made(number: int) -> tuple[UUID, str]:
     """Returns id and envelope of an event of about 1 KB, as a retrieval's."""
     actor = Caller(TENANT_IDS[number % TENANTS], "bench", None, "operator", "", str(uuid7()))
     event_id = uuid7()
-    details = {"retrieval": {"chunks": [{"id": str(uuid7()), "rank": rank, "sha256": "0" * 64} for rank in range(5)]}}
-    event = Event(Action.RETRIEVAL_EXECUTED, details=details)
+    chunks = [
+        RecordedChunk(id=uuid7(), doc_id="d", version=1, rank=rank, score_micros=0, sha256="0" * 64, used=True)
+        for rank in range(5)
+    ]
+    found = RecordedRetrieval(
+        mode="hybrid",
+        k=5,
+        filtered=False,
+        embedding_model="m",
+        index="exact",
+        chunk_count=5,
+        chunks=chunks,
+        milliseconds=9,
+    )
+    event = Event(RetrievalExecuted(retrieval=found))
     return event_id, canonical_json(envelope(event_id, datetime.now(UTC), actor, event, {}))
 
 
@@ -85,21 +100,23 @@ class WatchedSealer(Sealer):
         self.sealed_at: dict[UUID, float] = {}
         self._appended: list[UUID] = []
 
-    async def seal(self, epoch: int) -> Any:
-        sealing = await super().seal(epoch)
+    async def seal(self, epoch: int, resting: Collection[UUID] = ()) -> Sealing:
+        sealing = await super().seal(epoch, resting)
         self.sealed_at |= dict.fromkeys(self._appended, time.time())
         self._appended = []
         return sealing
 
-    async def _append(self, connection: Connection, events: Sequence[asyncpg.Record]) -> list[str]:
-        self._appended = [event["event_id"] for event in events]
-        return await super()._append(connection, events)
+    async def _append(
+        self, connection: Connection, events: Sequence[UnsealedEvent], *, adopt: bool = False
+    ) -> list[str]:
+        self._appended = [event.event_id for event in events]
+        return await super()._append(connection, events, adopt=adopt)
 
 
 async def seal_lag(urls: dict[str, str], superuser: Connection) -> Figures:
     """Returns the time from an event's commit to that of the checkpoint that covers it, while the rate is offered."""
     pool = await open_pool(urls["sealer_url"], size=3, timeout=5)
-    sealer = WatchedSealer(pool, SigningKey.generate("bench"))
+    sealer = WatchedSealer(pool, Keyring(SigningKey.generate("bench")))
     running = asyncio.gather(sealer.run(), Indexer(pool).run())
     started = time.time()
     committed = [
@@ -109,6 +126,8 @@ async def seal_lag(urls: dict[str, str], superuser: Connection) -> Figures:
     ]
     took = time.time() - started
     await asyncio.sleep(3)
+    if running.done():
+        await running  # raises what ended it
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await pool.close()
@@ -131,7 +150,7 @@ async def capacity(urls: dict[str, str]) -> Figures:
         )
     await connection.close()
     pool = await open_pool(urls["sealer_url"], size=2, timeout=5)
-    sealer, sealed, started = Sealer(pool, SigningKey.generate("bench")), 0, time.perf_counter()
+    sealer, sealed, started = Sealer(pool, Keyring(SigningKey.generate("bench"))), 0, time.perf_counter()
     epoch = await sealer.take_lead()
     assert epoch is not None
     while (sealing := await sealer.seal(epoch)).events:
@@ -169,7 +188,7 @@ async def _cost_of_recording(service: Service, tenant: Tenant, topics: Topics) -
             vars(recorder).pop("record", None)
             vars(recorder).pop("draft", None)
         else:
-            recorder.record, recorder.draft = record_nothing, draft_nothing
+            vars(recorder).update(record=record_nothing, draft=draft_nothing)
         query = {"query": topics.question()[0]}
         started = time.perf_counter()
         answer = await service.post("/retrieve", tenant, "analyst", query)

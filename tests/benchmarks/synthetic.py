@@ -158,11 +158,13 @@ async def _add_documents(connection: asyncpg.Connection, corpora: Sequence[Corpu
             versions.append((*where, document, 1, "approved", since, bytes(32), SHARED, SHARED, made))
     columns = ("tenant_id", "id", "collection_id", "doc_id", "source_type", "created_by", "created_at")
     await connection.copy_records_to_table("document", schema_name="documents", columns=columns, records=documents)
-    columns = (
+    version_columns = (
         "tenant_id", "id", "collection_id", "document_id", "number", "status", "effective_from", "content_sha256",
         "author_id", "created_by", "created_at",
     )  # fmt: skip
-    await connection.copy_records_to_table("version", schema_name="documents", columns=columns, records=versions)
+    await connection.copy_records_to_table(
+        "version", schema_name="documents", columns=version_columns, records=versions
+    )
 
 
 class _Frequencies:

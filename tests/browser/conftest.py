@@ -1,26 +1,23 @@
-"""A real Chromium, driven by Playwright. Without one these tests are skipped, and say why."""
-
-import shutil
-from collections.abc import AsyncIterator
+"""What the pages show in tests with a real browser."""
 
 import pytest
-from playwright.async_api import Browser, Error, async_playwright
 
-_ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+from tests.browsing import browser
+from tests.service import Service, Tenant
+
+__all__ = ["browser"]
+
+RULE = "An outgoing domestic wire transfer costs 25 dollars."
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
 @pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
-    async with async_playwright() as playwright:
-        try:
-            started = await playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
-        except Error as error:
-            pytest.skip(f"Chromium does not start: {error.message.splitlines()[0]}")
-        yield started
-        await started.close()
+async def filled(service: Service, tenant: Tenant) -> None:
+    """A rule to ask about, and a document whose name, title, kind, metadata and text are markup."""
+    rule = {"doc_id": "wires", "chunk_text": RULE, "source_type": "policy", "metadata": {"owner": "payments"}}
+    markup = {
+        "doc_id": HOSTILE, "chunk_text": f"{HOSTILE} The hostile fee is 7 dollars.", "source_type": HOSTILE[:60],
+        "metadata": {"title": HOSTILE, "owner": HOSTILE, "jurisdiction": HOSTILE},
+    }  # fmt: skip
+    for chunk in (rule, markup):
+        assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201

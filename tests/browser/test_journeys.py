@@ -1,55 +1,21 @@
 """What people do in the console, in a real browser, from signing in to the last click; and what is on record afterwards."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from backend.ledger.checkpoints import SigningKey
-from tests.conftest import PASSWORD, Database, Service, Tenant, sealing
-from tests.gateways.listening import listening
+from tests.browser.conftest import RULE
+from tests.browser.visiting import Visit, visiting
+from tests.factories import work
+from tests.service import PASSWORD, Database, Service, Tenant, sealing
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
-RULE = "An outgoing domestic wire transfer costs 25 dollars."
 QUESTION = "What does an outgoing domestic wire transfer cost?"
-
-
-@pytest.fixture(scope="module")
-async def address(service: Service) -> AsyncIterator[str]:
-    async with listening(service) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-async def filled(service: Service, tenant: Tenant) -> None:
-    chunk = {"doc_id": "wires", "chunk_text": RULE, "source_type": "policy"}
-    assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
-
-
-@asynccontextmanager
-async def visiting(
-    browser: Browser, address: str, tenant: Tenant, username: str, *, width: int = 1280,
-    scheme: Literal["light", "dark"] = "light",
-) -> AsyncIterator[Page]:  # fmt: skip
-    """A page of somebody who has just signed in; the console may say nothing to it but what it shows."""
-    context = await browser.new_context(base_url=address, viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page, said = await context.new_page(), list[str]()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    await page.goto("/console")
-    await page.get_by_label("Institution").fill(tenant.slug)
-    await page.get_by_label("Name").fill(username)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    yield page
-    await context.close()
-    assert said == []
 
 
 async def test_a_question_its_source_and_its_words_are_two_clicks_apart(
@@ -62,26 +28,45 @@ async def test_a_question_its_source_and_its_words_are_two_clicks_apart(
         await expect(answer).to_contain_text(RULE)
         await page.screenshot(path=tmp_path / "ask.png", full_page=True)
         await answer.get_by_role("link", name="Open at these words").click()
+        beside = page.get_by_role("complementary", name="wires")
+        await expect(beside).to_be_focused()
+        await expect(beside.locator("mark")).to_have_text(RULE)
+        await page.keyboard.press("Escape")
+        await expect(beside).to_be_hidden()
+        await expect(answer.get_by_role("link", name="Open at these words")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await beside.get_by_role("link", name="Open the whole document").click()
         await expect(page.locator("mark")).to_have_text(RULE)
+        await page.go_back()  # to the answer, which is not asked for again
+        await expect(page.locator(".answer")).to_contain_text(RULE)
+        await page.go_forward()
         await page.screenshot(path=tmp_path / "source.png", full_page=True)
-    shown = (await service.events(tenant, action="answer:returned", limit=1))[0]
+    (shown,) = await service.events(tenant, action="answer:returned", limit=2)
     assert shown["event"]["door"]["kind"] == "console"
+
+
+async def test_a_key_shows_the_list_of_keys_and_another_leads_to_the_search(
+    browser: Browser, tenant: Tenant, address: str, filled: None
+) -> None:
+    async with visiting(browser, address, tenant, "analyst") as page:
+        await page.keyboard.press("?")
+        keys = page.get_by_role("dialog", name="Keyboard")
+        await expect(keys).to_contain_text("This list")
+        await page.keyboard.press("Escape")
+        await expect(keys).to_be_hidden()
+        await page.keyboard.press("/")
+        await expect(page).to_have_url(re.compile("/console/search"))
+        await page.get_by_label("Words or a question").fill("/?")
+        await expect(keys).to_be_hidden()
 
 
 async def test_without_scripts_the_same_form_answers(
     browser: Browser, tenant: Tenant, address: str, filled: None
 ) -> None:
-    context = await browser.new_context(base_url=address, java_script_enabled=False)
-    page = await context.new_page()
-    await page.goto("/console/ask")
-    await page.get_by_label("Institution").fill(tenant.slug)
-    await page.get_by_label("Name").fill("analyst")
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await page.get_by_label("Question").fill(QUESTION)
-    await page.get_by_role("button", name="Ask the documents").click()
-    await expect(page.locator(".answer")).to_contain_text(RULE)
-    await context.close()
+    async with visiting(browser, address, tenant, "analyst", Visit(scripts=False)) as page:
+        await page.get_by_label("Question").fill(QUESTION)
+        await page.get_by_role("button", name="Ask the documents").click()
+        await expect(page.locator(".answer")).to_contain_text(RULE)
 
 
 async def test_a_reviewer_reads_a_turn_and_its_browser_verifies_the_record(
@@ -103,28 +88,40 @@ async def test_a_reviewer_reads_a_turn_and_its_browser_verifies_the_record(
         await page.screenshot(path=tmp_path / "event.png", full_page=True)
 
 
-PAGES = {
-    "analyst": ["/console/ask", "/console/search?q=wire", "/console/documents"],
-    "approver": ["/console/approvals"],
-    "compliance": ["/console/review"],
-    "admin": ["/console/administration"],
-}
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_pages_fit_a_narrow_screen_and_can_be_walked_by_keyboard(
-    browser: Browser, tenant: Tenant, address: str, filled: None, scheme: Literal["light", "dark"], tmp_path: Path
+async def test_several_files_are_dropped_and_each_is_followed_to_its_version(
+    browser: Browser, service: Service, tenant: Tenant, address: str, tmp_path: Path
 ) -> None:
-    for username, paths in PAGES.items():
-        async with visiting(browser, address, tenant, username, width=320, scheme=scheme) as page:
-            for path in paths:
-                await page.goto(path)
-                wide = await page.evaluate(
-                    "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-                )
-                assert wide <= 0, (path, wide)
-                await page.keyboard.press("Tab")
-                await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
-                await page.screenshot(
-                    path=tmp_path / f"{path.split('/')[2].split('?')[0]}-{scheme}.png", full_page=True
-                )
+    (tmp_path / "fees.txt").write_text("A copy of a statement costs 5 dollars.")
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    async with visiting(browser, address, tenant, "editor") as page:
+        await page.goto("/console/documents/upload")
+        await page.get_by_label("Files").set_input_files([tmp_path / "fees.txt", tmp_path / "broken.pdf"])
+        await page.get_by_role("button", name="Add", exact=True).click()
+        working = asyncio.create_task(_work(service))
+        await expect(page.locator("#uploads li").first).to_contain_text("is a version now.", timeout=120_000)
+        await expect(page.locator("#uploads li").last.locator(".state.bad")).to_be_visible(timeout=120_000)
+        working.cancel()
+        await page.get_by_role("link", name="Open it").click()
+        await expect(page.locator("article.document")).to_contain_text("A copy of a statement costs 5 dollars.")
+
+
+async def _work(service: Service) -> None:
+    while True:
+        await work(service)
+        await asyncio.sleep(0.2)
+
+
+async def test_what_was_typed_is_there_again_after_the_session_ended(
+    browser: Browser, tenant: Tenant, address: str, filled: None
+) -> None:
+    async with visiting(browser, address, tenant, "analyst", Visit(scripts=True)) as page:
+        await page.goto("/console/ask")
+        await page.get_by_label("Question").fill(QUESTION)
+        await page.context.clear_cookies()
+        await page.get_by_role("button", name="Ask the documents").click()
+        await expect(page.locator("#tenant")).to_be_visible()
+        await page.locator("#tenant").fill(tenant.slug)
+        await page.locator("#username").fill("analyst")
+        await page.locator("#password").fill(PASSWORD)
+        await page.locator("main form button").first.click()
+        await expect(page.get_by_label("Question")).to_have_value(QUESTION)

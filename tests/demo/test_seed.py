@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from backend.demo import content, seed
-from tests.conftest import Service
+from tests.service import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -19,6 +19,7 @@ async def credentials(service: Service) -> dict[str, Any]:
     credentials = await seed.create_tenants(service.database.owner_url)
     for _ in range(2):  # the second time goes on where the first was interrupted: it finds everything done
         await seed.submit_documents(service.app, credentials, print)
+        await seed.evaluate(service.app, credentials, print)
     return credentials
 
 
@@ -65,3 +66,24 @@ async def test_guidance_was_approved_by_somebody_else_than_its_author(
         (decision,) = version["decisions"]
         assert decision["approver_id"] != version["author_id"]
     assert (await service.client.post("/retrieve", json=MARKETING, headers=approver)).json()["contexts"]
+
+
+async def test_two_runs_are_approved_and_a_change_waits_for_its_second_person(
+    service: Service, credentials: dict[str, Any]
+) -> None:
+    second = await headers(service, credentials, "second-approver")
+    runs = (await service.client.get("/evaluations/runs", headers=second)).json()["runs"]
+    assert [(run["passed"], run["questions"], run["approved_at"] is not None) for run in runs] == [
+        (3, 3, False), (3, 3, True), (3, 3, True),
+    ]  # fmt: skip
+    (change,) = (await service.client.get("/changes", headers=second)).json()["changes"]
+    assert (change["state"], change["runs"]) == ("tried", [runs[0]["id"]])
+    analyst = await headers(service, credentials, "analyst")
+    answer = (await service.client.post("/answer", json=FEE, headers=analyst)).json()
+    compliance = await headers(service, credentials, "compliance")
+    event = (await service.client.get(f"/audit/events/{answer['audit_event_id']}", headers=compliance)).json()["event"]
+    assert event["answer"]["evaluation"] == {"run": runs[1]["id"]}
+    approved = await service.client.post(f"/evaluations/runs/{runs[0]['id']}/approve", json={}, headers=second)
+    assert approved.status_code == 200, approved.text
+    policy = (await service.client.get("/answer/policy", headers=analyst)).json()
+    assert policy["support_levels"] == ["verbatim"]

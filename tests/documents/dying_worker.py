@@ -9,15 +9,17 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from backend import database, worker
 from backend.documents.files.ingestion import Ingestion
-from backend.jobs.worker import Job, Worker
+from backend.jobs.job import Job
+from backend.jobs.worker import Worker
 from backend.settings import Settings
 from backend.storage.service import FileVault
 
-_ended = False  # whether the job's last transaction is under way
+_ended = ContextVar("ended", default=False)  # whether the last transaction of the job in hand is under way
 
 
 def die() -> None:
@@ -37,7 +39,7 @@ def dies_after(owner: Any, name: str, *, ended: bool = False) -> None:
 
     async def killed(*arguments: object, **named: object) -> None:
         await act(*arguments, **named)
-        if _ended or not ended:
+        if _ended.get() or not ended:
             die()
 
     setattr(owner, name, killed)
@@ -48,9 +50,8 @@ def note_the_end() -> None:
     change = Job.change
 
     async def noted(self: Job, connection: database.Connection, query: str, *arguments: object) -> None:
-        global _ended  # noqa: PLW0603 - of this process, which lives for one job
         await change(self, connection, query, *arguments)
-        _ended = _ended or "finished_at = now()" in query
+        _ended.set(_ended.get() or "finished_at = now()" in query)
 
     Job.change = noted  # type: ignore[method-assign]
 

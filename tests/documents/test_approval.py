@@ -2,16 +2,23 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID
 
-import asyncpg
 import pytest
 
 from backend.identity.callers.permissions import Role
-from backend.tenancy import Claims, ContextSigner
-from tests.conftest import Secrets, Service, Tenant
-from tests.documents.review import approved, create_collection, decide, retired, retrieved, submission, submit, versions
+from tests.factories import (
+    approved,
+    bearer,
+    create_collection,
+    create_key,
+    decide,
+    retired,
+    retrieved,
+    submission,
+    submit,
+    versions,
+)
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +60,14 @@ async def test_the_record_of_an_approval_names_the_content_that_was_approved(ser
     assert [d["content_sha256"] for d in version["decisions"]] == [submitted["content_sha256"]]
 
 
+async def test_whoever_reads_what_applies_is_told_who_approved_it(service: Service, tenant: Tenant) -> None:
+    submitted = await approved(service, tenant, "told", "A text whose approver is told.")
+    for username in ("analyst", "editor", "approver", "compliance"):
+        answer = await service.get(f"/documents/{submitted['document_id']}/versions/1", tenant, username)
+        assert [d["approver_name"] for d in answer.json()["decisions"]] == ["approver"], username
+        assert (await service.get("/users", tenant, username)).status_code == 403, "and not who else is there"
+
+
 async def test_an_author_cannot_review_their_own_version_even_as_approver(service: Service, tenant: Tenant) -> None:
     submitted = await submit(service, tenant, "own", "My own text.", username=BOTH)
     for decision, body in (("approve", {}), ("reject", {"reason": "I know better."})):
@@ -65,11 +80,11 @@ async def test_an_author_cannot_review_their_own_version_even_as_approver(servic
 
 async def test_who_submits_through_a_key_cannot_approve_as_themselves(service: Service, tenant: Tenant) -> None:
     await service.add_user(tenant, "all", Role.ADMIN, Role.EDITOR, Role.APPROVER)
-    wanted = {"name": "pen", "permissions": ["documents:write", "documents:review"], "collections": ["guidance"]}
-    key = (await service.post("/auth/keys", tenant, "all", wanted)).json()
+    wanted = ("documents:write", "documents:review")
+    key = await create_key(service, tenant, *wanted, by="all", collections=["guidance"])
     write = {"principal_id": key["id"], "access": "write"}
     assert (await service.post("/collections/guidance/grants", tenant, "admin", write)).status_code == 201
-    headers = {"Authorization": f"Bearer {key['key']}"}
+    headers = bearer(key)
     body = {"doc_id": "by-key", "collection": "guidance", "source_type": "policy", "chunks": [{"text": "By key."}]}
     submitted = (await service.client.post("/documents/versions", json=body, headers=headers)).json()
     assert (await decide(service, tenant, submitted, username="all")).status_code == 403
@@ -114,7 +129,7 @@ async def test_a_rejected_version_keeps_its_reason_and_is_never_in_force(service
 async def test_a_scheduled_version_takes_over_at_its_date_without_anyone_acting(
     service: Service, tenant: Tenant
 ) -> None:
-    moment = datetime.now(UTC) + timedelta(seconds=3)
+    moment = datetime.now(UTC) + timedelta(seconds=10)  # before which a busy machine does all that follows
     first = await approved(service, tenant, "soon", "The limit is $100 for now.", effective_from="2025-01-01T00:00:00Z")
     await approved(service, tenant, "soon", "The limit is $200 from then on.", effective_from=moment.isoformat())
     query = {"query": "What is the limit?", "collection": "guidance", "filters": {}}
@@ -185,143 +200,6 @@ async def test_two_submissions_at_once_become_two_versions_or_one_is_refused(ser
 # What injected SQL can do, as the runtime role with the signed context of a caller.
 
 
-@pytest.fixture
-async def runtime(service: Service) -> Any:
-    connection = await asyncpg.connect(service.database.runtime_url)
-    yield connection
-    await connection.close()
-
-
-async def bind(
-    connection: asyncpg.Connection,
-    service: Service,
-    tenant: Tenant,
-    username: str,
-    run_secrets: Secrets,
-    **presented: str,
-) -> None:
-    me = (await service.get("/auth/me", tenant, username)).json()
-    rows = (await service.get("/collections", tenant, "admin")).json()["collections"]
-    ids = {row["slug"]: UUID(row["id"]) for row in rows}
-    claims = Claims(
-        request_id="injected", tenant_id=tenant.id, principal_id=UUID(me["id"]), kind="user", permissions=me["permissions"],
-        readable=[ids[slug] for slug in me["readable_collections"]],
-        writable=[ids[slug] for slug in me["writable_collections"]], presented=presented,
-    )  # fmt: skip
-    signed = ContextSigner(run_secrets.context_key).sign(claims, connection.get_server_pid())
-    await connection.execute("select set_config('app.context', $1, false)", signed)
-
-
-PUT_IN_FORCE = (
-    "update documents.version set status = 'approved', effective_from = now() - interval '1 day' where id = $1"
-)
-APPROVE = """
-insert into documents.approval (tenant_id, version_id, approver_id, collection_id, author_id, content_sha256, decision)
-select tenant_id, id, $2, collection_id, {author}, content_sha256, 'approved' from documents.version where id = $1
-"""
-
-
-async def version_id(service: Service, submitted: dict[str, Any]) -> UUID:
-    owner = await asyncpg.connect(service.database.superuser_url)
-    try:
-        found: UUID = await owner.fetchval(
-            "select id from documents.version where document_id = $1 and number = $2",
-            UUID(submitted["document_id"]), submitted["document_version"],
-        )  # fmt: skip
-    finally:
-        await owner.close()
-    return found
-
-
-async def test_the_database_lets_no_author_approve_their_own_version(
-    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
-) -> None:
-    identifier = await version_id(service, await submit(service, tenant, "sql-own", "SQL by me.", username=BOTH))
-    await bind(runtime, service, tenant, BOTH, run_secrets)
-    with pytest.raises(asyncpg.PostgresError) as refused:
-        await runtime.execute(APPROVE.format(author="author_id"), identifier, tenant.users[BOTH])
-    assert isinstance(refused.value, asyncpg.InsufficientPrivilegeError | asyncpg.CheckViolationError)
-    with pytest.raises(asyncpg.PostgresError):  # nor by naming another author
-        await runtime.execute(APPROVE.format(author=f"'{tenant.users['editor']}'"), identifier, tenant.users[BOTH])
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):  # nor in another's name
-        await runtime.execute(APPROVE.format(author="author_id"), identifier, tenant.users["approver"])
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await runtime.execute(PUT_IN_FORCE, identifier)
-
-
-async def test_the_constraint_alone_refuses_an_author_also_without_any_policy(service: Service, tenant: Tenant) -> None:
-    identifier = await version_id(service, await submit(service, tenant, "su-own", "Mine.", username=BOTH))
-    superuser = await asyncpg.connect(service.database.superuser_url)
-    try:
-        with pytest.raises(asyncpg.CheckViolationError, match="approver_is_not_the_author"):
-            await superuser.execute(APPROVE.format(author="author_id"), identifier, tenant.users[BOTH])
-        other = f"'{tenant.users['editor']}'"
-        with pytest.raises(asyncpg.ForeignKeyViolationError):
-            await superuser.execute(APPROVE.format(author=other), identifier, tenant.users[BOTH])
-    finally:
-        await superuser.close()
-
-
-async def test_the_database_puts_nothing_in_force_without_the_approvals_it_needs(
-    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
-) -> None:
-    submitted = await submit(service, tenant, "sql-two", "Needs two.", collection="two-eyes-more")
-    await decide(service, tenant, submitted)
-    identifier = await version_id(service, submitted)
-    await bind(runtime, service, tenant, "second", run_secrets)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await runtime.execute(PUT_IN_FORCE, identifier)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await runtime.execute("update documents.chunk set effective_from = now() where version_id = $1", identifier)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await runtime.execute("update documents.version set approvals_needed = 1 where id = $1", identifier)
-
-
-async def test_the_database_keeps_writers_from_validity_and_approved_text(
-    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
-) -> None:
-    identifier = await version_id(service, await approved(service, tenant, "sql-text", "Approved text."))
-    await bind(runtime, service, tenant, "editor", run_secrets, writing="chunks")
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await runtime.execute("update documents.version set effective_to = now() where id = $1", identifier)
-    assert (
-        await runtime.execute("update documents.chunk set effective_to = now() where version_id = $1", identifier)
-        == "UPDATE 0"
-    )
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await runtime.execute("update documents.chunk set text = 'Forged.' where version_id = $1", identifier)
-    with pytest.raises(asyncpg.PostgresError):
-        await runtime.execute(
-            """
-            insert into documents.chunk (tenant_id, id, collection_id, document_id, version_id, ordinal, effective_from,
-              source_type, text, sha256, embedding_model, dense, sparse)
-            select tenant_id, gen_random_uuid(), collection_id, document_id, version_id, 99, effective_from,
-              source_type, 'Forged.', sha256, embedding_model, dense, sparse from documents.chunk where version_id = $1
-            """,
-            identifier,
-        )
-
-
-async def test_the_database_forges_no_history(
-    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
-) -> None:
-    identifier = await version_id(service, await approved(service, tenant, "sql-past", "The past."))
-    await bind(runtime, service, tenant, "approver", run_secrets)
-    forge = """
-        insert into documents.version_history (tenant_id, id, collection_id, document_id, version_id, status,
-          effective_from, effective_to)
-        select tenant_id, gen_random_uuid(), collection_id, document_id, id, 'retired', effective_from, now()
-        from documents.version where id = $1
-    """
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await runtime.execute(forge, identifier)
-    for change in ("update documents.version_history set recorded_at = now()", "delete from documents.approval"):
-        try:
-            assert await runtime.execute(change) in {"UPDATE 0", "DELETE 0"}
-        except asyncpg.InsufficientPrivilegeError:
-            continue
-
-
 async def test_a_document_that_was_never_approved_is_shown_only_to_who_writes_there_and_who_reviews(
     service: Service, tenant: Tenant
 ) -> None:
@@ -354,3 +232,33 @@ async def test_a_document_that_was_never_approved_is_shown_only_to_who_writes_th
     again = await submit(service, tenant, "nightingale", "We bought Harbor.", **new)
     assert (await decide(service, tenant, again)).status_code == 200
     assert await shown("analyst") == visible
+
+
+async def test_a_reviewer_puts_a_version_off_within_what_the_author_proposed(service: Service, tenant: Tenant) -> None:
+    proposal = {"effective_from": in_days(10), "effective_to": in_days(30)}
+    submitted = await submit(service, tenant, "put-off", "A fee from later on.", collection="two-eyes-more", **proposal)
+    for outside in (in_days(5), in_days(-5), in_days(30.1), in_days(400)):
+        refused = await decide(service, tenant, submitted, effective_from=outside)
+        assert (refused.status_code, refused.json()["error"]) == (422, "invalid_input"), refused.text
+    assert (await versions(service, tenant, submitted))[1]["decisions"] == []
+    wanted = in_days(20)
+    first = await decide(service, tenant, submitted, effective_from=wanted)
+    assert datetime.fromisoformat(first.json()["planned_from"]) == datetime.fromisoformat(wanted)
+    brought_forward = await decide(service, tenant, submitted, username="second", effective_from=in_days(15))
+    assert brought_forward.status_code == 422
+    last = (await decide(service, tenant, submitted, username="second")).json()
+    assert last["status"] == "approved"
+    assert datetime.fromisoformat(last["effective_from"]) == datetime.fromisoformat(wanted)
+    newer, older = await service.events(tenant, action="document:approved", document="put-off")
+    assert "put_off_to" not in newer["event"]["version"]
+    put_off = datetime.fromisoformat(older["event"]["version"]["put_off_to"])
+    assert put_off == datetime.fromisoformat(wanted)
+
+
+async def test_what_applies_from_its_approval_can_be_put_off_too(service: Service, tenant: Tenant) -> None:
+    submitted = await submit(service, tenant, "put-off-at-once", "Umbrellas are lent for a day.")
+    assert (await decide(service, tenant, submitted, effective_from=in_days(-1))).status_code == 422
+    assert (await decide(service, tenant, submitted, effective_from=in_days(3))).status_code == 200
+    query = {"query": "How long are umbrellas lent for?"}
+    assert ("put-off-at-once", 1) not in await retrieved(service, tenant, **query)
+    assert ("put-off-at-once", 1) in await retrieved(service, tenant, **query, as_of=in_days(4))

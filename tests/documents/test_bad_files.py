@@ -11,10 +11,10 @@ import pytest
 from backend.documents.files import service as files
 from backend.identity.callers.principals import resolve_principal
 from backend.jobs import service as jobs
-from tests.conftest import Service, Tenant
 from tests.documents.test_parsing_office import tampered, word
-from tests.documents.test_parsing_pdf import Page, lines, pdf
-from tests.documents.upload import ingested, post_file, work
+from tests.documents.test_parsing_pdf import DrawnPage, lines, pdf
+from tests.factories import ingested, post_file, work
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ _ENTITIES = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c
 
 
 def page(text: str) -> bytes:
-    return Page(lines(text)).content()
+    return DrawnPage(lines(text)).content()
 
 
 def zip_bomb(path: Path) -> bytes:

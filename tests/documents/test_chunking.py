@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.documents.chunks.chunking import Chunk, Chunker, ChunkSize, CountTokens, chunks_of
+from backend.documents.chunks.chunking import Chunk, Chunker, ChunkSize, CountTokens
 from backend.documents.parsing.blocks import Block, BlockKind, Fragment, clean
 from backend.documents.parsing.sentences import sentences
+from tests.documents.cutting import chunks_of
 
 H, P, L = BlockKind.HEADING, BlockKind.PARAGRAPH, BlockKind.LIST_ITEM
 TH, TR = BlockKind.TABLE_HEADER, BlockKind.TABLE_ROW
@@ -270,11 +271,21 @@ def test_another_header_begins_another_table() -> None:
     assert chunks[-1].text == "Three | Four\nSecond | 2"
 
 
+def test_a_run_of_header_rows_is_a_header_of_four_at_most() -> None:
+    headers = [Fragment(TH, f"Header{n}") for n in range(6)]
+    chunks = cut(
+        [*headers, *[Fragment(TR, f"Row{n} | one two three four five") for n in range(9)]], target=16, limit=30
+    )
+    assert len(chunks) > 2
+    assert all(chunk.text.startswith("Header4\nHeader5\nRow") for chunk in chunks[1:])
+
+
 def test_a_chunk_never_holds_two_sheets() -> None:
     chunks = cut([Fragment(TR, "a | b", sheet="One"), Fragment(TR, "c | d", sheet="Two")])
     assert [(chunk.sheet, chunk.text) for chunk in chunks] == [("One", "a | b"), ("Two", "c | d")]
 
 
+@pytest.mark.slow
 def test_chunks_of_ten_thousand_pages_are_cut_in_bounded_memory() -> None:
     def pages(count: int) -> Iterator[Block]:
         start = 0
@@ -298,3 +309,20 @@ def test_chunks_of_ten_thousand_pages_are_cut_in_bounded_memory() -> None:
 def test_sizes_that_cannot_be_kept_are_refused(target: int, limit: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="impossible"):
         ChunkSize(target, limit, overlap)
+
+
+def test_what_leads_into_a_list_begins_each_chunk_of_it() -> None:
+    items = [Fragment(L, f"({n}) one two three four five six", page=1 + n // 5) for n in range(9)]
+    lead = Fragment(P, "Some words. The fee is waived if:", page=1)
+    chunks = cut([lead, *items[:5], Fragment(P, "Page 7 of 9", page=1), *items[5:], Fragment(P, sentence(1), page=2)])
+    lists = [chunk for chunk in chunks if "six" in chunk.text]
+    assert len(lists) > 2
+    assert all("The fee is waived if:\n" in chunk.text for chunk in lists)
+    assert all(chunk.token_count <= 30 for chunk in chunks)
+    assert not any("waived" in chunk.text for chunk in chunks if "six" not in chunk.text)
+
+
+def test_a_paragraph_ends_what_a_list_is_led_into_by() -> None:
+    items = [Fragment(L, f"({n}) one two three four five six") for n in range(4)]
+    chunks = cut([Fragment(P, "The fee is waived if:"), items[0], Fragment(P, sentence(0)), *items[1:]])
+    assert sum("waived" in chunk.text for chunk in chunks) == 1

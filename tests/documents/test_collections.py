@@ -4,7 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conftest import Service, Tenant
+from tests.factories import bearer, create_key
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -53,9 +54,8 @@ async def test_nobody_grants_access_to_themselves_by_name_by_role_or_through_a_k
     for grantee in ({"principal_id": admin}, {"role": "admin"}):
         wanted = {**grantee, "access": "read"}
         assert (await service.post("/collections/gates/grants", tenant, "admin", wanted)).status_code == 403
-    body = {"name": "mine", "permissions": ["collections:manage", "users:manage"]}
-    key = (await service.post("/auth/keys", tenant, "admin", body)).json()
-    headers = {"Authorization": f"Bearer {key['key']}"}
+    key = await create_key(service, tenant, "collections:manage", "users:manage")
+    headers = bearer(key)
     for principal in (admin, key["id"]):
         wanted = {"principal_id": principal, "access": "read"}
         answer = await service.client.post("/collections/gates/grants", json=wanted, headers=headers)

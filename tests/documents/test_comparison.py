@@ -1,17 +1,20 @@
 """Comparing versions by paragraph."""
 
+from uuid import UUID
+
 import pytest
 
-from backend.documents.versions.comparison import Piece, compare, paragraphs
-from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, submit
+from backend.documents.versions.comparison import ComparedText, compare, paragraphs
+from backend.identity.callers.caller import Origin
+from tests.factories import approved, create_collection, submit
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
 
 def test_chunks_that_overlap_give_each_paragraph_once() -> None:
     text = "One.\n\nTwo.\n\nThree."
-    pieces = [Piece(text[0:10], 0, 10), Piece(text[6:18], 6, 18)]
+    pieces = [ComparedText(text[0:10], 0, 10), ComparedText(text[6:18], 6, 18)]
     assert paragraphs(pieces) == ["One.", "Two.", "Three."]
 
 
@@ -65,3 +68,25 @@ async def test_the_answers_that_cited_a_version_are_found(
     assert read["event"]["read"] == {"impact_of": "wires", "version": 2, "days": 1}
     assert (await service.get(f"{path}/1/impact", tenant, "approver")).status_code == 403
     assert (await service.get(f"{path}/1/impact", other_tenant, "compliance")).status_code == 404
+
+
+async def test_a_reviewer_is_told_how_many_answers_a_change_concerns_and_nothing_else(
+    service: Service, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    first = await approved(service, tenant, "recalls", "A card recall takes nine business days.")
+    path = f"/documents/{first['document_id']}/answers/count"
+    assert (await service.get(path, tenant, "approver")).json()["answers"] == 0
+    for _ in range(2):
+        question = {"question": "How many business days does a card recall take?"}
+        assert not (await service.post("/answer", tenant, "analyst", question)).json()["refused"]
+    await service.events(tenant, document="recalls")  # so that the events are indexed
+    counted = (await service.get(path, tenant, "approver")).json()
+    assert (counted["doc_id"], counted["answers"]) == ("recalls", 2)
+    assert (await service.get(path, tenant, "analyst")).status_code == 403
+    assert (await service.get(path, other_tenant, "approver")).status_code == 404
+    # SQL in the place of a caller without documents:review, or of another tenant, counts nothing.
+    for where, username, expected in ((tenant, "approver", 2), (tenant, "analyst", 0), (other_tenant, "approver", 0)):
+        caller = await service.services.resolver.resolve(await service.token(where, username), Origin("count"))
+        async with service.services.tenancy.transaction(caller.claims()) as connection:
+            count = "select audit.count_answers_from($1, '00000000-0000-0000-0000-000000000000')"
+            assert await connection.fetchval(count, UUID(first["document_id"])) == expected

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
 from tests.documents.dying_worker import STEPS
-from tests.documents.upload import post_file, work
+from tests.factories import post_file, work
+from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.servers]
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = 60
@@ -59,7 +59,7 @@ async def test_workers_killed_at_every_step_lose_nothing_and_double_nothing(
     failing = (await post_file(service, tenant, "scrap.pdf", b"%PDF-1.7 of nothing at all")).json()
     good = [(await post_file(service, tenant, f"rule-{number}.txt", rules(number))).json() for number in range(2)]
     await kill_workers(database, run_secrets, model_home, storage, tmp_path)
-    await work(service)
+    await work(service, job_attempts=50)  # each death was one of every job that its worker had
 
     job = (await service.get(f"/jobs/{failing['job_id']}", tenant, "editor")).json()
     assert (job["status"], job["retryable"]) == ("failed", False)

@@ -8,9 +8,8 @@ import asyncpg
 import pytest
 
 from backend.retrieval import lexicon
-from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, decide, retrieved, submit
-from tests.documents.upload import ingested
+from tests.factories import approved, create_collection, decide, ingested, retrieved, submit
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

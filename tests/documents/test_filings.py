@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.conftest import SHARED_DATA, Service, Tenant
-from tests.documents.upload import ingested
+from tests.conftest import SHARED_DATA
+from tests.factories import ingested
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from backend.cli import app as cli
+from backend.documents.files.folder_upload import AmbiguousName, files_below
 from backend.identity.callers.permissions import Permission
-from tests.conftest import PASSWORD, Service, Tenant
-from tests.documents.upload import worker
+from tests.factories import worker
+from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +59,7 @@ async def test_a_folder_is_ingested_once_and_only_what_changed_again(
     assert "2 ingested, 0 unchanged, 0 failed" in first.output
     assert "notes.docm" in first.output
     documents = (await service.get("/documents", tenant, "editor")).json()["documents"]
-    assert [document["doc_id"] for document in documents] == ["cards/disputes.md", "fees.csv"]
+    assert [document["doc_id"] for document in documents] == ["policies/cards/disputes.md", "policies/fees.csv"]
     again = await ingest(*arguments, AFFIDAVIT_PASSWORD=PASSWORD)
     assert "0 ingested, 2 unchanged, 0 failed" in again.output
     (folder / "fees.csv").write_text("fee,amount\nwire,30\n")
@@ -77,7 +78,7 @@ async def test_a_key_ingests_where_it_may_write_and_a_failure_is_told(
     ended = await ingest(str(tmp_path), "--tenant", tenant.slug, "--url", url, AFFIDAVIT_API_KEY=key)
     assert ended.exit_code == 1
     assert "1 ingested, 0 unchanged, 1 failed" in ended.output
-    assert "failed: bad.pdf: " in ended.output
+    assert f"failed: {tmp_path.name}/bad.pdf: " in ended.output
     elsewhere = await ingest(
         str(tmp_path), "--tenant", tenant.slug, "--collection", "restricted", "--url", url, AFFIDAVIT_API_KEY=key
     )
@@ -94,3 +95,45 @@ async def test_credentials_of_another_tenant_upload_nothing(
     wrong = await ingest(*arguments, "--username", "editor", AFFIDAVIT_PASSWORD="wrong")
     assert wrong.exit_code == 1
     assert (await service.get("/documents", other_tenant, "editor")).json()["documents"] == []
+
+
+async def test_files_of_one_name_in_two_folders_are_two_documents(
+    service: Service, tenant: Tenant, url: str, tmp_path: Path
+) -> None:
+    for name in ("cards", "wires"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "limits.txt").write_text(f"The limit of {name} is 500 dollars.")
+    arguments = ("--tenant", tenant.slug, "--username", "editor", "--url", url)
+    for name in ("cards", "wires"):  # one after the other, as two people do it
+        done = await ingest(str(tmp_path / name), *arguments, AFFIDAVIT_PASSWORD=PASSWORD)
+        assert "1 ingested" in done.output
+    again = await ingest(str(tmp_path / "cards" / "limits.txt"), *arguments, AFFIDAVIT_PASSWORD=PASSWORD)
+    assert "1 unchanged" in again.output  # a file is called the same as in its folder
+    documents = (await service.get("/documents", tenant, "editor", limit=100)).json()["documents"]
+    assert {"cards/limits.txt", "wires/limits.txt"} <= {document["doc_id"] for document in documents}
+
+
+def test_documents_are_called_by_their_path_below_a_root_or_not_at_all(tmp_path: Path) -> None:
+    for name in ("a/cards", "b/cards"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "limits.txt").write_text("limits")
+    both = [tmp_path / "a" / "cards", tmp_path / "b" / "cards"]
+    assert [file.doc_id for file in files_below(both, tmp_path)[0]] == ["a/cards/limits.txt", "b/cards/limits.txt"]
+    with pytest.raises(AmbiguousName, match="--root"):
+        files_below(both)
+    with pytest.raises(AmbiguousName, match="is not below"):
+        files_below(both, tmp_path / "a")
+
+
+async def test_a_service_that_is_away_and_a_wrong_password_are_one_sentence(
+    url: str, tenant: Tenant, folder: Path
+) -> None:
+    away = await ingest(
+        str(folder), "--tenant", "t", "--username", "u", "--url", "http://127.0.0.1:9", AFFIDAVIT_PASSWORD="p"
+    )
+    wrong = await ingest(
+        str(folder), "--tenant", tenant.slug, "--username", "editor", "--url", url, AFFIDAVIT_PASSWORD="p"
+    )
+    assert (away.exit_code, wrong.exit_code) == (1, 1)
+    assert "cannot be reached" in away.output
+    assert "does not know this user" in wrong.output

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection
+from tests.factories import approved, create_collection
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -118,11 +118,7 @@ async def test_one_doc_id_in_two_collections_is_two_documents(service: Service, 
 
 
 async def test_what_needs_approval_is_a_draft_that_nobody_retrieves(service: Service, fresh: Tenant) -> None:
-    async with service.operator() as acting:
-        await acting.create_collection(fresh.id, "reviewed", "Reviewed", approval_required=True)
-        for user in ("editor", "analyst", "approver"):
-            await acting.grant(fresh.id, "reviewed", "read", principal_id=fresh.users[user])
-        await acting.grant(fresh.id, "reviewed", "write", principal_id=fresh.users["editor"])
+    await create_collection(service, fresh, "reviewed")
     stored = await service.post("/ingest", fresh, "editor", chunk("Wires cost 99 USD.", collection="reviewed"))
     assert (stored.status_code, stored.json()["status"]) == (201, "draft")
     for user in ("editor", "analyst", "approver"):

@@ -10,13 +10,13 @@ from pgvector import HalfVector
 
 from backend.database import Connection, Queries
 from backend.documents.chunks import vectors as chunks
-from backend.documents.chunks.vectors import ChunkVectors, Span
+from backend.documents.chunks.vectors import ChunkVectors
 from backend.documents.files.passage_file import PassageSpool
-from backend.documents.versions.service import Passage
+from backend.documents.tables import ChunkSpan
+from backend.documents.versions.submission import SubmittedPassage
 from backend.tenancy import Claims, Tenancy
-from tests.conftest import Service, Tenant
-from tests.documents.review import create_collection, decide, retrieved
-from tests.documents.upload import ingested
+from tests.factories import create_collection, decide, ingested, retrieved
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -34,10 +34,12 @@ class Noted:
         return statement
 
 
-def passage(number: int) -> Passage:
+def passage(number: int) -> SubmittedPassage:
     vectors = ChunkVectors(HalfVector([number / 7, -1.0, 0.25]), {3: 0.1 + number, 999_999_999: 2.5})
     headings = (None, (), ("Fees", "Überweisungen"))[number % 3]
-    return Passage(f"Satz {number}: “ein Wort”.", vectors, Span(1, 2, "Blatt" if number % 2 else None, 0, 9, headings))
+    sheet = "Blatt" if number % 2 else None
+    span = ChunkSpan(page_start=1, page_end=2, sheet=sheet, char_start=0, char_end=9, heading_path=headings)
+    return SubmittedPassage(f"Satz {number}: “ein Wort”.", vectors, span)
 
 
 def test_passages_come_back_from_disk_as_they_were_and_again(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The JSON Schema that a collection may require of metadata."""
 
-import time
 from typing import Any
 
 import pytest
@@ -58,7 +57,6 @@ def test_a_schema_that_is_none_or_reaches_outside_is_refused(schema: dict[str, A
 
 
 def test_a_hostile_pattern_costs_no_time() -> None:
-    started = time.perf_counter()
+    """An engine that tries one way after the other would not live to see the end of this."""
     with pytest.raises(InvalidInput):
         check_metadata({"a": "a" * 10_000 + "!"}, {"properties": {"a": {"pattern": "^(a+)+$"}}})
-    assert time.perf_counter() - started < 1

@@ -5,9 +5,10 @@ import re
 import pypdfium2
 import pytest
 
-from backend.documents.chunks.chunking import ChunkSize, chunks_of
+from backend.documents.chunks.chunking import ChunkSize
 from backend.documents.parsing.sandbox import parse_file
 from tests.conftest import SHARED_DATA
+from tests.documents.cutting import chunks_of
 from tests.documents.test_chunking import words
 
 pytestmark = pytest.mark.anyio

@@ -91,10 +91,13 @@ async def test_a_filing_is_cut_into_chunks_of_the_right_pages(
     seconds = cpu_seconds() - started
 
     expected = reference[path.stem]
+    # The reference also holds what nobody sees on a page; there, all that was read must be in it.
+    told = {warning.place for warning in file.info.warnings if warning.kind == "invisible_text"}
     for number, counted in expected.items():
         if counted.total() > 100:
             found = trigrams("\n".join(pages[number]))
-            assert overlap(found, counted) > 0.95, number
+            wanted = found & counted if f"page {number}" in told else counted
+            assert overlap(found, wanted) > 0.95, number
     assert file.info.page_count is not None
     assert file.info.page_count >= max(expected)
     assert seconds < 1 + file.info.page_count / 10

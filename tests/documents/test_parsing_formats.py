@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.documents.parsing.errors import MacroEnabled, ParseError, UnsupportedType, WrongFormat, from_code
+from backend.documents.parsing.errors import MacroEnabled, ParseError, UnsupportedFile, WrongFormat, from_code
 from backend.documents.parsing.filenames import safe_filename
 from backend.documents.parsing.formats import Format, declared_format
 
@@ -34,8 +34,23 @@ def test_an_extension_and_a_media_type_that_contradict_each_other_are_refused() 
 
 @pytest.mark.parametrize(("filename", "media_type"), [("run.exe", None), ("a.zip", None), ("a", "image/png")])
 def test_other_types_are_refused(filename: str, media_type: str | None) -> None:
-    with pytest.raises(UnsupportedType):
+    with pytest.raises(UnsupportedFile):
         declared_format(filename, media_type)
+
+
+@pytest.mark.parametrize(
+    ("filename", "instead"),
+    [
+        ("rates.xls", ".xlsx"),
+        ("mail.msg", ".eml"),
+        ("terms.RTF", ".docx"),
+        ("terms.odt", ".docx"),
+        ("rates.xlsb", ".xlsx"),
+    ],
+)
+def test_a_type_that_is_not_read_is_refused_with_what_to_save_it_as(filename: str, instead: str) -> None:
+    with pytest.raises(UnsupportedFile, match=f"save it as '{instead}'"):
+        declared_format(filename, None)
 
 
 @pytest.mark.parametrize(

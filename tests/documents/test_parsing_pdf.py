@@ -33,7 +33,7 @@ _PERMISSIONS = -44
 
 
 @dataclass
-class Page:
+class DrawnPage:
     """Lines of (text, size, bold) from the top of the page; the pitch is in points."""
 
     lines: list[tuple[str, float, bool]] = field(default_factory=list)
@@ -150,7 +150,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_pages_count_from_one_and_spans_point_into_the_text(path: Path) -> None:
-    pages = [Page(lines(f"Page {number} says {word}.")) for number, word in enumerate(["alpha", "beta"], start=1)]
+    pages = [DrawnPage(lines(f"Page {number} says {word}.")) for number, word in enumerate(["alpha", "beta"], start=1)]
     blocks, info = await parse(path, pdf([page.content() for page in pages], title="Fee policy"))
     assert [(block.page, block.text) for block in blocks] == [
         (1, "Page 1 says alpha."),
@@ -162,7 +162,7 @@ async def test_pages_count_from_one_and_spans_point_into_the_text(path: Path) ->
 
 async def test_lines_of_a_paragraph_are_joined_and_a_gap_separates_two(path: Path) -> None:
     body = lines("A fee is charged for each", "transfer abroad.", "", "It is waived for students.")
-    blocks, _ = await parse(path, pdf([Page(body).content()]))
+    blocks, _ = await parse(path, pdf([DrawnPage(body).content()]))
     assert [block.text for block in blocks] == [
         "A fee is charged for each transfer abroad.",
         "It is waived for students.",
@@ -171,7 +171,7 @@ async def test_lines_of_a_paragraph_are_joined_and_a_gap_separates_two(path: Pat
 
 async def test_larger_and_bolder_lines_are_headings(path: Path) -> None:
     body = lines(*["The body of the page is set in ten points and says so again."] * 6)
-    page = Page(
+    page = DrawnPage(
         lines("Fees", size=18, bold=True)
         + lines("")
         + lines("Transfers", size=12.5)
@@ -191,7 +191,7 @@ async def test_larger_and_bolder_lines_are_headings(path: Path) -> None:
 async def test_a_line_repeated_at_the_head_of_pages_is_no_heading(path: Path) -> None:
     body = lines(*["The body of the page is set in ten points and says so again."] * 6)
     pages = [
-        Page(
+        DrawnPage(
             lines("Fee policy", bold=True) + lines("") + body + lines(f"Only on page {number}.", f"{number} / 2")
         ).content()
         for number in (1, 2)
@@ -202,12 +202,12 @@ async def test_a_line_repeated_at_the_head_of_pages_is_no_heading(path: Path) ->
 
 
 async def test_a_page_that_a_file_holds_twice_is_read_twice(path: Path) -> None:
-    signed = Page(
+    signed = DrawnPage(
         lines("In witness whereof the parties have signed.", "")
         + lines(*[f"Party {number} has signed this indenture." for number in range(6)])
         + lines("", "By: Jane Roe, for the trustee.")
     ).content()
-    between = Page(lines(*["The second copy of the indenture follows."] * 8)).content()
+    between = DrawnPage(lines(*["The second copy of the indenture follows."] * 8)).content()
     blocks, _ = await parse(path, pdf([signed, between, signed]))
     for page in (1, 3):
         text = "\n".join(block.text for block in blocks if block.page == page)
@@ -220,7 +220,7 @@ async def test_rows_of_figures_are_table_rows_under_their_years(path: Path) -> N
         "(in millions)", "Years ended December 31, 2022 2021", "Net interest income $ 1,058 $ 815",
         "Changes in provisions", "Retail (57) 107", "Total 1,001 922",
     )  # fmt: skip
-    page = Page(lines("The results of the group follow.", "") + table + lines("", "They were audited."))
+    page = DrawnPage(lines("The results of the group follow.", "") + table + lines("", "They were audited."))
     blocks, _ = await parse(path, pdf([page.content()]))
     assert [block.kind for block in blocks] == [
         BlockKind.PARAGRAPH,
@@ -231,21 +231,33 @@ async def test_rows_of_figures_are_table_rows_under_their_years(path: Path) -> N
     assert blocks[3].text == "Net interest income $ 1,058 $ 815"
 
 
+async def test_at_most_four_rows_above_the_first_figures_are_a_tables_header(path: Path) -> None:
+    words = [("Product", "One", "Two"), ("Kind", "Aa", "Bb"), ("Sort", "Cc", "Dd"), ("Brand", "Ee", "Ff")]
+    further = [("Class", "Gg", "Hh"), ("Type", "Ii", "Jj"), ("Net income", "1,058", "815"), ("Total", "1,001", "922")]
+    cells = [
+        f"BT /F0 10 Tf {left} {760 - 14 * number} Td ({cell}) Tj ET"
+        for number, row in enumerate([*words, *further])
+        for left, cell in zip((72, 250, 400), row, strict=True)
+    ]
+    blocks, _ = await parse(path, pdf(["\n".join(cells).encode()]))
+    assert [block.kind for block in blocks] == [BlockKind.TABLE_HEADER] * 4 + [BlockKind.TABLE_ROW] * 4
+
+
 async def test_an_encrypted_pdf_is_reported_as_such(path: Path) -> None:
-    content = pdf([Page(lines("Secret.")).content()], password="open sesame")
+    content = pdf([DrawnPage(lines("Secret.")).content()], password="open sesame")
     with pytest.raises(EncryptedPdf) as refusal:
         await parse(path, content)
     assert refusal.value.code == "encrypted_pdf"
 
 
 async def test_a_pdf_that_anyone_may_open_is_read_although_it_is_encrypted(path: Path) -> None:
-    blocks, _ = await parse(path, pdf([Page(lines("Public all the same.")).content()], password=""))
+    blocks, _ = await parse(path, pdf([DrawnPage(lines("Public all the same.")).content()], password=""))
     assert [block.text for block in blocks] == ["Public all the same."]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 async def test_a_truncated_pdf_is_corrupt(path: Path, share: float) -> None:
-    content = pdf([Page(lines(f"Page {number}.")).content() for number in range(40)])
+    content = pdf([DrawnPage(lines(f"Page {number}.")).content() for number in range(40)])
     with pytest.raises(CorruptFile):
         await parse(path, content[: int(len(content) * share)])
 
@@ -261,7 +273,7 @@ async def test_something_else_named_pdf_is_refused(path: Path) -> None:
 
 
 async def test_pages_without_text_are_reported_when_there_are_others(path: Path) -> None:
-    blocks, info = await parse(path, pdf([b"0 0 100 100 re f", Page(lines("Text.")).content()]))
+    blocks, info = await parse(path, pdf([b"0 0 100 100 re f", DrawnPage(lines("Text.")).content()]))
     assert [block.page for block in blocks] == [2]
     assert [(warning.kind, warning.place) for warning in info.warnings] == [("scanned_page", "page 1")]
 
@@ -279,7 +291,7 @@ async def test_a_pdf_of_ten_thousand_pages_is_refused_by_the_limit_before_a_page
 
 
 async def test_ten_thousand_pages_within_the_limit_are_read_in_bounded_memory(path: Path) -> None:
-    content = pdf([Page(lines(f"Page {number}.")).content() for number in range(10_000)])
+    content = pdf([DrawnPage(lines(f"Page {number}.")).content() for number in range(10_000)])
     limits = ParseLimits(max_pages=10_000, memory_bytes=256 * 1024 * 1024)
     blocks, info = await parse(path, content, limits)
     assert (len(blocks), info.page_count) == (10_000, 10_000)

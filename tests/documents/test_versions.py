@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, decide, retrieved, submission, submit, versions
+from tests.factories import approved, create_collection, decide, retrieved, submission, submit, versions
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

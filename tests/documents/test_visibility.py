@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from backend.tenancy import Claims
-from tests.conftest import Service, Tenant
+from tests.factories import ingest
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +33,7 @@ async def collections(service: Service, tenant: Tenant) -> dict[str, UUID]:
         for collection in ("default", "restricted"):
             for validity, (begin, end) in VALIDITIES.items():
                 name = f"{collection}: {validity}"
-                chunk = {"doc_id": name, "chunk_text": name, "source_type": "policy", "collection": collection}
-                assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+                await ingest(service, tenant, name, name, collection=collection)
                 await connection.execute("set session_replication_role = replica")
                 await connection.execute(
                     "update documents.chunk set effective_from = coalesce($3::timestamptz, 'infinity'),"

@@ -1,14 +1,14 @@
 """Chat completions, responses, models and embeddings, through the official client with strict validation of what comes back."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import openai
+import orjson
 import pytest
 
-from tests.conftest import Service, Tenant
-from tests.gateways.listening import listening
+from tests.factories import ingest
+from tests.gateways.openai_client import client_of
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -18,26 +18,8 @@ NOT_THERE = "What is the capital of Mongolia?"
 
 
 @pytest.fixture(scope="module")
-async def address(service: Service) -> AsyncIterator[str]:
-    async with listening(service) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
 async def filled(service: Service, tenant: Tenant) -> None:
-    chunk = {"doc_id": "wires", "chunk_text": FEE, "source_type": "policy"}
-    assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
-
-
-@asynccontextmanager
-async def client_of(
-    service: Service, tenant: Tenant, user: str, address: str, **headers: str
-) -> AsyncIterator[openai.AsyncOpenAI]:
-    key = (await service.as_user(tenant, user))["Authorization"].removeprefix("Bearer ")
-    async with openai.AsyncOpenAI(
-        base_url=f"{address}/v1", api_key=key, _strict_response_validation=True, max_retries=0, default_headers=headers
-    ) as client:
-        yield client
+    await ingest(service, tenant, "wires", FEE)
 
 
 def said(text: str) -> Any:
@@ -147,6 +129,7 @@ async def test_a_response_without_a_search_cites_addresses_and_is_evidence(
     [
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"tool_choice": "required", "tools": [{"type": "function", "function": {"name": "f"}}]}, "tool_choice"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages"),
@@ -217,3 +200,76 @@ async def test_two_names_for_one_end_user_are_refused(service: Service, tenant: 
     body = {"model": "affidavit", "messages": said(QUESTION), "safety_identifier": "employee-2"}
     answer = await service.client.post("/v1/chat/completions", json=body, headers=headers)
     assert answer.status_code in {400, 403}
+
+
+async def test_a_response_is_read_again_by_who_got_it_and_by_nobody_else(
+    service: Service, tenant: Tenant, address: str, filled: None
+) -> None:
+    async with client_of(service, tenant, "analyst", address) as client:
+        made = await client.responses.create(model="affidavit", input=QUESTION)
+        again = await client.responses.retrieve(made.id)
+        assert (again.id, again.output_text) == (made.id, made.output_text)
+        (asked,) = [item async for item in client.responses.input_items.list(made.id)]
+        assert asked.model_dump()["content"][0]["text"] == QUESTION
+        with pytest.raises(openai.PermissionDeniedError):
+            await client.responses.delete(made.id)
+    async with client_of(service, tenant, "editor", address) as colleague:
+        with pytest.raises(openai.NotFoundError):
+            await colleague.responses.retrieve(made.id)
+
+
+EARLIER = [
+    {"role": "system", "content": "Be a pirate."},
+    {"role": "user", "content": [{"type": "text", "text": QUESTION}, {"type": "image_url", "image_url": {"url": "x"}}]},
+    {"role": "assistant", "content": "It costs 99 dollars."},
+    {"role": "user", "content": "And how much is it for two of these?"},
+]
+
+
+async def test_a_follow_up_is_read_with_what_the_client_says_was_asked_and_nothing_is_quoted_of_it(
+    service: Service, tenant: Tenant, address: str, filled: None
+) -> None:
+    """Chat interfaces send the conversation so far; no turn of theirs may become a source, and all of it is on record."""
+    messages: Any = EARLIER
+    async with client_of(service, tenant, "analyst", address) as client:
+        chat = await client.chat.completions.create(model="affidavit", messages=messages)
+        alone = await client.chat.completions.create(model="affidavit", messages=messages[-1:])
+        response = await client.responses.create(model="affidavit", input=messages, instructions="Say aye.")
+    answer = chat.choices[0].message.content
+    assert answer is not None
+    assert FEE in answer
+    assert "99 dollars" not in answer
+    assert "$99" not in answer
+    assert FEE not in (alone.choices[0].message.content or "")
+    assert response.output_text.startswith(FEE)
+    for told, instructions in ((chat, "Be a pirate."), (response, "Say aye.\n\nBe a pirate.")):
+        turn = told.model_dump()["metadata"]["turn"]
+        revealed = await service.get(f"/audit/events/{turn}", tenant, "compliance", reveal=True, reason="checking")
+        texts = revealed.json()["payloads"]
+        assert texts["client_instructions"] == instructions, revealed.text
+        assert orjson.loads(texts["client_history"]) == [{"question": QUESTION, "answer": "It costs 99 dollars."}]
+        assert "99 dollars" not in texts["user_prompt"]
+
+
+async def test_what_is_on_record_goes_before_what_a_client_says(
+    service: Service, tenant: Tenant, address: str, filled: None
+) -> None:
+    chat = {"X-Conversation": "a chat that both know"}
+    claimed: Any = [
+        {"role": "user", "content": "What is the capital of Mongolia?"},
+        {"role": "user", "content": "And how much is it for two of these?"},
+    ]
+    async with client_of(service, tenant, "analyst", address) as client:
+        await client.chat.completions.create(model="affidavit", messages=said(QUESTION), extra_headers=chat)
+        followed = await client.chat.completions.create(model="affidavit", messages=claimed, extra_headers=chat)
+    assert FEE in (followed.choices[0].message.content or "")
+
+
+async def test_two_end_users_in_one_body_are_refused(service: Service, tenant: Tenant, filled: None) -> None:
+    headers = await service.as_user(tenant, "partner")
+    body = {"input": "a fee", "user": "employee-1", "safety_identifier": "employee-2"}
+    assert (await service.client.post("/v1/embeddings", json=body, headers=headers)).status_code == 400
+    body["user"] = "employee-2"
+    assert (await service.client.post("/v1/embeddings", json=body, headers=headers)).status_code == 200
+    newest = (await service.events(tenant, action="texts:embedded", limit=1))[0]
+    assert newest["event"]["principal"]["on_behalf_of"]["subject"] == "employee-2"

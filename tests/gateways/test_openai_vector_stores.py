@@ -1,13 +1,11 @@
 """Vector stores, through the official client with strict validation of what comes back."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import openai
 import pytest
 
-from tests.conftest import Service, Tenant
-from tests.gateways.listening import listening
+from tests.factories import ingest
+from tests.gateways.openai_client import client_of
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -15,25 +13,9 @@ FEE = "An outgoing domestic wire costs 25 dollars."
 
 
 @pytest.fixture(scope="module")
-async def address(service: Service) -> AsyncIterator[str]:
-    async with listening(service) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
 async def filled(service: Service, tenant: Tenant) -> None:
     for doc_id, text, country in (("wires", FEE, "US"), ("fees", "The monthly fee is 12 dollars.", "CA")):
-        chunk = {"doc_id": doc_id, "chunk_text": text, "source_type": "policy", "metadata": {"country": country}}
-        assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
-
-
-@asynccontextmanager
-async def client_of(service: Service, tenant: Tenant, user: str, address: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    key = (await service.as_user(tenant, user))["Authorization"].removeprefix("Bearer ")
-    async with openai.AsyncOpenAI(
-        base_url=f"{address}/v1", api_key=key, _strict_response_validation=True, max_retries=0
-    ) as client:
-        yield client
+        await ingest(service, tenant, doc_id, text, metadata={"country": country})
 
 
 async def test_a_partner_searches_the_collections_that_it_may_read(
@@ -92,3 +74,37 @@ async def test_nobody_unknown_gets_in(address: str) -> None:
         with pytest.raises(openai.AuthenticationError) as refused:
             await stranger.vector_stores.list()
     assert refused.value.code == "unauthenticated"
+
+
+async def test_lists_are_turned_in_both_directions(
+    service: Service, tenant: Tenant, address: str, filled: None
+) -> None:
+    async with client_of(service, tenant, "analyst", address) as client:
+        store = (await client.vector_stores.list()).data[0].id
+        oldest_first = [f.id async for f in client.vector_stores.files.list(store, limit=1, order="asc")]
+        newest_first = [f.id async for f in client.vector_stores.files.list(store, limit=1)]
+        assert len(oldest_first) > 1
+        assert newest_first == oldest_first[::-1]
+        back = await client.vector_stores.files.list(store, limit=1, order="asc", before=oldest_first[-1])
+        assert [file.id for file in back.data] == [oldest_first[-2]]
+        first = await client.vector_stores.files.list(store, order="asc", before=oldest_first[0])
+        assert first.data == []
+        assert (await client.vector_stores.files.list(store, filter="failed")).data == []
+        done = await client.vector_stores.files.list(store, filter="completed")
+        assert {file.id for file in done.data} == set(oldest_first)
+        assert (await client.vector_stores.list(after=store)).data == []
+        assert (await client.vector_stores.list(before="vs_" + "f" * 32, order="asc")).data[0].id == store
+
+
+async def test_a_search_names_its_collection_on_record(
+    service: Service, tenant: Tenant, address: str, filled: None
+) -> None:
+    """The id that the client sends is one of our ids; reviewers look for names, and a replay searches by them."""
+    async with client_of(service, tenant, "analyst", address) as client:
+        store = (await client.vector_stores.list()).data[0]
+        await client.vector_stores.search(store.id, query="What does a wire cost?")
+        with pytest.raises(openai.NotFoundError):
+            await client.vector_stores.search("vs_" + "0" * 32, query="What does a wire cost?")
+    newest = (await service.events(tenant, action="retrieval:executed", limit=1))[0]["event"]["retrieval"]
+    assert newest["collection"] == store.name
+    assert newest["chunk_count"] > 0

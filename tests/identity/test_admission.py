@@ -2,23 +2,33 @@
 
 import asyncio
 from collections import Counter
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
 from backend.errors import TooManyRequests
+from backend.identity.callers import admission
+from backend.identity.callers import gate as gate_of
 from backend.identity.callers.admission import Admission, Lane, LaneLimits, LaneName, Overloaded, Party
-from tests.conftest import Service, Tenant
+from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
 FLOOD, OTHER = Party("flood", "one"), Party("other", "two")
 
 
-def lane(running: int = 4, tenant_running: int = 2, tenant_waiting: int = 10) -> Lane:
-    return Lane(LaneLimits(running, tenant_running, tenant_waiting))
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands: a machine that pauses between two lines makes no request look slow, and no tenant idle."""
+    monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: 100.0))
 
 
+def lane(running: int = 4, tenant_running: int = 2, tenant_waiting: int = 10, **more: float) -> Lane:
+    return Lane(LaneLimits(running, tenant_running, tenant_waiting, **more))
+
+
+@pytest.mark.usefixtures("still")
 async def test_no_tenant_runs_more_than_its_share_and_all_get_their_turn() -> None:
     limited, running, most, done = lane(), Counter[str](), Counter[str](), list[str]()
 
@@ -39,6 +49,7 @@ async def test_no_tenant_runs_more_than_its_share_and_all_get_their_turn() -> No
     assert (limited.running, limited.waiting) == (0, 0)
 
 
+@pytest.mark.usefixtures("still")
 async def test_who_comes_late_does_not_wait_behind_a_flood() -> None:
     limited, order = lane(running=1, tenant_running=1), list[str]()
 
@@ -54,6 +65,7 @@ async def test_who_comes_late_does_not_wait_behind_a_flood() -> None:
     assert order.index("other") <= 3
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_full_queue_refuses_at_once_and_only_its_tenant() -> None:
     limited, gate = lane(running=2, tenant_running=1, tenant_waiting=4), asyncio.Event()
 
@@ -74,6 +86,7 @@ async def test_a_full_queue_refuses_at_once_and_only_its_tenant() -> None:
     assert limited.running == 0
 
 
+@pytest.mark.usefixtures("still")
 async def test_one_principal_cannot_fill_the_queue_of_its_tenant() -> None:
     limited, gate = lane(running=1, tenant_running=1, tenant_waiting=4), asyncio.Event()
 
@@ -115,14 +128,115 @@ async def test_a_request_that_goes_away_leaves_its_place() -> None:
     assert limited.running == 0
 
 
-async def test_a_wait_behind_what_hangs_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.identity.callers.admission.WAIT_SECONDS", 0.01)
-    limited = lane(running=1, tenant_running=1)
+async def test_a_wait_behind_what_hangs_has_an_end() -> None:
+    limited = lane(running=1, tenant_running=1, wait_seconds=0.01)
     async with limited.admitted(FLOOD):
         with pytest.raises(Overloaded):
             async with limited.admitted(OTHER):
                 pass
     assert (limited.running, limited.waiting) == (0, 0)
+
+
+async def test_what_was_let_wait_for_longer_is_not_refused_for_having_waited() -> None:
+    limited = lane(running=1, tenant_running=1, tenant_waiting=40, wait_seconds=0.5, usual_seconds=10)
+
+    async def work() -> None:
+        async with limited.admitted(FLOOD):
+            await asyncio.sleep(2)
+
+    async with limited.admitted(FLOOD):
+        waiting = [asyncio.create_task(work()), asyncio.create_task(_pass(limited))]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*waiting) == [None] * 2  # the second waited for longer than three times half a second
+
+
+@pytest.mark.usefixtures("still")
+async def test_what_would_wait_too_long_is_refused_when_it_comes_and_told_when_to_come_back() -> None:
+    limited, gate = lane(running=1, tenant_running=1, wait_seconds=3, usual_seconds=2), asyncio.Event()
+
+    async def work(party: Party) -> None:
+        async with limited.admitted(party):
+            await gate.wait()
+
+    held = [asyncio.create_task(work(Party("flood", f"{n}"))) for n in range(3)]  # one runs, two wait: 2 and 4 seconds
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyRequests) as refused:
+        work(FLOOD).send(None)  # without ever giving way
+    assert (refused.value.reason, refused.value.headers["Retry-After"]) == ("admission:wait", "4")
+    other = asyncio.create_task(work(OTHER))  # whose own queue is empty
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*held, other)
+    assert limited.running == 0
+
+
+@pytest.mark.usefixtures("still")
+async def test_a_burst_waits_however_long_what_is_before_it_takes() -> None:
+    limited, gate = (
+        lane(running=1, tenant_running=1, tenant_waiting=40, wait_seconds=3, usual_seconds=2),
+        asyncio.Event(),
+    )
+
+    async def work(party: Party) -> None:
+        async with limited.admitted(party):
+            await gate.wait()
+
+    burst = [asyncio.create_task(work(FLOOD)) for _ in range(11)]  # ten wait, as they go for 20 seconds
+    await asyncio.sleep(0)
+    assert limited.waiting == 10
+    with pytest.raises(TooManyRequests) as refused:
+        work(FLOOD).send(None)
+    assert refused.value.reason == "admission:wait"
+    gate.set()
+    await asyncio.gather(*burst)
+
+
+@pytest.mark.usefixtures("still")
+async def test_what_a_request_of_the_tenant_took_lately_tells_how_long_the_next_would_wait() -> None:
+    limited = lane(running=2, tenant_running=2, wait_seconds=5, usual_seconds=20)
+    async with limited.admitted(FLOOD):  # so that the tenant is remembered
+        for _ in range(20):
+            await _pass(limited)
+        waiting = [asyncio.create_task(_pass(limited)) for _ in range(5)]  # 40 s, if they took what is usual
+        assert await asyncio.gather(*waiting) == [None] * 5
+
+
+@pytest.mark.usefixtures("still")
+async def test_a_tenant_runs_fewer_requests_at_once_while_others_ask_too() -> None:
+    limited, gate = lane(running=8, tenant_running=4), asyncio.Event()
+
+    async def work(party: Party) -> None:
+        async with limited.admitted(party):
+            await gate.wait()
+
+    flood = [asyncio.create_task(work(Party("flood", f"{n}"))) for n in range(6)]
+    await asyncio.sleep(0)
+    assert (limited.running, limited.waiting) == (4, 2)
+    async with limited.admitted(OTHER):
+        pass
+    gate.set()
+    gate.clear()
+    await asyncio.sleep(0)
+    await asyncio.gather(*flood[:4])
+    assert (limited.running, limited.waiting) == (2, 0)
+    late = asyncio.create_task(work(FLOOD))
+    await asyncio.sleep(0)
+    assert (limited.running, limited.waiting) == (2, 1)  # half of what it may alone
+    gate.set()
+    await asyncio.gather(*flood[4:], late)
+
+
+@pytest.mark.parametrize(
+    ("address", "party"),
+    [("2001:db8:1:2:3::9", "2001:db8:1:2::/64"), ("192.0.2.7", "192.0.2.7"), ("unknown", "unknown")],
+)
+def test_whoever_has_a_whole_network_is_one_party(address: str, party: str) -> None:
+    assert gate_of.network_of(address) == party
+
+
+async def _pass(limited: Lane) -> None:
+    async with limited.admitted(FLOOD):
+        pass
 
 
 async def test_a_flood_of_one_tenant_is_refused_and_the_other_is_served(
@@ -145,7 +259,7 @@ async def test_a_flood_of_one_tenant_is_refused_and_the_other_is_served(
     assert statuses[429] > 0
     assert set(statuses) == {200, 429}
     refused = next(answer for answer in answers if answer.status_code == 429)
-    assert refused.headers["Retry-After"] == "1"
+    assert int(refused.headers["Retry-After"]) >= 1
     assert refused.json()["error"] == "too_many_requests"
 
 
@@ -163,6 +277,18 @@ async def test_health_answers_whatever_waits(service: Service) -> None:
     service.exchange(admission=Admission({name: Lane(LaneLimits(0, 0, 0)) for name in LaneName}))
     try:
         assert (await service.client.get("/health")).status_code == 200
+        assert (await service.client.get("/auth/me")).status_code == 429
+    finally:
+        service.exchange(admission=before)
+
+
+async def test_who_signs_in_does_not_wait_behind_what_others_ask(service: Service, tenant: Tenant) -> None:
+    before = service.services.admission
+    full = {name: Lane(LaneLimits(0, 0, 0)) for name in LaneName}
+    form = {"username": "analyst", "password": PASSWORD, "client_id": tenant.slug}
+    service.exchange(admission=Admission(full | {LaneName.SIGN_IN: before.lanes[LaneName.SIGN_IN]}))
+    try:
+        assert (await service.client.post("/auth/token", data=form)).status_code == 200
         assert (await service.client.get("/auth/me")).status_code == 429
     finally:
         service.exchange(admission=before)

@@ -4,6 +4,7 @@ import hashlib
 import re
 import string
 from types import ModuleType
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -13,15 +14,16 @@ from backend.identity.bearer_secrets import MalformedSecret
 from backend.identity.keys import api_keys
 from backend.identity.keys.api_keys import looks_like_api_key
 from backend.identity.sign_in import refresh_tokens
+from backend.tenancy import tenant_tag
 
 KINDS = pytest.mark.parametrize("kind", [api_keys, refresh_tokens], ids=["API key", "refresh token"])
 BASE62 = string.ascii_letters + string.digits
-KEY = api_keys.mint()
+KEY = api_keys.mint(uuid4())
 
 
 @KINDS
 def test_a_minted_secret_parses_to_its_own_row(kind: ModuleType) -> None:
-    new = kind.mint()
+    new = kind.mint(uuid4())
     parsed = kind.parse(new.plaintext)
     assert parsed.lookup_id == new.lookup_id
     assert parsed.matches(new.digest)
@@ -29,12 +31,12 @@ def test_a_minted_secret_parses_to_its_own_row(kind: ModuleType) -> None:
 
 @KINDS
 def test_a_secret_does_not_match_the_row_of_another(kind: ModuleType) -> None:
-    assert not kind.parse(kind.mint().plaintext).matches(kind.mint().digest)
+    assert not kind.parse(kind.mint(uuid4()).plaintext).matches(kind.mint(uuid4()).digest)
 
 
 @KINDS
 def test_only_the_sha256_digest_is_kept(kind: ModuleType) -> None:
-    new = kind.mint()
+    new = kind.mint(uuid4())
     assert new.digest == hashlib.sha256(new.plaintext.encode()).digest()
     secret = new.plaintext.split("_")[2]
     assert secret not in new.lookup_id
@@ -44,7 +46,7 @@ def test_only_the_sha256_digest_is_kept(kind: ModuleType) -> None:
 
 @pytest.mark.parametrize(("kind", "prefix"), [(api_keys, "afd"), (refresh_tokens, "afr")])
 def test_a_secret_has_the_documented_form(kind: ModuleType, prefix: str) -> None:
-    plaintext = kind.mint().plaintext
+    plaintext = kind.mint(uuid4()).plaintext
     assert re.fullmatch(prefix + r"_[0-9A-Za-z]{12}_[0-9A-Za-z]{33}_[0-9A-Za-z]{6}", plaintext)
 
 
@@ -56,14 +58,27 @@ def test_a_secret_holds_at_least_192_random_bits() -> None:
 def test_secrets_are_drawn_evenly_from_the_whole_alphabet() -> None:
     counts = dict.fromkeys(BASE62, 0)
     for _ in range(600):
-        for character in api_keys.mint().plaintext.split("_")[2]:
+        for character in api_keys.mint(uuid4()).plaintext.split("_")[2]:
             counts[character] += 1
     expected = 600 * 33 / 62
     assert sum((count - expected) ** 2 / expected for count in counts.values()) < 140  # χ², 61 d.f., p < 1e-7
 
 
+def test_secrets_of_one_tenant_begin_alike_and_say_nothing_of_another() -> None:
+    one, other = uuid4(), uuid4()
+    tags = {kind.parse(kind.mint(tenant).plaintext).tag for kind in (api_keys, refresh_tokens) for tenant in (one, one)}
+    assert tags == {tenant_tag(one)}
+    assert tenant_tag(one) != tenant_tag(other)
+    assert str(one).replace("-", "")[:6] not in tenant_tag(one)
+    assert len({api_keys.mint(one).lookup_id for _ in range(100)}) == 100
+
+
+def test_a_tag_stays_as_it_is_since_keys_that_were_handed_out_hold_it() -> None:
+    assert tenant_tag(UUID(int=7)) == "JfKjEWe"
+
+
 def test_no_two_keys_share_a_lookup_id() -> None:
-    assert len({api_keys.mint().lookup_id for _ in range(1000)}) == 1000
+    assert len({api_keys.mint(uuid4()).lookup_id for _ in range(1000)}) == 1000
 
 
 def test_the_checksum_is_the_crc32_that_the_documentation_promises() -> None:
@@ -136,7 +151,7 @@ def test_any_other_text_is_refused_and_never_breaks_the_parser(text: str) -> Non
 
 def test_a_refresh_token_is_no_api_key_and_the_reverse() -> None:
     with pytest.raises(MalformedSecret):
-        api_keys.parse(refresh_tokens.mint().plaintext)
+        api_keys.parse(refresh_tokens.mint(uuid4()).plaintext)
     with pytest.raises(MalformedSecret):
         refresh_tokens.parse(KEY.plaintext)
 
@@ -144,6 +159,6 @@ def test_a_refresh_token_is_no_api_key_and_the_reverse() -> None:
 def test_a_bearer_credential_is_told_apart_by_its_prefix() -> None:
     assert looks_like_api_key(KEY.plaintext)
     assert looks_like_api_key("afd_mistyped")
-    assert not looks_like_api_key(refresh_tokens.mint().plaintext)
+    assert not looks_like_api_key(refresh_tokens.mint(uuid4()).plaintext)
     assert not looks_like_api_key("eyJhbGciOiJFUzI1NiJ9.e30.AA")
     assert not looks_like_api_key("")

@@ -8,11 +8,12 @@ import asyncpg
 import httpx
 import pytest
 
+from backend.answers import extractive
 from backend.identity.callers.caller import Origin
 from backend.identity.callers.permissions import Permission, Role
 from backend.identity.joint_acts.service import JointAct
-from tests.conftest import PASSWORD, Service, Tenant
-from tests.documents.review import GUIDANCE, approved, create_collection, decide, submit, versions
+from tests.factories import GUIDANCE, approved, bearer, create_collection, create_key, decide, submit, versions
+from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -101,8 +102,8 @@ async def test_approval_is_switched_off_by_two_administrators_only(service: Serv
     for by in ("admin", "admin", "puppet"):
         assert (await patch(service, bank, path, RELAXED, by)).status_code == 202
     assert (await service.get(path, bank, "admin")).json()["approval_required"] is True
-    key = (await service.post("/auth/keys", bank, "admin", {"name": "k", "permissions": ["collections:manage"]})).json()
-    refused = await service.client.patch(path, json=RELAXED, headers={"Authorization": f"Bearer {key['key']}"})
+    headers = bearer(await create_key(service, bank, "collections:manage"))
+    refused = await service.client.patch(path, json=RELAXED, headers=headers)
     assert refused.status_code == 403
     assert (await patch(service, bank, path, {"name": "Renamed", **RELAXED}, "admin2")).status_code == 202, (
         "not the same"
@@ -116,6 +117,32 @@ async def test_fewer_approvals_need_two_administrators_as_well(service: Service,
     assert (await patch(service, bank, path, {"approvers": 2}, "admin")).status_code == 200
     assert (await patch(service, bank, path, {"approvers": 1}, "admin")).status_code == 202
     assert (await patch(service, bank, path, {"approvers": 1}, "admin2")).json()["approvers"] == 1
+
+
+async def test_less_certain_sentences_are_shown_again_by_two_administrators_only(
+    service: Service, bank: Tenant
+) -> None:
+    async def choose(by: str, **wanted: Any) -> httpx.Response:
+        return await service.client.put("/answer/policy", json=wanted, headers=await service.as_user(bank, by))
+
+    quotes = {"support_levels": ["verbatim"]}
+    assert (await choose("admin", **quotes)).status_code == 200, "to show less is free"
+    assert (await choose("admin", models=[extractive.NAME], **quotes)).status_code == 200, "and so is another model"
+    await sock(service, bank, "puppet", "admin")
+    for by, wanted in (("admin", None), ("puppet", None), ("admin", ["verbatim", "close"])):
+        waits = await choose(by, support_levels=wanted)
+        assert (waits.status_code, waits.json()["act"]) == (202, "support:relax")
+    key = bearer(await create_key(service, bank, "collections:manage"))
+    assert (await service.client.put("/answer/policy", json={}, headers=key)).status_code == 403
+    assert (await choose("admin2", support_levels=None, models=[extractive.NAME])).status_code == 202, "not the same"
+    assert (await service.get("/answer/policy", bank, "analyst")).json()["support_levels"] == ["verbatim"]
+    assert (await choose("admin2", support_levels=["verbatim", "close"])).json()["support_levels"] == [
+        "verbatim",
+        "close",
+    ]
+    assert {"act:asked", "act:joined", "answer_policy:changed"} <= {
+        event["action"] for event in await service.events(bank)
+    }
 
 
 async def test_a_request_is_taken_back_by_who_made_it(service: Service, bank: Tenant) -> None:
@@ -166,9 +193,12 @@ async def test_the_database_lets_nobody_switch_approval_off_or_retire_alone(serv
         ("admin", "insert into identity.joint_request (tenant_id, id, act, target, asked_by) values"
          " (tenancy.tenant_id(), gen_random_uuid(), 'collection:relax', gen_random_uuid(), gen_random_uuid())"),
         ("admin", "update identity.joint_request set asked_by = gen_random_uuid()"),
+        ("admin", "update answers.policy set support_levels = null, changed_by = tenancy.principal_id()"),
         ("compliance", "update audit.hold set released_by = tenancy.principal_id(), released_at = now()"),
     )  # fmt: skip
     await service.post("/audit/holds", bank, "compliance", {"reason": "Subpoena 9"})
+    quotes = {"support_levels": ["verbatim"]}
+    await service.client.put("/answer/policy", json=quotes, headers=await service.as_user(bank, "admin"))
     for username, statement in attempts:
         caller = await service.services.resolver.resolve(await service.token(bank, username), Origin("attack"))
         async with service.services.tenancy.transaction(caller.claims()) as connection:

@@ -15,7 +15,8 @@ from jose import jws
 from backend.app import create_app
 from backend.identity.callers.permissions import Role
 from backend.identity.keys import api_keys
-from tests.conftest import Database, Secrets, Service, Tenant, settings_for
+from tests.factories import create_key
+from tests.service import Database, Secrets, Service, Tenant, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -28,9 +29,8 @@ async def _create(service: Service, tenant: Tenant, **asked: Any) -> httpx.Respo
 
 
 async def _key(service: Service, tenant: Tenant, **asked: Any) -> tuple[str, str]:
-    answer = await _create(service, tenant, **asked)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["id"], answer.json()["key"]
+    made = await create_key(service, tenant, **asked)
+    return made["id"], made["key"]
 
 
 async def _ask(service: Service, key: str, **headers: str) -> httpx.Response:
@@ -64,7 +64,7 @@ async def test_a_key_works_from_its_networks_only_and_the_tenant_sees_the_attemp
     assert (await _ask(service, here)).status_code == 200
     refused = await _ask(service, elsewhere)
     assert refused.status_code == 401
-    unknown = await _ask(service, api_keys.mint().plaintext)
+    unknown = await _ask(service, api_keys.mint(uuid4()).plaintext)
     assert refused.json().keys() == unknown.json().keys()
     assert refused.json()["detail"] == unknown.json()["detail"]
     event = (await service.events(tenant, actor=key_id, limit=1))[0]

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from backend.identity.callers.permissions import Role
-from tests.conftest import PASSWORD, Service, Tenant
+from tests.factories import bearer, create_key, ingest
+from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -20,19 +21,8 @@ async def bank(service: Service) -> Tenant:
     tenant = await service.create_tenant()
     await service.add_user(tenant, "admin2", Role.ADMIN)
     for collection in ("default", "restricted"):
-        chunk = {"doc_id": f"rule-{collection}", "chunk_text": "The rule is the rule.", "source_type": "policy"}
-        assert (await service.post("/ingest", tenant, "editor", {**chunk, "collection": collection})).status_code == 201
+        await ingest(service, tenant, f"rule-{collection}", "The rule is the rule.", collection=collection)
     return tenant
-
-
-async def make_key(
-    service: Service, tenant: Tenant, *permissions: str, by: str = "admin", **more: Any
-) -> dict[str, Any]:
-    wanted = {"name": "a key", "permissions": permissions or ["retrieval:query"], **more}
-    answer = await service.post("/auth/keys", tenant, by, wanted)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
 
 
 async def ask(
@@ -52,7 +42,7 @@ async def grant(service: Service, tenant: Tenant, principal: str, by: str, acces
 
 async def test_who_manages_keys_hands_out_asking_answering_and_reading(service: Service, bank: Tenant) -> None:
     wanted = ("retrieval:query", "answers:create", "documents:read")
-    key = await make_key(service, bank, *wanted, purpose="Answers the portal's customers.")
+    key = await create_key(service, bank, *wanted, purpose="Answers the portal's customers.")
     assert key["owner"] == str(bank.users["admin"])
     assert (await ask(service, key["key"])).status_code == 200
     answered = await ask(service, key["key"], {"question": "What is the rule?"}, "/answer")
@@ -62,8 +52,8 @@ async def test_who_manages_keys_hands_out_asking_answering_and_reading(service: 
 
 
 async def test_a_key_loses_what_its_owner_loses_at_the_next_request(service: Service, bank: Tenant) -> None:
-    key = await make_key(service, bank, "users:manage", "retrieval:query", by="admin2")
-    headers = {"Authorization": f"Bearer {key['key']}"}
+    key = await create_key(service, bank, "users:manage", "retrieval:query", by="admin2")
+    headers = bearer(key)
     assert (await service.client.get("/users", headers=headers)).status_code == 200
     path = f"/users/{bank.users['admin2']}/roles"
     admin = await service.as_user(bank, "admin")
@@ -77,7 +67,7 @@ async def test_a_key_loses_what_its_owner_loses_at_the_next_request(service: Ser
 async def test_a_key_loses_a_collection_with_its_owner(service: Service, bank: Tenant) -> None:
     owner = await service.add_user(bank, "both", Role.ADMIN)
     assert await grant(service, bank, str(owner), "admin") == 201
-    key = await make_key(service, bank, by="both", collections=["restricted"])
+    key = await create_key(service, bank, by="both", collections=["restricted"])
     assert len((await ask(service, key["key"], RESTRICTED)).json()["contexts"]) == 1
     grants = (await service.get("/collections/restricted/grants", bank, "admin")).json()["grants"]
     (granted,) = [g["id"] for g in grants if g["principal_id"] == str(owner)]
@@ -89,7 +79,7 @@ async def test_a_key_loses_a_collection_with_its_owner(service: Service, bank: T
 async def test_disabling_a_user_ends_its_keys_and_tokens_until_somebody_takes_the_keys_over(
     service: Service, bank: Tenant
 ) -> None:
-    key = await make_key(service, bank, by="admin2")
+    key = await create_key(service, bank, by="admin2")
     path, keys = f"/users/{bank.users['admin2']}", f"/auth/keys/{key['id']}"
     assert (await ask(service, key["key"])).status_code == 200
     token = await service.as_user(bank, "admin2")
@@ -106,7 +96,7 @@ async def test_disabling_a_user_ends_its_keys_and_tokens_until_somebody_takes_th
 
 
 async def test_nobody_hands_over_its_own_key_nor_to_who_is_not_there(service: Service, bank: Tenant) -> None:
-    key = await make_key(service, bank)
+    key = await create_key(service, bank)
     path = f"/auth/keys/{key['id']}"
     assert (await patch(service, bank, path, {"owner": str(bank.users["admin2"])})).status_code == 403
     assert (await patch(service, bank, path, {"owner": key["id"]}, "admin2")).status_code == 403
@@ -114,14 +104,14 @@ async def test_nobody_hands_over_its_own_key_nor_to_who_is_not_there(service: Se
 
 
 async def test_a_key_is_bounded_anew_and_reported_so(service: Service, bank: Tenant) -> None:
-    budgets = {"tokens_day": 1000, "tokens_month": 20_000, "cost_month": 12.5}
-    key = await make_key(service, bank, budgets=budgets, purpose="To try it out.")
+    budgets = {"tokens_day": 1000, "tokens_month": 20_000, "cost_day": 1.5, "cost_month": 12.5}
+    key = await create_key(service, bank, budgets=budgets, purpose="To try it out.")
     path = f"/auth/keys/{key['id']}"
     changed = (await patch(service, bank, path, {"requests_per_minute": 7, "name": "renamed"})).json()
     assert (changed["name"], changed["requests_per_minute"], changed["budgets"]) == ("renamed", 7, budgets)
     assert changed["purpose"] == "To try it out."
     unbound = (await patch(service, bank, path, {"budgets": {}, "requests_per_minute": None})).json()
-    assert unbound["budgets"] == {"tokens_day": None, "tokens_month": None, "cost_month": None}
+    assert unbound["budgets"] == {"tokens_day": None, "tokens_month": None, "cost_day": None, "cost_month": None}
     assert unbound["requests_per_minute"] is None
     headers = await service.as_user(bank, "admin")
     await service.client.delete(path, headers=headers)
@@ -134,8 +124,8 @@ async def test_a_key_is_bounded_anew_and_reported_so(service: Service, bank: Ten
 async def test_an_administrator_comes_to_no_collection_through_its_key_or_a_key_of_that(
     service: Service, bank: Tenant
 ) -> None:
-    key = await make_key(service, bank, "retrieval:query", "keys:manage", "collections:manage")
-    headers = {"Authorization": f"Bearer {key['key']}"}
+    key = await create_key(service, bank, "retrieval:query", "keys:manage", "collections:manage")
+    headers = bearer(key)
     wanted = {"name": "grandchild", "permissions": ["retrieval:query"]}
     child = (await service.client.post("/auth/keys", json=wanted, headers=headers)).json()
     for grantee in (key["id"], child["id"]):
@@ -155,7 +145,7 @@ async def test_an_administrator_comes_to_no_collection_through_its_key_or_a_key_
 async def test_who_handed_a_key_over_still_knows_its_secret_and_grants_it_nothing(
     service: Service, bank: Tenant
 ) -> None:
-    key = await make_key(service, bank)
+    key = await create_key(service, bank)
     mine = {"owner": str(bank.users["admin2"])}
     assert (await patch(service, bank, f"/auth/keys/{key['id']}", mine, "admin2")).status_code == 200
     assert await grant(service, bank, key["id"], "admin") == 403
@@ -186,3 +176,24 @@ async def test_a_user_reads_no_more_than_who_chose_its_password_until_it_has_its
     assert (await service.post("/retrieve", bank, "sock", RESTRICTED)).status_code == 200
     readers = (await service.get("/collections/restricted/readers", bank, "admin")).json()["readers"]
     assert "sock" in {reader["name"] for reader in readers}
+
+
+async def test_a_user_who_owns_things_is_deleted_and_what_it_made_stays(service: Service, bank: Tenant) -> None:
+    leaver = await service.add_user(bank, "leaver", Role.ADMIN, Role.EDITOR)
+    assert await grant(service, bank, str(leaver), "admin") == 201
+    kept, lost = [await create_key(service, bank, by="leaver") for _ in range(2)]
+    handed = {"owner": str(bank.users["admin"])}
+    assert (await patch(service, bank, f"/auth/keys/{kept['id']}", handed)).status_code == 200
+    await ingest(service, bank, "of-leaver", "The rule of who left.", by="leaver")
+    token, path = await service.as_user(bank, "leaver"), f"/users/{leaver}"
+    assert (await service.client.delete(path, headers=await service.as_user(bank, "admin"))).status_code == 204
+    assert (await service.client.get("/auth/me", headers=token)).status_code == 401
+    assert [(await ask(service, key["key"])).status_code for key in (kept, lost)] == [200, 401]
+    found = (await service.post("/retrieve", bank, "analyst", {"query": "Who left?"})).json()["contexts"]
+    assert "of-leaver" in {context["doc_id"] for context in found}
+    assert (await service.get(path, bank, "admin")).json()["status"] == "deleted"
+    assert str(leaver) in {event["principal_id"] for event in await service.events(bank, action="document:ingested")}
+    namesake = (await service.post("/users", bank, "admin", {"username": "leaver", "roles": []})).json()
+    assert namesake["id"] != str(leaver)
+    assert (await service.client.get("/auth/me", headers=token)).status_code == 401
+    assert (await ask(service, lost["key"])).status_code == 401

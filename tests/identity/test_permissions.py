@@ -7,7 +7,7 @@ import pytest
 from backend.identity.callers.permissions import ROLE_PERMISSIONS, Permission, Role, permissions_of
 
 GOLDEN = {
-    "admin": "collections:manage documents:read keys:manage users:manage",
+    "admin": "collections:manage documents:read keys:manage sources:manage users:manage webhooks:manage",
     "editor": "answers:create documents:read documents:write retrieval:query",
     "approver": "answers:create documents:read documents:review retrieval:query",
     "analyst": "answers:create documents:read retrieval:query",
@@ -18,7 +18,7 @@ GOLDEN = {
 
 ALL_PERMISSIONS = (
     "answers:create audit:export audit:read audit:reveal collections:manage documents:read documents:review "
-    "documents:write erasure:execute keys:manage retrieval:query users:manage"
+    "documents:write erasure:execute keys:manage retrieval:query scim:provision sources:manage users:manage webhooks:manage"
 )
 
 

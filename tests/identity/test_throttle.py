@@ -9,13 +9,16 @@ import asyncpg
 import httpx
 import pytest
 
+from backend.identity.callers.limits import Limit, enforce
 from backend.identity.sign_in import throttle
-from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
+from backend.tenancy import PLATFORM_TENANT, Claims
+from tests.service import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
 MOST, WINDOW = throttle.FROM_ONE_ADDRESS
 MINUTE = 60
+LOCK = "select from identity.request_count where subject = $1 for update"
 ADDRESSES = (f"198.51.{number // 250}.{number % 250 + 1}" for number in range(10_000))
 
 
@@ -50,7 +53,7 @@ async def exhaust(service: Service, tenant: str, username: str, address: str) ->
     """Fails once, and makes the database count it as the last attempt that is allowed."""
     await within_one_window(WINDOW)
     assert (await sign_in(service, tenant, username, "wrong " * 3, address)).status_code == 401
-    await set_count(service.database, throttle._subjects(tenant, username, address)[0], MOST)
+    await set_count(service.database, throttle._subjects(throttle.Account(tenant, username), address)[0], MOST)
 
 
 async def set_count(database: Database, subject: str, requests: int) -> None:
@@ -122,7 +125,7 @@ async def test_guesses_spread_over_many_addresses_or_accounts_are_counted_togeth
     username = f"victim-{shared}"
     await within_one_window(MINUTE)
     assert (await sign_in(proxied, tenant.slug, username, "wrong " * 3, address)).status_code == 401
-    _, account, network = throttle._subjects(tenant.slug, username, address)
+    _, account, network = throttle._subjects(throttle.Account(tenant.slug, username), address)
     most, _ = throttle.PER_ACCOUNT if shared == "account" else throttle.PER_ADDRESS
     await set_count(proxied.database, account if shared == "account" else network, most)
     username, address = (username, next(ADDRESSES)) if shared == "account" else ("another", address)
@@ -131,11 +134,14 @@ async def test_guesses_spread_over_many_addresses_or_accounts_are_counted_togeth
 
 def test_the_addresses_of_one_ipv6_customer_count_as_one() -> None:
     first, second, other = (
-        throttle._subjects("t", "u", address) for address in ("2001:db8::1", "2001:db8::2:1", "2001:db8:0:1::1")
+        throttle._subjects(throttle.Account("t", "u"), address)
+        for address in ("2001:db8::1", "2001:db8::2:1", "2001:db8:0:1::1")
     )
     assert first == second
     assert first[0] != other[0]
-    assert throttle._subjects("t", "u", "::ffff:192.0.2.1") == throttle._subjects("t", "u", "192.0.2.1")
+    assert throttle._subjects(throttle.Account("t", "u"), "::ffff:192.0.2.1") == throttle._subjects(
+        throttle.Account("t", "u"), "192.0.2.1"
+    )
 
 
 async def test_a_tenant_finds_attacks_on_its_accounts_in_its_log(
@@ -179,3 +185,47 @@ async def test_a_tenant_has_a_limit_over_all_its_principals_and_others_have_not(
     assert await statuses(service, limited, "analyst", 3) == [200] * 3
     assert await statuses(service, limited, "partner", 3) == [200, 429, 429]
     assert await statuses(service, tenant, "analyst", 6) == [200] * 6
+
+
+async def test_sign_ins_at_the_same_time_leave_no_count(proxied: Service, tenant: Tenant, address: str) -> None:
+    attempts = (sign_in(proxied, tenant.slug, "editor", PASSWORD, address) for _ in range(MOST - 1))
+    assert {answer.status_code for answer in await asyncio.gather(*attempts)} == {200}
+    connection = await asyncpg.connect(proxied.database.superuser_url)
+    counted = await connection.fetchrow(
+        "select requests, slots from identity.request_count where subject = $1",
+        throttle._subjects(throttle.Account(tenant.slug, "editor"), address)[0],
+    )
+    await connection.close()
+    assert counted["requests"] == 0
+    assert set(counted["slots"]) == {0}
+
+
+async def test_counts_are_given_back_in_the_order_in_which_they_are_made(
+    proxied: Service, tenant: Tenant, address: str
+) -> None:
+    """Otherwise two sign-ins wait for each other: where one holds the first of its counts, the other holds no later one."""
+    subjects = throttle._subjects(throttle.Account(tenant.slug, "editor"), address)
+    platform = Claims("throttle", PLATFORM_TENANT)
+    for subject in reversed(subjects):  # so that they also lie in the table the other way around
+        async with proxied.services.tenancy.transaction(platform) as connection:
+            await enforce(connection, [Limit(subject, WINDOW, MOST)])
+    holder = await asyncpg.connect(proxied.database.superuser_url)
+    async with asyncio.TaskGroup() as tasks, holder.transaction():
+        await holder.execute(LOCK, subjects[0])
+        tasks.create_task(give_back(proxied, platform, tenant, address))
+        await until_waited_for(holder)
+        for later in subjects[1:]:
+            await holder.execute(f"{LOCK} nowait", later)
+    await holder.close()
+
+
+async def give_back(service: Service, platform: Claims, tenant: Tenant, address: str) -> None:
+    async with service.services.tenancy.transaction(platform) as connection:
+        await throttle.forgive_attempt(connection, throttle.Account(tenant.slug, "editor"), address)
+
+
+async def until_waited_for(holder: asyncpg.Connection) -> None:
+    waiting = "select exists (select from pg_stat_activity where pg_backend_pid() = any (pg_blocking_pids(pid)))"
+    async with asyncio.timeout(60):
+        while not await holder.fetchval(waiting):
+            await asyncio.sleep(0.02)

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 import uuid
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from jose import jwk, jws
 
 from backend.identity.callers.permissions import Permission
+from backend.identity.sign_in import tokens as backend_tokens
 from backend.identity.sign_in.tokens import (
     AccessTokens,
     InvalidToken,
@@ -225,3 +228,11 @@ def refusal_of(verifier: AccessTokens, token: str) -> Refusal | None:
     except InvalidToken as refused:
         return refused.reason
     return None
+
+
+def test_one_module_alone_uses_python_jose() -> None:
+    backend = Path(backend_tokens.__file__).parents[2]
+    using = [
+        path for path in backend.rglob("*.py") if re.search(r"^(?:from|import) jose\b", path.read_text(), re.MULTILINE)
+    ]
+    assert using == [Path(backend_tokens.__file__)]

@@ -6,17 +6,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.conftest import PASSWORD, Service, Tenant
+from tests.factories import bearer, create_key, create_user
+from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
-
-
-async def create(service: Service, tenant: Tenant, username: str, *roles: str) -> dict[str, Any]:
-    wanted = {"username": username, "password": PASSWORD, "roles": list(roles)}
-    answer = await service.post("/users", tenant, "admin", wanted)
-    assert answer.status_code == 201, answer.text
-    user: dict[str, Any] = answer.json()
-    return user
 
 
 async def change(
@@ -26,7 +19,7 @@ async def change(
 
 
 async def test_a_new_user_signs_in_and_may_do_what_its_roles_permit(service: Service, tenant: Tenant) -> None:
-    user = await create(service, tenant, "dana", "analyst")
+    user = await create_user(service, tenant, "dana", "analyst")
     me = (await service.get("/auth/me", tenant, "dana")).json()
     assert (me["id"], me["roles"]) == (user["id"], ["analyst"])
     (event, *_) = await service.events(tenant, action="user:changed")
@@ -46,7 +39,7 @@ async def test_a_taken_name_or_an_unusable_password_is_refused(service: Service,
 async def test_a_disabled_user_is_refused_on_the_next_request_and_signs_in_anew_when_enabled(
     service: Service, tenant: Tenant
 ) -> None:
-    user = await create(service, tenant, "leaver", "analyst")
+    user = await create_user(service, tenant, "leaver", "analyst")
     assert (await service.get("/auth/me", tenant, "leaver")).status_code == 200
     path = f"/users/{user['id']}"
     assert (await change(service, tenant, path, {"status": "disabled"})).json()["status"] == "disabled"
@@ -58,7 +51,7 @@ async def test_a_disabled_user_is_refused_on_the_next_request_and_signs_in_anew_
 
 
 async def test_roles_change_on_the_next_request_and_on_record(service: Service, tenant: Tenant) -> None:
-    user = await create(service, tenant, "mover", "analyst")
+    user = await create_user(service, tenant, "mover", "analyst")
     path = f"/users/{user['id']}/roles"
     answer = await change(service, tenant, path, {"roles": ["analyst", "approver"]}, method="PUT")
     assert answer.json()["roles"] == ["analyst", "approver"]
@@ -75,8 +68,7 @@ async def test_nobody_changes_their_own_roles_or_status_not_through_a_key_either
     for body in ({"roles": ["admin", "compliance"]}, {"roles": []}):
         assert (await change(service, tenant, f"/users/{admin}/roles", body, method="PUT")).status_code == 403
     assert (await change(service, tenant, f"/users/{admin}", {"status": "disabled"})).status_code == 403
-    key = await service.post("/auth/keys", tenant, "admin", {"name": "mine", "permissions": ["users:manage"]})
-    headers = {"Authorization": f"Bearer {key.json()['key']}"}
+    headers = bearer(await create_key(service, tenant, "users:manage"))
     more = {"roles": ["admin", "compliance"]}
     raised = await service.client.put(f"/users/{admin}/roles", json=more, headers=headers)
     assert raised.status_code == 403
@@ -121,3 +113,28 @@ async def test_users_are_listed_page_by_page(service: Service, tenant: Tenant) -
     rest = (await service.get("/users", tenant, "admin", limit=100, cursor=first["next_cursor"])).json()
     assert first["users"] + rest["users"] == everyone
     assert rest["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("username", "typed"),
+    [
+        ("o'neil@bank.example", "O'Neil@Bank.Example"),
+        ("o\u2019neil", "o\u2019neil"),
+        ("j\u00fcrgen.m\u00fcller@bank.example", "J\u00dcRGEN.M\u00dcLLER@BANK.EXAMPLE"),
+        ("jos\u00e9", "Jose\u0301"),  # as another keyboard writes it
+        ("\u7530\u4e2d", "\u7530\u4e2d"),
+    ],
+)
+async def test_people_sign_in_by_their_own_names_however_they_are_typed(
+    service: Service, tenant: Tenant, username: str, typed: str
+) -> None:
+    user = await create_user(service, tenant, username, "analyst")
+    for name in (username, typed):
+        form = {"username": name, "password": PASSWORD, "client_id": tenant.slug}
+        answer = await service.client.post("/auth/token", data=form)
+        assert answer.status_code == 200, answer.text
+        bearer_of = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        me = (await service.client.get("/auth/me", headers=bearer_of)).json()
+        assert (me["id"], me["name"]) == (user["id"], username)
+    again = {"username": typed, "password": PASSWORD}
+    assert (await service.post("/users", tenant, "admin", again)).status_code == 409

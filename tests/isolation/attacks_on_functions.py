@@ -20,6 +20,10 @@ def presented_key(context: str) -> str:
     return f"select * from identity.presented_key({context})"
 
 
+def presented_scim_bearer(context: str) -> str:
+    return f"select * from identity.presented_scim_bearer({context})"
+
+
 def presented_browser(context: str) -> str:
     return f"select * from identity.presented_browser({context})"
 
@@ -30,7 +34,7 @@ def chunks_with_terms(
     return f"select * from retrieval.chunks_with_terms({terms}, {searched}, {question}, {most})"
 
 
-BINDING = (user_caller, presented_key, presented_browser)
+BINDING = (user_caller, presented_key, presented_scim_bearer, presented_browser)
 
 GIVEN_A_CONTEXT = (
     *(refused(f"{call.__name__} under a forged context", call(FORGED)) for call in BINDING),
@@ -81,12 +85,18 @@ AS_THE_OWNER = (
     nothing("looking up a browser without its cookie", presented_browser("null")),
     nothing("looking up a refresh token without it", "select * from identity.presented_refresh_token()"),
     nothing("looking up a tenant by its slug", "select * from tenancy.presented_tenant()"),
+    nothing("looking up the document of an upload that nobody takes back",
+            "select id from documents.withdrawn_document() id where id is not null", role="admin"),
     nothing("what another tenant is called", "select * from tenancy.own_tenant() where slug = '{victim_slug}'"),
+    nothing("what the cell is called, where there is one only", "select x from tenancy.cell_name() x where x is not null"),
+    refused("whether a tenant is at home here", "select tenancy.is_home('{victim}')", "select tenancy.require_home('{victim}')",
+            "select tenancy.elsewhere()", "select tenancy.not_at_home()", "select tenancy.newcomers()", "select tenancy.has_left('{victim}')",
+            "select tenancy.note_adopted(array['{victim}'::uuid])"),
     nothing("what no tenant is called", "set local app.context = ''", "select * from tenancy.own_tenant()"),
     nothing("looking up the provider that a tenant trusts", "select * from identity.presented_issuer()", role="admin"),
     nothing("the collections that may be erased, without erasing", "select 1 where cardinality(documents.erasable_collections()) > 0",
             role="privacy"),
-    nothing("giving sign-ins back", "select x from identity.forgive_sign_in(array['sign_in:@203.0.113.7']) x where x is not null",
+    nothing("giving sign-ins back", "select x from identity.forgive_sign_in(array['sign_in:@203.0.113.7']) x where x::text <> ''",
             role="admin"),
     refused("counting a sign-in against an address", "select * from identity.count_request('sign_in:@203.0.113.7', 60)", role="admin"),
     refused("using up a colleague's requests", "select * from identity.count_request('principal:{other_user}', 60)", role="admin"),
@@ -94,9 +104,18 @@ AS_THE_OWNER = (
     refused("counting for nobody", "set local app.context = ''", "select * from identity.count_request('tenant', 60)"),
     nothing("indexing without reading the log", "select 1 where audit.index_own_events() > 0", role="admin"),
     refused("the events behind the sealer's backlog", "select * from audit.seal_backlog()", "select * from audit.unsealed"),
+    nothing("counting archives", "select 1 where audit.unaccounted_archives() > 0"),
+    nothing("whether an archive of another tenant is genuine",
+            "select 1 where audit.is_accounted_for(row('{victim}', '2019-01-01', 0, 1, 1, sha256('x'), 1, now(), now(), null)::audit.archive)"),
     nothing("indexing for nobody", "set local app.context = ''", "select 1 where audit.index_own_events() > 0"),
+    nothing("a bearer's last use", "select x from identity.note_bearer_use('{me}') x where x is not null", role="admin"),
+    nothing("roles to settle, without being the provider", "select * from identity.roles_to_settle(array['{me}', '{victim_user}']::uuid[])",
+            role="admin"),
+    nothing("another name for whom the provider does not keep", "select 1 where identity.rename_provisioned_user('{me}', 'renamed')",
+            "select 1 where identity.rename_provisioned_user('{victim_user}', 'renamed')", role="admin"),
     nothing("another key's last use", "select x from identity.note_key_use() x where x is not null", role="admin"),
     nothing("jobs of everybody", "select * from jobs.lease(gen_random_uuid(), 60)",
+            "select * from jobs.lease(gen_random_uuid(), 60, '{{}}')",
             "select * from jobs.lease_expired(gen_random_uuid(), 60, interval '0')", role="admin"),
     nothing("forgetting what was done", "select 1 where jobs.forget(interval '0') > 0", role="admin"),
     refused("a tenant of its own", "select identity.create_tenant(gen_random_uuid(), 'x', 'x', gen_random_uuid(), 'x', null, null)"),
@@ -104,9 +123,97 @@ AS_THE_OWNER = (
     nothing("claims that nobody signed", "select * from tenancy.context() c where c ->> 'tenant' <> '{own}'"),
 )  # fmt: skip
 
+OF_WEBHOOKS = (
+    nothing("endpoints of everybody", "select * from webhooks.lease(gen_random_uuid(), 60, 0, '{{}}')",
+            "select 1 where webhooks.longest_due() is not null", role="admin"),
+    nothing("endpoints of everybody, for nobody", "set local app.context = ''",
+            "select * from webhooks.lease(gen_random_uuid(), 60, 0, '{{}}')"),
+    nothing("a lease that nobody gave", "select 1 where webhooks.leased_endpoint() is not null",
+            "select * from webhooks.leased_secrets()", role="admin"),
+    nothing("the log without a lease", "select * from webhooks.told_events(0, 1000000)",
+            "select 1 from webhooks.open_turns(0, 1000000, 0) t where t.turns <> '[]'", role="admin"),
+    nothing("how far the log is sealed, without managing webhooks", "select 1 where webhooks.sealed_end() is not null",
+            "select 1 where webhooks.sealed_end('-infinity') is not null"),
+    nothing("how far anybody's log is sealed, for nobody", "set local app.context = ''",
+            "select 1 where webhooks.sealed_end() is not null"),
+    nothing("versions and answers without a lease", "select * from webhooks.superseded_by('{restricted_document}', 2)",
+            "select * from webhooks.citing_turns('{restricted_document}', 1, 100)", role="admin"),
+    refused("an endpoint without managing webhooks",
+            "insert into webhooks.endpoint (tenant_id, id, url, kinds, position, turns_position, created_by)"
+            " values ('{own}', gen_random_uuid(), 'https://evil.example', '{{hold.placed}}', 0, 0, '{me}')"),
+    refused("an endpoint of another tenant",
+            "insert into webhooks.endpoint (tenant_id, id, url, kinds, position, turns_position, created_by)"
+            " values ('{victim}', gen_random_uuid(), 'https://evil.example', '{{hold.placed}}', 0, 0, '{me}')", role="admin"),
+    refused("an endpoint in another's name",
+            "insert into webhooks.endpoint (tenant_id, id, url, kinds, position, turns_position, created_by)"
+            " values ('{own}', gen_random_uuid(), 'https://evil.example', '{{hold.placed}}', 0, 0, '{other_user}')", role="admin"),
+    refused("a lease on an endpoint", "update webhooks.endpoint set lease_id = gen_random_uuid(), leased_until = 'infinity'", role="admin"),
+    refused("sealed secrets of webhooks", "select sealed from webhooks.secret", role="admin"),
+    refused("a message that the log does not tell",
+            "insert into webhooks.delivery (tenant_id, endpoint_id, id, kind, body)"
+            " values ('{own}', gen_random_uuid(), gen_random_uuid(), 'hold.placed', '{{}}')", role="admin"),
+    nothing("another tenant's endpoints", "select * from webhooks.endpoint where tenant_id <> '{own}'",
+            "select * from webhooks.delivery where tenant_id <> '{own}'", role="admin"),
+)  # fmt: skip
+
+OF_SOURCES = (
+    nothing("sources of everybody", "select * from sources.take_due()", role="admin"),
+    nothing("sources of everybody, for nobody", "set local app.context = ''", "select * from sources.take_due()"),
+    nothing("being a source", "select * from sources.own_source()",
+            "select 1 where sources.own_sealed() is not null", role="admin"),
+    refused("sealed credentials of sources", "select sealed from sources.source", role="admin"),
+    refused("a source without managing sources",
+            "insert into sources.source (tenant_id, id, name, kind, collection_id, address, source_type, responsible_id, created_by)"
+            " values ('{own}', gen_random_uuid(), 'x', 'urls', '{restricted}', 'https://evil.example', 'x', '{me}', '{me}')"),
+    refused("a source of another tenant",
+            "insert into sources.source (tenant_id, id, name, kind, collection_id, address, source_type, responsible_id, created_by)"
+            " values ('{victim}', gen_random_uuid(), 'x', 'urls', '{victim_collection}', 'https://evil.example', 'x', '{me}', '{me}')",
+            role="admin"),
+    refused("a source for which somebody else answers",
+            "insert into sources.source (tenant_id, id, name, kind, collection_id, address, source_type, responsible_id, created_by)"
+            " select '{own}', gen_random_uuid(), 'x', 'urls', c.id, 'https://evil.example', 'x', '{other_user}', '{me}'"
+            " from documents.collection c where c.slug = 'default'", role="admin"),
+    refused("a source of a collection that asks for no approval",
+            "insert into sources.source (tenant_id, id, name, kind, collection_id, address, source_type, responsible_id, created_by)"
+            " select '{own}', gen_random_uuid(), 'x', 'urls', c.id, 'https://evil.example', 'x', '{me}', '{me}'"
+            " from documents.collection c where c.slug = 'default'", role="admin"),
+    refused("a key under the id of a user",
+            "insert into identity.api_key (tenant_id, id, name, permissions, created_by, owner_id)"
+            " values ('{own}', '{other_user}', 'x', '{{}}', '{me}', '{me}')", role="admin"),
+    refused("who stands behind sources", "select * from sources.keeper", "delete from sources.keeper",
+            "insert into sources.keeper (tenant_id, source_id, user_id) values ('{own}', gen_random_uuid(), '{me}')", role="admin"),
+    refused("what no source brings back", "select * from sources.erased", "delete from sources.erased", role="admin"),
+    refused("what a source held", "insert into sources.item (tenant_id, source_id, key_sha256, key, state)"
+            " values ('{own}', gen_random_uuid(), sha256('x'), 'x', 'present')", role="admin"),
+    refused("another collection for a source", "update sources.source set collection_id = '{restricted}'", role="admin"),
+    refused("a run in another's name",
+            "insert into sources.run (tenant_id, id, source_id, asked_by)"
+            " values ('{own}', gen_random_uuid(), gen_random_uuid(), '{other_user}')", role="admin"),
+    nothing("when a source is due that nobody schedules", "select 1 where sources.next_time(null, null, now()) is not null"),
+    nothing("another tenant's sources", "select id from sources.source where tenant_id <> '{own}'",
+            "select * from sources.item where tenant_id <> '{own}'", "select * from sources.run where tenant_id <> '{own}'",
+            role="admin"),
+    nothing("sources without managing them", "select id from sources.source", "select * from sources.item", "select * from sources.run"),
+)  # fmt: skip
+
 NOBODYS = "'00000000-0000-0000-0000-000000000001'"
 
 OF_PEOPLE = (
+    refused("ending the sessions of programs without managing keys", "select identity.end_client_sessions('agent.example')"),
+    refused("ending the sessions of programs as a key", "select identity.end_client_sessions('agent.example')", role="partner"),
+    nothing("ending the sessions of another tenant's programs", "select 1 where identity.end_client_sessions('agent.example') > 0",
+            role="admin"),
+    refused("allowing a program's host without managing keys",
+            "insert into identity.client_host (tenant_id, host, added_by) values ('{own}', 'agent.example', '{me}')"),
+    refused("allowing a program's host in another's name",
+            "insert into identity.client_host (tenant_id, host, added_by) values ('{own}', 'agent.example', '{other_user}')", role="admin"),
+    refused("choosing which models answer without managing collections",
+            "insert into answers.policy (tenant_id, models, changed_by) values ('{own}', '{{cheap}}', '{me}')"),
+    refused("choosing which models answer in another's name",
+            "insert into answers.policy (tenant_id, models, changed_by) values ('{own}', '{{cheap}}', '{other_user}')", role="admin"),
+    refused("choosing which models answer another tenant",
+            "insert into answers.policy (tenant_id, models, changed_by) values ('{victim}', '{{cheap}}', '{me}')", role="admin"),
+    refused("passing another model off as one that is known", "update retrieval.embedder set vectors = vectors"),
     nothing("the key of another", "select * from identity.own_key()", "set local app.context = ''", "select * from identity.own_key()"),
     nothing("being another person than itself", "select 1 where identity.is_second_person('erasure:approve', '{me}')", role="privacy"),
     nothing("a second person for an act that is in no table", "select 1 where identity.is_second_person('made:up', '{other_user}')"),
@@ -150,9 +257,67 @@ OF_PEOPLE = (
     refused("using up what works once, for nobody", "set local app.context = ''", "select identity.spend(sha256('x'), now())"),
     refused("counting usage for nobody", "set local app.context = ''", "select identity.count_usage('', 'm', 1, 1, 1)"),
     refused("lowering its usage", "select identity.count_usage('', 'lowered', -1, -1, -1)"),
+    nothing("reserving from a budget that it has not", "select * from identity.reserve_usage('{me}', 1, 1)",
+            "select * from identity.reserve_usage('{me}', -9223372036854775807, null)"),
+    nothing("settling what it did not reserve", "select 1 where identity.settle_usage('{victim_event}') is null and false"),
+    nothing("ending uploads that are not a day old, or another's", "select * from documents.end_stale_uploads()"),
+    nothing("what another tenant's people are called", "select documents.decider_name('{victim_user}') n where documents.decider_name('{victim_user}') is not null"),
+    nothing("what people are called who decided nothing", "select documents.decider_name('{me}') n where documents.decider_name('{me}') is not null"),
     nothing("who reads a collection, without managing them", "select * from documents.readers('{restricted}')"),
     nothing("who reads another tenant's collection", "select * from documents.readers('{victim_collection}')", role="admin"),
+    nothing("how many answers rest on a document, without deciding on it",
+            "select 1 where audit.count_answers_from('{restricted_document}', '00000000-0000-0000-0000-000000000000') > 0"),
+    nothing("how many answers rest on another tenant's document",
+            "select 1 where audit.count_answers_from('{victim_document}', '00000000-0000-0000-0000-000000000000') > 0", role="approver"),
+    refused("a browser's session that stays fresh", "insert into identity.browser_session (tenant_id, digest, session_id, opened_at)"
+            " select '{own}', sha256('cookie'), id, now() + interval '1 year' from identity.session where user_id = '{me}' limit 1"),
     nothing("approving what is not there", "select 1 where not documents.is_another_approver('{victim_event}')"),
+)  # fmt: skip
+
+
+# In one block, so that what the attacker may do in its own name is taken back with what it may not.
+def at_once(*statements: str) -> str:
+    return f"do $do$ begin {'; '.join(statements)}; end $do$"
+
+
+OWN_SET = "insert into evaluation.question_set (tenant_id, slug, version, questions, created_by) values ('{own}', 'own', 1, '[]', '{me}')"
+OWN_RUN = "insert into evaluation.run (tenant_id, id, set_slug, set_version, started_by) values ('{own}', '{own}', 'own', 1, '{me}')"
+OWN_RULE = "insert into evaluation.rule (tenant_id, changes_need_approval, unapproved, changed_by) values ('{own}', true, 'tell', '{me}')"
+
+OF_EVALUATION = (
+    nothing("being concerned with evaluations as an analyst", "select 1 where evaluation.is_concerned()",
+            "select 1 from evaluation.question_set", "select 1 from evaluation.run", "select 1 from evaluation.result"),
+    nothing("what another tenant asks of changes", "select 1 where evaluation.relaxes(false, 'tell')",
+            "select 1 where evaluation.changes_wait()", role="admin"),
+    nothing("having approved what nobody did", "select 1 where evaluation.has_approved(null, null)", role="approver"),
+    nothing("a run that another tenant approved", "select run from evaluation.approved() where run is not null"),
+    nothing("what nobody approved", "set local app.context = ''", "select run from evaluation.approved() where run is not null"),
+    nothing("keys of reported questions without reviewing", "select * from evaluation.candidate_keys()", role="admin"),
+    nothing("keys of what nobody reported", "select * from evaluation.candidate_keys()", role="approver"),
+    refused("a version of a set without reviewing", OWN_SET),
+    refused("a version of a set in another's name", OWN_SET.replace("'{me}'", NOBODYS), role="approver"),
+    refused("approving its own version of a set",
+            at_once(OWN_SET, "insert into evaluation.set_approval (tenant_id, slug, version, approved_by) values ('{own}', 'own', 1, '{me}')"),
+            role="approver"),
+    refused("results that no worker made",
+            at_once(OWN_SET, OWN_RUN, "insert into evaluation.result (tenant_id, run_id, pins, results) values ('{own}', '{own}', '{{}}', '[]')"),
+            role="approver"),
+    refused("approving its own run",
+            at_once(OWN_SET, OWN_RUN, "insert into evaluation.run_approval (tenant_id, run_id, approved_by) values ('{own}', '{own}', '{me}')"),
+            role="approver"),
+    refused("proposing a change without managing collections",
+            "insert into evaluation.change (tenant_id, id, proposed_by) values ('{own}', '{own}', '{me}')", role="approver"),
+    refused("choosing which models answer as who only approves",
+            "insert into answers.policy (tenant_id, models, changed_by) values ('{own}', '{{cheap}}', '{me}')", role="approver"),
+    refused("a rule without managing collections", OWN_RULE, role="approver"),
+    refused("asking less of changes alone", at_once(OWN_RULE, "update evaluation.rule set changes_need_approval = false"), role="admin"),
+    refused("choosing which models answer where changes wait",
+            at_once(OWN_RULE, "insert into answers.policy (tenant_id, models, changed_by) values ('{own}', '{{cheap}}', '{me}')"), role="admin"),
+    refused("reporting an answer that another got",
+            "insert into evaluation.candidate (tenant_id, turn, answer_event, key_id, ciphertext, reported_by)"
+            " values ('{own}', '{own}', '{own}', '{own}', 'x', '{me}')"),
+    refused("changing what was found", "update evaluation.result set results = '[]'", role="approver"),
+    refused("taking an approval back", "delete from evaluation.run_approval", role="approver"),
 )  # fmt: skip
 
 # Those that say who is calling and what that caller sees. `{}` is the call.
@@ -181,4 +346,4 @@ OF_THE_POLICIES = (
             " select '{own}', '{earlier_event}', 'planted', '{data_key}', '' where '{earlier_event}' < audit.earliest_id()"),
 )  # fmt: skip
 
-FUNCTIONS = (*GIVEN_A_CONTEXT, *AS_THE_OWNER, *OF_PEOPLE, *OF_THE_POLICIES)
+FUNCTIONS = (*GIVEN_A_CONTEXT, *AS_THE_OWNER, *OF_WEBHOOKS, *OF_SOURCES, *OF_PEOPLE, *OF_EVALUATION, *OF_THE_POLICIES)

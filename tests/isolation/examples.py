@@ -61,8 +61,9 @@ def _resolved(reference: str, document: Schema) -> Schema:
 def body_of(operation: Schema, document: Schema) -> dict[str, Any]:
     """Arguments for httpx that carry the smallest valid body of an operation."""
     content = operation.get("requestBody", {}).get("content", {})
-    if "application/json" in content:
-        return {"json": example(content["application/json"]["schema"], document)}
+    for kind in ("application/json", "application/scim+json"):
+        if kind in content:
+            return {"json": example(content[kind]["schema"], document)}
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         if kind not in content:
             continue

@@ -11,7 +11,10 @@ import asyncpg
 
 from backend.database import Connection
 
-SCHEMAS = "('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs', 'answers')"
+SCHEMAS = (
+    "('tenancy', 'identity', 'documents', 'retrieval', 'audit', 'storage', 'jobs', 'answers', 'evaluation', 'webhooks',"
+    " 'sources')"
+)
 
 # Another value of the same type, near the first.
 _OTHER = {
@@ -27,6 +30,7 @@ _OTHER = {
     "jsonb": "case jsonb_typeof({c}) when 'object' then {c} || '{{\"another\": 1}}' else '[1]'::jsonb end",
     "text[]": "{c} || 'another'::text",
     "bigint[]": "{c} || 1::bigint",
+    "bytea[]": "{c} || sha256('another')",
     "cidr[]": "{c} || '192.0.2.0/24'::cidr",
     "xid8": "({c}::text::bigint + 1)::text::xid8",
     "halfvec": "{c} + {c}",
@@ -36,7 +40,7 @@ _OTHER = {
 _ANY = {
     "uuid": "gen_random_uuid()", "text": "'any'", "smallint": "1", "integer": "1", "bigint": "1", "boolean": "false",
     "date": "date '2020-01-01'", "timestamp with time zone": "now()", "bytea": "sha256('any')", "jsonb": "'{{}}'::jsonb",
-    "text[]": "'{{any}}'::text[]", "bigint[]": "'{{1}}'::bigint[]", "cidr[]": "'{{192.0.2.0/24}}'::cidr[]", "xid8": "'3'::xid8",
+    "text[]": "'{{any}}'::text[]", "bigint[]": "'{{1}}'::bigint[]", "bytea[]": "array[sha256('any')]", "cidr[]": "'{{192.0.2.0/24}}'::cidr[]", "xid8": "'3'::xid8",
 }  # fmt: skip
 # An event's columns come out of its envelope.
 _OTHER_ENVELOPE = (
@@ -99,7 +103,8 @@ async def readable_tables(witness: asyncpg.Connection) -> list[Table]:
 
 
 def _named(columns: list[str], texts: list[str]) -> frozenset[str]:
-    return frozenset(column for column in columns if any(re.search(rf"\b{column}\b", text) for text in texts))
+    words = set(re.findall(r"\w+", " ".join(texts)))
+    return frozenset(column for column in columns if column.strip('"') in words)
 
 
 def _allowed(column: str, checks: list[str]) -> tuple[str, ...]:
@@ -218,6 +223,14 @@ def _candidates(table: Table, column: str, value: str | None) -> list[str]:
     return [*listed, *([_OTHER[kind]] if kind in _OTHER else [])]
 
 
+_REQUIRED_BY_CHECKS = {
+    "evaluation.change": {"support_levels": "'{verbatim}'"},
+    "evaluation.result": {"failure": "'any'"},
+    "webhooks.delivery": {"next_attempt_at": "now()"},
+    "sources.item": {"key": "'a'"},
+}
+
+
 async def add_row(witness: asyncpg.Connection, table: Table, tenant_id: UUID) -> None:
     """Adds a row of a tenant to a table, of values that its checks allow."""
     required = await witness.fetch(
@@ -230,7 +243,7 @@ async def add_row(witness: asyncpg.Connection, table: Table, tenant_id: UUID) ->
         if row["name"] == "tenant_id"
         else _any_value(table, row["name"], row["kind"])
         for row in required
-    }
+    } | _REQUIRED_BY_CHECKS.get(table.name, {})
     await witness.execute(f"insert into {table.name} ({', '.join(values)}) values ({', '.join(values.values())})")
 
 
@@ -253,6 +266,8 @@ def _any_value(table: Table, column: str, kind: str) -> str:
         return f"'{allowed[0]}'"
     if (table.name, column) == ("jobs.job", "kind"):
         return "'file:ingest'"
+    if (table.name, column) == ("evaluation.question_set", "questions"):
+        return "'[]'"
     if (table.name, column) == ("audit.declaration", "lost_until"):
         return "2"  # more than its size
     return _ANY.get(kind, "null").replace("{{", "{").replace("}}", "}")

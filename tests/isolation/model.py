@@ -6,7 +6,7 @@ READERS = frozenset({"editor", "approver", "analyst"})  # roles that may ask; ea
 
 
 @dataclass
-class Model:
+class AccessModel:
     """Tenants, users and documents by name; a collection is (tenant, slug), a grantee a user's or a role's name."""
 
     roles: dict[tuple[str, str], str] = field(default_factory=dict)  # (tenant, user) → role

@@ -190,7 +190,7 @@ _COUNTED = re.compile(r"Rows Removed|Heap Fetches|Index Searches|Heap Blocks|Bit
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Observation:
     """What a caller sees of a statement: the error, or which parts ran and how many rows came; and apart, what was counted.
 
     An index also counts entries of rows that are gone, and of own rows that a caller may not see.
@@ -200,7 +200,7 @@ class Outcome:
     counted: tuple[str, ...] = ()
 
     @classmethod
-    def of_plan(cls, lines: list[str]) -> "Outcome":
+    def of_plan(cls, lines: list[str]) -> "Observation":
         """Reads the lines of EXPLAIN ANALYZE. Those that repeat the statement's conditions say nothing."""
         counted = tuple(line for line in lines if _COUNTED.search(line))
         ran = tuple(line for line in lines if "(actual " in line or "(never executed)" in line)

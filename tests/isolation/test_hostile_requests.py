@@ -3,17 +3,15 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 
 from backend.identity.callers.permissions import Role
 from backend.identity.sign_in.compact_jws import MAX_CHARACTERS
-from tests.conftest import Service, Tenant, sealing
-from tests.identity import test_tokens_hostile as hostile
+from tests.identity import hostile_tokens as hostile
+from tests.service import Service, Tenant, sealing
 
 pytestmark = pytest.mark.anyio
 
@@ -24,18 +22,6 @@ TOKENS = {
 }
 EXAMPLES = 2  # of every route, beside those that cover its schema
 SEED = 20260101
-
-
-@pytest.fixture(scope="module")
-async def address(service: Service) -> AsyncIterator[str]:
-    config = uvicorn.Config(service.app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await serving
 
 
 async def _status(address: str, *headers: bytes) -> int:

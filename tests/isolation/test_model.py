@@ -1,36 +1,21 @@
 """Whatever is created, granted and withdrawn in whatever order: everyone retrieves exactly what the model allows."""
 
-import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from backend.embedded_postgres import EmbeddedPostgres
 from backend.identity.callers.permissions import Role
-from tests.conftest import PASSWORD, Secrets, Service, Tenant, cloned_database, running, settings_for
-from tests.isolation.model import Model
+from tests.isolation.everyone import Everyone, everyone
+from tests.isolation.model import AccessModel
+from tests.service import PASSWORD, Secrets, Tenant
 
-Result = TypeVar("Result")
 ROLES = ("admin", "editor", "approver", "analyst", "compliance")
 SLUGS = ("legal", "fees", "claims")
 MOST_TENANTS, MOST_USERS = 3, 4
-
-
-class Everyone:
-    """The service and its event loop, which outlive the examples; each example makes tenants of its own."""
-
-    def __init__(self, loop: asyncio.Runner, service: Service) -> None:
-        self._loop = loop
-        self.service = service
-        self.tenants = 0
-
-    def run(self, awaitable: Coroutine[Any, Any, Result]) -> Result:
-        return self._loop.run(awaitable)
 
 
 def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
@@ -39,7 +24,7 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
     class Isolation(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
-            self.model = Model()
+            self.model = AccessModel()
             self.tenants: dict[str, Tenant] = {}
             self.ids: dict[tuple[str, str], UUID] = {}
             self.documents = 0
@@ -168,37 +153,5 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
 def test_everyone_retrieves_exactly_what_the_model_allows(
     postgres: EmbeddedPostgres, run_secrets: Secrets, model_home: Path
 ) -> None:
-    with asyncio.Runner() as loop:
-        started: asyncio.Future[Service] = loop.get_loop().create_future()
-        done = asyncio.Event()
-
-        async def serve() -> None:  # in one task, since some of what starts must end in the task that started it
-            async with (
-                cloned_database(postgres) as database,
-                running(settings_for(database, run_secrets, model_home), database) as service,
-            ):
-                started.set_result(service)
-                await done.wait()
-
-        async def begin() -> Service:
-            await asyncio.wait([serving, started], return_when=asyncio.FIRST_COMPLETED)
-            if not started.done():
-                await serving  # which raises
-            return started.result()
-
-        async def end() -> None:
-            done.set()
-            await serving
-
-        serving = loop.get_loop().create_task(serve())
-        try:
-            everyone = Everyone(loop, loop.run(begin()))
-            run_state_machine_as_test(
-                machine(everyone),
-                settings=settings(
-                    max_examples=6, stateful_step_count=20, deadline=None, derandomize=True,
-                    phases=[Phase.generate], suppress_health_check=list(HealthCheck),
-                ),
-            )  # fmt: skip
-        finally:
-            loop.run(end())
+    with everyone(postgres, run_secrets, model_home) as running:
+        running.hold(machine(running), examples=6, steps=20)

@@ -13,8 +13,8 @@ from uuid_utils.compat import uuid7
 from backend.database import Connection
 from backend.identity.callers.caller import Caller, Origin
 from backend.self_check import check_conditions
-from tests.conftest import Service, Tenant
-from tests.documents import review
+from tests import factories
+from tests.factories import ingest
 from tests.isolation import oracles
 from tests.isolation.findings import Findings
 from tests.isolation.hidden_rows import (
@@ -27,7 +27,8 @@ from tests.isolation.hidden_rows import (
     quoted,
     readable_tables,
 )
-from tests.isolation.oracles import Column, Oracle, Outcome
+from tests.isolation.oracles import Column, Observation, Oracle
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -75,17 +76,11 @@ async def ground(service: Service, tenant: Tenant, other_tenant: Tenant) -> Asyn
 
 async def _history(service: Service, tenant: Tenant) -> None:
     """Documents in force, superseded, waiting and in a collection of few; and everybody has signed in and asked."""
-    await review.create_collection(service, tenant)
-    await review.approved(service, tenant, "fees", "The fee is nine dollars.")
-    await review.approved(service, tenant, "fees", "The fee is eight dollars.")
-    await review.submit(service, tenant, "fees", "The fee will be seven dollars.")
-    memo = {
-        "doc_id": "merger",
-        "chunk_text": "Nightingale buys Harbor.",
-        "source_type": "memo",
-        "collection": "restricted",
-    }
-    assert (await service.post("/ingest", tenant, "editor", memo)).status_code == 201
+    await factories.create_collection(service, tenant)
+    await factories.approved(service, tenant, "fees", "The fee is nine dollars.")
+    await factories.approved(service, tenant, "fees", "The fee is eight dollars.")
+    await factories.submit(service, tenant, "fees", "The fee will be seven dollars.")
+    await ingest(service, tenant, "merger", "Nightingale buys Harbor.", source_type="memo", collection="restricted")
     for someone in ROLES:
         await service.post("/retrieve", tenant, someone, {"query": "What is the fee?"})
 
@@ -104,7 +99,7 @@ async def _injected(ground: Ground, role: str) -> AsyncIterator[Connection]:
         yield ground.connection
 
 
-async def _outcome(connection: Connection, oracle: Oracle) -> Outcome:
+async def _outcome(connection: Connection, oracle: Oracle) -> Observation:
     """Runs one statement as EXPLAIN ANALYZE, or as its shape says, and takes everything back."""
     statement = oracle.statement()
     explain = "explain (analyze, costs off, timing off, summary off, buffers off) "
@@ -116,15 +111,15 @@ async def _outcome(connection: Connection, oracle: Oracle) -> Outcome:
             await connection.execute(f"set local {oracle.setting}")
         if kind == "cursor":
             await connection.execute(f"declare peek cursor for {rest}")
-            return Outcome((str(len(await connection.fetch("fetch all from peek"))),))
+            return Observation((str(len(await connection.fetch("fetch all from peek"))),))
         if kind == "prepared":
             await connection.execute(f"prepare peek as {rest}")
             rows = await connection.fetch(f"{explain} execute peek")
         else:
             rows = await connection.fetch(explain + statement)
-        return Outcome.of_plan([row[0] for row in rows])
+        return Observation.of_plan([row[0] for row in rows])
     except asyncpg.PostgresError as error:
-        return Outcome((type(error).__name__, *_said(error)))
+        return Observation((type(error).__name__, *_said(error)))
     finally:
         await savepoint.rollback()
         if kind == "prepared":
@@ -135,7 +130,7 @@ def _said(error: asyncpg.PostgresError) -> tuple[str, ...]:
     return (str(error), str(getattr(error, "detail", "")), str(getattr(error, "hint", "")))
 
 
-async def _outcomes(ground: Ground, role: str, asked: list[Oracle]) -> list[Outcome]:
+async def _outcomes(ground: Ground, role: str, asked: list[Oracle]) -> list[Observation]:
     async with _injected(ground, role) as connection:
         return [await _outcome(connection, oracle) for oracle in asked]
 
@@ -148,7 +143,7 @@ class Leak:
     whose: str
     oracle: Oracle
     counted: bool
-    states: tuple[Outcome, Outcome]
+    states: tuple[Observation, Observation]
 
     def __str__(self) -> str:
         return f"{self.role} learns of {self.whose}: {self.oracle}"

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from backend.database import Queries
-from tests.conftest import Database
 from tests.isolation.attacks import ATTACKS
 from tests.isolation.golden import assert_golden
+from tests.service import Database
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,9 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.conftest import Service, Tenant
+from tests.factories import create_key, ingest
 from tests.isolation.findings import Findings
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -34,13 +35,7 @@ async def _ask(service: Service, credential: str) -> httpx.Response:
 @pytest.fixture(scope="module")
 async def reader(service: Service, tenant: Tenant) -> str:
     """An access token of a user who may read `restricted` through the role editor."""
-    chunk = {
-        "doc_id": "rule",
-        "chunk_text": "The rule is the rule.",
-        "source_type": "policy",
-        "collection": "restricted",
-    }
-    assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+    await ingest(service, tenant, "rule", "The rule is the rule.", collection="restricted")
     return await service.token(tenant, "editor")
 
 
@@ -123,8 +118,7 @@ async def test_each_way_to_take_something_away_works_on_the_next_request(
 
 
 async def _new_key(service: Service, tenant: Tenant, admin: dict[str, str]) -> tuple[str, Step]:
-    body = {"name": "short-lived", "permissions": ["retrieval:query"]}
-    created = (await service.post("/auth/keys", tenant, "admin", body)).json()
+    created = await create_key(service, tenant)
 
     async def revoke() -> None:
         assert (await service.client.delete(f"/auth/keys/{created['id']}", headers=admin)).status_code == 204

@@ -30,6 +30,18 @@ RULES = {
     ),
     "a schema within the schema": ("metadata_schema: ",),
     "filters of OpenAI's API": ("filters: ", "filters."),
+    "what is not offered of OpenAI's API": (
+        "offered", "no tools are called", "no functions are called", "only approved documents are searched", "documents are always searched",
+        "no templates are kept", "only text is read", "needs a message of the role", "there is no vector store", "is no id of a response",
+        "needs either `file_ids` or `files`",
+    ),
+    "a question behind several names, and what a file has": ("must ask something", "file: is empty", "file: exactly one file is taken"),
+    "whom a key may name": ("another end user is named in", "is no name of an end user"),
+    "grants that are none": ("The grant is not valid", "A parameter comes twice", "Clients cannot register"),
+    "addresses of programs": ("redirect_uris: ",),
+    "addresses of webhooks": ("url: The ",),
+    "addresses of sources, and who is sent credentials": ("address: ", "credentials: ", "metadata.", "options: ", "schedule: "),
+    "what SCIM's grammar and library say": ("userName: ", "members: ", "path", "target", "value", "attribute", "PATCH", "filter"),
     "the extension of a file's name": ("Files with the extension",),
 }  # fmt: skip
 
@@ -44,8 +56,12 @@ def valid_data_is_accepted_but_for_unstated_rules(context: CheckContext, respons
 def _problems(answer: dict[str, Any]) -> dict[str, list[str]]:
     """The problems of each field; where one of several kinds is taken, there is one for each kind."""
     problems = defaultdict(list)
+    if "scimType" in answer:
+        return {"": [answer["detail"]]}
     if isinstance(answer["error"], dict):  # the shape of OpenAI's API
         return {answer["error"]["param"] or "": [answer["error"]["message"]]}
+    if "error_description" in answer:  # the shape of OAuth
+        return {"": [answer["error_description"]]}
     for field in answer.get("fields") or [{"field": "", "problem": answer["detail"]}]:
         problems[".".join(field["field"].split(".")[:2])].append(field["problem"])
     return problems

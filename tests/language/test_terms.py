@@ -1,6 +1,6 @@
 import pytest
 
-from backend.language.terms import figures, is_negated, stems
+from backend.language.terms import figures, stems
 
 
 def read(text: str) -> set[str]:
@@ -28,17 +28,6 @@ def read(text: str) -> set[str]:
 )
 def test_a_figure_is_its_value_and_units_however_it_is_written(text: str, expected: set[str]) -> None:
     assert read(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["It is not free.", "It isn't free", "It isn\u2019t", "without a fee", "He fails to pay"]
-)
-def test_negation_is_seen(text: str) -> None:
-    assert is_negated(text)
-
-
-def test_a_word_that_contains_a_negation_is_none() -> None:
-    assert not is_negated("The notary noted nothingness.")
 
 
 def test_stems_leave_out_function_words_and_currencies() -> None:

@@ -4,15 +4,14 @@ import asyncio
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from backend.embedded_postgres import EmbeddedPostgres, Passwords, binaries
 from backend.migration import migrate, store_context_key
 from backend.tenancy import ContextSigner
-from tests.conftest import Database, Secrets
+from tests.scratch import new_folder
+from tests.service import Database, Secrets
 
 PASSWORDS = Passwords.generate()  # the same everywhere, as of servers that replace each other
 _FAST = {"fsync": "off", "shared_buffers": "64MB", "maintenance_work_mem": "64MB", "max_wal_size": "512MB"}
@@ -21,7 +20,7 @@ _FAST = {"fsync": "off", "shared_buffers": "64MB", "maintenance_work_mem": "64MB
 @contextmanager
 def server(**settings: str) -> Iterator[EmbeddedPostgres]:
     """A server with roles and an empty database."""
-    folder = Path(tempfile.mkdtemp(prefix="affidavit-test-")) / "data"
+    folder = new_folder() / "data"
     started = EmbeddedPostgres(folder, PASSWORDS, settings={**_FAST, **settings})
     try:
         started.start()
@@ -37,7 +36,7 @@ def copy_of(
     source: EmbeddedPostgres, *basebackup: str, signal: str = "", **settings: str
 ) -> Iterator[EmbeddedPostgres]:
     """A base backup of a server, not started yet."""
-    folder = Path(tempfile.mkdtemp(prefix="affidavit-test-")) / "data"
+    folder = new_folder() / "data"
     copied = EmbeddedPostgres(folder, PASSWORDS, settings={**_FAST, **settings})
     connection = f"--dbname={source.url('postgres', PASSWORDS.superuser, 'postgres')}"
     run("pg_basebackup", connection, f"--pgdata={folder}", "--checkpoint=fast", "--wal-method=stream", *basebackup)

@@ -12,10 +12,11 @@ from typing import Any
 
 from backend.audit.canonical import canonical_json
 from backend.ledger import verifier
-from backend.ledger.bundle import BundleWriter, ErasedPayload, RevealedPayload, Scope
+from backend.ledger.bundle import BundleScope, BundleWriter, ErasedPayload, RevealedPayload
 from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, sign_checkpoint
-from backend.ledger.merkle import Frontier, consistency_proof, inclusion_proof, leaf_hash
+from backend.ledger.merkle import Frontier, leaf_hash
 from backend.ledger.verifier import Kind, Report, verify
+from tests.ledger.rfc9162 import consistency_proof, inclusion_proof
 
 TENANT = "0193a000-0000-7000-8000-00000000000a"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -88,9 +89,9 @@ class SmallLog:
         self.clock += 1
         self.notes.append((len(self.envelopes), self.note(len(self.envelopes), self.frontier.root(), self.clock)))
 
-    def note(self, size: int, root: bytes, seconds: float, key: SigningKey | None = None) -> str:
+    def note(self, size: int, root: bytes, seconds: float, *keys: SigningKey) -> str:
         checkpoint = Checkpoint(log_origin(self.key.name, self.tenant), size, root, milliseconds(at(seconds)))
-        return sign_checkpoint(checkpoint, key or self.key)
+        return sign_checkpoint(checkpoint, *(keys or (self.key,)))
 
     def node(self, level: int, position: int) -> bytes:
         return self.nodes[level, position]
@@ -114,7 +115,7 @@ class SmallLog:
             if at_leaf == leaf
         ]
 
-    def scope(self, leaves: range, *, complete: bool = True, revealed: bool = True, **changes: Any) -> Scope:
+    def scope(self, leaves: range, *, complete: bool = True, revealed: bool = True, **changes: Any) -> BundleScope:
         frontier = self.frontier_at(leaves.start) if complete else None
         members = {
             "begin": START,
@@ -122,7 +123,7 @@ class SmallLog:
             "filters": {} if complete else {"action": "x"},
             **changes,
         }
-        return Scope(self.tenant, leaves=leaves, frontier=frontier, revealed=revealed, **members)
+        return BundleScope(self.tenant, leaves=leaves, frontier=frontier, revealed=revealed, **members)
 
     def complete(self, leaves: range | None = None, erased: Sequence[tuple[int, str]] = (), **scope: Any) -> bytes:
         """Returns the bundle of all events in `leaves`, with every checkpoint."""

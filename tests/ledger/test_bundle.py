@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backend.ledger import bundle as writing
-from backend.ledger.bundle import BundleWriter, RevealedPayload, Scope
+from backend.ledger.bundle import BundleScope, BundleWriter, RevealedPayload
 from backend.ledger.merkle import Frontier
 from backend.ledger.verifier import MAX_LINE_BYTES, verify
 from tests.ledger.small_log import PUBLIC, START, TENANT, at, contents, example_log, saved
@@ -107,4 +107,4 @@ def test_a_scope_that_contradicts_itself_is_refused() -> None:
         (range(6, 5), None, {}),
     ]:
         with pytest.raises(ValueError, match="bundle"):
-            Scope(TENANT, START, at(9), leaves, frontier, filters)
+            BundleScope(TENANT, START, at(9), leaves, frontier, filters)

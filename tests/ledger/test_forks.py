@@ -3,8 +3,6 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -15,36 +13,24 @@ import pytest
 from backend.database import open_pool
 from backend.embedded_postgres import EmbeddedPostgres
 from backend.errors import Conflict, ServiceError
-from backend.ledger.checkpoints import SigningKey
 from backend.ledger.history import Lost
+from backend.ledger.keyring import Keyring
 from backend.ledger.sealer import Sealer
 from backend.ledger.sinks import CheckpointFolder
 from backend.ledger.verifier import Report, notes_in
 from backend.operation import operator_keys
 from backend.operation.restoring import Restoring
 from backend.self_check import check_sealer
-from tests.conftest import Database, Secrets, running, settings_for
+from tests.ledger.sealed_log import KEY, SealedLog
 from tests.ledger.servers import copy_of, migrated, server
 from tests.ledger.test_restored import executed, fetched, newest_note, until, written
 from tests.ledger.test_sealer import leaves_of
-from tests.ledger.test_tampering import KEY, Log
+from tests.service import Database, Secrets, running, sealing_to, settings_for
 
 pytestmark = pytest.mark.anyio
 
 SEALED = "count(*) = 0 from audit.unsealed"
 HALTED = "halted is not null from audit.sealer"
-
-
-@asynccontextmanager
-async def sealing_to(database: Database, folder: Path, key: SigningKey = KEY) -> AsyncIterator[None]:
-    pool = await open_pool(database.sealer_url, size=3, timeout=5)
-    sealer = asyncio.create_task(Sealer(pool, key, [CheckpointFolder(folder)]).run())
-    try:
-        yield
-    finally:
-        sealer.cancel()
-        await asyncio.gather(sealer, return_exceptions=True)
-        await pool.close()
 
 
 async def restore(
@@ -53,7 +39,7 @@ async def restore(
     """Proposes with the first credential and confirms with the second."""
     owner, sealer = await asyncpg.connect(database.owner_url), await asyncpg.connect(database.sealer_url)
     try:
-        restoring = Restoring(owner, sealer, [CheckpointFolder(folder)], KEY)
+        restoring = Restoring(owner, sealer, [CheckpointFolder(folder)], Keyring(KEY))
         return await restoring.confirm(await restoring.propose(reason, credentials[0]), credentials[1])
     finally:
         await owner.close()
@@ -80,14 +66,20 @@ async def verified(
     async with running(settings_for(database, secrets, home), database) as service:
         made = await service.create_tenant()
         made.id = tenant
-        log = Log(service, made, database, folder)
+        log = SealedLog(service, made, database, folder)
         log.end = datetime.now(UTC)
-        await asyncio.sleep(0.1)
         await until(database.superuser_url, SEALED)
         await written(database, tenant, 1)
         await until(database.superuser_url, SEALED)
-        await asyncio.sleep(0.5)
         return await log.verify(*notes)
+
+
+async def until_kept(database: Database, tenant: UUID, folder: Path) -> None:
+    """Waits until everything is sealed, and what was signed of the tenant is kept, which comes after its commit."""
+    await until(database.superuser_url, SEALED)
+    async with asyncio.timeout(60):
+        while await newest_note(database, tenant) not in set(notes_in(folder)):
+            await asyncio.sleep(0.1)
 
 
 async def loses_a_tail_and_goes_on(
@@ -96,7 +88,7 @@ async def loses_a_tail_and_goes_on(
     """The sealer stops; one person cannot let it go on; two can, and the verifier names what was lost."""
     credentials = await operators(behind)
     before = await leaves_of(behind, tenant)
-    async with sealing_to(behind, kept):
+    async with sealing_to(behind, KEY, CheckpointFolder(kept)):
         await written(behind, tenant, 2)
         await until(behind.superuser_url, HALTED)
         assert "audit restore" in str(await doctor_says(behind))
@@ -119,6 +111,7 @@ async def loses_a_tail_and_goes_on(
     assert "disk failure in zone b" in said[0]
 
 
+@pytest.mark.servers
 async def test_point_in_time_recovery_stops_the_sealer_until_two_people_declare_what_was_lost(
     run_secrets: Secrets, model_home: Path, tmp_path: Path
 ) -> None:
@@ -135,13 +128,12 @@ async def test_point_in_time_recovery_stops_the_sealer_until_two_people_declare_
                 "recovery_target_action": "promote",
             }
             with copy_of(primary, signal="recovery.signal", **recovery) as restored:
-                async with sealing_to(database, kept):
+                async with sealing_to(database, KEY, CheckpointFolder(kept)):
                     await written(database, tenant, 5)
                     await until(database.superuser_url, SEALED)
                     await executed(database.superuser_url, "select pg_create_restore_point('before')")
                     await written(database, tenant, 4)
-                    await until(database.superuser_url, SEALED)
-                    await asyncio.sleep(0.5)
+                    await until_kept(database, tenant, kept)
                 await executed(database.superuser_url, "select pg_switch_wal()")
                 await until(database.superuser_url, "archived_count > 1 from pg_stat_archiver")
                 primary.stop("fast")
@@ -153,6 +145,7 @@ async def test_point_in_time_recovery_stops_the_sealer_until_two_people_declare_
         shutil.rmtree(archive)
 
 
+@pytest.mark.servers
 async def test_a_promoted_replica_that_lacks_a_tail_stops_the_sealer(
     run_secrets: Secrets, model_home: Path, tmp_path: Path
 ) -> None:
@@ -162,15 +155,14 @@ async def test_a_promoted_replica_that_lacks_a_tail_stops_the_sealer(
         with copy_of(primary, "--write-recovery-conf") as replica:
             await asyncio.to_thread(replica.start)
             standby = Database(**replica.urls())
-            async with sealing_to(database, kept):
+            async with sealing_to(database, KEY, CheckpointFolder(kept)):
                 await written(database, tenant, 3)
                 await until(database.superuser_url, SEALED)
                 await until(standby.superuser_url, "count(*) = 3 from audit.leaf where tenant_id = $1", tenant)
                 _cut_off(replica)
                 await until(standby.superuser_url, "count(*) = 0 from pg_stat_wal_receiver")
                 await written(database, tenant, 6)
-                await until(database.superuser_url, SEALED)
-                await asyncio.sleep(0.5)
+                await until_kept(database, tenant, kept)
             primary.stop("immediate")
             await executed(standby.superuser_url, "select pg_promote()")
             await until(standby.superuser_url, "not pg_is_in_recovery()")
@@ -189,16 +181,15 @@ async def test_a_sealer_that_cannot_read_what_was_kept_waits(database: Database,
     folder.rmdir()
     pool = await open_pool(database.sealer_url, size=3, timeout=5)
     await executed(database.superuser_url, "update audit.sealer set lease_until = '-infinity'")
-    sealer = asyncio.create_task(Sealer(pool, KEY, [sink]).run())
+    sealer = asyncio.create_task(Sealer(pool, Keyring(KEY), [sink]).run())
     await written(database, UUID(int=9), 1)
     await asyncio.sleep(2)
     assert await leaves_of(database, UUID(int=9)) == []
     folder.mkdir()
-    await until(database.superuser_url, SEALED)
+    await until_kept(database, UUID(int=9), folder)
     sealer.cancel()
     await asyncio.gather(sealer, return_exceptions=True)
     await pool.close()
-    assert await newest_note(database, UUID(int=9)) in set(notes_in(folder))
 
 
 async def test_a_sealer_whose_database_was_exchanged_under_it_looks_before_it_seals(
@@ -207,7 +198,7 @@ async def test_a_sealer_whose_database_was_exchanged_under_it_looks_before_it_se
     """As when a pool connects anew to a replica that was promoted, between two rounds."""
     pool = await open_pool(database.sealer_url, size=3, timeout=5)
     await executed(database.superuser_url, "update audit.sealer set lease_until = '-infinity'")
-    sealer = asyncio.create_task(Sealer(pool, KEY, [CheckpointFolder(tmp_path)]).run())
+    sealer = asyncio.create_task(Sealer(pool, Keyring(KEY), [CheckpointFolder(tmp_path)]).run())
     await written(database, UUID(int=10), 1)
     await until(database.superuser_url, SEALED)
     meta = "tenant_id = '00000000-0000-0000-0000-000000000001'"

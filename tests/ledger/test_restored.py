@@ -1,8 +1,6 @@
 """A log that moves to another server, by a dump or by replication, goes on there: nothing lost, nothing twice, one history."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -13,12 +11,13 @@ import pytest
 from backend.database import open_pool
 from backend.embedded_postgres import EmbeddedPostgres
 from backend.ledger.checkpoints import open_checkpoint
+from backend.ledger.keyring import Keyring
 from backend.ledger.sealer import Sealer
 from backend.ledger.verifier import Report
-from tests.conftest import Database, Secrets, Service, Tenant, running, settings_for
+from tests.ledger.sealed_log import KEY, SealedLog
 from tests.ledger.servers import migrated, run, server
 from tests.ledger.test_sealer import leaves_of, new_event, seal_everything
-from tests.ledger.test_tampering import KEY, Log
+from tests.service import Database, Secrets, Service, Tenant, running, sealing_to, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +40,7 @@ async def fetched(url: str, statement: str, *arguments: object) -> list[asyncpg.
 
 async def seal_all(database: Database) -> None:
     pool = await open_pool(database.sealer_url, size=2, timeout=5)
-    sealer = Sealer(pool, KEY)
+    sealer = Sealer(pool, Keyring(KEY))
     await sealer.enter_unsealed()
     await seal_everything(sealer, database)
     await pool.close()
@@ -61,7 +60,7 @@ async def verified(
 ) -> Report:
     sealed = open_checkpoint(await newest_note(database, tenant.id), [KEY.verifier_key]).time
     async with running(settings_for(database, run_secrets, home), database) as service:
-        log = Log(service, tenant, database, folder, end=datetime.fromtimestamp(sealed / 1000, UTC))
+        log = SealedLog(service, tenant, database, folder, end=datetime.fromtimestamp(sealed / 1000, UTC))
         return await log.verify(*kept)
 
 
@@ -84,6 +83,7 @@ async def found_by_watermark(database: Database, tenant: UUID, carried_over: str
     return {row["id"] for row in rows}
 
 
+@pytest.mark.servers
 async def test_a_restored_dump_seals_what_was_waiting_and_what_comes(
     service: Service, tenant: Tenant, database: Database, run_secrets: Secrets, model_home: Path, tmp_path: Path
 ) -> None:
@@ -141,18 +141,6 @@ async def test_an_event_that_is_queued_and_has_its_leaf_is_taken_for_sealed(tena
     assert await fetched(database.superuser_url, "select from audit.unsealed") == []
 
 
-@asynccontextmanager
-async def sealing_on(database: Database) -> AsyncIterator[None]:
-    pool = await open_pool(database.sealer_url, size=3, timeout=5)
-    sealer = asyncio.create_task(Sealer(pool, KEY).run())
-    try:
-        yield
-    finally:
-        sealer.cancel()
-        await asyncio.gather(sealer, return_exceptions=True)
-        await pool.close()
-
-
 async def until(url: str, condition: str, *arguments: object) -> None:
     async with asyncio.timeout(60):
         while not (await fetched(url, f"select {condition}", *arguments))[0][0]:
@@ -176,6 +164,7 @@ async def replicated(source: EmbeddedPostgres, target: Database, tenant: UUID) -
 ALL_COPIED = "count(*) filter (where srsubstate <> 'r') = 0 and count(*) > 0 from pg_subscription_rel"
 
 
+@pytest.mark.servers
 async def test_a_tenant_that_is_moved_while_both_servers_seal_keeps_one_history(
     run_secrets: Secrets, model_home: Path, tmp_path: Path
 ) -> None:
@@ -185,8 +174,8 @@ async def test_a_tenant_that_is_moved_while_both_servers_seal_keeps_one_history(
             tenant = await service.create_tenant()
         async with running(settings_for(new, run_secrets, model_home), new) as service:
             neighbour = await service.create_tenant()
-        async with sealing_on(new):
-            async with sealing_on(old):
+        async with sealing_to(new, KEY):
+            async with sealing_to(old, KEY):
                 await replicated(source, new, tenant.id)
                 events: set[UUID] = set()
                 for _ in range(10):

@@ -15,12 +15,13 @@ from uuid_utils.compat import uuid7
 
 from backend.database import open_pool
 from backend.ledger.checkpoints import open_checkpoint
+from backend.ledger.keyring import Keyring
 from backend.ledger.merkle import Frontier, leaf_hash
 from backend.ledger.sealer import META_LOG, Sealer
 from backend.ledger.sinks import CheckpointFolder
 from backend.ledger.verifier import notes_in
-from tests.conftest import Database
 from tests.ledger.test_sealer import KEY, expire_lease, new_event, seal_everything
+from tests.service import Database
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +84,7 @@ async def kill_the_leader(
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.servers
 async def test_sealers_killed_at_random_moments_lose_nothing_and_leave_every_root_right(
     database: Database, tmp_path: Path
 ) -> None:
@@ -131,7 +133,7 @@ async def until_sealed(superuser: asyncpg.Connection, events: int) -> None:
 
 async def until_published(superuser: asyncpg.Connection, folder: Path) -> None:
     newest = "select distinct on (tenant_id) note from audit.checkpoint order by tenant_id, id desc"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not {row["note"] for row in await superuser.fetch(newest)} <= set(notes_in(folder)):
             await asyncio.sleep(0.1)
 
@@ -140,13 +142,13 @@ async def test_a_new_leader_publishes_what_the_last_one_did_not(database: Databa
     pool = await open_pool(database.sealer_url, size=2, timeout=5)
     superuser = await asyncpg.connect(database.superuser_url)
     await superuser.execute("insert into audit.event (id, envelope) values ($1, $2)", *new_event(TENANTS[0]))
-    await seal_everything(Sealer(pool, KEY), database)
+    await seal_everything(Sealer(pool, Keyring(KEY)), database)
     unpublished = await superuser.fetchval(
         "select note from audit.checkpoint where tenant_id = $1 order by id desc limit 1", TENANTS[0]
     )
     await expire_lease(database)
-    leading = asyncio.create_task(Sealer(pool, KEY, [CheckpointFolder(tmp_path)]).run())
-    async with asyncio.timeout(20):
+    leading = asyncio.create_task(Sealer(pool, Keyring(KEY), [CheckpointFolder(tmp_path)]).run())
+    async with asyncio.timeout(120):
         while unpublished not in set(notes_in(tmp_path)):
             await asyncio.sleep(0.05)
     leading.cancel()

@@ -3,16 +3,10 @@
 One log is sealed and exported once; each case then changes the database, exports again, and undoes the change.
 """
 
-import asyncio
-import io
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from uuid import UUID
 
 import asyncpg
@@ -21,124 +15,23 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from backend.audit.canonical import canonical_json
-from backend.audit.events import timestamp
-from backend.database import Connection, open_pool
-from backend.identity.callers.caller import Caller
-from backend.identity.callers.permissions import ROLE_PERMISSIONS, Role
+from backend.audit.details import timestamp
 from backend.ledger import verifier
 from backend.ledger.checkpoints import SigningKey, open_checkpoint
 from backend.ledger.merkle import Frontier, leaf_hash
-from backend.ledger.sealer import Sealer
 from backend.review.events.service import first_id_at
-from backend.review.exports.formats import Format
-from backend.review.exports.service import Export, Exporter
-from tests.conftest import Database, Service, Tenant
+from tests.factories import ingest
+from tests.ledger.sealed_log import KEY, SealedLog, kinds
+from tests.service import Database, Service
 
 pytestmark = pytest.mark.anyio
 
-KEY = SigningKey.generate("affidavit-test")
-BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@dataclass
-class Log:
-    """A tenant's sealed log, and what a reviewer kept of it."""
-
-    service: Service
-    tenant: Tenant
-    database: Database
-    folder: Path
-    end: datetime = BEGIN
-
-    async def seal(self, key: SigningKey = KEY) -> str:
-        """Seals what is there and returns the newest note."""
-        pool = await open_pool(self.database.sealer_url, size=2, timeout=5)
-        try:
-            await self.execute("update audit.sealer set lease_until = '-infinity'")
-            sealer = Sealer(pool, key)
-            await sealer.enter_unsealed()  # what was inserted with triggers off
-            epoch = await sealer.take_lead()
-            assert epoch is not None
-            await sealer.seal(epoch)
-        finally:
-            await pool.close()
-        return str(
-            await self.fetchval(
-                "select note from audit.checkpoint where tenant_id = $1 order by id desc limit 1", self.tenant.id
-            )
-        )
-
-    async def seal_at(self, later: timedelta) -> str:
-        """Seals when the clock says that it is later."""
-        now = (datetime.now(UTC) + later).timestamp()
-        with pytest.MonkeyPatch.context() as clock:
-            clock.setattr("backend.ledger.sealer.time", SimpleNamespace(time=lambda: now, monotonic=time.monotonic))
-            return await self.seal()
-
-    async def act(self, count: int) -> None:
-        for number in range(count):
-            body = {"query": f"question {number} about fees"}
-            assert (await self.service.post("/retrieve", self.tenant, "analyst", body)).status_code == 200
-
-    async def export(self, **changed: object) -> Path:
-        reviewer = Caller(
-            self.tenant.id, self.tenant.slug, self.tenant.users["compliance"], "user", "compliance", "export",
-            permissions=ROLE_PERMISSIONS[Role.COMPLIANCE],
-        )  # fmt: skip
-
-        @asynccontextmanager
-        async def opened() -> AsyncIterator[Connection]:
-            async with self.service.services.tenancy.transaction(reviewer.claims()) as connection:
-                yield connection
-
-        async def report(_done: int, _all: int) -> None:
-            await asyncio.sleep(0)
-
-        wanted = {"format": Format.BUNDLE, "reveal": True} | changed
-        export = Export(self.tenant.id, BEGIN, self.end, **wanted)  # type: ignore[arg-type]
-        stream = io.BytesIO()
-        exporter = Exporter(opened, self.service.services.payloads, export, report)
-        await exporter.write(stream, *(await exporter.parts(1_000_000)))
-        path = self.folder / "bundle.zip"
-        path.write_bytes(stream.getvalue())
-        return path
-
-    async def verify(self, *kept: str) -> verifier.Report:
-        return verifier.verify(await self.export(), str(KEY.verifier_key), known=list(kept))
-
-    async def execute(self, *statements: str) -> None:
-        """Runs statements as superuser with triggers off."""
-        connection = await asyncpg.connect(self.database.superuser_url)
-        try:
-            await connection.execute("set session_replication_role = replica")
-            for table in ("event", "leaf", "node", "checkpoint"):
-                await connection.execute(f"alter table audit.{table} disable trigger all")
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            for table in ("event", "leaf", "node", "checkpoint"):
-                await connection.execute(f"alter table audit.{table} enable always trigger no_change")
-            await connection.execute("alter table audit.event enable trigger await_sealing")
-            await connection.close()
-
-    async def partition(self) -> str:
-        """The partition of this month, which holds everything of the tenant."""
-        return str(await self.fetchval("select 'audit.event_' || to_char(now() at time zone 'UTC', 'YYYY_MM')"))
-
-    async def fetchval(self, statement: str, *arguments: object) -> object:
-        connection = await asyncpg.connect(self.database.superuser_url)
-        try:
-            return await connection.fetchval(statement, *arguments)
-        finally:
-            await connection.close()
-
 
 @pytest.fixture
-async def sealed(service: Service, database: Database, tmp_path: Path) -> Log:
+async def sealed(service: Service, database: Database, tmp_path: Path) -> SealedLog:
     """A fresh tenant whose log has been sealed three times."""
-    log = Log(service, await service.create_tenant(), database, tmp_path)
-    chunk = {"doc_id": "fees", "chunk_text": "A wire transfer costs 25 dollars.", "source_type": "policy"}
-    assert (await service.post("/ingest", log.tenant, "editor", chunk)).status_code == 201
+    log = SealedLog(service, await service.create_tenant(), database, tmp_path)
+    await ingest(service, log.tenant, "fees", "A wire transfer costs 25 dollars.")
     for _ in range(3):
         log.end = datetime.now(UTC)
         await log.act(3)
@@ -146,28 +39,24 @@ async def sealed(service: Service, database: Database, tmp_path: Path) -> Log:
     return log
 
 
-def kinds(report: verifier.Report) -> set[str]:
-    return {finding.kind.value for finding in report.findings if finding.kind in verifier.CONVICTING}
-
-
-async def test_an_untouched_log_verifies_with_every_text_revealed(sealed: Log) -> None:
+async def test_an_untouched_log_verifies_with_every_text_revealed(sealed: SealedLog) -> None:
     report = await sealed.verify()
     assert report.ok, list(report.lines())
     assert report.events >= 9
 
 
-async def test_a_filtered_export_verifies_and_says_that_it_does_not_prove_completeness(sealed: Log) -> None:
+async def test_a_filtered_export_verifies_and_says_that_it_does_not_prove_completeness(sealed: SealedLog) -> None:
     path = await sealed.export(action="retrieval:executed", reveal=False)
     report = verifier.verify(path, str(KEY.verifier_key))
     assert report.ok, list(report.lines())
     assert any("complete" in line.lower() for line in report.lines())
 
 
-Tamper = Callable[[Log], Awaitable[None]]
+Tamper = Callable[[SealedLog], Awaitable[None]]
 
 
 def statement(sql: str) -> Tamper:
-    async def tamper(log: Log) -> None:
+    async def tamper(log: SealedLog) -> None:
         await log.execute(sql.format(tenant=log.tenant.id))
 
     return tamper
@@ -179,7 +68,7 @@ MIDDLE = (
 NEWEST = "(select event_id from audit.leaf where tenant_id = '{tenant}' order by index desc limit 1)"
 
 
-async def rewrite_everything_consistently(log: Log) -> None:
+async def rewrite_everything_consistently(log: SealedLog) -> None:
     """Changes an envelope, and then its leaf, every node and the right edge, as a careful forger would."""
     await log.execute(
         f"update audit.event set envelope = replace(envelope, 'succeeded', 'failed') where id = {MIDDLE}".format(
@@ -207,17 +96,17 @@ async def rewrite_everything_consistently(log: Log) -> None:
     await log.execute(*changes)
 
 
-async def sign_with_another_key(log: Log) -> None:
+async def sign_with_another_key(log: SealedLog) -> None:
     await log.act(1)
     await log.seal(SigningKey.generate("affidavit-test"))
 
 
-async def truncate_the_partition(log: Log) -> None:
+async def truncate_the_partition(log: SealedLog) -> None:
     partition = await log.partition()
     await log.execute(f"alter table {partition} disable trigger all", f"truncate {partition}")
 
 
-async def insert_a_forged_past_event(log: Log) -> None:
+async def insert_a_forged_past_event(log: SealedLog) -> None:
     """Dated three days back in everything that says when it was: id, time, and so its place among the ids."""
     when = datetime.now(UTC) - timedelta(days=3)
     event_id = UUID(int=first_id_at(when).int | 7 << 76 | 8 << 60 | uuid7().int & (1 << 60) - 1)
@@ -282,7 +171,7 @@ EDITED = "update audit.event set envelope = {change} where id = " + MIDDLE.repla
         ),
     ],
 )  # fmt: skip
-async def test_tampering_is_detected_and_named(sealed: Log, tamper: Tamper, named: str) -> None:
+async def test_tampering_is_detected_and_named(sealed: SealedLog, tamper: Tamper, named: str) -> None:
     await tamper(sealed)
     report = await sealed.verify()
     assert not report.ok
@@ -310,21 +199,23 @@ WITH_ITS_LEAF = [
         pytest.param(["delete from audit.node where tenant_id = '{tenant}'"], id="and every node"),
     ],
 )  # fmt: skip
-async def test_an_event_that_is_deleted_with_its_leaf_is_named_in_every_export(sealed: Log, also: list[str]) -> None:
+async def test_an_event_that_is_deleted_with_its_leaf_is_named_in_every_export(
+    sealed: SealedLog, also: list[str]
+) -> None:
     await sealed.execute(*(sql.format(tenant=sealed.tenant.id) for sql in [*WITH_ITS_LEAF, *also]))
     assert "GAP     events: leaves 3 to 3 are not in the bundle" in (await sealed.verify()).lines()
     filtered = verifier.verify(await sealed.export(action="retrieval:executed", reveal=False), str(KEY.verifier_key))
     assert filtered.events > 0
 
 
-async def test_a_leaf_that_is_deleted_is_named_although_its_event_is_there(sealed: Log) -> None:
+async def test_a_leaf_that_is_deleted_is_named_although_its_event_is_there(sealed: SealedLog) -> None:
     await sealed.execute(
         WITH_ITS_LEAF[1].format(tenant=sealed.tenant.id)
     )  # fmt: skip
     assert "GAP     events: leaves 3 to 3 are not in the bundle" in (await sealed.verify()).lines()
 
 
-async def test_a_detached_partition_is_missed(sealed: Log) -> None:
+async def test_a_detached_partition_is_missed(sealed: SealedLog) -> None:
     partition = await sealed.partition()
     bounds = await sealed.fetchval(
         "select pg_get_expr(relpartbound, oid) from pg_class where oid = $1::text::regclass", partition
@@ -339,7 +230,7 @@ async def test_a_detached_partition_is_missed(sealed: Log) -> None:
     assert (await sealed.verify()).ok
 
 
-async def put_back(log: Log, size: int) -> None:
+async def put_back(log: SealedLog, size: int) -> None:
     """Puts the tenant's log back to a size that it had, as a backup of then would."""
     hashes = await log.fetchval(
         "select array_agg(hash order by index) from audit.leaf where tenant_id = $1 and index < $2", log.tenant.id, size
@@ -360,7 +251,7 @@ async def put_back(log: Log, size: int) -> None:
     )
 
 
-async def test_a_backup_that_was_put_back_contradicts_a_kept_checkpoint(sealed: Log) -> None:
+async def test_a_backup_that_was_put_back_contradicts_a_kept_checkpoint(sealed: SealedLog) -> None:
     size = open_checkpoint(await sealed.seal(), [KEY.verifier_key]).size
     await sealed.act(2)
     kept = await sealed.seal()
@@ -374,7 +265,7 @@ async def test_a_backup_that_was_put_back_contradicts_a_kept_checkpoint(sealed: 
     assert any(line.startswith(rolled_back) for line in report.lines()), list(report.lines())
 
 
-async def test_two_histories_shown_to_two_reviewers_contradict_each_other(sealed: Log) -> None:
+async def test_two_histories_shown_to_two_reviewers_contradict_each_other(sealed: SealedLog) -> None:
     size = open_checkpoint(await sealed.seal(), [KEY.verifier_key]).size
     await sealed.act(1)
     shown_to_one = await sealed.seal()

@@ -14,9 +14,11 @@ from backend.ledger import merkle, verifier
 from backend.ledger.checkpoints import SigningKey
 from backend.ledger.merkle import leaf_hash
 from backend.ledger.verifier import Kind, verify
+from backend.ledger.verifier.single_file import MODULES, single_file
+from tests.ledger import rfc9162
 from tests.ledger.small_log import KEY, PUBLIC, SmallLog, at, convicted, example_log, judged, said, saved
 
-SOURCE = Path(verifier.__file__)
+SOURCE = single_file()
 
 
 # --- Honest bundles --------------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ def test_rotated_keys_verify_together(tmp_path: Path) -> None:
 
 def test_the_verifier_imports_only_the_standard_library_and_cryptography() -> None:
     imported = set()
-    for node in ast.walk(ast.parse(SOURCE.read_text())):
+    for node in ast.walk(ast.parse(SOURCE)):
         if isinstance(node, ast.Import):
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -90,10 +92,15 @@ def test_the_verifier_imports_only_the_standard_library_and_cryptography() -> No
     assert imported - sys.stdlib_module_names == {"cryptography"}
 
 
+def test_every_module_of_the_package_is_in_the_one_file() -> None:
+    folder = Path(verifier.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "single_file"} == set(MODULES)
+
+
 def run_alone(tmp_path: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     copy = tmp_path / "copy" / "verifier.py"
     copy.parent.mkdir(exist_ok=True)
-    copy.write_bytes(SOURCE.read_bytes())
+    copy.write_text(SOURCE)
     command = [sys.executable, "-I", copy, *arguments]
     return subprocess.run(
         command, cwd="/", env={**os.environ, "PYTHONWARNINGS": "error"}, capture_output=True, text=True, check=False
@@ -178,15 +185,15 @@ def test_its_tree_and_proofs_are_those_of_the_service() -> None:
         assert verifier.Tree(frontier.size, frontier.hashes).root() == frontier.root()
     for first, second in itertools.product(range(-1, 41), repeat=2):
         if 0 < first <= second:
-            proof = merkle.consistency_proof(first, second, lambda *place: nodes[place])
+            proof = rfc9162.consistency_proof(first, second, lambda *place: nodes[place])
             for old, new, path in ((first, second, proof), (first - 1, second, proof), (first, second, proof[1:])):
                 arguments = (old, new, roots[first], roots[second], path)
-                assert verifier.verify_consistency(*arguments) == merkle.verify_consistency(*arguments)
+                assert verifier.verify_consistency(*arguments) == rfc9162.verify_consistency(*arguments)
         if 0 <= first < second:
-            proof = merkle.inclusion_proof(first, second, lambda *place: nodes[place])
+            proof = rfc9162.inclusion_proof(first, second, lambda *place: nodes[place])
             for index, path in ((first, proof), (first + 1, proof), (first, proof[1:]), (first, [*proof, leaves[0]])):
                 given = (leaves[first], index, second, path, roots[second])
-                assert verifier.verify_inclusion(*given) == merkle.verify_inclusion(*given)
+                assert verifier.verify_inclusion(*given) == rfc9162.verify_inclusion(*given)
     assert verifier.leaf_hash(b"x") == merkle.leaf_hash(b"x")
     assert verifier.node_hash(leaves[0], leaves[1]) == merkle.node_hash(leaves[0], leaves[1])
 

@@ -98,7 +98,7 @@ def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
 
 def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = rewritten(COMPLETE, {"events.ndjson": lambda _: b"\n" * 2**22})
-    monkeypatch.setattr(verifier, "RATIO_APPLIES_FROM", 2**20)
+    monkeypatch.setattr(verifier.archive, "RATIO_APPLIES_FROM", 2**20)
     report = judged(tmp_path, bomb)
     assert_invalid(report)
     assert "would expand more than" in str(report.findings[0])

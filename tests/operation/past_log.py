@@ -13,13 +13,14 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
+from backend.audit.actions.operation import TenantChanged
 from backend.audit.canonical import canonical_json
-from backend.audit.events import Action, Event, envelope
+from backend.audit.events import Event, envelope
 from backend.identity.callers.caller import Caller
 from backend.operation.archiving import Archiver
 from backend.review.events.service import first_id_at
 from backend.storage.objects import LocalStore
-from tests.ledger.test_tampering import KEY, Log
+from tests.ledger.sealed_log import KEY, SealedLog
 
 JANUARY, FEBRUARY = date(2018, 1, 1), date(2018, 2, 1)
 RETENTION = timedelta(days=2557)
@@ -33,13 +34,11 @@ def event_at(when: datetime, tenant: UUID) -> tuple[UUID, str]:
     """An event that the operator would have recorded then."""
     event_id = UUID(int=first_id_at(when).int | 7 << 76 | 8 << 60 | uuid7().int & (1 << 60) - 1)
     actor = Caller(tenant, "", None, "operator", "", str(uuid7()))
-    return event_id, canonical_json(
-        envelope(event_id, when, actor, Event(Action.TENANT_CHANGED, details={"note": "x"}), {})
-    )
+    return event_id, canonical_json(envelope(event_id, when, actor, Event(TenantChanged(slug="x")), {}))
 
 
 @dataclass
-class PastLog(Log):
+class PastLog(SealedLog):
     """Two months of 2018, and then today."""
 
     steps: list[str] = field(default_factory=list)

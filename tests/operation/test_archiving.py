@@ -13,12 +13,12 @@ from uuid_utils.compat import uuid7
 
 from backend.ledger import verifier
 from backend.ledger.checkpoints import open_checkpoint
-from backend.ledger.merkle import verify_consistency
 from backend.operation.archiving import SHORTEST_RETENTION, NotArchived
-from backend.review.exports.formats import Format
-from tests.conftest import Database, Secrets, Service, Tenant
-from tests.ledger.test_tampering import KEY, kinds
+from backend.review.exports.export import ExportFormat
+from tests.ledger.rfc9162 import verify_consistency
+from tests.ledger.sealed_log import KEY, kinds
 from tests.operation.past_log import FEBRUARY, JANUARY, RETENTION, Interrupted, PastLog, begin, moment, rows_of
+from tests.service import Database, Secrets, Service, Tenant
 from tests.serving import affidavit
 
 pytestmark = pytest.mark.anyio
@@ -110,7 +110,7 @@ async def test_a_reviewer_is_told_where_an_event_went_and_fetches_the_archive(
     assert recorded[0]["event"]["archive"]["sha256"] == listed[1]["sha256"]
     lines = (await reviewed.service.get("/audit/stream", reviewed.tenant, "compliance")).text.splitlines()
     assert orjson.loads(lines[0]) == {"leaf": 0, "archived": "2018-01"}
-    header = orjson.loads((await reviewed.export(format=Format.JSONL, reveal=False)).read_bytes().splitlines()[0])
+    header = orjson.loads((await reviewed.export(format=ExportFormat.JSONL, reveal=False)).read_bytes().splitlines()[0])
     assert [archive["month"] for archive in header["archived"]] == ["2018-01", "2018-02"]
 
 
@@ -226,7 +226,8 @@ async def test_only_the_owner_archives_and_even_it_destroys_no_text_of_what_is_i
     await past.execute("select audit.index_oldest_events(1000)")  # until then it sees whom an event names, and no text
     for table in TEXTS:
         assert await owner.execute(f"delete from audit.{table}") == "DELETE 0"
-    assert await owner.fetchval("select count(*) from audit.event where occurred_at > $1", moment(400)) == 0
+    young = "select count(*) from audit.event where occurred_at > $1 and action <> 'audit:archived'"  # those account for archives
+    assert await owner.fetchval(young, moment(400)) == 0
     await past.archive()
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await owner.execute("delete from audit.archive")

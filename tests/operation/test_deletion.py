@@ -14,7 +14,7 @@ from backend.errors import Conflict
 from backend.operation import deletion, placement
 from backend.operation.export import export
 from backend.operation.tenants import Tenants
-from tests.conftest import Database, Service, Tenant
+from tests.service import Database, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +45,11 @@ async def fill(service: Service, tenant: Tenant) -> None:
     assert (await service.post("/ingest", tenant, "editor", CHUNK)).status_code == 201
     assert (await service.post("/answer", tenant, "analyst", {"question": "When do wires leave?"})).status_code == 200
     assert (await service.get("/auth/me", tenant, "partner")).status_code == 200
+
+
+async def give_domain(service: Service, tenant: Tenant) -> None:
+    async with service.operator() as acting:
+        await Tenants(acting.connection).add_domain(tenant.slug, f"{tenant.slug}.example")
 
 
 async def delete(service: Service, tenant: Tenant, grace: timedelta) -> None:
@@ -168,9 +173,10 @@ async def test_an_export_holds_all_that_a_tenant_may_read_and_nothing_of_others(
     tenant = await service.create_tenant()
     await fill(service, tenant)
     await fill(service, other_tenant)
+    await give_domain(service, tenant)
     owner = await asyncpg.connect(service.database.owner_url)
     target = tmp_path / "export.zip"
-    rows = await export(owner, service.services.tenancy, tenant.id, tenant.slug, target)
+    rows = await export(owner, service.services.tenancy, await Tenants(owner).get(tenant.slug), target)
     await owner.close()
     everything = await rows_by_table(service.database, tenant.id)
     for table in (
@@ -183,6 +189,7 @@ async def test_an_export_holds_all_that_a_tenant_may_read_and_nothing_of_others(
         assert rows[table] == everything[table]
     with zipfile.ZipFile(target) as archive:
         text = "\n".join(archive.read(name).decode() for name in archive.namelist())
+        assert json.loads(archive.read("manifest.json"))["domains"] == [f"{tenant.slug}.example"]
         chunks = [json.loads(line) for line in archive.read("documents.chunk.jsonl").splitlines()]
     assert [chunk["text"] for chunk in chunks] == [CHUNK["chunk_text"]]
     assert str(other_tenant.id) not in text

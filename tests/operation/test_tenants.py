@@ -1,5 +1,6 @@
 """The operator creates, limits, suspends, resumes and deletes tenants, with credentials that open nothing of theirs."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -11,12 +12,17 @@ import asyncpg
 import httpx
 import pytest
 
+from backend.identity.callers.permissions import Role
+from backend.ledger.history import META_LOG
 from backend.operation import operator_keys, placement, tenants
-from tests.conftest import PASSWORD, Database, Service, Tenant
+from backend.operation.service import OperatorError
+from tests.factories import ingest, post_file, work
+from tests.service import PASSWORD, Database, Service, Tenant, sealing
 
 pytestmark = pytest.mark.anyio
 
 ROUTES = [
+    ("GET", "/operator/state"),
     ("POST", "/operator/tenants"),
     ("GET", "/operator/tenants"),
     ("GET", "/operator/tenants/{slug}"),
@@ -24,6 +30,8 @@ ROUTES = [
     ("POST", "/operator/tenants/{slug}/suspend"),
     ("POST", "/operator/tenants/{slug}/resume"),
     ("DELETE", "/operator/tenants/{slug}"),
+    ("PUT", "/operator/tenants/{slug}/domains/bank.example"),
+    ("DELETE", "/operator/tenants/{slug}/domains/bank.example"),
 ]
 
 
@@ -58,15 +66,55 @@ async def test_a_created_tenant_works_and_the_act_is_in_its_log(
     slug = (await create(as_operator))["slug"]
     async with service.operator() as acting:
         tenant_id = await acting.tenant(slug)
-        for role in ("analyst", "editor", "compliance"):
-            await acting.create_user(tenant_id, role, PASSWORD, [role])
     tenant = Tenant(tenant_id, slug, "", {})
-    chunk = {"doc_id": "d", "chunk_text": "Wires leave at noon.", "source_type": "policy", "metadata": {}}
-    assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+    for role in (Role.ANALYST, Role.EDITOR, Role.COMPLIANCE):
+        await service.add_user(tenant, role, role)
+    await ingest(service, tenant, "d", "Wires leave at noon.", metadata={})
     found = await service.post("/retrieve", tenant, "analyst", {"query": "wires"})
     assert [context["doc_id"] for context in found.json()["contexts"]] == ["d"]
     created = [e for e in await service.events(tenant) if e["event"].get("tenant_status") == "active"]
     assert [event["event"]["operator"]["name"] for event in created] == ["provisioning"]
+
+
+async def test_the_operator_sees_how_sealing_and_jobs_go(
+    service: Service, tenant: Tenant, as_operator: httpx.AsyncClient
+) -> None:
+    async def state() -> dict[str, Any]:
+        answer = await as_operator.get("/operator/state")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    await ingest(service, tenant, "d", "Wires leave at noon.")
+    before = await state()
+    assert before["sealing"]["waiting"] > 0
+    assert (before["sealing"]["idle_seconds"], before["sealing"]["checkpoint_seconds"]) == (None, None)
+    async with sealing(service.database):
+        while (await state())["sealing"]["waiting"]:
+            await asyncio.sleep(0.05)
+        after = (await state())["sealing"]
+    assert 0 <= after["checkpoint_seconds"] <= 60
+    assert 0 <= after["idle_seconds"] <= 60
+    assert not after["halted"]
+    assert before["jobs"] == []
+    await post_file(service, tenant, "wires.md", b"# Wires", "editor")
+    (waiting,) = (await state())["jobs"]
+    assert (waiting["kind"], waiting["status"], waiting["number"]) == ("document:ingest", "queued", 1)
+    await work(service)
+    (done,) = (await state())["jobs"]
+    assert (done["status"], done["number"]) == ("succeeded", 1)
+
+
+async def test_the_operator_s_role_sees_of_the_log_no_tenant(database: Database) -> None:
+    connection = await asyncpg.connect(database.operator_url)
+    try:
+        seen = {row["tenant_id"] for row in await connection.fetch("select tenant_id from audit.checkpoint")}
+        assert seen == {META_LOG}
+        for hidden in ("tenant_id from audit.unsealed", "note from audit.checkpoint", "holder from audit.sealer"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"select {hidden}")
+    finally:
+        await connection.close()
 
 
 async def test_the_operator_sees_that_a_tenant_has_outgrown_the_shared_partition(
@@ -75,8 +123,7 @@ async def test_the_operator_sees_that_a_tenant_has_outgrown_the_shared_partition
     tenant = await service.create_tenant()
     path = f"/operator/tenants/{tenant.slug}"
     for number in range(2):
-        chunk = {"doc_id": f"d-{number}", "chunk_text": f"Rule {number}.", "source_type": "policy", "metadata": {}}
-        assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+        await ingest(service, tenant, f"d-{number}", f"Rule {number}.", metadata={})
     small = (await as_operator.get(path)).json()
     assert (small["chunks"], small["placement"], small["promotion_proposed"]) == (2, "shared", False)
     monkeypatch.setattr(tenants, "CROSSOVER", 1)
@@ -84,6 +131,31 @@ async def test_the_operator_sees_that_a_tenant_has_outgrown_the_shared_partition
     await placement.promote(service.database.owner_url, tenant.id, lambda *_: None)
     promoted = (await as_operator.get(path)).json()
     assert (promoted["chunks"], promoted["placement"], promoted["promotion_proposed"]) == (2, "private", False)
+
+
+async def test_the_operator_gives_domains_and_takes_them_away_and_the_log_tells(
+    service: Service, as_operator: httpx.AsyncClient
+) -> None:
+    tenant, other = await service.create_tenant(), await service.create_tenant()
+    name = f"d{secrets.token_hex(4)}"
+    domain = f"/operator/tenants/{tenant.slug}/domains/{name}"
+    for spelt in (".Example", ".example"):  # the second time it is the tenant's already
+        given = await as_operator.put(f"{domain}{spelt}")
+        assert (given.status_code, given.json()["domains"]) == (200, [f"{name}.example"])
+    refused = await as_operator.put(f"/operator/tenants/{other.slug}/domains/{name}.example")
+    assert (refused.status_code, tenant.slug in refused.json()["detail"]) == (409, True)
+    for nonsense in ("bank", "192.0.2.1", "jane@bank.example", "-a.example", "a%00.example"):
+        assert (await as_operator.put(f"/operator/tenants/{tenant.slug}/domains/{nonsense}")).status_code == 422
+    form = {"username": "analyst", "password": PASSWORD, "client_id": f"jane@{name}.example"}
+    assert (await service.client.post("/auth/token", data=form)).status_code == 200
+    assert (await as_operator.delete(f"/operator/tenants/{other.slug}/domains/{name}.example")).status_code == 404
+    taken = await as_operator.delete(f"{domain}.EXAMPLE")
+    assert (taken.status_code, taken.json()["domains"]) == (200, [])
+    assert (await as_operator.delete(f"{domain}.example")).status_code == 404
+    assert (await service.client.post("/auth/token", data=form)).status_code == 401
+    told = [e["event"] for e in await service.events(tenant, action="tenant:changed")]
+    changed = {kind: [e[kind] for e in told if e.get(kind)] for kind in ("domain_added", "domain_removed")}
+    assert changed == {"domain_added": [f"{name}.example"], "domain_removed": [f"{name}.example"]}
 
 
 async def test_a_suspended_tenant_is_refused_on_the_next_request_and_serves_again_when_resumed(
@@ -152,6 +224,25 @@ async def test_an_operator_key_opens_no_other_route(service: Service, as_operato
     assert opened == []
 
 
+async def test_a_rotated_operator_key_has_two_secrets_for_a_while_and_stays_one_key(service: Service) -> None:
+    async with service.operator() as acting:
+        old = await operator_keys.create(acting.connection, "rotated")
+        new = await operator_keys.rotate(acting.connection, "rotated", 60)
+        known = [(await operator_keys.presented(acting.connection, secret)).id for secret in (old, new)]
+        assert known[0] == known[1]  # so it is not two people who declare what a restored database lost
+    for secret in (old, new):
+        answer = await service.client.get("/operator/tenants", headers={"Authorization": f"Bearer {secret}"})
+        assert answer.status_code == 200
+    async with service.operator() as acting:
+        newest = await operator_keys.rotate(acting.connection, "rotated", 0)
+    for secret, status in ((old, 401), (new, 401), (newest, 200)):
+        answer = await service.client.get("/operator/tenants", headers={"Authorization": f"Bearer {secret}"})
+        assert answer.status_code == status
+    async with service.operator() as acting:
+        with pytest.raises(OperatorError, match="no live operator key"):
+            await operator_keys.rotate(acting.connection, "nobody", 60)
+
+
 async def test_a_revoked_operator_key_is_refused_on_the_next_request(service: Service) -> None:
     key = await key_named(service, "temporary")
     headers = {"Authorization": f"Bearer {key}"}
@@ -172,7 +263,7 @@ async def test_a_bad_or_taken_slug_is_refused(
 
 
 async def test_a_tenant_that_does_not_exist_is_not_found(as_operator: httpx.AsyncClient) -> None:
-    for method, path in ROUTES[2:]:
+    for method, path in (route for route in ROUTES if "{slug}" in route[1]):
         answer = await as_operator.request(method, path.format(slug="no-such-tenant"), json={"name": "x"})
         assert answer.status_code == 404
 
@@ -203,14 +294,25 @@ async def test_the_operator_role_can_touch_no_table_of_tenant_content(database: 
     )
     await connection.close()
     assert sorted(row["held"] for row in rights) == [
+        "audit.checkpoint select",  # of the log of logs
         "audit.event insert",
+        "audit.sealer select",
+        "audit.unsealed select",  # how many, and not whose
         "identity.operator_key select",
         "retrieval.collection_size select",  # how many chunks, and of which tenant
         "retrieval.placement select",
+        "tenancy.domain delete",
+        "tenancy.domain insert",
+        "tenancy.domain select",
         "tenancy.tenant select",
         "tenancy.tenant update",
     ]
-    assert sorted(row["callable"] for row in functions) == ["audit.event_time", "identity.create_tenant"]
+    assert sorted(row["callable"] for row in functions) == [
+        "audit.event_time",
+        "identity.create_tenant",
+        "tenancy.is_home",  # in this cell
+        "tenancy.totals",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from backend.embedded_postgres import ROLES_SCRIPT, EmbeddedPostgres, run_psql
-from tests.conftest import Database
+from tests.service import Database
 
 FOLDER = Path(__file__).resolve().parent
 VERSIONS = FOLDER.parent.parent / "migrations" / "versions"

@@ -3,9 +3,12 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from backend.personal_data.pseudonyms import Pseudonyms
+from backend.retrieval.discretion import Discretion
 from backend.retrieval.stages import Hit
 
 ANY = UUID(int=0)
+DISCRETION = Discretion(Pseudonyms(b"a key of these tests"))
 
 
 def hit(chunk_id: UUID, document_id: UUID = ANY, *, text: str = "", score: float = 0.5) -> Hit:

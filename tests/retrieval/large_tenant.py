@@ -15,7 +15,8 @@ from backend.retrieval import search
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.stages import Coverage, Found, Question, validity_of
 from tests.benchmarks.synthetic import DIMENSIONS, Corpus, Topics, load
-from tests.conftest import Service, Tenant
+from tests.retrieval.hits import DISCRETION
+from tests.service import Service, Tenant
 
 
 @dataclass
@@ -59,6 +60,7 @@ class LargeTenant:
             DIMENSIONS,
             validity_of(request),
             self.service.services.retrieval.weights,
+            DISCRETION,
         )
 
     async def covered(self, question: Question, *collections: str) -> Coverage:

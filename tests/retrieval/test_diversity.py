@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backend.retrieval.ranking.diversity import marginal_order
-from tests.conftest import Service, Tenant
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,8 @@ from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
 from backend.retrieval.embedding import minilm
-from backend.retrieval.embedding.embedder import EmbedderUnavailable, LocalEmbedder, RemoteEmbedder
+from backend.retrieval.embedding.embedder import EmbedderUnavailable, LocalEmbedder, Vectors
+from backend.retrieval.embedding.remote import RemoteEmbedder
 
 pytestmark = pytest.mark.anyio
 
@@ -115,14 +116,23 @@ async def test_titles_are_one_for_each_text(local: LocalEmbedder) -> None:
         await local.embed_passages(["a", "b"], ["c"])
 
 
-async def test_a_question_overtakes_an_ingestion_and_the_event_loop_stays_free(local: LocalEmbedder) -> None:
-    ingestion = asyncio.create_task(local.embed_passages(["a passage of many words " * 50] * 50))
-    await asyncio.sleep(0.05)
+async def test_a_question_overtakes_an_ingestion_and_the_event_loop_stays_free(
+    local: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passage, begun, gate = local._passage, threading.Event(), threading.Event()
 
-    await local.embed_query("what is a fee?")
+    def held_up(text: str, title: str) -> Vectors:
+        begun.set()
+        assert gate.wait(60)
+        return passage(text, title)
 
-    assert not ingestion.done()
-    await ingestion
+    monkeypatch.setattr(local, "_passage", held_up)
+    ingestion = asyncio.create_task(local.embed_passages(["a passage of many words"] * 50))
+    while not begun.is_set():
+        await asyncio.sleep(0.01)
+    await asyncio.wait_for(local.embed_query("what is a fee?"), 60)
+    gate.set()
+    assert (await ingestion).shape == (50, local.dimensions)
 
 
 @pytest.mark.usefixtures("local")
@@ -169,7 +179,7 @@ def test_other_weights_than_the_pinned_are_refused(tmp_path: Path, monkeypatch: 
 
 
 @dataclass
-class EmbeddingServer:
+class FaultyEmbeddingServer:
     """A server of OpenAI's embeddings protocol whose vectors count letters; `fault` makes it misbehave."""
 
     url: str = ""
@@ -184,7 +194,7 @@ class EmbeddingServer:
             if request.headers.get("authorization") != "Bearer right":
                 return JSONResponse({"error": {"message": "no such key"}}, 401)
             if self.fault == "silent":
-                await asyncio.sleep(5)
+                await asyncio.sleep(600)
             if self.fault == "broken":
                 return JSONResponse({"error": {"message": "out of memory"}}, 500)
             body = await request.json()
@@ -209,9 +219,9 @@ class EmbeddingServer:
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddingServer]:
+def server() -> Iterator[FaultyEmbeddingServer]:
     listener = socket.create_server(("127.0.0.1", 0))
-    embedding_server = EmbeddingServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+    embedding_server = FaultyEmbeddingServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
     config = uvicorn.Config(embedding_server.app(), log_level="critical", lifespan="off")
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, args=([listener],))
@@ -223,7 +233,7 @@ def server() -> Iterator[EmbeddingServer]:
 
 
 @asynccontextmanager
-async def remote(url: str, key: str | None = "right", patience: float = 5.0) -> AsyncIterator[RemoteEmbedder]:
+async def remote(url: str, key: str | None = "right", patience: float = 60.0) -> AsyncIterator[RemoteEmbedder]:
     secret = SecretStr(key) if key else None
     embedder = RemoteEmbedder(url, "letters", secret, dimensions=3, timeout=patience)
     try:
@@ -232,7 +242,7 @@ async def remote(url: str, key: str | None = "right", patience: float = 5.0) -> 
         await embedder.aclose()
 
 
-async def test_a_server_embeds_passages_in_their_order_in_bounded_batches(server: EmbeddingServer) -> None:
+async def test_a_server_embeds_passages_in_their_order_in_bounded_batches(server: FaultyEmbeddingServer) -> None:
     texts = ["a" * (number % 7) + "b" * (number % 3) for number in range(150)]
 
     async with remote(server.url) as embedder:
@@ -243,14 +253,14 @@ async def test_a_server_embeds_passages_in_their_order_in_bounded_batches(server
     assert server.batches == [64, 64, 22]
 
 
-async def test_a_server_reads_the_title_before_the_text(server: EmbeddingServer) -> None:
+async def test_a_server_reads_the_title_before_the_text(server: FaultyEmbeddingServer) -> None:
     async with remote(server.url) as embedder:
         titled, whole = await embedder.embed_passages(["b", "aa\n\nb"], ["aa", ""])
 
     assert titled.tobytes() == whole.tobytes()
 
 
-async def test_a_server_embeds_a_question_as_a_unit_vector(server: EmbeddingServer) -> None:
+async def test_a_server_embeds_a_question_as_a_unit_vector(server: FaultyEmbeddingServer) -> None:
     async with remote(server.url) as embedder:
         vector = await embedder.embed_query("abba")
 
@@ -258,7 +268,7 @@ async def test_a_server_embeds_a_question_as_a_unit_vector(server: EmbeddingServ
 
 
 @pytest.mark.parametrize("fault", ["broken", "silent", "short", "narrow", "zero"])
-async def test_a_misbehaving_server_is_reported_as_unavailable(server: EmbeddingServer, fault: str) -> None:
+async def test_a_misbehaving_server_is_reported_as_unavailable(server: FaultyEmbeddingServer, fault: str) -> None:
     server.fault = fault
 
     async with remote(server.url, patience=0.3) as embedder:
@@ -268,7 +278,7 @@ async def test_a_misbehaving_server_is_reported_as_unavailable(server: Embedding
 
 @pytest.mark.parametrize("key", ["wrong", None])
 async def test_a_server_that_refuses_the_key_is_reported_as_unavailable(
-    server: EmbeddingServer, key: str | None, monkeypatch: pytest.MonkeyPatch
+    server: FaultyEmbeddingServer, key: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A key in the environment was not meant for this server and must not reach it.
     monkeypatch.setenv("OPENAI_API_KEY", "right")

@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.stages import Coverage, Partition, Plan, Question, Ranking, Validity
+from backend.retrieval.stages import Coverage, Partition, Question, Ranking, SearchPlan, ValidityFilter
 from backend.retrieval.weights import UNRECORDED
-from backend.retrieval.why import _standing
-from tests.conftest import Service, Tenant
-from tests.retrieval.hits import hit
+from backend.retrieval.why import RankedDocument, _standing
+from tests.factories import create_collection, ingest
+from tests.retrieval.hits import DISCRETION, hit
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -90,12 +91,11 @@ def test_where_a_document_stands_is_told_from_what_is_returned(
 ) -> None:
     candidates = [hit(uuid4(), document) for document in ranked]
     coverage = Coverage({}, set(), 0, Partition.SHARED, frozenset(), 0, {}, {})
-    ranking = Ranking(candidates[:2], candidates, Plan.EXACT, coverage)
+    ranking = Ranking(candidates[:2], candidates, SearchPlan.EXACT, coverage)
     request = RetrievalRequest(query=QUERY, k=2, distinct=True)
-    question = Question(request, None, "model", 1, Validity.IN_FORCE, UNRECORDED)
+    question = Question(request, None, "model", 1, ValidityFilter.IN_FORCE, UNRECORDED, DISCRETION)
     rank, repeats = compared
-    row: Any = {"document_id": ASKED, "rank": rank, "repeats": repeats}
-    assert _standing(question, ranking, row) == standing
+    assert _standing(question, ranking, RankedDocument(ASKED, passes=True, repeats=repeats, rank=rank)) == standing
 
 
 async def test_a_document_is_missed_for_what_the_request_asks(service: Service, filled: Tenant) -> None:
@@ -108,18 +108,8 @@ async def test_a_document_is_missed_for_what_the_request_asks(service: Service, 
 
 
 async def test_an_unapproved_document_is_said_to_be_so(service: Service, filled: Tenant) -> None:
-    async with service.operator() as acting:
-        await acting.create_collection(filled.id, "reviewed", "Reviewed", approval_required=True)
-        for role in ("editor", "analyst"):
-            await acting.grant(filled.id, "reviewed", "read", role=role)  # type: ignore[arg-type]
-        await acting.grant(filled.id, "reviewed", "write", role="editor")  # type: ignore[arg-type]
-    chunk = {
-        "doc_id": "draft",
-        "chunk_text": "A late payment fee may rise.",
-        "source_type": "policy",
-        "collection": "reviewed",
-    }
-    assert (await service.post("/ingest", filled, "editor", chunk)).status_code == 201
+    await create_collection(service, filled, "reviewed")
+    await ingest(service, filled, "draft", "A late payment fee may rise.", collection="reviewed")
     assert (await why(service, filled, "editor", "draft"))[0]["reason"] == "not_approved"
     hidden = await service.post("/retrieve/why", filled, "analyst", {"query": QUERY, "doc_id": "draft"})
     assert hidden.status_code == 404

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Service, Tenant
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -111,6 +111,8 @@ async def test_the_date_of_coming_into_force_narrows(service: Service, filled: T
         {"filters": {"a": {"gt": 1, "lt": "2024-01-01"}}},
         {"filters": {"a": []}},
         {"filters": {"a": [["nested"]]}},
+        {"filters": {"a": [{"b": 1}]}},
+        {"filters": {"or": ["b", "c"]}},
         {"filters": {"a": {"gt": "0001-01-01"}}},
         {"effective_from": {"gt": 5}},
         {"collection": []},

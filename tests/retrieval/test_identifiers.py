@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import Service, Tenant
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.conftest import Service, Tenant
+from tests.factories import create_collection
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -15,12 +16,8 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 async def polyglot(service: Service, tenant: Tenant) -> Tenant:
-    async with service.operator() as acting:
-        for language in ("german", "french"):
-            await acting.create_collection(tenant.id, language, language, language=language)
-            for role in ("editor", "analyst"):
-                await acting.grant(tenant.id, language, "read", role=role)  # type: ignore[arg-type]
-            await acting.grant(tenant.id, language, "write", role="editor")  # type: ignore[arg-type]
+    for language in ("german", "french"):
+        await create_collection(service, tenant, language, language=language, approval_required=False)
     chunks = [
         {"doc_id": collection, "chunk_text": text, "source_type": "policy", "collection": collection}
         for collection, text in TEXTS.items()

@@ -79,6 +79,12 @@ def test_dimensions_never_change_because_they_are_stored() -> None:
     assert dimension("fee") == zlib.crc32(b"fee") % 10**9 == 521_392_309
 
 
+def test_weights_never_change_because_they_are_stored() -> None:
+    vector = passage_vector("late fee and another fee")
+
+    assert {term: round(vector[dimension(term)], 4) for term in ("late", "fee")} == {"late": 1.5203, "fee": 1.6484}
+
+
 @given(st.text())
 def test_a_vector_fits_the_database_whatever_the_text(text: str) -> None:
     vector = passage_vector(text)

@@ -1,14 +1,15 @@
 """The pages of a file count in the ranking of its chunks, and one page does not take the places of others."""
 
 from dataclasses import replace
+from statistics import mean
 from uuid import UUID
 
 import pytest
 
-from backend.documents.chunks.vectors import Span
+from backend.documents.tables import ChunkSpan
 from backend.retrieval.ranking.pages import by_page
-from tests.conftest import Service, Tenant
 from tests.retrieval.hits import ANY, hit
+from tests.service import Service, Tenant
 
 CREDIT = "Credit risk is the risk that a borrower defaults."
 PAGES = {
@@ -24,7 +25,7 @@ PAGES = {
 
 def test_a_page_counts_and_its_second_chunk_stands_behind_other_pages() -> None:
     def on(page: int | None, number: int, score: float):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        return replace(hit(UUID(int=number), score=score), span=Span(page_start=page))
+        return replace(hit(UUID(int=number), score=score), span=ChunkSpan(page_start=page))
 
     hits = [on(1, 1, 0.9), on(1, 2, 0.8), on(2, 3, 0.7), on(None, 4, 0.6), on(None, 5, 0.5)]
     ranked = by_page(hits, {(ANY, 1): 0.3, (ANY, 2): 0.9}, share=0.5)
@@ -45,5 +46,9 @@ async def test_each_page_is_shown_before_any_is_shown_again(service: Service, te
     assert len({context["chunk_id"] for context in contexts}) == 9
     scores = {context["page_start"]: context["explanation"]["page_score"] for context in contexts}
     assert scores[3] > scores[2] > scores[1]
+    for page, score in scores.items():
+        on_page = [context["explanation"] for context in contexts if context["page_start"] == page]
+        cosine, bm25 = mean(one["cosine"] for one in on_page), max(one["bm25"] for one in on_page)
+        assert score == pytest.approx(cosine + service.services.retrieval.weights.lexical * bm25)
     event = (await service.events(tenant, action="retrieval:executed"))[0]["event"]
     assert event["retrieval"]["weights"] == {"lexical_micros": 15000, "page_micros": 670000}

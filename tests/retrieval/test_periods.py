@@ -3,7 +3,7 @@
 import pytest
 
 from backend.retrieval.periods import asked_periods, document_periods
-from tests.conftest import Service, Tenant
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

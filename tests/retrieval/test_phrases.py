@@ -6,8 +6,8 @@ import pytest
 
 from backend.retrieval.ranking.ordering import favoured
 from backend.retrieval.ranking.phrases import MOST_PHRASES, phrases_in, quoted_phrases
-from tests.conftest import Service, Tenant
 from tests.retrieval.hits import hit
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

@@ -11,12 +11,14 @@ from pgvector import HalfVector
 
 from backend.operation import placement
 from backend.operation.reembedding import reembed
+from backend.personal_data.pseudonyms import PseudonymKeys
 from backend.retrieval import search
 from backend.retrieval.embedding.embedder import Vectors
+from backend.retrieval.embedding.fingerprint import PROBES
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.stages import Plan
-from tests.conftest import Service
+from backend.retrieval.stages import SearchPlan
 from tests.retrieval.large_tenant import LargeTenant
+from tests.service import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +59,9 @@ async def models(large: LargeTenant) -> dict[str, int]:
         await connection.close()
 
 
+KEYS = PseudonymKeys("a secret of these tests")
+
+
 def quietly(step: str, done: int, total: int) -> None:
     """Takes progress and shows none."""
 
@@ -69,7 +74,7 @@ async def test_embedding_anew_is_carried_on_after_it_was_stopped(service: Servic
         await placement.promote(owner_url, large.tenant.id, quietly)
     old = large.topics.model
     with pytest.raises(KeyboardInterrupt):
-        await reembed(owner_url, large.tenant.id, HashingEmbedder(stop_after=128), quietly)
+        await reembed(owner_url, large.tenant.id, HashingEmbedder(stop_after=128), KEYS, quietly)
     assert await models(large) == {old: 172, HashingEmbedder.model: 128}
 
     question = large.question(k=100, mode="semantic")
@@ -90,8 +95,8 @@ async def test_embedding_anew_is_carried_on_after_it_was_stopped(service: Servic
     assert {hit.cosine == 0.0 for hit in mixed.hits} == {True, False}  # found by words alone, and by both
 
     carrying_on = HashingEmbedder()
-    await reembed(owner_url, large.tenant.id, carrying_on, quietly)
-    assert carrying_on.embedded == 172
+    await reembed(owner_url, large.tenant.id, carrying_on, KEYS, quietly)
+    assert carrying_on.embedded == 172 + len(PROBES)
     assert await models(large) == {HashingEmbedder.model: 300}
     assert (await large.placed())["rows"] == 300
 
@@ -103,11 +108,11 @@ async def test_a_private_tenant_is_searched_by_the_new_models_index(
     large = await LargeTenant.create(service, {"default": 400})
     await placement.promote(service.database.owner_url, large.tenant.id, quietly)
     embedder = HashingEmbedder()
-    await reembed(service.database.owner_url, large.tenant.id, embedder, quietly)
+    await reembed(service.database.owner_url, large.tenant.id, embedder, KEYS, quietly)
     question = replace(
         large.question(k=5, mode="semantic"), model=embedder.model, dimensions=64,
         dense=HalfVector(await embedder.embed_query("x")),
     )  # fmt: skip
     ranking = await large.search(question, "default")
-    assert ranking.plan is Plan.INDEXED
+    assert ranking.plan is SearchPlan.INDEXED
     assert [hit.chunk_id for hit in ranking.hits] == await large.exact(question, "default")

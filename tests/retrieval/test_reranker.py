@@ -27,7 +27,7 @@ def server() -> Iterator[RerankServer]:
 @pytest.fixture
 async def reranker(server: RerankServer) -> AsyncIterator[Reranker]:
     server.reply = scoring(len)
-    async with aclosing(Reranker(server.url, "cross-encoder", SecretStr("key"), timeout=0.5)) as client:
+    async with aclosing(Reranker(server.url, "cross-encoder", SecretStr("key"), timeout=60)) as client:
         yield client
 
 
@@ -83,10 +83,14 @@ async def test_a_server_that_fails_hangs_or_is_gone_is_unavailable(
     server: RerankServer, reranker: Reranker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    for reply in (sending(b"{}", 500), sending(b"{}", 307), after(lambda: asyncio.sleep(1), scoring(len))):
+    for reply in (sending(b"{}", 500), sending(b"{}", 307)):
         server.reply = reply
         with pytest.raises(RerankerUnavailable):
             await reranker.scores("How long?", TEXTS)
+    server.reply = after(lambda: asyncio.sleep(600), scoring(len))
+    async with aclosing(Reranker(server.url, "cross-encoder", None, timeout=0.2)) as impatient:
+        with pytest.raises(RerankerUnavailable):
+            await impatient.scores("How long?", TEXTS)
     async with aclosing(Reranker("http://127.0.0.1:9/rerank", "cross-encoder", None)) as gone:
         with pytest.raises(RerankerUnavailable):
             await gone.scores("How long?", TEXTS)

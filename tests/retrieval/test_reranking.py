@@ -1,5 +1,6 @@
 """Retrieval with a reranker: it says in which order, never what; and it is sent nothing that is not on record."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
@@ -9,10 +10,11 @@ import pytest
 
 from backend.identity.callers.permissions import Role
 from backend.retrieval.ranking.ordering import reranked as by_reranker
-from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
+from tests.factories import ingest
 from tests.retrieval import rerank_server
 from tests.retrieval.hits import hit
 from tests.retrieval.rerank_server import RerankServer, after, scoring, sending
+from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 from tests.test_faults import failing_commit, without_insert
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +40,7 @@ async def reranked(
     server: RerankServer, service: Service, database: Database, run_secrets: Secrets, model_home: Any
 ) -> AsyncIterator[Service]:
     """The service on the same database, with a reranker."""
-    chosen = {"reranker_url": server.url, "reranker_model": "cross-encoder", "reranker_timeout": 1}
+    chosen = {"reranker_url": server.url, "reranker_model": "cross-encoder", "reranker_timeout": 60}
     async with running(settings_for(database, run_secrets, model_home, **chosen), database) as started:
         yield started
 
@@ -48,8 +50,8 @@ async def filled(service: Service, tenant: Tenant) -> Tenant:
     chunks = [{"doc_id": doc_id, "chunk_text": text, "source_type": "policy"} for doc_id, text in TEXTS.items()]
     chunks.append({"doc_id": "secret", "chunk_text": SECRET, "source_type": "policy", "collection": "restricted"})
     assert (await service.post("/ingest/batch", tenant, "editor", {"chunks": chunks})).status_code == 201
+    await service.add_user(tenant, "chief", Role.ADMIN)
     async with service.operator() as acting:
-        tenant.users["chief"] = await acting.create_user(tenant.id, "chief", PASSWORD, [Role.ADMIN])
         await acting.grant(tenant.id, "restricted", "read", principal_id=tenant.users["chief"])
     return tenant
 
@@ -127,18 +129,20 @@ async def test_what_is_withdrawn_while_the_reranker_works_is_not_shown_and_no_tr
     text = (
         "The late payment fee of the card is this, which a reranker that likes length likes best of all, but it ends."
     )
-    chunk = {"doc_id": "ended", "chunk_text": text, "source_type": "policy"}
-    assert (await reranked.post("/ingest", filled, "editor", chunk)).status_code == 201
+    await ingest(reranked, filled, "ended", text)
     assert doc_ids(await found(reranked, filled)) == ["ended", "waiver"]
     working = (
         "select count(*) from pg_stat_activity where usename = 'affidavit_runtime' and state <> 'idle' and datname = $1"
     )
-    seen = []
+    seen = list[str]()
 
     async def withdraw() -> None:
         superuser = await asyncpg.connect(reranked.database.superuser_url)
         try:
-            seen.append(await superuser.fetchval(working, await superuser.fetchval("select current_database()")))
+            database = await superuser.fetchval("select current_database()")
+            while await superuser.fetchval(working, database):  # what else the service asks ends soon
+                await asyncio.sleep(0.05)
+            seen.append("none")
             await superuser.execute("update documents.chunk set effective_to = effective_from where text = $1", text)
         finally:
             await superuser.close()
@@ -146,7 +150,7 @@ async def test_what_is_withdrawn_while_the_reranker_works_is_not_shown_and_no_tr
     server.reply = after(withdraw, scoring(len))
     assert doc_ids(await found(reranked, filled)) == ["waiver", "fees"]
     assert text in server.requests[-1]["documents"]
-    assert seen == [0]
+    assert seen == ["none"]
 
 
 def test_what_a_reranker_has_not_scored_stands_behind_what_it_has() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Service, Tenant
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

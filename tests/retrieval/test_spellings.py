@@ -7,7 +7,8 @@ import pytest
 
 from backend.retrieval.lexicon import terms
 from backend.retrieval.spellings import spellings
-from tests.conftest import SHARED_DATA, Service, Tenant
+from tests.conftest import SHARED_DATA
+from tests.service import Service, Tenant
 
 CASES = SHARED_DATA.parent / "cases"
 

@@ -10,7 +10,7 @@ import pytest
 from pgvector import SparseVector
 
 from backend.database import prepare_connection
-from tests.conftest import Service, Tenant
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, retired, retrieved
+from tests.factories import approved, create_collection, retired, retrieved
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

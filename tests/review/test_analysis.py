@@ -14,8 +14,9 @@ from backend.audit.search_words import SearchWords
 from backend.database import open_pool
 from backend.identity.callers.permissions import Role
 from backend.ledger.checkpoints import SigningKey
+from backend.ledger.keyring import Keyring
 from backend.ledger.sealer import Sealer
-from tests.conftest import PASSWORD, Database, Service, Tenant
+from tests.service import Database, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,7 @@ async def asked(service: Service, tenant: Tenant) -> Tenant:
 @pytest.fixture
 async def sealer(database: Database) -> AsyncIterator[Sealer]:
     pool = await open_pool(database.sealer_url, size=2, timeout=5)
-    yield Sealer(pool, SigningKey.generate("affidavit-test"))
+    yield Sealer(pool, Keyring(SigningKey.generate("affidavit-test")))
     await pool.close()
 
 
@@ -144,8 +145,7 @@ async def test_no_two_tenants_share_a_hash_and_none_finds_the_others_texts(
 
 async def test_erased_texts_are_not_found_and_their_words_are_gone(service: Service, database: Database) -> None:
     tenant = await service.create_tenant()
-    async with service.operator() as acting:
-        await acting.create_user(tenant.id, "privacy2", PASSWORD, [Role.PRIVACY])
+    await service.add_user(tenant, "privacy2", Role.PRIVACY)
     await service.post("/retrieve", tenant, "analyst", {"query": "zebra mortgage"})
     assert len(await service.events(tenant, **SEARCHED)) == 1
     wanted = {"subject": "analyst", "legal_basis": "GDPR article 17(1)(b)"}
@@ -282,10 +282,14 @@ async def test_saved_searches_are_their_owners_and_their_filters_are_those_of_th
     found = await service.events(asked, **listed["filters"])
     assert {event["action"] for event in found} == {"prompt:submitted"}
     path = f"/audit/searches/{listed['id']}"
+    run = await service.get(f"{path}/events", asked, "compliance", limit=500, facets="action")
+    assert [event["id"] for event in run.json()["events"]] == [event["id"] for event in found]
+    assert [counted["value"] for counted in run.json()["facets"]["action"]] == ["prompt:submitted"]
     for tenant, name in ((asked, "privacy"), (other_tenant, "compliance")):
         assert (await service.get("/audit/searches", tenant, name)).json() == {"searches": []}
         refused = await service.client.delete(path, headers=await service.as_user(tenant, name))
         assert refused.status_code == 404
+        assert (await service.get(f"{path}/events", tenant, name)).status_code == 404
     for body, field in (({"name": ""}, "name"), ({"name": "x", "filters": {"q": "zebra"}}, "q")):
         bad = await service.post("/audit/searches", asked, "compliance", body)
         assert (bad.status_code, field in bad.json()["detail"]) == (422, True)
@@ -303,6 +307,9 @@ YEARS = {"from": datetime(2000, 1, 1, tzinfo=UTC).isoformat(), "to": datetime.no
         ("/audit/events", {"q": "the of", "reason": "because"}, "q"),
         ("/audit/events", {"cursor": "???"}, "cursor"),
         ("/audit/events", {"action": "nothing"}, "action"),
+        ("/audit/events", {"facets": "action,colour"}, "facets"),
+        ("/audit/events", {"door": "window"}, "door"),
+        ("/audit/events", {"turn": "x"}, "turn"),
         ("/audit/events", {"from": "yesterday"}, "from"),
         ("/audit/statistics", {}, "by"),
         ("/audit/statistics", {"by": "action", "interval": "hour", **YEARS}, "from"),

@@ -15,8 +15,8 @@ from backend.identity.callers.caller import Caller, Origin
 from backend.identity.callers.permissions import Role
 from backend.ledger import verifier
 from backend.review.events.service import first_id_at
-from tests.conftest import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
-from tests.ledger.test_tampering import KEY, Log
+from tests.ledger.sealed_log import KEY, SealedLog
+from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -28,8 +28,7 @@ REQUEST = {"subject": "analyst", "legal_basis": "GDPR article 17(1)(b)"}
 async def asked(service: Service) -> Tenant:
     """A tenant with two privacy officers, whose analyst asked something personal."""
     tenant = await service.create_tenant()
-    async with service.operator() as acting:
-        await acting.create_user(tenant.id, "privacy2", PASSWORD, [Role.PRIVACY])
+    await service.add_user(tenant, "privacy2", Role.PRIVACY)
     for path, body in (("/retrieve", {"query": MARKER}), ("/answer", {"question": MARKER})):
         assert (await service.post(path, tenant, "analyst", body)).status_code == 200
     return tenant
@@ -61,7 +60,7 @@ async def test_an_approved_erasure_destroys_texts_and_keys_and_every_proof_still
     assert answer.json()["texts"] >= 4
     assert MARKER not in await revealed(service, asked)
 
-    log = Log(service, asked, database, tmp_path, datetime.now(UTC))
+    log = SealedLog(service, asked, database, tmp_path, datetime.now(UTC))
     await log.act(1)  # the analyst goes on, under a new key
     await log.seal()
     assert "fees" in await revealed(service, asked)

@@ -1,6 +1,7 @@
 """The log as its reviewers read it: every act with who, what, when and how it ended, and their reading among them."""
 
 import secrets
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from backend.audit.canonical import MAX_ENVELOPE_BYTES, canonical_json
-from tests.conftest import PASSWORD, Service, Tenant
+from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -239,3 +240,47 @@ async def test_a_caller_of_five_hundred_collections_is_served_and_recorded(servi
         assert len(principal["collections"]) < 501
         listed = (await reveal(service, fresh, event["id"]))["payloads"]["collections"]
         assert listed.count(",") == 500
+
+
+async def test_events_are_found_by_turn_end_user_door_and_reason(service: Service, tenant: Tenant) -> None:
+    asked = (await service.post("/answer", tenant, "analyst", {"question": QUERY})).json()
+    for customer in ("customer-41", "customer-42"):
+        headers = await service.as_user(tenant, "partner") | {"X-On-Behalf-Of": customer}
+        await service.client.post("/retrieve", json={"query": QUERY}, headers=headers)
+    await service.post("/ingest", tenant, "analyst", chunk("refused"))
+    found = {
+        name: await service.events(tenant, **{name: value})
+        for name, value in {
+            "turn": asked["turn"], "end_user": "customer-41", "door": "openai", "reason": "permission:documents:write",
+        }.items()
+    }  # fmt: skip
+    assert {event["action"] for event in found["turn"]} == {"prompt:submitted", "answer:returned"}
+    assert [event["action"] for event in found["end_user"]] == ["retrieval:executed"]
+    assert found["door"] == []
+    assert {event["action"] for event in found["reason"]} == {"access:denied"}
+    about = await service.events(tenant, document="wires-0", end_user="customer-42")
+    assert [event["event"]["principal"]["on_behalf_of"]["subject"] for event in about] == ["customer-42"]
+
+
+async def test_facets_count_all_that_the_filters_find(service: Service, tenant: Tenant) -> None:
+    await service.post("/ingest", tenant, "analyst", chunk("refused"))
+    asked = {"facets": "action,actor,outcome,model,door", "outcome": "denied"}
+    events = await service.events(tenant, outcome="denied", limit=500)
+    page = (await service.get("/audit/events", tenant, "compliance", limit=1, **asked)).json()
+    facets = {name: {c["value"]: c["count"] for c in counts} for name, counts in page["facets"].items()}
+    assert facets["outcome"] == {"denied": len(events)}
+    assert facets["action"] == Counter(event["action"] for event in events)
+    assert facets["actor"] == Counter(e["principal_id"] for e in events if e["principal_id"])
+    assert facets["door"] == {"http": len(events)}
+    assert facets["model"] == {}
+    assert "analyst" in {counted["label"] for counted in page["facets"]["actor"]}
+    second = await service.get("/audit/events", tenant, "compliance", limit=1, cursor=page["next_cursor"], **asked)
+    assert second.json()["facets"]["outcome"] == page["facets"]["outcome"]
+    plain = await service.get("/audit/events", tenant, "compliance", limit=1)
+    assert plain.json()["facets"] is None
+
+
+async def test_a_document_that_never_was_has_no_readers(service: Service, tenant: Tenant, other_tenant: Tenant) -> None:
+    assert (await service.get("/audit/documents/wires-0/readers", tenant, "compliance")).status_code == 200
+    for who, doc_id in ((tenant, "wires-99"), (other_tenant, "wires-0")):
+        assert (await service.get(f"/audit/documents/{doc_id}/readers", who, "compliance")).status_code == 404

@@ -14,8 +14,8 @@ from backend.jobs.worker import Worker
 from backend.ledger import verifier
 from backend.review.exports import service as exports
 from backend.review.exports.jobs import EXPORT, PART_LEAVES, ExportHandler
-from tests.conftest import Database, Service, Tenant
-from tests.ledger.test_tampering import KEY, Log, kinds
+from tests.ledger.sealed_log import KEY, SealedLog, kinds
+from tests.service import Database, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -23,14 +23,14 @@ QUESTION = "What does a wire transfer cost?"
 
 
 @pytest.fixture
-async def log(service: Service, database: Database, tmp_path: Path) -> Log:
+async def log(service: Service, database: Database, tmp_path: Path) -> SealedLog:
     tenant = await service.create_tenant()
-    log = Log(service, tenant, database, tmp_path)
+    log = SealedLog(service, tenant, database, tmp_path)
     assert (await service.post("/retrieve", tenant, "analyst", {"query": QUESTION})).status_code == 200
     return log
 
 
-async def export(log: Log, user: str = "compliance", *, part_leaves: int = PART_LEAVES, **asked: Any) -> bytes:
+async def export(log: SealedLog, user: str = "compliance", *, part_leaves: int = PART_LEAVES, **asked: Any) -> bytes:
     """Asks for an export, has it written, and fetches it."""
     now = datetime.now(UTC)
     body = {"from": (now - timedelta(days=1)).isoformat(), "to": now.isoformat(), **asked}
@@ -38,8 +38,11 @@ async def export(log: Log, user: str = "compliance", *, part_leaves: int = PART_
     assert answer.status_code == 202, answer.text
     await log.seal()
     own = log.service.services
-    worker = Worker(own.tenancy, {EXPORT: ExportHandler(own.files, own.payloads, own.recorder, part_leaves)})
-    assert await worker.work_once()
+    worker = Worker(
+        own.tenancy, {EXPORT: ExportHandler(own.files, own.payloads, own.recorder, own.pseudonym_keys, part_leaves)}
+    )
+    while await worker.work_once():
+        pass  # another test may have left a job that is older
     job = await log.service.get(f"/jobs/{answer.json()['job_id']}", log.tenant, user)
     assert job.json()["status"] == "succeeded", job.text
     done = await log.service.get(f"/audit/exports/{answer.json()['id']}", log.tenant, user)
@@ -49,7 +52,7 @@ async def export(log: Log, user: str = "compliance", *, part_leaves: int = PART_
     return fetched.content
 
 
-async def test_a_bundle_verifies_offline_and_reveals_what_was_asked(log: Log) -> None:
+async def test_a_bundle_verifies_offline_and_reveals_what_was_asked(log: SealedLog) -> None:
     path = log.folder / "bundle.zip"
     path.write_bytes(await export(log, reveal=True, reason="yearly review"))
     report = verifier.verify(path, str(KEY.verifier_key))
@@ -58,7 +61,7 @@ async def test_a_bundle_verifies_offline_and_reveals_what_was_asked(log: Log) ->
 
 
 async def test_a_bundle_leaves_out_checkpoints_of_which_there_are_many(
-    log: Log, monkeypatch: pytest.MonkeyPatch
+    log: SealedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(6):
         await log.seal()
@@ -72,21 +75,36 @@ async def test_a_bundle_leaves_out_checkpoints_of_which_there_are_many(
     assert any("every leaf sealed from the beginning" in line for line in report.lines())
 
 
-async def test_json_lines_describe_themselves_and_hold_every_event(log: Log) -> None:
+async def test_json_lines_describe_themselves_and_hold_every_event(log: SealedLog) -> None:
     header, *lines = map(json.loads, (await export(log, format="jsonl")).splitlines())
     assert (header["schema"], header["truncated"]) == ("affidavit-jsonl/1", False)
     assert [line["leaf"] for line in lines] == list(range(header["end_leaf"]))
     assert QUESTION not in json.dumps(lines)  # texts only when revealed
 
 
-async def test_csv_is_rfc_4180(log: Log) -> None:
+async def test_personal_data_in_revealed_texts_can_be_under_pseudonyms_but_in_no_bundle(log: SealedLog) -> None:
+    asked = {"query": "What is known of jane.roe@example.com?"}
+    assert (await log.service.post("/retrieve", log.tenant, "analyst", asked)).status_code == 200
+    revealed = {"format": "jsonl", "reveal": True, "reason": "for a consultant"}
+    assert "jane.roe@example.com" in (await export(log, **revealed)).decode()
+    redacted = (await export(log, **revealed, redact=True)).decode()
+    assert "jane.roe@example.com" not in redacted
+    assert "What is known of [EMAIL-" in redacted
+    (event,) = await log.service.events(log.tenant, action="audit:exported", limit=1)
+    assert event["event"]["export"]["redact"] is True
+    now = datetime.now(UTC).isoformat()
+    bundle = {"from": "2026-01-01T00:00:00Z", "to": now, "redact": True, "reveal": True, "reason": "for a consultant"}
+    assert (await log.service.post("/audit/exports", log.tenant, "compliance", bundle)).status_code == 422
+
+
+async def test_csv_is_rfc_4180(log: SealedLog) -> None:
     text = (await export(log, format="csv", filters={"action": "retrieval:executed"})).decode()
     assert text.endswith("\r\n")
     _, columns, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert {row[columns.index("action")] for row in rows} == {"retrieval:executed"}
 
 
-async def test_who_may_not_export_or_reveal_is_refused_and_so_are_bad_periods(log: Log) -> None:
+async def test_who_may_not_export_or_reveal_is_refused_and_so_are_bad_periods(log: SealedLog) -> None:
     now = datetime.now(UTC).isoformat()
     good = {"from": "2026-01-01T00:00:00Z", "to": now}
     for role in ("admin", "analyst", "editor", "partner", "privacy"):
@@ -100,7 +118,7 @@ async def test_who_may_not_export_or_reveal_is_refused_and_so_are_bad_periods(lo
 
 
 @pytest.mark.parametrize("kind", ["bundle", "jsonl", "csv"])
-async def test_a_long_export_comes_in_parts_that_are_proved_each_and_together(log: Log, kind: str) -> None:
+async def test_a_long_export_comes_in_parts_that_are_proved_each_and_together(log: SealedLog, kind: str) -> None:
     for _ in range(2):
         await log.seal()
         await log.act(4)
@@ -135,16 +153,29 @@ async def test_a_long_export_comes_in_parts_that_are_proved_each_and_together(lo
         assert missing.status_code == (404 if number else 422)
 
 
-async def part_of(log: Log, export_id: str, number: int) -> bytes:
+async def part_of(log: SealedLog, export_id: str, number: int) -> bytes:
     answer = await log.service.get(f"/audit/exports/{export_id}/file", log.tenant, "compliance", part=number)
     assert answer.status_code == 200, answer.text
     return answer.content
 
 
-async def test_another_tenants_export_is_not_found(log: Log, other_tenant: Tenant) -> None:
+async def test_another_tenants_export_is_not_found(log: SealedLog, other_tenant: Tenant) -> None:
     now = datetime.now(UTC).isoformat()
     asked = {"from": "2026-01-01T00:00:00Z", "to": now}
     answer = await log.service.post("/audit/exports", log.tenant, "compliance", asked)
     for path in ("", "/file"):
         foreign = await log.service.get(f"/audit/exports/{answer.json()['id']}{path}", other_tenant, "compliance")
         assert foreign.status_code == 404
+
+
+async def test_exports_are_listed_newest_first(log: SealedLog) -> None:
+    for _ in range(3):
+        await export(log)
+    first = (await log.service.get("/audit/exports", log.tenant, "compliance", limit=2)).json()
+    second = (await log.service.get("/audit/exports", log.tenant, "compliance", cursor=first["next_cursor"])).json()
+    listed = first["exports"] + second["exports"]
+    assert (len(first["exports"]), len(listed), second["next_cursor"]) == (2, 3, None)
+    assert [e["created_at"] for e in listed] == sorted((e["created_at"] for e in listed), reverse=True)
+    one = await log.service.get(f"/audit/exports/{listed[0]['id']}", log.tenant, "compliance")
+    assert one.json() == listed[0]
+    assert (await log.service.get("/audit/exports", log.tenant, "analyst")).status_code == 403

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from backend.retrieval.embedding.embedder import Embedder
-from tests.conftest import Service, Tenant
-from tests.documents.review import approved, create_collection, retired
+from tests.factories import approved, create_collection, retired
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 

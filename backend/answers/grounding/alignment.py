@@ -1,12 +1,13 @@
 """Which word of the evidence stands behind each word of a statement."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from backend.answers.grounding.evidence import Unit
-from backend.language.readings import Reading
-from backend.language.tokens import Kind, Token
+from backend.answers.grounding.evidence import EvidenceUnit
+from backend.language.parsed_sentences import Clause, ParsedSentence
+from backend.language.tokens import Token, TokenKind
 
 _PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "mis", "anti", "de")
 _NO_PREFIX = frozenset(
@@ -90,9 +91,9 @@ class Alignment:
     `missing` are those that it does not have, `context` those of them that stand in the sentences before or the title.
     """
 
-    statement: Reading
-    unit: Unit
-    source: Reading
+    statement: ParsedSentence
+    unit: EvidenceUnit
+    source: ParsedSentence
     pairs: dict[int, Pair] = field(default_factory=dict)
     context: list[int] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
@@ -105,17 +106,22 @@ class Alignment:
         found = sum(pair.grade is not Grade.OPPOSITE for pair in self.pairs.values())
         return found / len(content) if content else 1.0
 
+    def matched(self) -> Iterator[tuple[Clause, list[Clause]]]:
+        """Yields each clause of the statement with those of the evidence that it draws on, the most important first."""
+        for mine, theirs in self.clauses.items():
+            yield self.statement.clauses[mine], [self.source.clauses[number] for number in theirs]
+
     def sources(self) -> set[int]:
         """The positions in the evidence that are used."""
         return {pair.source for pair in self.pairs.values()}
 
 
-def aligned(statement: Reading, unit: Unit, source: Reading) -> Alignment:
-    """Aligns a statement with a unit of evidence, whose reading is `source`."""
+def aligned(statement: ParsedSentence, unit: EvidenceUnit, source: ParsedSentence) -> Alignment:
+    """Aligns a statement with a unit of evidence, which `source` is, parsed."""
     result = Alignment(statement, unit, source)
     by_stem: dict[str, list[int]] = defaultdict(list)
     for position, token in enumerate(source.tokens):
-        if token.kind is Kind.WORD:
+        if token.kind is TokenKind.WORD:
             by_stem[token.stem].append(position)
     candidates = {position: _candidates(statement, position, source, by_stem) for position in statement.content}
     affinity = _affinity(statement, source, candidates)
@@ -139,7 +145,9 @@ def aligned(statement: Reading, unit: Unit, source: Reading) -> Alignment:
     return result
 
 
-def _candidates(statement: Reading, position: int, source: Reading, by_stem: dict[str, list[int]]) -> list[Pair]:
+def _candidates(
+    statement: ParsedSentence, position: int, source: ParsedSentence, by_stem: dict[str, list[int]]
+) -> list[Pair]:
     token = statement.tokens[position]
     same = [Pair(position, other, Grade.SAME) for other in by_stem.get(token.stem, ())]
     if same:
@@ -163,7 +171,7 @@ def _candidates(statement: Reading, position: int, source: Reading, by_stem: dic
     return [
         Pair(position, other, Grade.OPPOSITE)
         for other, candidate in enumerate(source.tokens)
-        if candidate.kind is Kind.WORD and opposed(token, candidate, statement)
+        if candidate.kind is TokenKind.WORD and opposed(token, candidate, statement)
     ]  # fmt: skip
 
 
@@ -171,7 +179,7 @@ def _parties(token: Token) -> set[str]:
     return {tag for tag in token.tags if tag.startswith("party.")}
 
 
-def alike(one: Token, other: Token, reading: Reading) -> bool:
+def alike(one: Token, other: Token, reading: ParsedSentence) -> bool:
     """Whether two words are the same or synonyms."""
     if one.stem == other.stem:
         return True
@@ -179,12 +187,12 @@ def alike(one: Token, other: Token, reading: Reading) -> bool:
     return not synonyms.get(one.stem, frozenset()).isdisjoint(synonyms.get(other.stem, frozenset()))
 
 
-def opposed(one: Token, other: Token, reading: Reading) -> bool:
+def opposed(one: Token, other: Token, reading: ParsedSentence) -> bool:
     """Whether one word says the opposite of the other."""
     return other.stem in reading.language.opposites.get(one.stem, frozenset()) or complementary(one, other, reading)
 
 
-def complementary(one: Token, other: Token, reading: Reading) -> bool:
+def complementary(one: Token, other: Token, reading: ParsedSentence) -> bool:
     """Whether one word is the negation of the other: by a prefix, or because there is no third."""
     if other.stem in reading.language.complements.get(one.stem, frozenset()):
         return True
@@ -201,7 +209,7 @@ def is_complement(alignment: Alignment, pair: Pair) -> bool:
 
 
 def _affinity(
-    statement: Reading, source: Reading, candidates: dict[int, list[Pair]]
+    statement: ParsedSentence, source: ParsedSentence, candidates: dict[int, list[Pair]]
 ) -> defaultdict[tuple[int, int], float]:
     """Returns how much each clause of the statement has in common with each clause of the evidence."""
     found: defaultdict[tuple[int, int], float] = defaultdict(float)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from backend.answers.generator import Passage
 from backend.answers.grounding import vetoes
 from backend.answers.grounding.alignment import Alignment, aligned
-from backend.answers.grounding.evidence import PassageEvidence, Unit
+from backend.answers.grounding.evidence import EvidenceUnit, PassageEvidence
 from backend.answers.grounding.verbatim import quoted
-from backend.answers.grounding.verdict import Reason, Span, Support, Verdict
+from backend.answers.grounding.verdict import EvidencePlace, Reason, Support, Verdict
 from backend.language.languages import Language, detected
 from backend.language.legible import legible
-from backend.language.readings import Reading, read
+from backend.language.parsed_sentences import ParsedSentence, parsed
 
 LikenessOf = Callable[[Alignment], float]
 """Returns the probability that the evidence says the same as the statement."""
@@ -45,9 +45,9 @@ class Evidence:
         self._threshold = threshold
 
     @staticmethod
-    def whole(passage: Passage) -> Span:
+    def whole(passage: Passage) -> EvidencePlace:
         """Returns the span of a whole passage."""
-        return Span(passage.number, 0, len(passage.text))
+        return EvidencePlace(passage.number, 0, len(passage.text))
 
     def verdict(self, sentence: str, numbers: Sequence[int]) -> Verdict:
         """Returns how the passages with these numbers support a sentence without markers; takes up to 100 ms."""
@@ -59,18 +59,18 @@ class Evidence:
         language = self._language(sentence, numbers)
         if language is None:
             return Verdict(None, reason=Reason.LANGUAGE)
-        statement = read(legible(sentence).text, language)
+        statement = parsed(legible(sentence).text, language)
         if len(statement.content) + len(statement.quantities) < _FEWEST_WORDS:
             return Verdict(None, reason=Reason.EMPTY)
         return (
             self._close(statement, numbers) or self._in_parts(statement, numbers) or self._refused(statement, numbers)
         )
 
-    def _quoted(self, sentence: str, numbers: Sequence[int]) -> Iterator[Span]:
+    def _quoted(self, sentence: str, numbers: Sequence[int]) -> Iterator[EvidencePlace]:
         for number in numbers:
             found = quoted(sentence, self._evidence(number))
             if found is not None:
-                yield Span(number, *found)
+                yield EvidencePlace(number, *found)
 
     def _language(self, sentence: str, numbers: Sequence[int]) -> Language | None:
         """Returns the language of the cited passages, if it has rules and the sentence is not in another one."""
@@ -81,10 +81,10 @@ class Evidence:
             return own if own in known else None
         return known[0] if len(known) == 1 else None
 
-    def _close(self, statement: Reading, numbers: Sequence[int]) -> Verdict | None:
+    def _close(self, statement: ParsedSentence, numbers: Sequence[int]) -> Verdict | None:
         """Returns the verdict of every cited passage that says the same by itself."""
         found = [
-            (likeness, Span(number, unit.start, unit.end))
+            (likeness, EvidencePlace(number, unit.start, unit.end))
             for number in numbers
             if (best := self._likest(statement, number)) is not None
             for likeness, unit in [best]
@@ -95,7 +95,7 @@ class Evidence:
         likeness = max(likeness for likeness, _ in found)
         return Verdict(Support.CLOSE, tuple(span for _, span in found), likeness=likeness)
 
-    def _likest(self, statement: Reading, number: int) -> tuple[float, Unit] | None:
+    def _likest(self, statement: ParsedSentence, number: int) -> tuple[float, EvidenceUnit] | None:
         rated = [
             (self._likeness(alignment), position, alignment.unit)
             for position, alignment in enumerate(self.alignments(statement, number))
@@ -106,7 +106,7 @@ class Evidence:
         likeness, _, unit = max(rated, key=lambda entry: (entry[0], -entry[1]))
         return likeness, unit
 
-    def _in_parts(self, statement: Reading, numbers: Sequence[int]) -> Verdict | None:
+    def _in_parts(self, statement: ParsedSentence, numbers: Sequence[int]) -> Verdict | None:
         """Returns the verdict when each half of the statement stands alone and is supported alone."""
         for first, second in _halves(statement):
             halves = [self._close(half, numbers) for half in (first, second)]
@@ -116,7 +116,7 @@ class Evidence:
                 return Verdict(Support.CLOSE, tuple(sorted(spans, key=lambda span: span.passage)), likeness=likeness)
         return None
 
-    def _refused(self, statement: Reading, numbers: Sequence[int]) -> Verdict:
+    def _refused(self, statement: ParsedSentence, numbers: Sequence[int]) -> Verdict:
         """Returns the reason of the evidence that is most like the statement."""
         alignments = [alignment for number in numbers for alignment in self.alignments(statement, number)]
         if not alignments:
@@ -125,19 +125,19 @@ class Evidence:
         reason = vetoes.broken(likest)
         return Verdict(None, reason=reason or Reason.WORDING, likeness=None if reason else self._likeness(likest))
 
-    def alignments(self, statement: Reading, number: int) -> list[Alignment]:
+    def alignments(self, statement: ParsedSentence, number: int) -> list[Alignment]:
         """Returns the statement aligned with those sentences of a passage that share most words with it."""
         stems = {statement.tokens[position].stem for position in statement.content}
         values = {quantity.value for quantity in statement.quantities}
         units = []
         for unit in self._evidence(number).units:
-            if unit.reading is None or unit.language is not statement.language:
+            if unit.parsed is None or unit.language is not statement.language:
                 continue
-            shared = len(stems & unit.stems) + len(values & {quantity.value for quantity in unit.reading.quantities})
+            shared = len(stems & unit.stems) + len(values & {quantity.value for quantity in unit.parsed.quantities})
             if shared >= _LEAST_SHARED * (len(stems) + len(values)):
                 units.append((shared, unit))
         units.sort(key=lambda entry: -entry[0])
-        return [aligned(statement, unit, unit.reading) for _, unit in units[:_MOST_UNITS] if unit.reading is not None]
+        return [aligned(statement, unit, unit.parsed) for _, unit in units[:_MOST_UNITS] if unit.parsed is not None]
 
     def _evidence(self, number: int) -> PassageEvidence:
         if number not in self._read:
@@ -146,7 +146,7 @@ class Evidence:
         return self._read[number]
 
 
-def _halves(statement: Reading) -> Iterator[tuple[Reading, Reading]]:
+def _halves(statement: ParsedSentence) -> Iterator[tuple[ParsedSentence, ParsedSentence]]:
     """Yields two parts that are joined by "and" or a semicolon, each a sentence of its own under no condition."""
     if any(clause.condition for clause in statement.clauses):
         return
@@ -159,8 +159,8 @@ def _halves(statement: Reading) -> Iterator[tuple[Reading, Reading]]:
         if begins.has("refers"):
             continue
         parts = [
-            read(statement.text[: opening.start].rstrip(" ,;") + ".", statement.language),
-            read(statement.text[begins.start :], statement.language),
+            parsed(statement.text[: opening.start].rstrip(" ,;") + ".", statement.language),
+            parsed(statement.text[begins.start :], statement.language),
         ]
         if all(len(part.content) + len(part.quantities) >= _FEWEST_WORDS for part in parts):
             yield parts[0], parts[1]

@@ -9,9 +9,9 @@ from functools import cached_property
 from backend.language import sentences
 from backend.language.languages import Language, detected
 from backend.language.legible import legible
+from backend.language.parsed_sentences import ParsedSentence, parsed
 from backend.language.quantities import named_units, scales
-from backend.language.readings import Reading, read
-from backend.language.tokens import Kind, tokens
+from backend.language.tokens import TokenKind, tokens
 
 _CONTEXT = 2  # sentences before, to which "it" or "this" may refer
 _LONGEST = 1_200  # characters; a longer "sentence" is a table or a list, of which any words can be found in a row
@@ -36,7 +36,7 @@ def addresses_a_model(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Unit:
+class EvidenceUnit:
     """A sentence of a passage, with the line that introduces it if it is an item of a list.
 
     `start` and `end` are where it stands in the passage; `context` are the stems of what it may refer to.
@@ -58,16 +58,16 @@ class Unit:
         return f"{self.lead} {self.text}" if self.lead else self.text
 
     @cached_property
-    def reading(self) -> Reading | None:
+    def parsed(self) -> ParsedSentence | None:
         """What it says; None in a language without rules."""
-        return read(legible(self.whole).text, self.language) if self.language else None
+        return parsed(legible(self.whole).text, self.language) if self.language else None
 
     @cached_property
     def stems(self) -> frozenset[str]:
         """The stems of its words, by which it is found."""
-        if self.reading is None:
+        if self.parsed is None:
             return frozenset()
-        return frozenset(token.stem for token in self.reading.tokens if token.kind is Kind.WORD)
+        return frozenset(token.stem for token in self.parsed.tokens if token.kind is TokenKind.WORD)
 
 
 class PassageEvidence:
@@ -91,11 +91,11 @@ class PassageEvidence:
         ]  # fmt: skip
 
     @cached_property
-    def units(self) -> list[Unit]:
+    def units(self) -> list[EvidenceUnit]:
         """Its sentences as evidence."""
         return list(self._units())
 
-    def _units(self) -> Iterator[Unit]:
+    def _units(self) -> Iterator[EvidenceUnit]:
         title = self._words(self._title)
         heading = self._numbers_of(self.text)
         words = [self._words(self.text[start:end]) for start, end in self.spans]
@@ -107,7 +107,7 @@ class PassageEvidence:
             before = [words[place] for place in range(max(position - _CONTEXT, 0), position)]
             stems = title[0].union(*(stems for stems, _ in before))
             forms = title[1].union(*(forms for _, forms in before))
-            yield Unit(text, start, end, lead if lead != text else "", self.language, stems, forms, *heading)
+            yield EvidenceUnit(text, start, end, lead if lead != text else "", self.language, stems, forms, *heading)
             lead = self._lead_after(position, text, lead)
 
     def _lead_after(self, position: int, text: str, lead: str) -> str:
@@ -122,7 +122,7 @@ class PassageEvidence:
     def _words(self, text: str) -> tuple[frozenset[str], frozenset[str]]:
         if self.language is None or not text:
             return frozenset(), frozenset()
-        found = [token for token in tokens(legible(text).text, self.language) if token.kind is Kind.WORD]
+        found = [token for token in tokens(legible(text).text, self.language) if token.kind is TokenKind.WORD]
         return frozenset(token.stem for token in found), frozenset(token.form for token in found)
 
     def _numbers_of(self, text: str) -> tuple[frozenset[str], frozenset[Decimal]]:

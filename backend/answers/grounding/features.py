@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.answers.grounding.alignment import Alignment, Grade
-from backend.language.readings import Reading
+from backend.language.parsed_sentences import ParsedSentence
 
 Vectors = NDArray[np.float32]
 TokenVectors = Callable[[str], tuple[list[tuple[int, int]], Vectors]]
@@ -72,7 +72,7 @@ class Features:
             min(sum(novelty > _NEW for novelty in novelties), 3),
         ])  # fmt: skip
 
-    def _word_vectors(self, text: str, reading: Reading) -> Vectors:
+    def _word_vectors(self, text: str, reading: ParsedSentence) -> Vectors:
         """Returns a vector for each of the reading's tokens: the mean of those of its pieces."""
         offsets, vectors = self._token_vectors(text)
         dimensions = vectors.shape[1]

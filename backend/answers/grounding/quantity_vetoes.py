@@ -1,13 +1,17 @@
 """Numbers: each must be in the evidence with its unit, on the same side of it, and about the same thing."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.answers.grounding.alignment import Alignment
 from backend.answers.grounding.verdict import Reason
 from backend.language.bounds import Bound
+from backend.language.languages import Language
+from backend.language.numbers import PERIODS
+from backend.language.parsed_sentences import ParsedSentence
 from backend.language.quantities import Quantity, periods
-from backend.language.tokens import Token
+from backend.language.tokens import Token, TokenKind
 
 _COMPATIBLE = {
     Bound.NONE: frozenset({Bound.NONE}),
@@ -18,8 +22,10 @@ _COMPATIBLE = {
     Bound.NEAR: frozenset({Bound.NEAR}),
 }
 _DEADLINES = frozenset({"minute", "hour", "day", "month", "quarter", "cycle", "workday", "clock", "date"})
+_CEILINGS = frozenset({"up", "most", "maximum", "longer", "h\u00f6chstens", "maximal", "jusqu'", "hasta", "fino"})
 _MOTION = {"by": "by", "to": "to", "from": "from"}
 _BARRIER = 6  # tokens that a comma or a conjunction is worth
+_NEAR = 5  # tokens before a number among which an "of" is about it
 _REACH = 8  # tokens on either side of a number that say what it is about
 
 
@@ -34,6 +40,9 @@ def numbers(alignment: Alignment) -> Reason | None:
     statement, source = alignment.statement, alignment.source
     counted = {position for quantity in statement.quantities for position in range(quantity.first, quantity.last + 1)}
     bare = [token for position, token in enumerate(statement.tokens) if position not in counted]
+    written = {token.form for token in source.tokens}
+    if any(token.kind is TokenKind.NUMBER and token.form not in written for token in bare):
+        return Reason.NUMBER  # what is no number that is known is the same character by character
     unknown = periods(bare, statement.language) - periods(source.tokens, source.language)
     return Reason.UNIT if unknown else None
 
@@ -73,7 +82,14 @@ def _compares_otherwise(alignment: Alignment, index: int, other: int) -> bool:
     if mine is theirs or mine in _COMPATIBLE[theirs]:
         return False
     within = {mine, theirs} == {Bound.NONE, Bound.MOST}
-    return not (within and quantity.unit in _DEADLINES)
+    if not within or quantity.unit not in _DEADLINES:
+        return True
+    return _is_ceiling(statement, quantity) or _is_ceiling(source, source.quantities[other])
+
+
+def _is_ceiling(reading: ParsedSentence, quantity: Quantity) -> bool:
+    """Whether a time is the longest that something takes, and no deadline: "for up to seven days"."""
+    return any(token.form in _CEILINGS for token in reading.tokens[max(quantity.first - _NEAR, 0) : quantity.first])
 
 
 def _moves_otherwise(alignment: Alignment, mine: Quantity, theirs: Quantity) -> bool:
@@ -105,6 +121,54 @@ def association(alignment: Alignment) -> Reason | None:
         ]
         if rivals and quantity.unit not in {None, "ordinal"} and _votes(alignment, quantity, found, rivals) < 0:
             return Reason.ASSOCIATION
+    return None
+
+
+def rates(alignment: Alignment) -> Reason | None:
+    """An amount is by the day or the month only where the evidence says so, of this amount if it says it of each."""
+    source, language = alignment.source, alignment.source.language
+    known = {_rate(source.tokens, position, language) for position in range(len(source.tokens))}
+    for quantity in alignment.statement.quantities:
+        rate = _rate(alignment.statement.tokens, quantity.last + 1, language)
+        own = {_rate(source.tokens, source.quantities[n].last + 1, language) for n in same(alignment, quantity)}
+        if rate is not None and rate not in (known if None in own or not own else own):
+            return Reason.UNIT
+    return None
+
+
+def _rate(tokens: Sequence[Token], position: int, language: Language) -> str | None:
+    """Returns the unit of time of "per day" or "daily" at a position."""
+    if position >= len(tokens):
+        return None
+    if tokens[position].form in language.frequencies:
+        return language.frequencies[tokens[position].form]
+    if position + 1 >= len(tokens) or tokens[position].form not in language.rule("per"):
+        return None
+    unit = language.units.get(tokens[position + 1].form)
+    return unit if unit in PERIODS else None
+
+
+def attachments(alignment: Alignment) -> Reason | None:
+    """A number belongs to the noun to which it belongs in the evidence: "a fee of $25" is no "transfer of $25"."""
+    found = {pair.source for pair in alignment.pairs.values()}
+    for quantity in alignment.statement.quantities:
+        said = _noun(alignment.statement, quantity)
+        pair = None if said is None else alignment.pairs.get(said)
+        nouns = {_noun(alignment.source, alignment.source.quantities[number]) for number in same(alignment, quantity)}
+        if pair is not None and nouns and None not in nouns and pair.source not in nouns and nouns & found:
+            return Reason.ASSOCIATION
+    return None
+
+
+def _noun(reading: ParsedSentence, quantity: Quantity) -> int | None:
+    """Returns the noun before "of" and a number."""
+    of = reading.language.rule("of")
+    before = range(quantity.first - 1, max(quantity.first - 1 - _NEAR, -1), -1)
+    for place in before:
+        if place in reading.content:
+            return None
+        if reading.tokens[place].form in of:
+            return place - 1 if place - 1 in reading.content else None
     return None
 
 

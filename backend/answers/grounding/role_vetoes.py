@@ -5,8 +5,8 @@ from itertools import combinations, pairwise
 
 from backend.answers.grounding.alignment import Alignment, Grade, is_complement, opposed
 from backend.answers.grounding.verdict import Reason
-from backend.language.readings import Clause, Reading
-from backend.language.tokens import Kind
+from backend.language.parsed_sentences import Clause, ParsedSentence
+from backend.language.tokens import TokenKind
 
 _ADDRESS = re.compile(r"https?://\S+|\b[\w.+-]+@[\w-]+\.\w+|\b(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
 _ANCHOR, _REACH = (
@@ -26,7 +26,7 @@ def names(alignment: Alignment) -> Reason | None:
         return Reason.NAME
     written = {token.form for token in alignment.source.tokens} | alignment.unit.context_forms
     for position, token in enumerate(alignment.statement.tokens):
-        if token.kind is not Kind.WORD or not token.capital or token.form in alignment.statement.language.units:
+        if token.kind is not TokenKind.WORD or not token.capital or token.form in alignment.statement.language.units:
             continue
         acronym = alignment.statement.text[token.start : token.end].isupper() and len(token.form) > 1
         if (position or acronym) and token.form not in written and position in alignment.statement.content:
@@ -60,7 +60,7 @@ def _qualified_otherwise(alignment: Alignment) -> bool:
     return False
 
 
-_TIMES = {
+TIMES = {
     form: time
     for time, forms in {
         "before": "before bevor ehe avant antes prima",
@@ -83,10 +83,10 @@ def times(alignment: Alignment) -> Reason | None:
     return None
 
 
-def _time(reading: Reading, number: int) -> str | None:
+def _time(reading: ParsedSentence, number: int) -> str | None:
     clause = reading.clauses[number]
     opening = [token.form for token in reading.tokens[clause.first : clause.first + 3]]
-    return next((_TIMES[form] for form in opening if form in _TIMES), None) if clause.condition else None
+    return next((TIMES[form] for form in opening if form in TIMES), None) if clause.condition else None
 
 
 def comparisons(alignment: Alignment) -> Reason | None:
@@ -101,7 +101,7 @@ def comparisons(alignment: Alignment) -> Reason | None:
     return None
 
 
-def _sides(reading: Reading) -> set[str]:
+def _sides(reading: ParsedSentence) -> set[str]:
     """Returns every side that is named, for a number or for something else."""
     named = {tag for token in reading.tokens for tag in token.tags if tag in _SIDES}
     return named | {f"bound.{bound.value}" for bound in reading.bounds}
@@ -133,13 +133,13 @@ _NO_SIDE = frozenset(
 )
 
 
-def _comparison(reading: Reading, position: int) -> str | None:
+def _comparison(reading: ParsedSentence, position: int) -> str | None:
     """Returns the side on which something lies of the word at the position: "more than the minimum"."""
     for place in range(position - 1, max(position - 1 - _ANCHOR, -1), -1):
         token = reading.tokens[place]
         if (
             place in reading.content
-            or token.kind is not Kind.WORD
+            or token.kind is not TokenKind.WORD
             or any(q.first <= place <= q.last for q in reading.quantities)
         ):
             return None
@@ -156,7 +156,7 @@ def _opposite_left_out(alignment: Alignment) -> bool:
     stems = {token.stem for token in source.tokens}
     said = {token.stem for token in statement.tokens}
     for position, token in enumerate(statement.tokens):
-        if token.kind is not Kind.WORD or position in alignment.pairs or token.form in _ONLY_NEAR:
+        if token.kind is not TokenKind.WORD or position in alignment.pairs or token.form in _ONLY_NEAR:
             continue
         opposites = statement.language.opposites.get(token.stem)
         if not opposites or token.form in forms or token.stem in stems or token.has("inner"):
@@ -179,7 +179,7 @@ def _turned_round(alignment: Alignment) -> bool:
     statement, source = alignment.statement, alignment.source
     for position, token in enumerate(statement.tokens):
         opposites = statement.language.opposites.get(token.stem)
-        if token.kind is not Kind.WORD or not opposites or position in statement.content:
+        if token.kind is not TokenKind.WORD or not opposites or position in statement.content:
             continue
         anchor = next(
             (
@@ -205,7 +205,46 @@ def roles(alignment: Alignment) -> Reason | None:
         own, other = statement.clauses[mine], source.clauses[theirs[0]]
         if own.subject and other.subject and own.subject != other.subject and not _turns(alignment, own, other):
             return Reason.ROLE
-    return Reason.ROLE if _swapped(alignment) else None
+    return Reason.ROLE if _swapped(alignment) or _replaced(alignment) else None
+
+
+def _replaced(alignment: Alignment) -> bool:
+    """Whether a party that the evidence does not know stands in the place of one that it does."""
+    statement, source, used = alignment.statement, alignment.source, alignment.sources()
+    known = {_party(source, position) for position in range(len(source.tokens))} | {None}
+    new = any(
+        _party(statement, place) not in known and statement.tokens[place].stem not in alignment.unit.context
+        for place in (*alignment.missing, *_misread(alignment))
+    )
+    return new and any(_party(source, place) and place not in used for place in source.content)
+
+
+def _misread(alignment: Alignment) -> list[int]:
+    """Returns the parties for which only another word of the same stem was found: "applicant" for "application"."""
+    statement, source = alignment.statement, alignment.source
+    return [
+        said for said, pair in alignment.pairs.items() if _party(statement, said) and not _party(source, pair.source)
+    ]
+
+
+def voices(alignment: Alignment) -> Reason | None:
+    """Who does something is not who it is done to, by the same verb: "you notify the bank", "you are notified by the bank"."""
+    statement, source = alignment.statement, alignment.source
+    for own, (other, *_) in alignment.matched():
+        if not own.subject or own.subject != other.subject or own.passive == other.passive:
+            continue
+        for pair in alignment.pairs.values():
+            inside = own.first <= pair.said <= own.last and other.first <= pair.source <= other.last
+            reading, place = (statement, pair.said) if own.passive else (source, pair.source)
+            if inside and pair.grade is Grade.SAME and _is_participle(reading, place):
+                return Reason.ROLE
+    return None
+
+
+def _is_participle(reading: ParsedSentence, position: int) -> bool:
+    """Whether the word makes a passive with the one before it, or the one before that."""
+    before = reading.tokens[max(position - 2, 0) : position]
+    return reading.tokens[position].form.endswith(("ed", "en")) and any(token.has("passive") for token in before)
 
 
 def _turns(alignment: Alignment, own: Clause, other: Clause) -> bool:
@@ -239,7 +278,7 @@ def _swapped(alignment: Alignment) -> bool:
     return False
 
 
-def _party(reading: Reading, position: int) -> str | None:
+def _party(reading: ParsedSentence, position: int) -> str | None:
     return next((tag for tag in sorted(reading.tokens[position].tags) if tag.startswith("party.")), None)
 
 

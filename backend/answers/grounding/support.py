@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Self
 
 from backend.answers.generator import Claim, Passage, Quote
 from backend.answers.grounding.check import Evidence, cited_numbers, without_citations
@@ -22,6 +23,10 @@ class Grounding:
         self._likeness = likeness
         self._judge = judge
         self.levels = levels
+
+    def showing(self, levels: frozenset[Support] | None) -> Self:
+        """Returns the same check for who lets only these levels be shown; None means all that this one shows."""
+        return self if levels is None else type(self)(self._likeness, self._judge, self.levels & levels)
 
     def evidence(self, passages: Sequence[Passage]) -> Evidence:
         """Returns the passages, ready to be cited."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-VERSION = "2"
+VERSION = "6"
 """Version of the rules and weights that decide; recorded with every answer."""
 
 
@@ -43,7 +43,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class EvidencePlace:
     """Characters `start` to `end` of the passage with that number."""
 
     passage: int
@@ -60,7 +60,7 @@ class Verdict:
     """
 
     level: Support | None
-    spans: tuple[Span, ...] = ()
+    spans: tuple[EvidencePlace, ...] = ()
     reason: Reason | None = None
     likeness: float | None = None
     judge: str | None = None

@@ -1,35 +1,34 @@
 """What must be exact whatever else is alike: each veto names the rule that a statement breaks against its evidence."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from backend.answers.grounding.alignment import Alignment, Grade, Pair, is_complement
-from backend.answers.grounding.quantity_vetoes import association, numbers
-from backend.answers.grounding.role_vetoes import comparisons, directions, names, roles, times
+from backend.answers.grounding.exchange_vetoes import exchanges
+from backend.answers.grounding.link_vetoes import links, restrictions
+from backend.answers.grounding.modality_vetoes import modality
+from backend.answers.grounding.omission_vetoes import omissions
+from backend.answers.grounding.quantity_vetoes import association, attachments, numbers, rates
+from backend.answers.grounding.replacement_vetoes import limits, replacements
+from backend.answers.grounding.role_vetoes import comparisons, directions, names, roles, times, voices
+from backend.answers.grounding.scope_vetoes import placement, scope
+from backend.answers.grounding.splice_vetoes import moved_numbers, spliced_clauses, splicing, strange_clauses
 from backend.answers.grounding.verdict import Reason
 from backend.language.clauses import COORDINATING, is_condition
-from backend.language.readings import MODALS, Clause, Modality, Reading
-from backend.language.tokens import Kind
+from backend.language.parsed_sentences import Clause, ParsedSentence
 
-_MODALITIES: dict[Modality, frozenset[Modality]] = {
-    Modality.PLAIN: frozenset({Modality.PLAIN, Modality.WILL}),
-    Modality.WILL: frozenset({Modality.WILL, Modality.PLAIN}),
-    Modality.MUST: frozenset({Modality.MUST, Modality.PLAIN, Modality.ORDER, Modality.WILL}),
-    Modality.SHOULD: frozenset({Modality.SHOULD, Modality.ORDER}),
-    Modality.MAY: frozenset({Modality.MAY, Modality.ORDER}),
-    Modality.ORDER: frozenset({Modality.ORDER, Modality.SHOULD, Modality.MAY}),
-    Modality.NOT: frozenset({Modality.NOT}),
-    Modality.PROHIBITED: frozenset({Modality.PROHIBITED, Modality.NOT}),
-    Modality.EXEMPT: frozenset({Modality.EXEMPT}),
-    Modality.SHOULD_NOT: frozenset({Modality.SHOULD_NOT}),
-}
-"""What a statement may say where its evidence says the key."""
-
-_FACTS = frozenset({Modality.PLAIN, Modality.WILL, Modality.NOT})
-_ENOUGH_OF_CONDITION = 0.4  # of its words and numbers
+_ENOUGH_OF_CONDITION = 0.4  # of its own words and numbers, by a statement that has a condition
+_ENOUGH_UNSTATED = 0.5  # by one that says it otherwise
 _LEFT_OUT = 0.15  # of the evidence's words, by a statement that has nearly all of them
-_MODAL_REACH = 5  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A word or number of a condition: whether the statement has it, and whether no other clause has it."""
+
+    there: bool
+    own: bool
+    is_number: bool = False
 
 
 def broken(alignment: Alignment) -> Reason | None:
@@ -37,27 +36,35 @@ def broken(alignment: Alignment) -> Reason | None:
     return next((reason for veto in _VETOES if (reason := veto(alignment)) is not None), None)
 
 
-def matched(alignment: Alignment) -> Iterator[tuple[Clause, list[Clause]]]:
-    """Yields each clause of the statement with those of the evidence that it draws on, the most important first."""
-    for mine, theirs in alignment.clauses.items():
-        yield alignment.statement.clauses[mine], [alignment.source.clauses[number] for number in theirs]
-
-
 def negation(alignment: Alignment) -> Reason | None:
     """What is asserted must be negated as often, modulo two, as what it draws on; "not eligible" is "ineligible"."""
     statement, source = alignment.statement, alignment.source
-    for mine, theirs in matched(alignment):
+    for mine, theirs in alignment.matched():
         if mine.negations > max(1, *(clause.negations for clause in theirs)):
             return Reason.NEGATION  # "do not have no" is said by nobody who means it
     for said, written in _components(alignment):
         count = sum(statement.clauses[number].negations for number in said)
-        count += sum(source.clauses[number].negations for number in written)
+        count += sum(source.clauses[number].negations - _unsaid(alignment, number) for number in written)
         if (count + len(_flips(alignment, said))) % 2:
             return Reason.NEGATION
     unmatched = [clause for number, clause in enumerate(statement.clauses) if number not in alignment.clauses]
     if any(clause.negations % 2 for clause in unmatched):
         return Reason.NEGATION
     return Reason.NEGATION if _loses_one(alignment) else None
+
+
+def _unsaid(alignment: Alignment, number: int) -> int:
+    """Returns how many nouns of a clause are negated alone and left out: "with no grace period", "without approval"."""
+    source, used = alignment.source, alignment.sources()
+    clause, lacking = source.clauses[number], source.language.rule("lacking")
+    count = 0
+    for place in range(clause.first, clause.last + 1):
+        token = source.tokens[place]
+        alone = token.form == "no" and place > 0 and source.tokens[place - 1].form == "with"
+        if token.has("negation") and (alone or token.form in lacking):
+            noun = next((position for position in clause.content if position > place), None)
+            count += noun is not None and noun not in used
+    return count
 
 
 def _components(alignment: Alignment) -> list[tuple[set[int], set[int]]]:
@@ -94,49 +101,16 @@ def _loses_one(alignment: Alignment) -> bool:
     return (count + len(_flips(alignment, set(range(len(statement.clauses)))))) % 2 == 1
 
 
-def modality(alignment: Alignment) -> Reason | None:
-    """A duty is no option, an option no duty, and advice neither."""
-    for mine, theirs in matched(alignment):
-        if mine.condition:
-            continue
-        asserted = [clause for clause in theirs if not clause.condition] or theirs
-        if not any(_allows(clause, mine) for clause in asserted):
-            return Reason.MODALITY
-    return Reason.MODALITY if any(map(partial(_differs, alignment), alignment.pairs.values())) else None
-
-
-def _allows(written: Clause, said: Clause) -> bool:
-    """Whether a clause may be said with the modality of another; only facts can be said by their opposites."""
-    if (said.negations + written.negations) % 2:
-        return said.modality in _FACTS and written.modality in _FACTS
-    return said.modality in _MODALITIES[written.modality]
-
-
-def _differs(alignment: Alignment, pair: Pair) -> bool:
-    """Whether a verb follows one modal verb in the statement and another one in the evidence."""
-    said, written = _modal_before(alignment.statement, pair.said), _modal_before(alignment.source, pair.source)
-    return said is not None and written is not None and said not in _MODALITIES[written]
-
-
-def _modal_before(reading: Reading, position: int) -> Modality | None:
-    """Returns the modal verb that stands before a verb with nothing but small words between; None when it is negated."""
-    for place in range(position - 1, max(position - _MODAL_REACH, -1), -1):
-        token = reading.tokens[place]
-        tag = next((tag for tag in MODALS if token.has(tag)), None)
-        if tag is not None:
-            return Modality(tag.removeprefix("modal."))
-        if token.has("negation") or place in reading.content or token.has("start") or token.kind is not Kind.WORD:
-            return None
-    return None
-
-
 def conditions(alignment: Alignment) -> Reason | None:
     """Every condition of the evidence must be in the statement as one, and the statement has none of its own."""
     if not all(_kept(alignment)) or _only_conditions(alignment):
         return Reason.CONDITION
-    for own, theirs in matched(alignment):
+    either = any(clause.alternative for clause in alignment.source.clauses)
+    for own, theirs in alignment.matched():
         if not own.condition:
             continue
+        if own.alternative and not either:
+            return Reason.CONDITION  # "if A or B" for "if A and B"
         if not any(clause.condition for clause in theirs):
             if any(clause.condition for clause in alignment.source.clauses) or own.negations != theirs[0].negations:
                 return Reason.CONDITION
@@ -152,12 +126,14 @@ def _kept(alignment: Alignment) -> list[bool]:
     """
     statement, source = alignment.statement, alignment.source
     main = {theirs[0] for mine, theirs in alignment.clauses.items() if not statement.clauses[mine].condition}
-    conditions: list[list[list[list[bool]]]] = []  # of alternatives, of parts that "and" joins, of words and numbers
+    conditions: list[list[list[list[Held]]]] = []  # of alternatives, of parts that "and" joins, of words and numbers
     for number, clause in enumerate(source.clauses):
         if not clause.condition or number in main or _apart(alignment, number, main):
             continue
         held, opening = _held(alignment, number), source.tokens[clause.first]
-        if not conditions or not (clause.alternative or opening.form in COORDINATING or not is_condition(opening)):
+        if conditions and opening.has("temporal") and source.tokens[clause.first - 1].form != ",":
+            conditions[-1][-1][-1].extend(held)  # "if it is used before you report it"
+        elif not conditions or not (clause.alternative or opening.form in COORDINATING or not is_condition(opening)):
             conditions.append([[held]])
         elif clause.alternative and not _limits(source, clause):
             conditions[-1].append([held])
@@ -172,24 +148,43 @@ def _kept(alignment: Alignment) -> list[bool]:
     ]
 
 
-def _is_enough(held: list[bool], *, stated: bool) -> bool:
-    """Whether enough of a condition's words and numbers are there; one without any only needs some condition."""
-    return sum(held) / len(held) >= _ENOUGH_OF_CONDITION if held else stated
+def _is_enough(held: list[Held], *, stated: bool) -> bool:
+    """Whether enough of a condition is there, with a number if it has one, and something of what only it says.
+
+    Without own words, any condition is enough.
+    """
+    numbers = [one.there for one in held if one.is_number]
+    if numbers and not any(numbers):
+        return False
+    own = [one.there for one in held if one.own]
+    if not stated:
+        return bool(own) and sum(own) >= _ENOUGH_UNSTATED * len(own)
+    return not held or (sum(one.there for one in held) >= _ENOUGH_OF_CONDITION * len(held) and (any(own) or not own))
 
 
-def _held(alignment: Alignment, number: int) -> list[bool]:
-    """Returns of each word and number of a condition whether the statement has it."""
-    clause, used = alignment.source.clauses[number], alignment.sources()
-    words = [position in used or _echoed(alignment, position) for position in clause.content]
+def _held(alignment: Alignment, number: int) -> list[Held]:
+    """Returns the words and numbers of a condition: whether the statement has each, and whether nothing else has it."""
+    source, used = alignment.source, alignment.sources()
+    others = [clause for place, clause in enumerate(source.clauses) if place != number and not clause.condition]
+    elsewhere = {source.tokens[position].stem for clause in others for position in clause.content}
+    words = [
+        Held(there=position in used or _echoed(alignment, position), own=source.tokens[position].stem not in elsewhere)
+        for position in source.clauses[number].content
+    ]
+    counted = [index for index in range(len(source.quantities)) if source.quantity_clause(index) == number]
+    repeated = [quantity for index, quantity in enumerate(source.quantities) if index not in counted]
     numbers = [
-        any(quantity.says(other) for quantity in alignment.statement.quantities)
-        for index, other in enumerate(alignment.source.quantities)
-        if alignment.source.quantity_clause(index) == number
+        Held(
+            there=any(other.says(source.quantities[index]) for other in alignment.statement.quantities),
+            own=not any(source.quantities[index].says(other) for other in repeated),
+            is_number=source.quantities[index].unit != "ordinal",
+        )
+        for index in counted
     ]
     return words + numbers
 
 
-def _limits(reading: Reading, clause: Clause) -> bool:
+def _limits(reading: ParsedSentence, clause: Clause) -> bool:
     """Whether the clause begins with "until" or the like: of two limits, neither can be left out."""
     return any(
         token.has("temporal") or token.has("negation") for token in reading.tokens[clause.first : clause.first + 3]
@@ -198,7 +193,7 @@ def _limits(reading: Reading, clause: Clause) -> bool:
 
 def _only_conditions(alignment: Alignment) -> bool:
     """Whether what the statement asserts is in the evidence only as a condition."""
-    asserted = [theirs for mine, theirs in matched(alignment) if not mine.condition]
+    asserted = [theirs for mine, theirs in alignment.matched() if not mine.condition]
     drawn_on = [clause.condition for theirs in asserted for clause in theirs]
     return (
         bool(drawn_on)
@@ -226,33 +221,8 @@ def _echoed(alignment: Alignment, position: int) -> bool:
     return any(alignment.statement.tokens[said].stem == stem for said in alignment.statement.content)
 
 
-def scope(alignment: Alignment) -> Reason | None:
-    """Nothing holds for all that holds for some, or generally, or only."""
-    said = [mine for mine, _ in matched(alignment)]
-    written = [clause for _, theirs in matched(alignment) for clause in theirs]
-    if any(clause.hedged for clause in said) != any(clause.hedged for clause in written):
-        return Reason.SCOPE
-    if any(clause.partial for clause in said) != any(clause.partial for clause in written):
-        return Reason.SCOPE
-    if any(clause.exclusive for clause in said) != any(clause.exclusive for clause in written):
-        return Reason.SCOPE
-    universal = any(clause.universal and not clause.negated and not clause.condition for clause in said)
-    return Reason.SCOPE if universal and not any(clause.universal for clause in written) else None
-
-
-def splicing(alignment: Alignment) -> Reason | None:
-    """Two statements that a semicolon parts are not one."""
-    source = alignment.source
-    if any(token.form == ";" for token in alignment.statement.tokens):
-        return None
-    stems = Counter(source.tokens[position].stem for position in source.content)
-    own = [position for position in alignment.sources() if stems[source.tokens[position].stem] == 1]
-    for place, token in enumerate(source.tokens[:-1]):
-        if token.form == ";" and source.tokens[place + 1].has("start") and own and min(own) < place < max(own):
-            return Reason.SPLICED
-    return None
-
-
 _VETOES: tuple[Callable[[Alignment], Reason | None], ...] = (
-    numbers, names, negation, directions, times, comparisons, modality, association, conditions, scope, roles, splicing,
+    numbers, names, negation, placement, directions, times, comparisons, modality, association, rates, attachments,
+    conditions, links, restrictions, scope, roles, voices, splicing,
+    spliced_clauses, strange_clauses, moved_numbers, replacements, limits, omissions, exchanges,
 )  # fmt: skip

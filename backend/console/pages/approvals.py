@@ -8,18 +8,25 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from backend.audit.recorder import Recorder
-from backend.console.page import Sender, Signed, page, requires, requires_fresh, to
+from backend.console.page import page, to
 from backend.console.page import router as pages
-from backend.documents.models import Approval, DocumentView, Rejection
+from backend.console.pages.documents import by_word
+from backend.console.visit import Sender, Signed, requires, requires_fresh
+from backend.console.wording import N_
 from backend.documents.versions import approval, changes
 from backend.documents.versions import service as versions
+from backend.documents.versions.models import Approval, DocumentView, Rejection
 from backend.errors import ServiceError
 from backend.identity.callers.permissions import Permission
 from backend.identity.sign_in.browsers import Visitor
 from backend.provided import Provided
+from backend.review.impact import service as impact
+from backend.schema import Text
 from backend.tenancy import Tenancy
 
 router = pages()
+
+_DAYS = 90  # within which customers ask again about what they were told
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -53,15 +60,19 @@ async def approve(
     recorder: Provided[Recorder],
     document_id: UUID,
     number: Number,
-    content_sha256: Annotated[str, Form(max_length=64)],
-    comment: Annotated[str, Form(max_length=2000)] = "",
+    content_sha256: Annotated[Text, Form(max_length=64)],
+    comment: Annotated[Text, Form(max_length=2000)] = "",
+    effective_from: Annotated[Text, Form(max_length=10)] = "",
 ) -> Response:
-    """Approves the content that was read."""
+    """Approves the content that was read, to be in force as proposed or from a later day on."""
     requires(visitor, Permission.DOCUMENTS_REVIEW)
-    if again := requires_fresh(request, visitor):
+    if again := requires_fresh(visitor, f"/console/approvals/{document_id}/{number}"):
         return again
     try:
-        given = Approval(content_sha256=content_sha256, comment=comment or None)
+        begins = f"{effective_from}T00:00:00Z" if effective_from else None
+        given = Approval.model_validate(
+            {"content_sha256": content_sha256, "comment": comment or None, "effective_from": begins}
+        )
         async with tenancy.transaction(visitor.caller.claims()) as connection:
             renew = tenancy.renewal(connection, visitor.caller.claims())
             await approval.approve(connection, visitor.caller, recorder, document_id, number, given, renew)
@@ -78,11 +89,11 @@ async def reject(
     recorder: Provided[Recorder],
     document_id: UUID,
     number: Number,
-    reason: Annotated[str, Form(max_length=2000)] = "",
+    reason: Annotated[Text, Form(max_length=2000)] = "",
 ) -> Response:
     """Rejects a version with a reason."""
     requires(visitor, Permission.DOCUMENTS_REVIEW)
-    if again := requires_fresh(request, visitor):
+    if again := requires_fresh(visitor, f"/console/approvals/{document_id}/{number}"):
         return again
     try:
         given = Rejection(reason=reason)
@@ -101,13 +112,15 @@ async def _shown(
     async with tenancy.transaction(visitor.caller.claims()) as connection:
         document = await versions.get_document(connection, visitor.caller, document_id)
         version = await versions.get_version(tenancy, connection, visitor.caller, document_id, number)
+        reach = await impact.count_answers(connection, visitor.caller, document_id, days=_DAYS)
     comparison = None
     if (current := _in_force(document)) is not None:
         async with tenancy.transaction(visitor.caller.claims()) as connection:
             comparison = await changes.compare_versions(
                 tenancy, connection, visitor.caller, document_id, current, number
             )
-    said = error.detail if isinstance(error, ServiceError) else error and "A reason needs at least three letters."
+    differences = await by_word(comparison) if comparison is not None else []
+    said = error.detail if isinstance(error, ServiceError) else error and _said(error)
     status = 200 if error is None else 409
     return page(
         request,
@@ -116,9 +129,18 @@ async def _shown(
         status=status,
         document=document,
         version=version,
+        reach=reach,
+        days=_DAYS,
         comparison=comparison,
+        differences=differences,
         said=said,
     )
+
+
+def _said(error: ValidationError) -> str:
+    if error.errors()[0]["loc"] == ("effective_from",):
+        return N_("The day must be one of the calendar, written as 2027-04-01.")
+    return N_("A reason needs at least three letters.")
 
 
 def _in_force(document: DocumentView) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Depends, Form, Request
+from fastapi import Depends, Form, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import ValidationError
 
@@ -14,14 +14,16 @@ from backend.answers.citations import Sentence
 from backend.answers.models import AnswerRequest, AnswerResponse
 from backend.answers.refusals import shown_text
 from backend.answers.service import Answering
-from backend.console.page import HEADERS, Sender, Signed, page, rendered, requires
+from backend.console.page import HEADERS, page, rendered
 from backend.console.page import router as pages
+from backend.console.visit import Sender, Signed, may, requires
 from backend.documents.collections.models import CollectionView
 from backend.documents.collections.service import list_collections
 from backend.errors import InvalidInput, ServiceError
 from backend.identity.callers.permissions import Permission
 from backend.identity.sign_in.browsers import Visitor
 from backend.provided import Provided
+from backend.schema import Text
 from backend.tenancy import Tenancy
 
 router = pages()
@@ -30,18 +32,19 @@ _MARKERS = re.compile(r"\s*(\[\d+\])+")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionForm:
     """The form as it was filled in."""
 
     question: str = ""
     collection: str = ""
     as_of: str = ""
+    previous: str = ""
 
     def request(self) -> AnswerRequest:
         """Returns it as the service takes it; raises InvalidInput."""
         fields = {
             "question": self.question.strip(), "collection": self.collection or None,
-            "as_of": f"{self.as_of}T00:00:00Z" if self.as_of else None,
+            "as_of": f"{self.as_of}T00:00:00Z" if self.as_of else None, "previous_turn": self.previous or None,
         }  # fmt: skip
         try:
             return AnswerRequest.model_validate({name: value for name, value in fields.items() if value is not None})
@@ -79,8 +82,17 @@ def shown(answer: AnswerResponse, visitor: Visitor) -> dict[str, Any]:
     return {
         "answer": answer, "parts": parts_of(answer), "text": shown_text(answer),
         "sources": list({citation.number: citation for citation in answer.citations}.values()),
-        "may_review": Permission.AUDIT_READ in visitor.caller.permissions,
+        "may_review": may(visitor, Permission.AUDIT_READ), "visitor": visitor, "copied": copied(answer),
     }  # fmt: skip
+
+
+def copied(answer: AnswerResponse) -> str:
+    """Returns an answer with its sources as text, as it is pasted into a letter."""
+    sources = {
+        c.number: f"[{c.number}] {c.doc_id}, version {c.document_version}: “{c.quote}” {c.link}"
+        for c in answer.citations
+    }
+    return "\n".join([answer.answer, "", *sources.values(), "", f"Record {answer.audit_event_id}"])
 
 
 async def collections_of(tenancy: Provided[Tenancy], visitor: Signed) -> list[CollectionView]:
@@ -93,22 +105,30 @@ Collections = Annotated[list[CollectionView], Depends(collections_of)]
 
 
 def filled_in(
-    question: Annotated[str, Form(max_length=4000)] = "",
-    collection: Annotated[str, Form(max_length=63)] = "",
-    as_of: Annotated[str, Form(max_length=10)] = "",
-) -> Asked:
+    question: Annotated[Text, Form(max_length=4000)] = "",
+    collection: Annotated[Text, Form(max_length=63)] = "",
+    as_of: Annotated[Text, Form(max_length=10)] = "",
+    previous: Annotated[Text, Form(max_length=36)] = "",
+) -> QuestionForm:
     """Returns the form."""
-    return Asked(question, collection, as_of)
+    return QuestionForm(question, collection, as_of, previous)
 
 
-Form_ = Annotated[Asked, Depends(filled_in)]
+Form_ = Annotated[QuestionForm, Depends(filled_in)]
 
 
 @router.get("/ask")
-async def form(request: Request, visitor: Signed, collections: Collections) -> Response:
-    """Shows the form."""
+async def form(
+    request: Request,
+    visitor: Signed,
+    collections: Collections,
+    question: Annotated[Text, Query(max_length=4000)] = "",
+    previous: Annotated[Text, Query(max_length=36)] = "",
+) -> Response:
+    """Shows the form, for a new question or one that follows up on another."""
     requires(visitor, Permission.ANSWERS_CREATE)
-    return page(request, "ask.html", visitor, collections=collections, asked=Asked(), said=None, answer=None)
+    asked = QuestionForm(question, previous=previous)
+    return page(request, "ask.html", visitor, collections=collections, asked=asked, said=None, answer=None)
 
 
 @router.post("/ask")
@@ -124,12 +144,16 @@ async def ask(
         return page(
             request, "ask.html", visitor, status=422, collections=collections, asked=asked, said=said, answer=None
         )
-    return page(request, "ask.html", visitor, collections=collections, asked=asked, said=None, **shown(answer, visitor))
+    around = {key: value for key, value in shown(answer, visitor).items() if key != "visitor"}
+    return page(request, "ask.html", visitor, collections=collections, asked=asked, said=None, **around)
 
 
 @router.post("/ask/stream")
-async def ask_streamed(visitor: Sender, answering: Provided[Answering], asked: Form_) -> Response:
-    """Sends the answer as lines of JSON: `sentence` by sentence as each is on record, then the `html` of the whole."""
+async def ask_streamed(request: Request, visitor: Sender, answering: Provided[Answering], asked: Form_) -> Response:
+    """Sends the answer as lines of JSON: `sentence` by sentence as each is on record, then the `html` of the whole.
+
+    `place` is where the answer can be read again: the browser comes back to it.
+    """
     requires(visitor, Permission.ANSWERS_CREATE)
     delivery = answering.stream(visitor.caller, asked.request())
     await delivery.begun(1.0)
@@ -140,9 +164,10 @@ async def ask_streamed(visitor: Sender, answering: Provided[Answering], asked: F
                 if isinstance(item, Sentence):
                     yield _line({"sentence": item.text})
                 else:
-                    yield _line({"html": rendered("answer.html", **shown(item, visitor))})
+                    html = rendered(request, "answer.html", **shown(item, visitor))
+                    yield _line({"html": html, "place": f"/console/conversations/{item.conversation}"})
         except ServiceError as error:
-            yield _line({"html": rendered("stopped.html", said=error.detail)})
+            yield _line({"html": rendered(request, "stopped.html", said=error.detail)})
         finally:
             delivery.cancel()
 

@@ -7,22 +7,30 @@ form?.addEventListener("submit", async (event) => {
   const button = form.querySelector("button");
   button.disabled = true;
   place.setAttribute("aria-busy", "true");
-  place.innerHTML = '<section class="sheet"><p class="quiet" role="status">Searching the documents…</p><p class="answer"></p></section>';
+  const sheet = document.createElement("section"), said = document.createElement("p"), answer = document.createElement("p");
+  sheet.className = "sheet"; said.className = "quiet"; answer.className = "answer";
+  said.setAttribute("role", "status");
+  said.textContent = form.dataset.searching;
+  sheet.append(said, answer);
+  place.replaceChildren(sheet);
   try {
-    const answer = await fetch(form.dataset.stream, {
+    const response = await fetch(form.dataset.stream, {
       method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/x-ndjson" },
     });
-    if (!answer.ok || !answer.body) { form.submit(); return; }
-    const shown = place.querySelector(".answer");
+    if (!response.ok || response.redirected || !response.body) { form.submit(); return; }
     let rest = "";
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       const lines = (rest + piece.value).split("\n");
       rest = lines.pop();
       for (const line of lines.filter(Boolean)) {
         const item = JSON.parse(line);
-        if (item.sentence) shown.append(item.sentence);
-        if (item.html) place.innerHTML = item.html;
+        if (item.sentence) answer.append(item.sentence);
+        if (item.html) {
+          place.innerHTML = item.html;
+          sessionStorage.removeItem(`${location.pathname}#question`);
+        }
+        if (item.place) history.replaceState(null, "", item.place);  // coming back shows the answer, and asks nothing again
       }
     }
   } finally {
@@ -40,4 +48,30 @@ function light(target) {
   for (const number of claim?.dataset.numbers.split(" ") ?? []) {
     for (const other of document.querySelectorAll(`[data-numbers~="${number}"]`)) other.classList.add("lit");
   }
+}
+
+// Where there is room, a source opens beside the answer: the page with the cited words marked, and when it applies.
+const beside = document.querySelector("#beside");
+const roomy = matchMedia("(min-width: 60rem)");
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[data-source]");
+  if (event.target.closest("[data-close]")) close();
+  if (!link || !roomy.matches || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  const response = await fetch(link.href).catch(() => null);
+  if (!response?.ok || response.redirected) { location.assign(link.href); return; }
+  const source = new DOMParser().parseFromString(await response.text(), "text/html");
+  beside.querySelector("h2").textContent = source.querySelector("h1").textContent;
+  beside.querySelector("div").replaceChildren(...source.querySelectorAll("[data-beside]"));
+  beside.querySelector("[data-whole]").href = link.href;
+  beside.from = link;
+  beside.hidden = false;
+  beside.focus();
+});
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+form?.addEventListener("submit", close);
+function close() {
+  if (!beside || beside.hidden) return;
+  beside.hidden = true;
+  beside.from?.focus();
 }

@@ -1,5 +1,5 @@
 // Verifies in this browser that an event is in the sealed log: RFC 6962 inclusion, and the checkpoint's Ed25519 signature.
-const place = document.querySelector("[data-proof]");
+const words = document.querySelector("[data-words]").dataset;
 const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 const decoded = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer()));
@@ -26,28 +26,39 @@ async function verify(told) {
   const text = told.checkpoint.slice(0, cut + 1);
   const [, size, rootText] = text.split("\n");
   const computed = await root(leaf, told.leaf_index, Number(size), told.proof.map(bytes));
-  if (!computed || !same(computed, decoded(rootText))) return "This event is not in the log that the checkpoint commits to.";
-  if (!told.public_key) return "The event is in the log. The service has published no key, so the checkpoint's signature was not checked.";
-  const [name, , encoded] = told.public_key.split("+").length > 3 ? [told.public_key.split("+")[0], "", told.public_key.split("+").slice(2).join("+")] : told.public_key.split("+");
-  const key = await crypto.subtle.importKey("raw", decoded(encoded).slice(1), { name: "Ed25519" }, false, ["verify"]);
-  for (const line of told.checkpoint.slice(cut + 2).split("\n")) {
-    const [, signer, signature] = line.split(" ");
-    if (signer !== name) continue;
-    if (await crypto.subtle.verify("Ed25519", key, decoded(signature).slice(4), new TextEncoder().encode(text))) {
-      return `Verified in this browser: the event is leaf ${told.leaf_index} of ${size}, and ${name} signed the checkpoint.`;
+  if (!computed || !same(computed, decoded(rootText))) return { good: false, said: words.foreign };
+  if (!told.public_key) return { said: words.keyless };
+  const signatures = told.checkpoint.slice(cut + 2).split("\n").map((line) => line.split(" "));
+  for (const published of told.public_key.trim().split("\n")) {  // a key that was exchanged has several lines
+    const [name, , ...rest] = published.split("+");  // base64 has + too
+    const key = await crypto.subtle.importKey("raw", decoded(rest.join("+")).slice(1), { name: "Ed25519" }, false, ["verify"]);
+    for (const [, signer, signature] of signatures) {
+      if (signer !== name) continue;
+      if (await crypto.subtle.verify("Ed25519", key, decoded(signature).slice(4), new TextEncoder().encode(text))) {
+        const filled = { leaf: told.leaf_index, size, name };
+        return { good: true, said: words.verified.replace(/\{(\w+)\}/g, (_, part) => filled[part]) };
+      }
     }
   }
-  return "No signature of the published key is under the checkpoint.";
+  return { good: false, said: words.unsigned };
 }
 
-if (place) {
+async function check(place) {
   const result = place.querySelector("[data-result]");
+  result.textContent = words.checking;
   try {
     const answer = await fetch(place.dataset.proof, { headers: { Accept: "application/json" } });
     const told = await answer.json();
-    result.textContent = answer.ok ? await verify(told) : told.detail;
-    place.classList.toggle("good", result.textContent.startsWith("Verified"));
+    const found = told.envelope ? await verify(told) : { said: words.unsealed };
+    result.textContent = found.said;
+    place.classList.toggle("good", found.good === true);
+    place.classList.toggle("bad", found.good === false);
   } catch (error) {
-    result.textContent = `This browser could not verify it: ${error.message}`;
+    result.textContent = `${words.unable} ${error.message}`;
   }
+}
+
+for (const place of document.querySelectorAll("[data-proof]")) {
+  const button = place.querySelector("button[data-check]");
+  if (button) button.addEventListener("click", () => check(place)); else check(place);
 }

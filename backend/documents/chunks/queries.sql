@@ -1,6 +1,6 @@
 -- name: collections
 -- Collections by slug, as far as the caller sees them.
-select id, slug, language, approval_required, approvers, metadata_schema, refused_warnings
+select id, slug, language, approval_required, approvers, metadata_schema, refused_warnings, personal_data
 from documents.collection where tenant_id = $1 and slug = any ($2::text[])
 
 -- name: add_open_versions
@@ -23,7 +23,7 @@ where latest.number is null or latest.status = 'rejected'
 
 -- name: latest_versions
 -- The latest version of each document.
-select id, document_id, number, status, takes_chunks
+select id, document_id, number, status, takes_chunks, personal_data
 from documents.version v
 where tenant_id = $1 and document_id = any ($2::uuid[])
   and number = (select max(number) from documents.version l where l.tenant_id = $1 and l.document_id = v.document_id)
@@ -35,25 +35,21 @@ where tenant_id = $1 and placement = any (array[$1, '00000000-0000-0000-0000-000
 order by version_id, ordinal
 
 -- name: add_chunks
--- Chunks with both vectors, in the tenant's own partition if it has one.
+-- Chunks with both vectors, in the tenant's own partition if it has one; {place} is replaced by the columns of ChunkSpan.
 insert into documents.chunk (tenant_id, placement, id, collection_id, document_id, version_id, ordinal, effective_from, effective_to,
-  source_type, text, sha256, metadata, embedding_model, dense, sparse, page_start, page_end, sheet, char_start,
-  char_end, heading_path)
+  source_type, text, sha256, metadata, embedding_model, dense, sparse, {place})
 select $1, coalesce((select p.tenant_id from retrieval.placement p where p.tenant_id = $1 and p.state <> 'demoting'),
     '00000000-0000-0000-0000-000000000000'),
   n.id, v.collection_id, v.document_id, v.id, n.ordinal, v.effective_from, v.effective_to,
-  n.source_type, n.text, n.sha256, n.metadata, $9, n.dense, n.sparse, n.page_start, n.page_end, n.sheet, n.char_start,
-  n.char_end,
-  case when n.heading_path is not null then array(select jsonb_array_elements_text(n.heading_path -> 'path')) end
+  n.source_type, n.text, n.sha256, n.metadata, $9, n.dense, n.sparse, {place}
 from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[], $10::halfvec[], $11::sparsevec[],
-    $12::int[], $13::int[], $14::text[], $15::int[], $16::int[], $17::jsonb[])
-  as n (id, version_id, ordinal, source_type, text, sha256, metadata, dense, sparse, page_start, page_end, sheet, char_start,
-    char_end, heading_path)
+    $12::jsonb[]) as n (id, version_id, ordinal, source_type, text, sha256, metadata, dense, sparse, place)
 join documents.version v on v.tenant_id = $1 and v.id = n.version_id
+cross join lateral jsonb_populate_record(null::documents.chunk, n.place) as stands
 
 -- name: set_content_hash
--- The hash of everything that a version holds.
-update documents.version set content_sha256 = $3 where tenant_id = $1 and id = $2
+-- The hash of everything that a version holds, and of personal data how many values of each kind.
+update documents.version set content_sha256 = $3, personal_data = $4 where tenant_id = $1 and id = $2
 
 -- name: sparse_vectors
 -- The terms of some of a version's chunks.

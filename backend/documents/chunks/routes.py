@@ -6,12 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, status
 
 from backend.audit.recorder import Recorder
+from backend.documents import inspection
 from backend.documents.chunks import service
-from backend.documents.chunks.vectors import Vectorizer
-from backend.documents.models import (
-    DocId,
+from backend.documents.chunks.models import (
     DocumentChunks,
-    Effective,
     IngestedBatch,
     IngestedChunk,
     NewChunk,
@@ -19,11 +17,15 @@ from backend.documents.models import (
     ReplacingChunks,
     SingleChunk,
 )
+from backend.documents.chunks.service import PreparedChunk
+from backend.documents.chunks.vectors import WRITING, Vectorizer
+from backend.documents.models import DocId, Effective
 from backend.documents.versions import replacement
 from backend.errors import InvalidInput, TooLarge
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.personal_data.pseudonyms import PseudonymKeys
 from backend.provided import Provided
 from backend.settings import Settings
 from backend.tenancy import Tenancy
@@ -39,6 +41,7 @@ async def ingest(
     vectorizer: Provided[Vectorizer],
     settings: Provided[Settings],
     recorder: Provided[Recorder],
+    keys: Provided[PseudonymKeys],
     body: SingleChunk,
     caller: Writer,
 ) -> IngestedChunk:
@@ -49,7 +52,9 @@ async def ingest(
     id that it has.
     """
     return (
-        await _ingest(tenancy, vectorizer, settings, recorder, [body], caller, Effective() if body.replace else None)
+        await _ingest(
+            tenancy, vectorizer, settings, recorder, keys, [body], caller, Effective() if body.replace else None
+        )
     )[0]
 
 
@@ -59,6 +64,7 @@ async def ingest_batch(
     vectorizer: Provided[Vectorizer],
     settings: Provided[Settings],
     recorder: Provided[Recorder],
+    keys: Provided[PseudonymKeys],
     body: NewChunks,
     caller: Writer,
 ) -> IngestedBatch:
@@ -67,7 +73,7 @@ async def ingest_batch(
     if len(body.chunks) > limit:
         raise InvalidInput(f"chunks: has {len(body.chunks)} items, at most {limit} are taken at once")
     replaces = Effective() if body.replace else None
-    return _batch(await _ingest(tenancy, vectorizer, settings, recorder, body.chunks, caller, replaces))
+    return _batch(await _ingest(tenancy, vectorizer, settings, recorder, keys, body.chunks, caller, replaces))
 
 
 @router.put("/documents/by-doc-id/{doc_id:path}/chunks", summary="Replace the chunks of a document")
@@ -76,6 +82,7 @@ async def replace_chunks(
     vectorizer: Provided[Vectorizer],
     settings: Provided[Settings],
     recorder: Provided[Recorder],
+    keys: Provided[PseudonymKeys],
     doc_id: DocId,
     body: ReplacingChunks,
     caller: Writer,
@@ -95,7 +102,7 @@ async def replace_chunks(
         )
         for chunk in body.chunks
     ]  # fmt: skip
-    return _batch(await _ingest(tenancy, vectorizer, settings, recorder, chunks, caller, body))
+    return _batch(await _ingest(tenancy, vectorizer, settings, recorder, keys, chunks, caller, body))
 
 
 def _batch(stored: list[IngestedChunk]) -> IngestedBatch:
@@ -115,6 +122,7 @@ async def _ingest(
     vectorizer: Vectorizer,
     settings: Settings,
     recorder: Recorder,
+    keys: PseudonymKeys,
     chunks: Sequence[NewChunk],
     caller: Caller,
     replaces: Effective | None,
@@ -127,25 +135,30 @@ async def _ingest(
     async with tenancy.transaction(caller.claims()) as connection:
         collections = await service.collections_for(connection, caller, [chunk.collection for chunk in chunks])
     # Embedding takes long: no connection is held meanwhile.
+    policies = [collections[chunk.collection].personal_data for chunk in chunks]
+    texts = [chunk.chunk_text for chunk in chunks]
+    inspected = await inspection.inspect(keys.of_tenant(caller.tenant_id), texts, policies)
+    if found := inspection.refused(inspected, policies):
+        await service.refuse(tenancy, recorder, caller, found)
     vectors = await vectorizer.vectors(
-        [chunk.chunk_text for chunk in chunks],
+        [text.searched for text in inspected],
         [collections[chunk.collection].language for chunk in chunks],
         [chunk.title or "" for chunk in chunks],
         [vectorizer.periods([chunk.doc_id, chunk.title or ""], chunk.metadata, chunk.chunk_text) for chunk in chunks],
     )
-    claims = caller.claims(presented={"writing": "chunks"})
+    prepared = [PreparedChunk(*parts) for parts in zip(chunks, vectors, inspected, strict=True)]
+    claims = caller.claims(presented=WRITING)
     async with tenancy.transaction(claims) as connection:
         if replaces is not None:
             renew = tenancy.renewal(connection, claims)
             return await replacement.replace(
-                connection, caller, recorder, chunks, vectors, collections, replaces, vectorizer.model, renew
+                connection, caller, recorder, prepared, collections, replaces, vectorizer.model, renew
             )
         return await service.ingest(
             connection,
             caller,
             recorder,
-            chunks,
-            vectors,
+            prepared,
             collections,
             vectorizer.model,
         )

@@ -4,23 +4,30 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
+import asyncpg
 import orjson
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event, leading
+from backend.audit.actions.documents import DocumentIngested, IngestedChunks, IngestedDocument
+from backend.audit.details import leading
+from backend.audit.events import Event, Outcome
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
+from backend.documents import inspection
 from backend.documents.chunks import vectors as chunk_store
-from backend.documents.chunks.vectors import ChunkRow, ChunkVectors, content_hash, fingerprint
+from backend.documents.chunks.models import IngestedChunk, NewChunk
+from backend.documents.chunks.vectors import ChunkVectors, NewChunkRow, content_hash, fingerprint
 from backend.documents.collections.metadata_schema import check_metadata
+from backend.documents.inspection import Inspected, found_in
 from backend.documents.locks import lock_documents
-from backend.documents.models import IngestedChunk, NewChunk
-from backend.errors import Conflict, Forbidden, NotFound
+from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission
+from backend.personal_data.policy import Policy
+from backend.tenancy import Tenancy
 
 queries = Queries.beside(__file__)
 
@@ -38,20 +45,31 @@ class Collection:
     approvers: int
     metadata_schema: Mapping[str, Any] | None
     refused_warnings: Sequence[str]
+    personal_data: Policy
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
+class _LockedVersion:
     id: UUID
     document_id: UUID
     number: int
     status: str
+    personal_data: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedChunk:
+    """A chunk that is about to be stored, with its vectors and the personal data that was found in it."""
+
+    chunk: NewChunk
+    vectors: ChunkVectors
+    inspected: Inspected
 
 
 async def collections_for(connection: Connection, caller: Caller, slugs: Sequence[str]) -> dict[str, Collection]:
     """Returns the collections that the caller may write; raises NotFound or Forbidden by the first that it may not."""
     rows = await connection.fetch(queries.collections, caller.tenant_id, sorted(set(slugs)))
-    found = {row["slug"]: Collection(**dict(row)) for row in rows}
+    found = {row["slug"]: _collection(row) for row in rows}
     for slug in slugs:
         if slug not in found:
             raise NotFound(f"There is no collection {slug!r} that you may use.", reason="collection:unknown")
@@ -60,31 +78,39 @@ async def collections_for(connection: Connection, caller: Caller, slugs: Sequenc
     return found
 
 
+def _collection(row: asyncpg.Record) -> Collection:
+    return Collection(**{**row, "personal_data": Policy(row["personal_data"])})
+
+
 async def ingest(
     connection: Connection,
     caller: Caller,
     recorder: Recorder,
-    chunks: Sequence[NewChunk],
-    vectors: Sequence[ChunkVectors],
+    prepared: Sequence[PreparedChunk],
     collections: Mapping[str, Collection],
     model: str,
 ) -> list[IngestedChunk]:
     """Stores chunks in the open versions of their documents and records it; a chunk that is there already is kept.
 
-    The caller's transaction must be bound with `presented={"writing": "chunks"}`.
+    The caller's transaction must be bound with `WRITING`.
     """
     caller.require(Permission.DOCUMENTS_WRITE)
+    chunks = [each.chunk for each in prepared]
     for chunk in chunks:
         check_metadata(chunk.metadata, collections[chunk.collection].metadata_schema)
     versions = await _open_versions(connection, caller, chunks, collections)
-    stored, added, held = await _add_chunks(connection, caller, chunks, vectors, collections, versions, model)
+    stored, added, held = await _add_chunks(connection, caller, prepared, collections, versions, model)
     in_force = [index for index in added if not collections[chunks[index].collection].approval_required]
     await chunk_store.count(
         connection,
         caller.tenant_id,
-        ((collections[chunks[index].collection].id, vectors[index].sparse) for index in in_force),
+        ((collections[chunks[index].collection].id, prepared[index].vectors.sparse) for index in in_force),
     )
-    await recorder.record(connection, caller, _ingestion_event(chunks, versions, collections, len(added)))
+    await recorder.record(
+        connection,
+        caller,
+        _ingestion_event(chunks, versions, collections, [prepared[index].inspected for index in added]),
+    )
     new = set(added)
     return [
         IngestedChunk(
@@ -97,13 +123,23 @@ async def ingest(
     ]  # fmt: skip
 
 
+async def refuse(tenancy: Tenancy, recorder: Recorder, caller: Caller, found: Mapping[str, int]) -> NoReturn:
+    """Records that nothing was taken, since it holds personal data that a collection refuses; raises InvalidInput."""
+    reason = "personal_data:refused"
+    event = Event(DocumentIngested(personal_data=found), Outcome.DENIED, reason)
+    async with tenancy.transaction(caller.claims()) as connection:
+        await recorder.record(connection, caller, event)
+    detail = f"The collection takes no personal data, and this holds some: {inspection.told(found)}."
+    raise InvalidInput(detail, reason=reason)
+
+
 def _key(chunk: NewChunk, collections: Mapping[str, Collection]) -> tuple[UUID, str]:
     return collections[chunk.collection].id, chunk.doc_id
 
 
 async def _open_versions(
     connection: Connection, caller: Caller, chunks: Sequence[NewChunk], collections: Mapping[str, Collection]
-) -> dict[tuple[UUID, str], _Version]:
+) -> dict[tuple[UUID, str], _LockedVersion]:
     """Creates what is missing and returns the locked version of each (collection id, doc_id)."""
     firsts = {_key(chunk, collections): chunk for chunk in reversed(chunks)}
     approval = {collection.id: collection.approval_required for collection in collections.values()}
@@ -127,7 +163,9 @@ async def _open_versions(
     if created:
         await connection.execute(queries.add_history, caller.tenant_id, [uuid7() for _ in created], created)
     latest = {
-        row["document_id"]: _Version(row["id"], row["document_id"], row["number"], row["status"])
+        row["document_id"]: _LockedVersion(
+            row["id"], row["document_id"], row["number"], row["status"], row["personal_data"]
+        )
         for row in rows
         if row["takes_chunks"]
     }
@@ -142,10 +180,9 @@ async def _open_versions(
 async def _add_chunks(
     connection: Connection,
     caller: Caller,
-    chunks: Sequence[NewChunk],
-    vectors: Sequence[ChunkVectors],
+    prepared: Sequence[PreparedChunk],
     collections: Mapping[str, Collection],
-    versions: Mapping[tuple[UUID, str], _Version],
+    versions: Mapping[tuple[UUID, str], _LockedVersion],
     model: str,
 ) -> tuple[list[UUID], list[int], Mapping[UUID, list[UUID]]]:
     """Returns the id of each chunk, which of them (by index) are new, and all chunks that each version holds now."""
@@ -160,55 +197,58 @@ async def _add_chunks(
         order[row["version_id"]].append(row["id"])
     ids: list[UUID] = []
     added: list[int] = []
+    found: dict[UUID, list[Inspected]] = defaultdict(list)
     rows = []
-    for index, chunk in enumerate(chunks):
+    for index, each in enumerate(prepared):
+        chunk = each.chunk
         version = versions[_key(chunk, collections)]
         digest = fingerprint(chunk.chunk_text)
         chunk_id = known.get((version.id, digest))
         if chunk_id is None:
             chunk_id = known[version.id, digest] = uuid7()
             rows.append(
-                ChunkRow(
+                NewChunkRow(
                     id=chunk_id, version_id=version.id, ordinal=len(contents[version.id]), source_type=chunk.source_type,
-                    text=chunk.chunk_text, metadata=chunk.metadata, vectors=vectors[index],
+                    text=chunk.chunk_text, metadata=chunk.metadata, vectors=each.vectors,
                 )
             )  # fmt: skip
             contents[version.id].append(digest)
             order[version.id].append(chunk_id)
             added.append(index)
+            found[version.id].append(each.inspected)
         ids.append(chunk_id)
     await chunk_store.add(connection, caller.tenant_id, rows, model)
-    for version_id in {row.version_id for row in rows}:
+    for version in {version.id: version for version in versions.values() if version.id in found}.values():
         await connection.execute(
-            queries.set_content_hash, caller.tenant_id, version_id, content_hash(contents[version_id])
-        )
+            queries.set_content_hash, caller.tenant_id, version.id, content_hash(contents[version.id]),
+            inspection.added(version.personal_data, found_in(found[version.id])),
+        )  # fmt: skip
     return ids, added, order
 
 
 def _ingestion_event(
     chunks: Sequence[NewChunk],
-    versions: Mapping[tuple[UUID, str], _Version],
+    versions: Mapping[tuple[UUID, str], _LockedVersion],
     collections: Mapping[str, Collection],
-    added: int,
+    added: Sequence[Inspected],
 ) -> Event:
     per_document = Counter(_key(chunk, collections) for chunk in chunks)
     documents = [
-        {
-            "doc_id": doc_id,
-            "id": str(versions[collection_id, doc_id].document_id),
-            "version": versions[collection_id, doc_id].number,
-            "chunks": count,
-        }
+        IngestedDocument(
+            id=versions[collection_id, doc_id].document_id,
+            doc_id=doc_id,
+            version=versions[collection_id, doc_id].number,
+            chunks=count,
+        )
         for (collection_id, doc_id), count in per_document.most_common()
     ]
     listed = leading(documents)
     content = hashlib.sha256(orjson.dumps([fingerprint(chunk.chunk_text).hex() for chunk in chunks])).hexdigest()
-    ingestion = {
-        "chunks": len(chunks), "added": added, "documents": listed, "document_count": len(documents),
-        "content_sha256": content,
-    }  # fmt: skip
-    payloads = {"documents": orjson.dumps(documents).decode()} if len(listed) < len(documents) else {}
-    return Event(
-        Action.DOCUMENT_INGESTED, details={"ingestion": ingestion}, payloads=payloads,
-        doc_ids=[chunk.doc_id for chunk in chunks],
+    ingestion = IngestedChunks(
+        chunks=len(chunks), added=len(added), documents=listed, document_count=len(documents), content_sha256=content,
+        personal_data=found_in(added) or None,
     )  # fmt: skip
+    payloads = {}
+    if len(listed) < len(documents):
+        payloads["documents"] = orjson.dumps([document.members() for document in documents]).decode()
+    return Event(DocumentIngested(ingestion=ingestion), payloads=payloads, doc_ids=[chunk.doc_id for chunk in chunks])

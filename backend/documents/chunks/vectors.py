@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from pgvector import HalfVector, SparseVector
 
 from backend.database import Connection, Queries
-from backend.tenancy import Renewal
+from backend.documents.tables import NOWHERE, ChunkSpan
+from backend.tenancy import Purpose, Renewal
 
-queries = Queries.beside(__file__)
+queries = Queries.beside(__file__, place=ChunkSpan)
+
+WRITING = {Purpose.WRITING: "chunks"}
+"""What a transaction presents that writes chunks which nobody may read yet."""
 
 TERM_DIMENSIONS = 1_000_000_000
 # In one statement, of which each must end within seconds, however long the document.
@@ -57,22 +61,8 @@ class Vectorizer(Protocol):
         """Returns the vectors of texts, each in its language and under its document's title and periods, if any."""
 
 
-class Span(NamedTuple):
-    """Where a chunk stands in its file: pages counted from 1, characters of the extracted text from 0, end exclusive."""
-
-    page_start: int | None = None
-    page_end: int | None = None
-    sheet: str | None = None
-    char_start: int | None = None
-    char_end: int | None = None
-    heading_path: tuple[str, ...] | None = None
-
-
-NOWHERE = Span()
-
-
 @dataclass(frozen=True, slots=True)
-class ChunkRow:
+class NewChunkRow:
     """A chunk about to be stored."""
 
     id: UUID
@@ -82,7 +72,7 @@ class ChunkRow:
     text: str
     metadata: Mapping[str, Any]
     vectors: ChunkVectors
-    span: Span = NOWHERE
+    span: ChunkSpan = NOWHERE
 
     @property
     def sha256(self) -> bytes:
@@ -101,7 +91,7 @@ def content_hash(fingerprints: Iterable[bytes]) -> bytes:
 
 
 async def add(
-    connection: Connection, tenant_id: UUID, rows: Iterable[ChunkRow], model: str, renew: Renewal | None = None
+    connection: Connection, tenant_id: UUID, rows: Iterable[NewChunkRow], model: str, renew: Renewal | None = None
 ) -> None:
     """Stores chunks with the validity of their versions; with `renew`, any number of them."""
     remaining = iter(rows)
@@ -111,10 +101,7 @@ async def add(
             [r.source_type for r in batch], [r.text for r in batch], [r.sha256 for r in batch],
             [dict(r.metadata) for r in batch], model, [r.vectors.dense for r in batch],
             [SparseVector(dict(r.vectors.sparse), TERM_DIMENSIONS) for r in batch],
-            [r.span.page_start for r in batch], [r.span.page_end for r in batch], [r.span.sheet for r in batch],
-            [r.span.char_start for r in batch], [r.span.char_end for r in batch],
-            # In an object each, since the driver takes lists in a list for further dimensions.
-            [None if r.span.heading_path is None else {"path": list(r.span.heading_path)} for r in batch],
+            [r.span.model_dump() for r in batch],
         )  # fmt: skip
         if renew is not None:
             await renew()

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 
 from backend.documents.parsing.findings import WarningKind
 from backend.identity.callers.permissions import Role
+from backend.personal_data.policy import Policy
 from backend.schema import ApiModel, JsonObject, Text
 
 _LANGUAGES = sorted(Stemmer.algorithms())
@@ -46,6 +47,17 @@ RefusedWarnings = Annotated[
         examples=[["scanned_page"]],
     ),
 ]
+PersonalDataPolicy = Annotated[
+    Policy,
+    Field(
+        description=(
+            "What is done about personal data, such as account numbers. `tell`: it is counted. `mask`: chunks that are found "
+            "and prompts have pseudonyms in its place, and answers have it back. `refuse`: nothing that has any is taken, and "
+            "no question that has any is asked of the collection."
+        ),
+        examples=["mask"],
+    ),
+]
 
 
 class NewCollection(ApiModel):
@@ -60,16 +72,18 @@ class NewCollection(ApiModel):
     approvers: Approvers = 1
     metadata_schema: MetadataSchema | None = None
     refused_warnings: RefusedWarnings = Field(default_factory=list)
+    personal_data: PersonalDataPolicy = Policy.TELL
 
 
 class CollectionChange(ApiModel):
     """What of a collection is to change; what is not named stays."""
 
-    name: CollectionName = ""
+    name: CollectionName = Field(default_factory=str)  # its schema shows no default, which would be too short a name
     approval_required: bool = False
     approvers: Approvers = 1
     metadata_schema: MetadataSchema | None = None
     refused_warnings: RefusedWarnings = Field(default_factory=list)
+    personal_data: PersonalDataPolicy = Policy.TELL
 
 
 class CollectionView(ApiModel):
@@ -83,6 +97,7 @@ class CollectionView(ApiModel):
     approvers: int
     metadata_schema: dict[str, Any] | None
     refused_warnings: list[WarningKind]
+    personal_data: PersonalDataPolicy
     created_at: datetime
     readable: bool
     writable: bool
@@ -99,13 +114,10 @@ class NewGrant(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [
-                {"required": ["role"], "properties": {"role": {"type": "string"}, "principal_id": {"type": "null"}}},
-                {
-                    "required": ["principal_id"],
-                    "properties": {"principal_id": {"type": "string"}, "role": {"type": "null"}},
-                },
-            ]
+            # A condition and not alternatives, of which generators would make classes of their own.
+            "if": {"required": ["role"], "properties": {"role": {"type": "string"}}},
+            "then": {"properties": {"principal_id": {"type": "null"}}},
+            "else": {"required": ["principal_id"], "properties": {"principal_id": {"type": "string"}}},
         }
     )
     access: Literal["read", "write"]
@@ -137,7 +149,7 @@ class GrantList(ApiModel):
     grants: list[GrantView]
 
 
-class Reader(ApiModel):
+class CollectionReader(ApiModel):
     """A user or key that reads or writes a collection now."""
 
     id: UUID
@@ -151,4 +163,4 @@ class Reader(ApiModel):
 class ReaderList(ApiModel):
     """Who reads or writes a collection now."""
 
-    readers: list[Reader]
+    readers: list[CollectionReader]

@@ -1,16 +1,23 @@
 -- name: list_collections
--- The collections that the caller sees.
-select id, slug, name, language, approval_required, approvers, metadata_schema, refused_warnings, created_at
+-- The collections that the caller sees; {collection} is replaced by the columns of CollectionRow.
+select {collection}
 from documents.collection where tenant_id = $1 order by slug
+
+-- name: collection
+-- One collection, by its id or its name, as far as the caller sees it; {collection} is replaced by the columns of CollectionRow.
+select {collection}
+from documents.collection where tenant_id = $1 and ($2::uuid is null or id = $2) and ($3::text is null or slug = $3)
 
 -- name: add_collection
 -- A new collection.
-insert into documents.collection (tenant_id, id, slug, name, language, approval_required, approvers, metadata_schema, refused_warnings)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+insert into documents.collection (tenant_id, id, slug, name, language, approval_required, approvers, metadata_schema, refused_warnings,
+  personal_data)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: change_collection
 -- What can change of a collection.
-update documents.collection set name = $3, approval_required = $4, approvers = $5, metadata_schema = $6, refused_warnings = $7
+update documents.collection set name = $3, approval_required = $4, approvers = $5, metadata_schema = $6, refused_warnings = $7,
+  personal_data = $8
 where tenant_id = $1 and id = $2
 
 -- name: principal
@@ -46,3 +53,25 @@ returning principal_id, role, access, created_at
 -- name: add_ended_grant
 -- Keeps on record from when until now a grant stood.
 insert into identity.ended_grant (tenant_id, id, collection_id, principal_id, role, access, created_at) values ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: contents
+-- What collections hold that the caller sees: documents that have a version, bytes of files, and uploads of its own that are no version.
+select c.id,
+  (select count(distinct v.document_id) from documents.version v where v.tenant_id = $1 and v.collection_id = c.id) as documents,
+  (select coalesce(sum(f.size), 0)::bigint from documents.file f
+    where f.tenant_id = $1 and f.collection_id = c.id and f.version_id is not null) as bytes,
+  u.in_progress, u.failed, u.cancelled
+from unnest($2::uuid[]) as c (id)
+cross join lateral (
+  select count(*) filter (where j.status in ('queued', 'running')) as in_progress, count(*) filter (where j.status = 'failed') as failed,
+    count(*) filter (where j.status = 'cancelled') as cancelled
+  from documents.upload u join jobs.job j on j.tenant_id = $1 and j.id = u.job_id
+  where u.tenant_id = $1 and u.collection_id = c.id
+) u
+
+-- name: version_sizes
+-- Bytes of the files that versions of documents were made of.
+select f.document_id, v.number, sum(f.size)::bigint as bytes
+from documents.file f join documents.version v on v.tenant_id = $1 and v.id = f.version_id
+where f.tenant_id = $1 and f.document_id = any ($2::uuid[])
+group by f.document_id, v.number

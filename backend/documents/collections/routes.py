@@ -63,7 +63,8 @@ async def change_collection(
 ) -> CollectionView | JSONResponse:
     """Changes what the body names. Versions that are in review keep the number of approvals that they need.
 
-    To ask for no approval, or for fewer, needs two people: the first who asks changes nothing.
+    To ask for no approval, or for fewer, or to be less strict about personal data, needs two people: the first who asks changes
+    nothing.
     """
     async with tenancy.transaction(caller.claims()) as connection:
         changed = await collections.change_collection(connection, caller, recorder, slug, body)

@@ -1,89 +1,105 @@
 """`affidavit ingest`."""
 
-from functools import partial
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
-import httpx
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TimeRemainingColumn
 
-from backend.documents.files.folder_upload import Credentials, Summary, Uploader, UploadRefused, files_below
+from backend.client import AffidavitError, Client, Job
+from backend.command_output import CommandResult, progress, remark
+from backend.documents.files.folder_upload import AmbiguousName, LocalFile, Summary, files_below
+from backend.identity.sign_in.as_caller import as_caller
 
-_console = Console(highlight=False, soft_wrap=True)
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all files of one command have in common."""
+
+    collection: str
+    source_type: str
+    metadata: dict[str, Any]
 
 
+@as_caller
 def ingest(
+    client: Client,
     paths: Annotated[list[Path], typer.Argument(help="Files, or folders of files.", exists=True)],
-    tenant: Annotated[str, typer.Option(help="The tenant's slug.")],
     collection: Annotated[str, typer.Option(help="The collection that the documents go to.")] = "default",
-    key: Annotated[str | None, typer.Option(help="An API key.", envvar="AFFIDAVIT_API_KEY")] = None,
-    username: Annotated[str | None, typer.Option(help="A user, instead of a key.")] = None,
-    password: Annotated[str | None, typer.Option(help="Asked for if unset.", envvar="AFFIDAVIT_PASSWORD")] = None,
-    url: Annotated[str, typer.Option(help="The service.", envvar="AFFIDAVIT_URL")] = "http://127.0.0.1:8000",
     source_type: Annotated[str, typer.Option(help="What kind of documents they are.")] = "document",
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Documents are called by their path below this folder.", exists=True, file_okay=False),
+    ] = None,
     metadata: Annotated[str, typer.Option(help="A JSON object for all of them.")] = "{}",
-) -> None:
+) -> CommandResult:
     """Upload files and folders, and wait until they are ingested. What is there unchanged already is skipped.
+
+    A document is called by its path below --root. Without it, the path begins with the name of the folder that you name,
+    wherever you are. Exit status 1 says that something was not ingested.
 
     Example: AFFIDAVIT_API_KEY=… affidavit ingest policies/ --tenant meridian-bank --collection default
     """
-    if key is None and username is None:
-        _errors.print("[red]error:[/red] set AFFIDAVIT_API_KEY, or name a user with --username")
-        raise typer.Exit(1)
-    if key is None and password is None:
-        password = typer.prompt("Password", hide_input=True)
-    credentials = Credentials(tenant, key, username, password)
-    fields = {"collection": collection, "source_type": source_type, "metadata": metadata}
+    shared = Shared(collection, source_type, _json_object(metadata))
     try:
-        with httpx.Client(base_url=url, timeout=60) as client:
-            summary = _upload(Uploader(client, credentials), paths, fields)
-    except UploadRefused as error:
-        _errors.print(f"[red]error:[/red] {error}")
-        raise typer.Exit(1) from None
-    _console.print(f"{summary.ingested} ingested, {summary.unchanged} unchanged, {len(summary.failed)} failed")
-    if summary.failed:
-        raise typer.Exit(1)
-
-
-def _upload(uploader: Uploader, paths: list[Path], fields: dict[str, str]) -> Summary:
-    found, others = files_below(paths)
+        found, others = files_below(paths, root)
+    except AmbiguousName as error:
+        raise AffidavitError(str(error)) from error
     for path in others:
-        _errors.print(f"skipped, not of a supported type: {path}", markup=False)
-    summary, jobs = Summary(), []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_errors) as progress:
-        uploaded = progress.add_task("uploaded", total=len(found))
-        ended = progress.add_task("ingested", total=len(found))
-        for file in found:
+        remark(f"skipped, not of a supported type: {path}")
+    summary = _upload(client, found, shared)
+    told = f"{summary.ingested} ingested, {summary.unchanged} unchanged, {len(summary.failed)} failed"
+    failed = [{"doc_id": doc_id, "reason": reason} for doc_id, reason in summary.failed]
+    facts = {"ingested": summary.ingested, "unchanged": summary.unchanged, "failed": failed, "skipped": others}
+    return CommandResult(facts, told, status=1 if failed else 0)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise typer.BadParameter("must be a JSON object", param_hint="--metadata")
+    return value
+
+
+def _upload(client: Client, files: list[LocalFile], shared: Shared) -> Summary:
+    summary, jobs = Summary(), list[tuple[str, UUID]]()
+    with progress(TimeRemainingColumn()) as bar:
+        uploaded = bar.add_task("uploaded", total=len(files))
+        ended = bar.add_task("ingested", total=len(files))
+        for file in files:
             try:
-                job = uploader.upload(file, fields)
-            except UploadRefused as error:
+                upload = client.documents.upload(file.path, doc_id=file.doc_id, **asdict(shared))
+            except AffidavitError as error:
                 _failed(summary, file.doc_id, str(error))
-                progress.advance(ended)
+                bar.advance(ended)
             else:
-                if job is None:
+                if upload.job_id is None:
                     summary.unchanged += 1
-                    progress.advance(ended)
+                    bar.advance(ended)
                 else:
-                    jobs.append((file.doc_id, job))
-            progress.advance(uploaded)
-        for doc_id, job in jobs:
-            reason = uploader.wait(job, partial(_warned, doc_id))
-            if reason is None:
+                    jobs.append((file.doc_id, upload.job_id))
+            bar.advance(uploaded)
+        for doc_id, job_id in jobs:
+            try:
+                _warn(doc_id, client.jobs.wait(job_id))
                 summary.ingested += 1
-            else:
-                _failed(summary, doc_id, reason)
-            progress.advance(ended)
+            except AffidavitError as error:
+                _failed(summary, doc_id, str(error))
+            bar.advance(ended)
     return summary
 
 
-def _warned(doc_id: str, warning: str) -> None:
-    _errors.print(f"not all is in the text: {doc_id}: {warning}", markup=False)
+def _warn(doc_id: str, job: Job) -> None:
+    for warning in (job.result or {}).get("warnings", ()):
+        remark(f"not all is in the text: {doc_id}: {warning['kind']}: {warning['place']}")
 
 
 def _failed(summary: Summary, doc_id: str, reason: str) -> None:
     summary.failed.append((doc_id, reason))
-    _errors.print(f"failed: {doc_id}: {reason}", markup=False)
+    remark(f"failed: {doc_id}: {reason}")

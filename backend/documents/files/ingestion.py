@@ -1,44 +1,58 @@
 """Makes a version of an uploaded file: decrypt, parse, cut into chunks, embed, and submit all of it at once."""
 
-import os
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-from anyio import to_thread
-
 from backend.audit.recorder import Recorder
-from backend.database import Connection
+from backend.database import Connection, fetch_row
 from backend.documents.chunks import service
 from backend.documents.chunks.chunking import Chunk, Chunker, ChunkSize
 from backend.documents.chunks.service import Collection
-from backend.documents.chunks.vectors import Span, Vectorizer
+from backend.documents.chunks.vectors import WRITING, Vectorizer
 from backend.documents.files.passage_file import PassageSpool
+from backend.documents.files.scratch import plain_file
 from backend.documents.files.service import queries
 from backend.documents.files.withdrawal import Withdrawal
+from backend.documents.inspection import inspect, told
 from backend.documents.parsing.errors import ParseError
 from backend.documents.parsing.findings import ParseWarning
 from backend.documents.parsing.limits import ParseLimits
 from backend.documents.parsing.sandbox import ParsedFile, parse_file
-from backend.documents.versions import service as versions
-from backend.documents.versions.service import Passage, Submission
+from backend.documents.versions.submission import Submission, SubmittedPassage, submit
 from backend.identity.callers.caller import Caller
-from backend.jobs.endings import Ending
-from backend.jobs.worker import Job, JobFailed
+from backend.jobs.failures import JobFailure
+from backend.jobs.job import Job, JobFailed
+from backend.metrics import WARNINGS
+from backend.personal_data.policy import Policy
+from backend.personal_data.pseudonyms import PseudonymKeys, counts, values_in
 from backend.settings import Settings
 from backend.storage.encryption import DamagedObject
 from backend.storage.objects import ObjectMissing
-from backend.storage.service import FileVault, TenantKey
+from backend.storage.service import FileVault
 
 _EMBEDDED_AT_ONCE = 64
-_SCRATCH = "affidavit-scratch-"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedFile:
+    """A file that a version is to be made of, with what was submitted with it."""
+
+    id: UUID
+    document_id: UUID
+    version_id: UUID | None
+    doc_id: str
+    source_type: str
+    collection: str
+    filename: str
+    media_type: str
+    size: int
+    sha256: bytes
+    submitted: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,7 @@ class Ingestion:
 
     withdrawal: Withdrawal
     vectorizer: Vectorizer
+    pseudonym_keys: PseudonymKeys
     limits: ParseLimits
     size: ChunkSize
 
@@ -64,14 +79,14 @@ class Ingestion:
         """Makes the version; nothing of it is visible before all of it is. Raises JobFailed for a file that cannot be read."""
         file_id = _file_of(job)
         async with job.transaction() as connection:
-            file = await connection.fetchrow(queries.file, job.tenant_id, file_id)
-            if file_id is None or file is None or file["version_id"] is not None:
+            file = await fetch_row(connection, SubmittedFile, queries.file, job.tenant_id, file_id)
+            if file_id is None or file is None or file.version_id is not None:
                 raise JobFailed("file_gone", "The file was deleted, or its collection is no longer yours to read.")
-            slug = file["collection"]
+            slug = file.collection
             collection = (await service.collections_for(connection, job.caller, [slug]))[slug]
             key = await self.vault.key(connection, job.tenant_id)
         try:
-            async with self._plain(key, file) as path:
+            async with plain_file(self.vault, key, file.id, file.sha256) as path:
                 submission, pages = await self._read(job, path, file, collection)
                 await self._submit(job, file, submission, pages)
         except ParseError as error:
@@ -79,47 +94,39 @@ class Ingestion:
         except (ObjectMissing, DamagedObject) as error:
             raise JobFailed("file_damaged", "The stored file is missing or damaged.") from error
 
-    async def ended(self, connection: Connection, caller: Caller, ending: Ending) -> None:
+    async def on_failure(self, connection: Connection, caller: Caller, failure: JobFailure) -> None:
         """Takes back what became no version."""
-        await self.withdrawal.ended(connection, caller, ending)
-
-    @asynccontextmanager
-    async def _plain(self, key: TenantKey, file: asyncpg.Record) -> AsyncIterator[Path]:
-        """Gives the decrypted file a path for as long as it is parsed, in a folder of this process alone."""
-        with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as folder:
-            path = Path(folder) / "file"
-            with path.open("wb") as plain:
-                async for piece in self.vault.read(key, file["id"], file["sha256"]):
-                    await to_thread.run_sync(plain.write, piece)
-            yield path
+        await self.withdrawal.on_failure(connection, caller, failure)
 
     async def _read(
-        self, job: Job, path: Path, file: asyncpg.Record, collection: Collection
+        self, job: Job, path: Path, file: SubmittedFile, collection: Collection
     ) -> tuple[Submission, int | None]:
-        submitted = file["submitted"]
+        submitted = file.submitted
         passages = PassageSpool(path.with_name("passages"))
         waiting: list[Chunk] = []
         periods: Sequence[str] = ()
-        async with parse_file(
-            path, filename=file["filename"], media_type=file["media_type"], limits=self.limits
-        ) as parsed:
+        found: set[tuple[str, str]] = set()
+        async with parse_file(path, filename=file.filename, media_type=file.media_type, limits=self.limits) as parsed:
             async for chunk in self._chunks(job, parsed):
                 waiting.append(chunk)
                 if len(waiting) >= _EMBEDDED_AT_ONCE:
                     title = _title(submitted, parsed)
                     periods = periods or self._periods(file, title, waiting)
-                    passages.add(await self._embedded(waiting, collection.language, title, periods))
+                    passages.add(await self._embedded(job, waiting, collection, title, periods, found))
                     waiting = []
             title = _title(submitted, parsed)
             periods = periods or self._periods(file, title, waiting)
-            passages.add(await self._embedded(waiting, collection.language, title, periods))
+            passages.add(await self._embedded(job, waiting, collection, title, periods, found))
             _refuse(parsed.info.warnings, collection.refused_warnings)
+            held = counts(found)
+            if held and collection.personal_data is Policy.REFUSE:
+                raise JobFailed("personal_data", f"The collection takes no personal data; found: {told(held)}.")
             pages = parsed.info.page_count
         submission = Submission(
-            doc_id=file["doc_id"], collection=collection, source_type=file["source_type"], passages=passages,
+            doc_id=file.doc_id, collection=collection, source_type=file.source_type, passages=passages,
             title=title, metadata=submitted["metadata"],
             effective_from=_moment(submitted["effective_from"]), effective_to=_moment(submitted["effective_to"]),
-            warnings=parsed.info.warnings,
+            warnings=parsed.info.warnings, personal_data=held,
         )  # fmt: skip
         return submission, pages
 
@@ -136,61 +143,69 @@ class Ingestion:
         if parsed.info.page_count is not None:
             await job.report(parsed.info.page_count, parsed.info.page_count)
 
-    def _periods(self, file: asyncpg.Record, title: str, first: list[Chunk]) -> Sequence[str]:
-        names = [file["doc_id"], file["filename"], title]
-        return self.vectorizer.periods(names, file["submitted"]["metadata"], "\n".join(c.text for c in first[:8]))
+    def _periods(self, file: SubmittedFile, title: str, first: list[Chunk]) -> Sequence[str]:
+        names = [file.doc_id, file.filename, title]
+        return self.vectorizer.periods(names, file.submitted["metadata"], "\n".join(c.text for c in first[:8]))
 
-    async def _embedded(self, chunks: list[Chunk], language: str, title: str, periods: Sequence[str]) -> list[Passage]:
-        texts = [chunk.text for chunk in chunks]
+    async def _embedded(
+        self, job: Job, chunks: list[Chunk], collection: Collection, title: str, periods: Sequence[str],
+        found: set[tuple[str, str]],
+    ) -> list[SubmittedPassage]:  # fmt: skip
+        """Returns chunks with their vectors, and adds to `found` the personal data that they hold."""
+        count, pseudonyms = len(chunks), self.pseudonym_keys.of_tenant(job.tenant_id)
+        inspected = await inspect(pseudonyms, [c.text for c in chunks], [collection.personal_data] * count)
+        found.update(chain.from_iterable(values_in(text.findings) for text in inspected))
+        searched = [text.searched for text in inspected]
         vectors = await self.vectorizer.vectors(
-            texts, [language] * len(texts), [title] * len(texts), [periods] * len(texts)
+            searched, [collection.language] * count, [title] * count, [periods] * count
         )
-        return [Passage(chunk.text, vector, _span(chunk)) for chunk, vector in zip(chunks, vectors, strict=True)]
+        return [SubmittedPassage(chunk.text, vector, chunk.span) for chunk, vector in zip(chunks, vectors, strict=True)]
 
-    async def _submit(self, job: Job, file: asyncpg.Record, submission: Submission, pages: int | None) -> None:
+    async def _submit(self, job: Job, file: SubmittedFile, submission: Submission, pages: int | None) -> None:
         """Stores the version and ends the job in one transaction."""
-        async with job.transaction(writing="chunks") as connection:
+        async with job.transaction(WRITING) as connection:
             # The job before the document, as who cancels does it: the other way round, each would wait for the other.
             await job.hold(connection)
-            renew = job.renewal(connection, writing="chunks")
+            renew = job.renewal(connection, WRITING)
             model = self.vectorizer.model
-            submitted = await versions.submit(connection, job.caller, self.recorder, submission, model, renew)
+            submitted = await submit(connection, job.caller, self.recorder, submission, model, renew)
             # Without the document's name, which may be personal data: jobs outlive the deletion of what they made.
             # Nor the details of warnings, which may name attachments and sheets.
             result = submitted.model_dump(mode="json", exclude={"doc_id"})
             warnings = [{"kind": warning.kind, "place": warning.place} for warning in submission.warnings]
+            for warning in submission.warnings:
+                WARNINGS.labels(warning.kind).inc()
             counted = {"chunks": len(submission.passages), "pages": pages, "warnings": warnings}
-            await job.finish(connection, result | counted)
+            found = {"personal_data": dict(submission.personal_data)}
+            await job.finish(connection, result | counted | found)
             if submitted.created:
-                tied = (file["id"], submitted.document_id, submitted.document_version, pages)
+                tied = (file.id, submitted.document_id, submitted.document_version, pages)
                 await connection.execute(queries.tie_file, job.tenant_id, *tied)
             else:
-                await connection.execute(queries.withdraw_file, job.tenant_id, file["id"])
-                await self.vault.delete(job.tenant_id, file["id"])
+                await connection.execute(queries.withdraw_file, job.tenant_id, file.id)
+                await self.vault.delete(job.tenant_id, file.id)
 
 
-def from_settings(settings: Settings, withdrawal: Withdrawal, vectorizer: Vectorizer) -> Ingestion:
+def from_settings(
+    settings: Settings, withdrawal: Withdrawal, vectorizer: Vectorizer, pseudonym_keys: PseudonymKeys
+) -> Ingestion:
     """Returns the handler with the limits that are configured."""
-    limits = ParseLimits(
+    return Ingestion(withdrawal, vectorizer, pseudonym_keys, parse_limits(settings), chunk_size(settings, vectorizer))
+
+
+def chunk_size(settings: Settings, vectorizer: Vectorizer) -> ChunkSize:
+    """Returns the sizes that are configured, as far as the embedding model reads them."""
+    limit = min(settings.chunk_token_limit, vectorizer.max_tokens)
+    return ChunkSize(min(settings.chunk_tokens, limit), limit, settings.chunk_overlap_tokens)
+
+
+def parse_limits(settings: Settings) -> ParseLimits:
+    """Returns what one file may cost."""
+    return ParseLimits(
         max_bytes=settings.max_file_bytes, max_pages=settings.max_file_pages,
         max_characters=settings.max_file_characters, memory_bytes=settings.parser_memory_bytes,
         cpu_seconds=settings.parser_seconds, wall_seconds=settings.parser_seconds * 1.5,
     )  # fmt: skip
-    limit = min(settings.chunk_token_limit, vectorizer.max_tokens)
-    size = ChunkSize(min(settings.chunk_tokens, limit), limit, settings.chunk_overlap_tokens)
-    return Ingestion(withdrawal, vectorizer, limits, size)
-
-
-def sweep_scratch() -> None:
-    """Removes decrypted files of workers that were killed while they parsed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
-        owner = int(folder.name.removeprefix(_SCRATCH).split("-")[0])
-        try:
-            os.kill(owner, 0)
-        except ProcessLookupError:
-            rmtree(folder, ignore_errors=True)
-        except PermissionError:
-            continue  # somebody else's
 
 
 def _title(submitted: Mapping[str, Any], parsed: ParsedFile) -> str:
@@ -213,10 +228,6 @@ def _file_of(job: Job) -> UUID | None:
         return UUID(job.parameters["file"])
     except (KeyError, ValueError, AttributeError, TypeError):
         return None
-
-
-def _span(chunk: Chunk) -> Span:
-    return Span(chunk.page_start, chunk.page_end, chunk.sheet, chunk.char_start, chunk.char_end, chunk.heading_path)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ _MOST_PARTS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FormPart:
     """The headers of one part; `filename` is None for a plain field."""
 
     name: str
@@ -32,7 +32,7 @@ class FormReader:
         if kind != b"multipart/form-data":
             raise UnsupportedType("The request body must be a multipart form.")
         self._stream = stream
-        self._events: deque[bytes | Part | None] = deque()  # a part begins, its content, and None at its end
+        self._events: deque[bytes | FormPart | None] = deque()  # a part begins, its content, and None at its end
         self._headers: dict[str, bytes] = {}
         self._header = [b"", b""]
         self._ended = self._complete = False
@@ -54,12 +54,12 @@ class FormReader:
         except (KeyError, FormParserError) as error:
             raise _malformed() from error
 
-    async def next_part(self) -> Part | None:
+    async def next_part(self) -> FormPart | None:
         """Returns the next part, or None at the end of the form; raises InvalidInput for a broken or too long one."""
         event = await self._next()
         if event is None:
             return None
-        assert isinstance(event, Part)
+        assert isinstance(event, FormPart)
         self._parts += 1
         if self._parts > _MOST_PARTS:
             raise InvalidInput(f"The form has more than {_MOST_PARTS} parts.")
@@ -75,7 +75,7 @@ class FormReader:
                 raise TooLarge(f"{what} is larger than {limit} bytes.")
             yield event
 
-    async def text(self, part: Part) -> str:
+    async def text(self, part: FormPart) -> str:
         """Returns the content of a plain field."""
         content = b"".join([piece async for piece in self.content(_MOST_FIELD_BYTES, f"The field {part.name[:40]!r}")])
         try:
@@ -83,7 +83,7 @@ class FormReader:
         except UnicodeDecodeError as error:
             raise InvalidInput(f"{part.name[:40]}: is not UTF-8") from error
 
-    async def _next(self) -> bytes | Part | None:
+    async def _next(self) -> bytes | FormPart | None:
         while not self._events and not self._ended:
             try:
                 piece = await anext(self._stream, None)
@@ -116,7 +116,7 @@ class FormReader:
         name, filename = options.get(b"name"), options.get(b"filename")
         media_type, _ = parse_options_header(self._headers.get("content-type", b""))
         self._events.append(
-            Part(
+            FormPart(
                 name=(name or b"").decode(errors="replace"),
                 filename=None if filename is None else filename.decode(errors="replace"),
                 media_type=media_type.decode("latin-1") or None,

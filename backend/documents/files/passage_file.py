@@ -8,8 +8,9 @@ from typing import BinaryIO
 import orjson
 from pgvector import HalfVector
 
-from backend.documents.chunks.vectors import ChunkVectors, Span
-from backend.documents.versions.service import Passage
+from backend.documents.chunks.vectors import ChunkVectors
+from backend.documents.tables import ChunkSpan
+from backend.documents.versions.submission import SubmittedPassage
 
 _LENGTH_BYTES = 4
 
@@ -26,12 +27,12 @@ class PassageSpool:
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Passage]:
+    def __iter__(self) -> Iterator[SubmittedPassage]:
         with self._path.open("rb") as file:
             for _ in range(self._count):
                 yield _read(file)
 
-    def add(self, passages: Iterable[Passage]) -> None:
+    def add(self, passages: Iterable[SubmittedPassage]) -> None:
         """Appends passages."""
         with self._path.open("ab") as file:
             for passage in passages:
@@ -41,19 +42,18 @@ class PassageSpool:
                 self._count += 1
 
 
-def _parts(passage: Passage) -> tuple[bytes, ...]:
+def _parts(passage: SubmittedPassage) -> tuple[bytes, ...]:
     sparse = passage.vectors.sparse
     return (
         passage.text.encode(), passage.vectors.dense.to_binary(), array("q", sparse).tobytes(),
-        array("d", sparse.values()).tobytes(), orjson.dumps(tuple(passage.span)),
+        array("d", sparse.values()).tobytes(), orjson.dumps(passage.span.model_dump()),
     )  # fmt: skip
 
 
-def _read(file: BinaryIO) -> Passage:
+def _read(file: BinaryIO) -> SubmittedPassage:
     text, dense, dimensions, weights, span = (file.read(int.from_bytes(file.read(_LENGTH_BYTES))) for _ in range(5))
     sparse = dict(zip(array("q", dimensions), array("d", weights), strict=True))
-    *places, headings = orjson.loads(span)
-    return Passage(
+    return SubmittedPassage(
         text.decode(), ChunkVectors(HalfVector.from_binary(dense), sparse),
-        Span._make((*places, None if headings is None else tuple(headings))),
+        ChunkSpan(**orjson.loads(span)),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Files over HTTP: uploaded as streams, and read again with their pages."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -12,13 +12,12 @@ from pydantic import Field, ValidationError
 
 from backend.audit.recorder import Recorder
 from backend.documents.files import service as files
-from backend.documents.files.multipart import FormReader, Part
-from backend.documents.files.service import Upload
-from backend.documents.models import AcceptedFile, FileList, PageView, UploadFields
-from backend.documents.parsing.errors import ParseError
-from backend.documents.parsing.filenames import safe_filename
-from backend.documents.parsing.formats import declared_format
-from backend.errors import InvalidInput, Unavailable, UnsupportedType
+from backend.documents.files.models import AcceptedFile, FileList, PageView, UploadFields
+from backend.documents.files.multipart import FormReader
+from backend.documents.files.pictures import Marked, PagePictures
+from backend.documents.files.reception import Uploads
+from backend.documents.parsing.formats import NAMES
+from backend.errors import Unavailable
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
@@ -27,7 +26,7 @@ from backend.schema import ApiModel, Text
 from backend.settings import Settings
 from backend.storage.encryption import DamagedObject
 from backend.storage.objects import ObjectMissing
-from backend.storage.service import FileVault, StoredFile, TenantKey
+from backend.storage.service import FileVault
 from backend.tenancy import Tenancy
 
 router = APIRouter(prefix="/documents", tags=["documents"], route_class=GuardedRoute)
@@ -50,7 +49,7 @@ _FORM_SCHEMA: dict[str, Any] = {
     **_FIELDS,
     "required": ["file"],
     "properties": {
-        "file": {"type": "string", "format": "binary", "description": "PDF, DOCX, PPTX, XLSX, CSV, HTML, Markdown, text, EML."},
+        "file": {"type": "string", "format": "binary", "description": f"{NAMES}."},
         **{name: _of_a_form(field) for name, field in _FIELDS["properties"].items()},
     },
 }  # fmt: skip
@@ -86,19 +85,9 @@ async def upload_file(
     The form's fields may come before or after the file. The same bytes as before make no new version.
     """
     form = FormReader(request.headers.get("content-type", ""), request.stream())
-    async with tenancy.transaction(caller.claims()) as connection:
-        key = await vault.key(connection, caller.tenant_id)
-    reception = _Reception(vault, key, settings.max_file_bytes)
-    try:
-        upload = await reception.upload(form)
-        async with tenancy.transaction(caller.claims()) as connection:
-            accepted = await files.accept(connection, caller, recorder, upload)
-    except BaseException as error:
-        if not _may_be_committed(error):
-            await reception.discard()
-        raise
+    uploads = Uploads(tenancy, vault, recorder, settings.max_file_bytes)
+    accepted = await uploads.accept(caller, form, _validated)
     if not accepted.accepted:
-        await reception.discard()
         response.status_code = status.HTTP_200_OK
     return accepted
 
@@ -129,16 +118,16 @@ async def get_file(
     async with tenancy.transaction(caller.claims()) as connection:
         key = await vault.key(connection, caller.tenant_id)
         file = await files.open_file(connection, caller, recorder, document_id, number)
-    content = vault.read(key, file["id"], file["sha256"])
+    content = vault.read(key, file.id, file.sha256)
     headers = {
-        "Content-Length": str(file["size"]),
+        "Content-Length": str(file.size),
         # Never shown in the service's own origin: an HTML file could act as whoever opens it.
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file['filename'], safe='')}",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}",
         "Content-Security-Policy": "sandbox",
         "X-Content-Type-Options": "nosniff",
-        "ETag": f'"{file["sha256"].hex()}"',
+        "ETag": f'"{file.sha256.hex()}"',
     }
-    return StreamingResponse(await _begun(content), media_type=file["media_type"], headers=headers)
+    return StreamingResponse(await _begun(content), media_type=file.media_type, headers=headers)
 
 
 @router.get("/{document_id}/versions/{number}/pages/{page}", summary="The text of a page")
@@ -155,53 +144,7 @@ async def get_page(
         return await files.read_page(tenancy, connection, caller, recorder, document_id, number, page)
 
 
-class _Reception:
-    """Stores the file of a form while it arrives, and collects the fields around it."""
-
-    def __init__(self, vault: FileVault, key: TenantKey, limit: int) -> None:
-        self._vault = vault
-        self._key = key
-        self._limit = limit
-        self._stored: StoredFile | None = None
-
-    async def upload(self, form: FormReader) -> Upload:
-        """Raises InvalidInput, TooLarge or UnsupportedType."""
-        fields: dict[str, str] = {}
-        file: Part | None = None
-        while (part := await form.next_part()) is not None:
-            if part.filename is None:
-                fields[part.name] = await form.text(part)
-            elif part.name != "file" or file is not None:
-                raise InvalidInput("file: exactly one file is taken, in the field `file`")
-            else:
-                file = part
-                _check_type(part)
-                self._stored = await self._vault.store(self._key, form.content(self._limit, "The file"))
-        if file is None or file.filename is None or self._stored is None:
-            raise InvalidInput("file: is missing")
-        if self._stored.size == 0:
-            raise InvalidInput("file: is empty")
-        return Upload(self._stored, safe_filename(file.filename), _media_type(file), _validated(fields))
-
-    async def discard(self) -> None:
-        """Removes what was stored."""
-        if self._stored is not None:
-            await self._vault.delete(self._key.tenant_id, self._stored.id)
-
-
-def _check_type(part: Part) -> None:
-    try:
-        declared_format(safe_filename(part.filename or ""), part.media_type)
-    except ParseError as error:
-        raise UnsupportedType(error.detail, reason=error.code) from error
-
-
-def _media_type(part: Part) -> str:
-    declared = part.media_type or ""
-    return declared if declared.isprintable() and 0 < len(declared) <= 200 else "application/octet-stream"
-
-
-def _validated(fields: dict[str, str]) -> UploadFields:
+def _validated(fields: Mapping[str, str]) -> UploadFields:
     try:
         return UploadFields.model_validate(fields)
     except ValidationError as error:
@@ -209,8 +152,25 @@ def _validated(fields: dict[str, str]) -> UploadFields:
         raise RequestValidationError(problems) from error
 
 
-def _may_be_committed(error: BaseException) -> bool:
-    return isinstance(error, Unavailable) and error.reason.startswith("commit:")
+@router.get(
+    "/{document_id}/versions/{number}/pages/{page}/picture",
+    summary="The picture of a page",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The page, with the words marked."}},
+)
+async def get_picture(
+    pictures: Provided[PagePictures],
+    document_id: UUID,
+    number: Number,
+    page: Annotated[int, Path(ge=1, le=2**31 - 1)],
+    caller: Reader,
+    chunk: Annotated[UUID | None, Query(description="Whose words are marked, such as a citation's `chunk_id`.")] = None,
+    start: Annotated[int | None, Query(ge=0, description="As a citation's `quote_start`.")] = None,
+    end: Annotated[int | None, Query(ge=0, description="As a citation's `quote_end`.")] = None,
+) -> Response:
+    """Returns a page of a PDF file as PNG, at most 1,100 pixels wide; cited words are marked as with a marker pen."""
+    marked = None if chunk is None else Marked(chunk, start, end)
+    return Response(await pictures.picture(caller, document_id, number, page, marked), media_type="image/png")
 
 
 async def _begun(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,6 +1,7 @@
 """The rules of uploaded files: what is accepted, what is the same, and how a file and its pages are read."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -8,12 +9,14 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event
+from backend.audit.actions.documents import DocumentUploaded
+from backend.audit.events import Event
 from backend.audit.recorder import Recorder
-from backend.database import Connection, Queries
+from backend.database import Connection, Queries, fetch_row, fetch_rows
 from backend.documents.chunks import service
 from backend.documents.collections.metadata_schema import check_metadata
-from backend.documents.models import AcceptedFile, FileSummary, PageChunk, PageView, UploadFields
+from backend.documents.files.models import AcceptedFile, FileSummary, PageChunk, PageView, UploadFields
+from backend.documents.tables import DocumentRow, FileRow
 from backend.documents.versions import service as versions
 from backend.errors import Conflict, NotFound
 from backend.identity.callers.caller import Caller
@@ -22,7 +25,7 @@ from backend.jobs import service as jobs
 from backend.storage.service import StoredFile
 from backend.tenancy import Tenancy
 
-queries = Queries.beside(__file__)
+queries = Queries.beside(__file__, file=FileRow)
 
 INGEST = "document:ingest"  # the kind of job
 
@@ -54,23 +57,61 @@ class Upload:
         return {**fields, "title": self.title, **own_title}
 
 
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file of a document, with the version that was made of it and its job as far as the caller sees them."""
+
+    id: UUID
+    document_id: UUID
+    doc_id: str
+    filename: str
+    media_type: str
+    size: int
+    sha256: bytes
+    submitted: dict[str, Any]
+    job_id: UUID
+    job_status: str | None
+    document_version: int | None
+    version_status: str | None
+    created_at: datetime
+    latest: bool | None
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether the latest version was made of it."""
+        return bool(self.latest)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether that version says, or may come to say, what the document says."""
+        return self.is_latest and self.version_status not in {"rejected", "retired"}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a version may yet be made of it."""
+        return self.document_version is None and self.job_status in {"queued", "running"}
+
+
 async def accept(connection: Connection, caller: Caller, recorder: Recorder, upload: Upload) -> AcceptedFile:
     """Queues the making of a version from a file and records it, unless the latest version was made of the same bytes.
 
     Raises NotFound or Forbidden for the collection, InvalidInput for the metadata, and Conflict for a change of metadata or
-    dates alone. The file itself is needed only if the answer has `accepted`.
+    dates alone, or for a file of another name or title than the document's, unless it may replace that. The file itself is
+    needed only if the answer has `accepted`.
     """
     caller.require(Permission.DOCUMENTS_WRITE)
     slug = upload.fields.collection
     collection = (await service.collections_for(connection, caller, [slug]))[slug]
     check_metadata(upload.fields.metadata, collection.metadata_schema)
     document_id = await _document(connection, caller, collection.id, upload)
-    known = await connection.fetch(queries.document_files, caller.tenant_id, slug, upload.doc_id, 20)
+    known = await fetch_rows(connection, KnownFile, queries.document_files, caller.tenant_id, slug, upload.doc_id, 20)
     if same := _same(known, upload):
         return AcceptedFile(
-            document_id=document_id, doc_id=upload.doc_id, collection=slug, accepted=False, sha256=same["sha256"].hex(),
-            job_id=None if same["latest"] else same["job_id"], document_version=same["document_version"],
+            document_id=document_id, doc_id=upload.doc_id, collection=slug, accepted=False, sha256=same.sha256.hex(),
+            job_id=None if same.is_latest else same.job_id, document_version=same.document_version,
         )  # fmt: skip
+    if not upload.fields.replace:
+        _refuse_another_document(known, upload)
     job_id, stored = uuid7(), upload.stored
     try:
         await connection.execute(
@@ -93,25 +134,28 @@ async def list_files(
     connection: Connection, caller: Caller, collection: str, doc_id: str, *, limit: int
 ) -> list[FileSummary]:
     """Returns the files of a document that the caller may see, newest first."""
-    rows = await connection.fetch(queries.document_files, caller.tenant_id, collection, doc_id, limit)
+    files = await fetch_rows(connection, KnownFile, queries.document_files, caller.tenant_id, collection, doc_id, limit)
     return [
         FileSummary(
-            **{name: row[name] for name in FileSummary.model_fields if name not in {"sha256", "is_latest"}},
-            sha256=row["sha256"].hex(), is_latest=bool(row["latest"]),
+            **{name: getattr(file, name) for name in FileSummary.model_fields if name != "sha256"}, sha256=file.sha256.hex()
         )
-        for row in rows
+        for file in files
     ]  # fmt: skip
+
+
+async def find_file(connection: Connection, caller: Caller, document_id: UUID, number: int) -> FileRow | None:
+    """Returns the row of the file that a version was made of, if it was made of one; raises NotFound for the version."""
+    version = await versions.find_version(connection, caller, document_id, number)
+    return await fetch_row(connection, FileRow, queries.file_of_version, caller.tenant_id, version.id)
 
 
 async def open_file(
     connection: Connection, caller: Caller, recorder: Recorder, document_id: UUID, number: int
-) -> asyncpg.Record:
+) -> FileRow:
     """Returns the row of a version's file and records that it is read; raises NotFound."""
     document, file = await _file_of(connection, caller, document_id, number)
-    details = {"read": {**_named(document, number), "file_sha256": file["sha256"].hex()}}
-    await recorder.record(
-        connection, caller, Event(Action.DOCUMENT_READ, details=details, doc_ids=[document["doc_id"]])
-    )
+    event = versions.reading_event(document, number, file_sha256=file.sha256.hex())
+    await recorder.record(connection, caller, event)
     return file
 
 
@@ -127,24 +171,21 @@ async def read_page(
     """Returns the text of one page, chunk by chunk, and records that it is read; raises NotFound."""
     document = await versions.find_document(connection, caller, document_id)
     version = await versions.find_version(connection, caller, document_id, number)
-    file = await connection.fetchrow(queries.file_of_version, caller.tenant_id, version["id"])
+    file = await fetch_row(connection, FileRow, queries.file_of_version, caller.tenant_id, version.id)
     rows = await versions.read_chunks(tenancy, connection, caller, version)
-    paged = [(row["page_start"], row["page_end"] or row["page_start"], row) for row in rows if row["page_start"]]
+    paged = [(row.page_start, row.page_end or row.page_start, row) for row in rows if row.page_start]
     # A version that was submitted as text has the pages that its chunks say.
-    page_count = (file and file["page_count"]) or max((last for _, last, _ in paged), default=0)
+    page_count = (file is not None and file.page_count) or max((last for _, last, _ in paged), default=0)
     if page > page_count:
         raise NotFound("The version has no such page.", reason="page:unknown")
-    details = {"read": {**_named(document, number), "page": page}}
-    await recorder.record(
-        connection, caller, Event(Action.DOCUMENT_READ, details=details, doc_ids=[document["doc_id"]])
-    )
+    await recorder.record(connection, caller, versions.reading_event(document, number, page=page))
     chunks = [
-        PageChunk(chunk_id=row["id"], **{name: row[name] for name in PageChunk.model_fields if name != "chunk_id"})
+        PageChunk(chunk_id=row.id, **row.model_dump(include=set(PageChunk.model_fields)))
         for first, last, row in paged
         if first <= page <= last
     ]
     return PageView(
-        doc_id=document["doc_id"], document_version=number, page=page, page_count=page_count,
+        doc_id=document.doc_id, document_version=number, page=page, page_count=page_count,
         text="\n".join(chunk.text for chunk in chunks), chunks=chunks,
     )  # fmt: skip
 
@@ -162,23 +203,36 @@ async def _document(connection: Connection, caller: Caller, collection_id: UUID,
     return document_id
 
 
-def _same(known: list[asyncpg.Record], upload: Upload) -> asyncpg.Record | None:
+def _same(known: list[KnownFile], upload: Upload) -> KnownFile | None:
     """Returns the file of the latest version, or one that is waiting to become it, if it has the same bytes."""
-    for row in known:
-        current = row["latest"] and row["version_status"] not in {"rejected", "retired"}
-        waiting = row["document_version"] is None and row["job_status"] in {"queued", "running"}
-        if not current and not waiting:
+    for file in known:
+        if not file.is_current and not file.is_waiting:
             continue
-        if row["sha256"] != upload.stored.sha256:
+        if file.sha256 != upload.stored.sha256:
             return None
-        if _without_origin(row["submitted"]) == _without_origin(upload.submitted):
-            return row
-        if current:
+        if _without_origin(file.submitted) == _without_origin(upload.submitted):
+            return file
+        if file.is_current:
             detail = (
                 "The latest version was made of the same file; metadata and dates do not change without a new text."
             )
             raise Conflict(detail, reason="version:same_content")
     return None
+
+
+def _refuse_another_document(known: list[KnownFile], upload: Upload) -> None:
+    """Raises Conflict when the file would supersede one of another name or title, as two policies under one doc_id do."""
+    for file in known:
+        if file.is_current or file.is_waiting:
+            submitted = file.submitted
+            other_title = (
+                "title_of_file" not in submitted and upload.fields.title and submitted["title"] != upload.title
+            )
+            if file.filename == upload.filename and not other_title:
+                return
+            what = f"the title {submitted['title']!r}" if other_title else f"the file {file.filename!r}"
+            detail = f"{upload.doc_id!r} is a document with {what}; choose another doc_id, or send replace=true."
+            raise Conflict(detail, reason="document:another")
 
 
 def _without_origin(submitted: dict[str, Any]) -> dict[str, Any]:
@@ -188,31 +242,19 @@ def _without_origin(submitted: dict[str, Any]) -> dict[str, Any]:
 
 async def _file_of(
     connection: Connection, caller: Caller, document_id: UUID, number: int
-) -> tuple[asyncpg.Record, asyncpg.Record]:
+) -> tuple[DocumentRow, FileRow]:
     """Returns the rows of a version's document and file; raises NotFound."""
     document = await versions.find_document(connection, caller, document_id)
     version = await versions.find_version(connection, caller, document_id, number)
-    file = await connection.fetchrow(queries.file_of_version, caller.tenant_id, version["id"])
+    file = await fetch_row(connection, FileRow, queries.file_of_version, caller.tenant_id, version.id)
     if file is None:
         raise NotFound("This version was submitted as text; there is no file.", reason="file:none")
     return document, file
 
 
-def _named(document: asyncpg.Record, number: int) -> dict[str, object]:
-    return {
-        "document": str(document["id"]), "doc_id": document["doc_id"], "collection": document["collection"], "version": number
-    }  # fmt: skip
-
-
 def _uploaded(upload: Upload, document_id: UUID, job_id: UUID) -> Event:
-    file = {
-        "id": str(upload.stored.id), "document": str(document_id), "doc_id": upload.doc_id,
-        "collection": upload.fields.collection, "sha256": upload.stored.sha256.hex(), "bytes": upload.stored.size,
-        "media_type": upload.media_type, "job": str(job_id),
-    }  # fmt: skip
-    return Event(
-        Action.DOCUMENT_UPLOADED,
-        details={"file": file},
-        payloads={"filename": upload.filename},
-        doc_ids=[upload.doc_id],
-    )
+    uploaded = DocumentUploaded(
+        id=upload.stored.id, document=document_id, doc_id=upload.doc_id, collection=upload.fields.collection,
+        sha256=upload.stored.sha256.hex(), bytes=upload.stored.size, media_type=upload.media_type, job=job_id,
+    )  # fmt: skip
+    return Event(uploaded, payloads={"filename": upload.filename}, doc_ids=[upload.doc_id])

@@ -5,15 +5,24 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.audit.events import Action, Event
+from backend.audit.actions.documents import DocumentIngested, WithdrawnDocument, WithdrawnFile
+from backend.audit.events import Event
 from backend.audit.recorder import Recorder
-from backend.database import Connection
+from backend.database import Connection, fetch_row
 from backend.documents.files.service import queries
 from backend.documents.locks import lock_documents
 from backend.identity.callers.caller import Caller
-from backend.jobs.endings import Ending
+from backend.jobs.failures import JobFailure
 from backend.storage.service import FileVault
-from backend.tenancy import Tenancy
+from backend.tenancy import Purpose, Tenancy
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedFile:
+    """A file that was taken back."""
+
+    id: UUID
+    sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,63 +33,41 @@ class Withdrawal:
     vault: FileVault
     recorder: Recorder
 
-    async def ended(self, connection: Connection, caller: Caller, ending: Ending) -> None:
+    async def on_failure(self, connection: Connection, caller: Caller, failure: JobFailure) -> None:
         """Records that the file became no version, and takes it back unless the job can be tried again.
 
-        It was never shown to anybody, so a legal hold does not keep it. The transaction is bound to the caller from then on.
+        It was never shown to anybody, so a legal hold does not keep it. From then on the transaction is bound to the caller,
+        and to the job's file and its document, whatever the caller may do with them.
         """
-        withdrawn = None if ending.retryable else await self._withdraw(connection, caller, ending.job_id)
-        details = {"job": str(ending.job_id), **(withdrawn.details if withdrawn else {})}
-        doc_ids = [withdrawn.doc_id] if withdrawn else []
-        event = Event(Action.DOCUMENT_INGESTED, ending.outcome, ending.reason, details=details, doc_ids=doc_ids)
-        await self.recorder.record(connection, caller, event)
+        await self.tenancy.bind(connection, caller.claims(presented={Purpose.WITHDRAWING: str(failure.job_id)}))
+        failed = DocumentIngested(job=failure.job_id)
+        if not failure.retryable:
+            failed = await self._withdraw(connection, caller, failure.job_id) or failed
+        doc_ids = [failed.document.doc_id] if failed.document else []
+        await self.recorder.record(connection, caller, Event(failed, failure.outcome, failure.reason, doc_ids=doc_ids))
 
-    async def _withdraw(self, connection: Connection, caller: Caller, job_id: UUID) -> "_Withdrawn | None":
-        await self._bind(connection, caller, job_id)
+    async def _withdraw(self, connection: Connection, caller: Caller, job_id: UUID) -> DocumentIngested | None:
         document_id = await connection.fetchval(queries.document_of_upload, caller.tenant_id, job_id)
-        if document_id is None:
-            await self.tenancy.bind(connection, caller.claims())
-            return None
-        await self._bind(connection, caller, document_id)
-        await lock_documents(connection, caller.tenant_id, [document_id])
-        await self._bind(connection, caller, job_id)
-        file = await connection.fetchrow(queries.withdraw_upload, caller.tenant_id, job_id)
-        if file is None:  # deleted with its document meanwhile
-            await self.tenancy.bind(connection, caller.claims())
-            return None
-        await self._bind(connection, caller, document_id)
+        if document_id is None or not await lock_documents(connection, caller.tenant_id, [document_id]):
+            return None  # deleted with its document meanwhile
         doc_id = await connection.fetchval(queries.withdrawn_document, caller.tenant_id, document_id)
-        removed = await self._is_removed(connection, caller, document_id)
-        await self.tenancy.bind(connection, caller.claims())
+        file, removed = await self._delete(connection, caller, job_id)
+        if file is None:
+            return None
         # Before the commit: if that fails the withdrawal is repeated, while a file that was left behind nobody would look for.
-        await self.vault.delete(caller.tenant_id, file["id"])
-        return _Withdrawn(file["id"], file["sha256"], document_id, doc_id, removed)
+        await self.vault.delete(caller.tenant_id, file.id)
+        return DocumentIngested(
+            job=job_id,
+            file=WithdrawnFile(id=file.id, sha256=file.sha256.hex()),
+            document=WithdrawnDocument(id=document_id, doc_id=doc_id, removed=removed),
+        )
 
-    async def _is_removed(self, connection: Connection, caller: Caller, document_id: UUID) -> bool:
-        """Deletes a document, unless it has versions or another file is on its way; returns whether it did."""
+    async def _delete(self, connection: Connection, caller: Caller, job_id: UUID) -> tuple[DeletedFile | None, bool]:
+        """Deletes the file, and its document unless that has versions or another file is on its way; tells whether it had not."""
         try:
             async with connection.transaction():
-                await connection.execute(queries.withdraw_document, caller.tenant_id, document_id)
+                return await fetch_row(
+                    connection, DeletedFile, queries.withdraw_with_document, caller.tenant_id, job_id
+                ), True
         except asyncpg.ForeignKeyViolationError:
-            return False
-        return True
-
-    async def _bind(self, connection: Connection, caller: Caller, withdrawing: UUID) -> None:
-        """Lets the transaction see and delete one job's file, or one document, whatever the caller may do with them."""
-        await self.tenancy.bind(connection, caller.claims(presented={"withdrawing": str(withdrawing)}))
-
-
-@dataclass(frozen=True, slots=True)
-class _Withdrawn:
-    """A file that was taken back, and the document that it was uploaded to, which may have gone with it."""
-
-    id: UUID
-    sha256: bytes
-    document_id: UUID
-    doc_id: str
-    document_removed: bool
-
-    @property
-    def details(self) -> dict[str, object]:
-        document = {"id": str(self.document_id), "doc_id": self.doc_id, "removed": self.document_removed}
-        return {"file": {"id": str(self.id), "sha256": self.sha256.hex()}, "document": document}
+            return await fetch_row(connection, DeletedFile, queries.withdraw_upload, caller.tenant_id, job_id), False

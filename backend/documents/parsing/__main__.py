@@ -5,8 +5,6 @@ space, processor time, other processes, other files, a place to write. Starting 
 processor time, most of it for the import of the format's library.
 """
 
-import os
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -17,31 +15,20 @@ import orjson
 
 from backend.documents.parsing import wire
 from backend.documents.parsing.blocks import BlockKind, Fragment, within_length
+from backend.documents.parsing.confinement import confine, private_stdout
 from backend.documents.parsing.errors import CorruptFile, ParseError, ParseMemory
 from backend.documents.parsing.findings import Findings
-from backend.documents.parsing.formats import Format, recognise
+from backend.documents.parsing.formats import PARSERS, Format, recognise
 from backend.documents.parsing.limits import ParseLimits
 
-_PARSERS = {
-    Format.PDF: "pdf.document",
-    Format.DOCX: "word.document",
-    Format.PPTX: "slides",
-    Format.XLSX: "sheets.document",
-    Format.CSV: "separated",
-    Format.HTML: "webpage",
-    Format.MARKDOWN: "markdown",
-    Format.TEXT: "text",
-    Format.EMAIL: "mail",
-}
-_OPEN_FILES = 32
 _LIBXML_NO_MEMORY = 2
 
 
 def main(path: str, declared: str, limits: str) -> None:
-    """Write the file's fragments and then its findings, or an error, to what was standard output."""
-    with _private_stdout() as output:
+    """Writes the file's fragments and then its findings, or an error, to what was standard output."""
+    with private_stdout() as output:
         bounds = ParseLimits(**orjson.loads(limits))
-        _confine(bounds)
+        confine(bounds)
         try:
             _parse(Path(path), Format(declared) if declared else None, bounds, output)
         except ParseError as error:
@@ -63,7 +50,7 @@ def _parse(path: Path, declared: Format | None, limits: ParseLimits, output: Bin
 
 
 def _read(path: Path, found: Format, findings: Findings) -> Iterator[Fragment]:
-    """Yield the fragments; a document without a title of its own is called by its first heading."""
+    """Yields the fragments; a document without a title of its own is called by its first heading."""
     for fragment in within_length(_parser(found)(path, findings)):
         if findings.title is None and fragment.kind is BlockKind.HEADING and fragment.sheet is None:
             findings.title = fragment.text
@@ -73,7 +60,7 @@ def _read(path: Path, found: Format, findings: Findings) -> Iterator[Fragment]:
 def _parser(found: Format) -> Callable[[Path, Findings], Iterator[Fragment]]:
     # openpyxl looks for numpy only to recognise its number types, and waits a long time for the answer.
     sys.modules["numpy"] = None  # type: ignore[assignment]
-    module = import_module(f"backend.documents.parsing.{_PARSERS[found]}")
+    module = import_module(f"backend.documents.parsing.{PARSERS[found]}")
     parser: Callable[[Path, Findings], Iterator[Fragment]] = module.fragments
     return parser
 
@@ -83,30 +70,6 @@ def _reason(error: Exception) -> ParseError:
     if out_of_memory:
         return ParseMemory()
     return CorruptFile(f"The file is damaged or not readable ({type(error).__name__}).")
-
-
-def _private_stdout() -> BinaryIO:
-    """Return standard output, leaving /dev/null in its place: no library can write between the lines."""
-    output = os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
-    return output
-
-
-def _confine(limits: ParseLimits) -> None:
-    for kind, soft, hard in (
-        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
-        # At the soft limit the kernel says why it ends the process, at the hard limit it only kills it.
-        (resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
-        (resource.RLIMIT_NPROC, 0, 0),
-        (resource.RLIMIT_FSIZE, 0, 0),
-        (resource.RLIMIT_CORE, 0, 0),
-    ):
-        _, most = resource.getrlimit(kind)
-        bounded = (soft, hard) if most == resource.RLIM_INFINITY else (min(soft, most), min(hard, most))
-        resource.setrlimit(kind, bounded)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from backend.documents.parsing.errors import (
     CorruptFile,
     EncryptedFile,
     MacroEnabled,
-    UnsupportedType,
+    UnsupportedFile,
     XmlBomb,
     ZipBomb,
 )
@@ -33,7 +33,7 @@ _ENCRYPTED_FLAG = 0x1
 
 
 def office_format(path: Path, limits: ParseLimits) -> str:
-    """Return docx, pptx or xlsx.
+    """Returns docx, pptx or xlsx.
 
     Raises ZipBomb, XmlBomb, MacroEnabled, EncryptedFile, UnsupportedType or CorruptFile. The sizes are those
     that the archive declares: reading stops at the declared size, so that a lie ends as a damaged file.
@@ -69,7 +69,7 @@ def _refuse_macros(parts: list[zipfile.ZipInfo]) -> None:
 
 
 def _refuse_entities(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """Read each part up to its root element, before which a document type would stand; none is needed."""
+    """Reads each part up to its root element, before which a document type would stand; none is needed."""
     with archive.open(part) as file:
         try:
             next(iter(iterparse(file, events=("start",), forbid_dtd=True)), None)
@@ -85,12 +85,12 @@ def _main_part(archive: zipfile.ZipFile) -> str:
         with archive.open(_CONTENT_TYPES) as file:
             declared = _content_types(file)
     except (KeyError, XmlError) as error:
-        raise UnsupportedType("The archive is not an office document.") from error
+        raise UnsupportedFile("The archive is not an office document.") from error
     if any("macroenabled" in content_type.lower() for content_type in declared):
         raise MacroEnabled
     kinds = [_MAIN_PARTS[content_type] for content_type in declared if content_type in _MAIN_PARTS]
     if not kinds:
-        raise UnsupportedType("The archive is not an office document.")
+        raise UnsupportedFile("The archive is not an office document.")
     return kinds[0]
 
 

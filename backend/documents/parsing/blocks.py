@@ -55,7 +55,7 @@ class Block:
     next_page_at: int = 0
 
     def page_at(self, position: int) -> int | None:
-        """Return the page of a character of the document's text."""
+        """Returns the page of a character of the document's text."""
         if self.page is not None and self.next_page_at and position >= self.start + self.next_page_at:
             return self.page + 1
         return self.page
@@ -73,7 +73,10 @@ _REPLACED = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(
 _REMOVED = dict.fromkeys(
     [
         0xAD,
+        0x061C,
         0x200B,
+        0x200E,
+        0x200F,
         *range(0x202A, 0x202F),
         *range(0x2060, 0x206A),
         0xFEFF,
@@ -87,7 +90,7 @@ _HYGIENE = {**_REPLACED, **_REMOVED, **_LIGATURES, **dict.fromkeys(range(0xD800,
 
 
 def clean(text: str) -> str:
-    """Return the text in NFC, without control and invisible characters; lines end in a line feed."""
+    """Returns the text in NFC, without control and invisible characters; lines end in a line feed."""
     if text.isascii() and text.isprintable():
         return text.strip()
     unified = re.sub(r"\r\n?", "\n", text).translate(_HYGIENE)
@@ -95,18 +98,18 @@ def clean(text: str) -> str:
 
 
 def collapse(text: str) -> str:
-    """Return the text with every run of white space as one space."""
+    """Returns the text with every run of white space as one space."""
     return " ".join(text.split())
 
 
 def row_text(cells: Iterable[str]) -> str:
-    """Return one line for a table row; empty cells keep their place, an empty row is the empty string."""
+    """Returns one line for a table row; empty cells keep their place, an empty row is the empty string."""
     columns = [collapse(cell) for cell in cells]
     return " | ".join(columns).rstrip(" |") if any(columns) else ""
 
 
 def within_length(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
-    """Cut fragments longer than LONGEST_FRAGMENT at white space; a heading that long is a paragraph."""
+    """Cuts fragments longer than LONGEST_FRAGMENT at white space; a heading that long is a paragraph."""
     for fragment in fragments:
         whole = fragment._replace(text=spelled_out(fragment.text))
         if whole.kind is BlockKind.HEADING and len(whole.text) > LONGEST_HEADING:

@@ -1,6 +1,7 @@
 """The numbers of a chart, from the copy that an office document keeps of them."""
 
 from backend.documents.parsing.openxml import Element, Package
+from backend.documents.parsing.sheets import number_format
 
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _A_TEXT = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
@@ -8,7 +9,7 @@ _MOST_POINTS = 10_000
 
 
 def chart_rows(package: Package, part: str) -> list[list[str]]:
-    """Return the chart as a table: a header with the series' names, then a row for each category; empty if unknown."""
+    """Returns the chart as a table: a header with the series' names, then a row for each category; empty if unknown."""
     root = package.xml(part)
     if root is None:
         return []
@@ -38,8 +39,18 @@ def _points(series: Element, name: str) -> dict[int, str]:
     if literal is not None:
         return {0: literal.text or ""}
     points: dict[int, str] = {}
+    code = element.findtext(f".//{_C}numCache/{_C}formatCode") or "General"
     for point in element.iter(_C + "pt"):
         value = point.findtext(_C + "v")
         if value is not None and len(points) < _MOST_POINTS:
-            points.setdefault(int(point.get("idx", "0")), value)
+            points.setdefault(int(point.get("idx", "0")), _as_shown(value, point.get("formatCode") or code))
     return points
+
+
+def _as_shown(value: str, code: str) -> str:
+    if code == "General":
+        return value
+    try:
+        return number_format.shown(float(value), code)
+    except (ValueError, OverflowError):
+        return value

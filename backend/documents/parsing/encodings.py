@@ -14,8 +14,13 @@ from backend.documents.parsing.findings import Findings, WarningKind
 
 _READ_BYTES = 65_536
 _SAMPLE_BYTES = 400_000
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_LEAST_ZEROS = 0.2  # of the bytes of a UTF-16 text that has some words in Latin letters
 _ISO_2022 = re.compile(rb"\x1b\$[@B]|\x1b\(J")
+_C1 = re.compile(rb"[\x80-\x9f]")
 _HIGH = re.compile(rb"[^\n]{0,200}[\x80-\xff][^\n]{0,200}")
 
 # Pages and mails use the names on the left for what browsers read as on the right.
@@ -39,33 +44,35 @@ _COMMON_HAN = set("的一是不了在人有我他这中大来上国个到说们�
                   "跨境五十三四六七八九二零开办理部公司保险规定应当")  # fmt: skip
 _COMMON_HANGUL = set("이다의는을를에가한하고로인은지기사수자시대정일부원제해상스어라보리도서전국장관과경구금용신안주공조세"
                      "아그나있습니것들및료건당천만송외계좌객은행내월년해")  # fmt: skip
-_CENTRAL = (
-    "ąćęłńóśźżĄĆĘŁŃÓŚŹŻ",
-    "áčďéěíňóřšťúůýžľĺŕôäÁČĎÉĚÍŇÓŘŠŤÚŮÝŽ",
-    "áéíóöőúüűÁÉÍÓÖŐÚÜŰ",
-    "ăâîşţĂÂÎŞŢ",
-    "čćđšžČĆĐŠŽ",
-    "äöüßÄÖÜé",
-)
+_CENTRAL = ("ąćęłńóśźż", "áčďéěíňóřšťúůýžľĺŕôä", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüßé")
+_WESTERN = (
+    "éèêëàâçîïôœùûüÿ", "äöüß", "áéíñóúü¿¡ª", "áàâãçéêíóôõú", "àèéìíòóù", "æøåéäöü", "äöõüšž", "áðéíóúýþæö", "àéèíïóòúüç",
+)  # fmt: skip
 _LETTERS = {
-    "cp1252": ("éèêëàâäáãåæçíìîïñóòôöõøœúùûüýÿßÉÈÀÄÖÜÅÆØÑÇÁÓÚÊ",), "cp1250": _CENTRAL, "iso-8859-2": _CENTRAL,
-    "cp1254": ("ğışĞİŞçöüÇÖÜâ",),
+    "cp1252": _WESTERN, "cp850": _WESTERN, "mac_roman": _WESTERN, "cp1250": _CENTRAL, "iso-8859-2": _CENTRAL,
+    "cp1254": ("ğışğışçöüçöüâ",),
 }  # fmt: skip
-_SCRIPTS = {
-    "cp1251": "CYRILLIC", "koi8_r": "CYRILLIC", "cp866": "CYRILLIC", "cp1253": "GREEK", "cp1255": "HEBREW",
-    "cp1256": "ARABIC", "cp874": "THAI",
+_CYRILLIC = "оеаинтсрвлкмдпуяыьіїє"
+_SCRIPTS = {  # the letters that most words are made of
+    "cp1251": _CYRILLIC, "koi8_r": _CYRILLIC, "cp866": _CYRILLIC, "iso8859_5": _CYRILLIC, "mac_cyrillic": _CYRILLIC,
+    "cp1253": "αοιετσνηυρκπμλςάέίόήύώ", "cp1255": "יוהלארתבשמם", "cp1256": "اليمونترهبةعد", "cp874": "านรอกเงสยลมต่้ีิัค",
 }  # fmt: skip
+_RARE = 0.5
+_ALL_CAPITALS = 0.2
+_SEVERAL_LANGUAGES = 0.85
 _PUNCTUATION = set("£€¥©®™°§«»„“”‘’‚–—…•·½¼¾¹²³±×µ¿¡\xa0†‡¢")
 _NAMES = {"cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp932": "Shift JIS", "gb18030": "GB 18030"}
 
 
 def encoding_of(path: Path, findings: Findings, declared: str | None = None) -> str:
-    """Return the codec of a text file; raises UnknownCharacterSet for one that fits none."""
+    """Returns the codec of a text file; raises UnknownCharacterSet for one that fits none."""
     with path.open("rb") as file:
         head = file.read(_READ_BYTES)
         for mark, encoding in _MARKS:
             if head.startswith(mark):
                 return encoding
+        if (wide := utf16_without_mark(head)) is not None:
+            return wide
         if _ISO_2022.search(head):
             return "iso2022_jp"
         decoder = codecs.getincrementaldecoder("utf-8")()
@@ -81,8 +88,16 @@ def encoding_of(path: Path, findings: Findings, declared: str | None = None) -> 
     return "utf-8"
 
 
+def utf16_without_mark(head: bytes) -> str | None:
+    """Returns the UTF-16 codec of a text whose every other byte is zero as far as it is Latin, None for another text."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if max(even, odd) < _LEAST_ZEROS * len(head) or min(even, odd):
+        return None
+    return "utf-16-le" if odd else "utf-16-be"
+
+
 def codec_named(name: str) -> str | None:
-    """Return the codec that browsers use for a declared character set, None for one that no text is written in."""
+    """Returns the codec that browsers use for a declared character set, None for one that no text is written in."""
     label = name.strip().strip("\"'").lower()
     if label in _CODECS:
         return _CODECS[label]
@@ -90,7 +105,7 @@ def codec_named(name: str) -> str | None:
 
 
 def of_bytes(sample: bytes, findings: Findings, declared: str | None = None) -> str:
-    """Return the codec of bytes that are no UTF-8; raises UnknownCharacterSet."""
+    """Returns the codec of bytes that are no UTF-8; raises UnknownCharacterSet."""
     codec = codec_named(declared) if declared else None
     if codec not in {None, "utf-8"} and _decoded(sample, codec or "") is not None:
         return codec or ""
@@ -106,7 +121,9 @@ def of_bytes(sample: bytes, findings: Findings, declared: str | None = None) -> 
     best = max(("cp1252", *scores), key=lambda codec: (scores[codec], codec == "cp1252"))
     if scores["cp1252"] >= scores[best] - _LEAST_MARGIN:
         best = "cp1252"
-    if scores[best] < _LEAST_SCORE:
+    if best == "cp1252" and b"\xa4" in lines and not _C1.search(lines):
+        best = "iso8859_15"  # nobody writes ¤, which became the sign of the euro
+    if scores[best if best in scores else "cp1252"] < _LEAST_SCORE:
         raise UnknownCharacterSet
     detail = f"The file names no character set and was read as {_NAMES.get(best, best)}, which its words look like."
     findings.warn(WarningKind.CHARACTER_SET, "whole file", detail)
@@ -128,7 +145,7 @@ def _is_damaged_utf8(sample: bytes) -> bool:
 
 
 def _score(sample: bytes, codec: str) -> float:
-    """Return how well the text reads in a character set: 1 if every character beyond ASCII stands as it should."""
+    """Returns how well the text reads in a character set: 1 if every character beyond ASCII stands as it should."""
     text = _decoded(sample, codec)
     if text is None:
         return -1.0
@@ -136,10 +153,13 @@ def _score(sample: bytes, codec: str) -> float:
     if not beyond:
         return -1.0
     if codec in _LETTERS:
-        return max(sum(_fit(text, index, letters) for index in beyond) for letters in _LETTERS[codec]) / len(beyond)
+        languages = [sum(_fit(text, index, letters) for index in beyond) for letters in _LETTERS[codec]]
+        together = _SEVERAL_LANGUAGES * sum(_fit(text, index, "".join(_LETTERS[codec])) for index in beyond)
+        return max(*languages, together) / len(beyond)
     if codec in _SCRIPTS:
         return sum(_fit_script(text, index, _SCRIPTS[codec]) for index in beyond) / len(beyond)
-    return _score_east_asian([text[index] for index in beyond], codec)
+    inside = sum(_is_between_latin(text, index) for index in beyond) / len(beyond)
+    return _score_east_asian([text[index] for index in beyond], codec) - 2 * inside
 
 
 def _score_east_asian(beyond: list[str], codec: str) -> float:
@@ -158,8 +178,13 @@ def _score_east_asian(beyond: list[str], codec: str) -> float:
     return min(1.0, good / len(beyond)) - 2 * odd / len(beyond)
 
 
+def _is_between_latin(text: str, index: int) -> bool:
+    before, after = text[index - 1 : index], text[index + 1 : index + 2]
+    return before.isascii() and before.islower() and after.isascii() and after.islower()
+
+
 def _fit(text: str, index: int, letters: str) -> float:
-    """Return from −2 to 1 whether a character may stand where it does in a Latin text with these accented letters."""
+    """Returns from −2 to 1 whether a character may stand where it does in a Latin text with these accented letters."""
     character, before, after = text[index], text[index - 1 : index], text[index + 1 : index + 2]
     common = _fit_any(character, before, after)
     if common is not None:
@@ -169,19 +194,21 @@ def _fit(text: str, index: int, letters: str) -> float:
     if before.isalpha() and after.isalpha() and not before.isascii() and not after.isascii():
         return -1.0  # hardly a word has three accented letters in a row
     if not (before.isalpha() or after.isalpha()):
-        return 0.4 if character in letters and character.islower() else -1.5
-    return 1.0 if character in letters else -0.5
+        return 0.4 if character in letters else -1.5
+    return 1.0 if character.lower() in letters else -0.5
 
 
-def _fit_script(text: str, index: int, script: str) -> float:
+def _fit_script(text: str, index: int, letters: str) -> float:
     character, before, after = text[index], text[index - 1 : index], text[index + 1 : index + 2]
     common = _fit_any(character, before, after)
     if common is not None:
         return common
     if (character.isupper() and before.islower()) or (before.isascii() and before.isalpha()):
         return -1.5
-    named = unicodedata.name(character, "").startswith(script)
-    return 1.0 if named and (before.isalpha() or after.isalpha()) else 0.2
+    if not (before.isalpha() or after.isalpha()):
+        return 0.2
+    usual = 1.0 if character.lower() in letters else _RARE
+    return usual - _ALL_CAPITALS if character.isupper() and before.isupper() else usual
 
 
 def _fit_any(character: str, before: str, after: str) -> float | None:

@@ -9,7 +9,7 @@ class ParseError(Exception):
     code: ClassVar[str] = "parse_failed"
 
     def __init__(self, detail: str | None = None) -> None:
-        """Take a sentence for the uploader, or the class's own; it never quotes the file."""
+        """Takes a sentence for the uploader, or the class's own; it never quotes the file."""
         self.detail = detail or (type(self).__doc__ or "").strip()
         super().__init__(self.detail)
 
@@ -20,7 +20,7 @@ class EmptyFile(ParseError):
     code = "empty_file"
 
 
-class TooLarge(ParseError):
+class FileTooLarge(ParseError):
     """The file, or the text in it, is larger than allowed."""
 
     code = "too_large"
@@ -32,7 +32,7 @@ class TooManyPages(ParseError):
     code = "too_many_pages"
 
 
-class UnsupportedType(ParseError):
+class UnsupportedFile(ParseError):
     """Files of this type are not accepted."""
 
     code = "unsupported_type"
@@ -105,5 +105,5 @@ class ParseMemory(ParseError):
 
 
 def from_code(code: str, detail: str) -> ParseError:
-    """Return the error of that code; raises KeyError for an unknown one."""
+    """Returns the error of that code; raises KeyError for an unknown one."""
     return {error.code: error for error in ParseError.__subclasses__()}[code](detail)

@@ -9,7 +9,7 @@ _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
 def safe_filename(name: str) -> str:
-    """Return the last path component without control, invisible or reserved characters.
+    """Returns the last path component without control, invisible or reserved characters.
 
     It is never empty, at most 200 bytes of UTF-8, and keeps its extension.
     """

@@ -1,4 +1,4 @@
-"""What a parser learns about a whole file: its title, its length, and what of it is not in the text."""
+"""What a parser learns about a whole file: its title, its length, and which parts of it are not in the text."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -54,13 +54,13 @@ class Findings:
     _counts: Counter[WarningKind] = field(default_factory=Counter)
 
     def count_pages(self, count: int) -> None:
-        """Record the number of pages or slides; raises TooManyPages before any of them is read."""
+        """Records the number of pages or slides; raises TooManyPages before any of them is read."""
         if count > self.max_pages:
             raise TooManyPages(f"The file has {count} pages; {self.max_pages} are allowed.")
         self.page_count = count
 
     def warn(self, kind: WarningKind, place: str, detail: str) -> None:
-        """Keep a warning once; of each kind the first twenty are kept and the others counted."""
+        """Keeps a warning once; of each kind the first twenty are kept and the others counted."""
         warning = ParseWarning(kind, place, detail)
         if warning in self._seen:
             return
@@ -70,7 +70,7 @@ class Findings:
             self.warnings.append(warning)
 
     def all_warnings(self) -> list[ParseWarning]:
-        """Return the warnings, and for each kind with more of them how many more there are."""
+        """Returns the warnings, and for each kind with more of them how many more there are."""
         more = [
             ParseWarning(kind, "elsewhere in the file", f"{count - _MOST_PER_KIND} more of this kind.")
             for kind, count in self._counts.items()
@@ -80,7 +80,7 @@ class Findings:
 
 
 def listed(numbers: list[int], one: str, several: str) -> str:
-    """Return "page 3" or "pages 3, 5–9" for ascending numbers; a long list ends with how many more follow."""
+    """Returns "page 3" or "pages 3, 5–9" for ascending numbers; a long list ends with how many more follow."""
     ranges: list[list[int]] = []
     for number in numbers:
         if ranges and number == ranges[-1][1] + 1:

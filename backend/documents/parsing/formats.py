@@ -5,12 +5,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from backend.documents.parsing import archives
+from backend.documents.parsing.encodings import utf16_without_mark
 from backend.documents.parsing.errors import (
     EmptyFile,
     EncryptedFile,
     MacroEnabled,
     ParseError,
-    UnsupportedType,
+    UnsupportedFile,
     WrongFormat,
 )
 from backend.documents.parsing.limits import ParseLimits
@@ -30,6 +31,18 @@ class Format(StrEnum):
     EMAIL = "email"
 
 
+NAMES = "PDF, DOCX, PPTX, XLSX, CSV, HTML, Markdown, TXT, EML"  # where people are asked for files
+PARSERS = {  # the module of this package that reads each
+    Format.PDF: "pdf.document",
+    Format.DOCX: "word.document",
+    Format.PPTX: "slides",
+    Format.XLSX: "sheets.document",
+    Format.CSV: "separated",
+    Format.HTML: "webpage",
+    Format.MARKDOWN: "markdown",
+    Format.TEXT: "text",
+    Format.EMAIL: "mail",
+}
 _EXTENSIONS = {
     ".pdf": Format.PDF,
     ".docx": Format.DOCX,
@@ -47,6 +60,10 @@ _EXTENSIONS = {
     ".eml": Format.EMAIL,
 }
 _OLDER = {".doc": ".docx", ".dot": ".docx", ".xls": ".xlsx", ".xlt": ".xlsx", ".ppt": ".pptx", ".pps": ".pptx"}
+_SAVE_AS = {
+    ".msg": ".eml", ".rtf": ".docx", ".odt": ".docx", ".ods": ".xlsx", ".odp": ".pptx", ".xlsb": ".xlsx", ".pages": ".docx",
+    ".numbers": ".xlsx", ".key": ".pptx", ".wpd": ".docx", ".mht": ".html", ".mhtml": ".html", ".xps": ".pdf", ".epub": ".pdf",
+}  # fmt: skip
 _MACRO_EXTENSIONS = {".docm", ".dotm", ".xlsm", ".xltm", ".xlam", ".pptm", ".potm", ".ppsm", ".ppam"}
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _MEDIA_TYPES = {
@@ -70,6 +87,7 @@ _UNDECLARED = {"", "application/octet-stream", "binary/octet-stream", "applicati
 _HEAD_BYTES = 65_536
 _COMPOUND_FILE = bytes.fromhex("D0CF11E0A1B11AE1")
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+_OUTLOOK_PROPERTY = "__properties_version1.0".encode("utf-16-le")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _HTML_START = re.compile(
@@ -79,9 +97,9 @@ _HEADER_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:From [^\n]+\n)?[!-9;-~]+:[^\n]
 
 
 def declared_format(filename: str, media_type: str | None) -> Format | None:
-    """Return the format that an upload claims to be in, None if it claims nothing.
+    """Returns the format that an upload claims to be in, None if it claims nothing.
 
-    Raises UnsupportedType for another type, MacroEnabled for a macro-enabled one, and WrongFormat when the
+    Raises UnsupportedFile for another type, MacroEnabled for a macro-enabled one, and WrongFormat when the
     extension and the media type contradict each other.
     """
     extension = Path(filename).suffix.lower()
@@ -93,7 +111,7 @@ def declared_format(filename: str, media_type: str | None) -> Format | None:
         raise MacroEnabled
     possible = _MEDIA_TYPES.get(essence)
     if possible is None:
-        raise UnsupportedType(f"Files of the media type {essence[:100]!r} are not accepted.")
+        raise UnsupportedFile(f"Files of the media type {essence[:100]!r} are not accepted.")
     if named is None:
         return Format.TEXT if Format.TEXT in possible else next(iter(possible))
     if named not in possible:
@@ -106,14 +124,18 @@ def _by_extension(extension: str) -> Format | None:
         raise MacroEnabled
     if extension in _OLDER:
         detail = f"Office files in the format from before 2007 are not accepted; save it as {_OLDER[extension]!r}."
-        raise UnsupportedType(detail)
+        raise UnsupportedFile(detail)
+    if extension in _SAVE_AS:
+        raise UnsupportedFile(
+            f"Files with the extension {extension!r} are not accepted; save it as {_SAVE_AS[extension]!r}."
+        )
     if extension and extension not in _EXTENSIONS:
-        raise UnsupportedType(f"Files with the extension {extension[:20]!r} are not accepted.")
+        raise UnsupportedFile(f"Files with the extension {extension[:20]!r} are not accepted.")
     return _EXTENSIONS.get(extension)
 
 
 def recognise(path: Path, declared: Format | None, limits: ParseLimits) -> Format:
-    """Return the format of the file's content; raises WrongFormat if another one is declared.
+    """Returns the format of the file's content; raises WrongFormat if another one is declared.
 
     An office archive is checked for bombs and macros on the way, since its format is written inside it.
     """
@@ -127,8 +149,8 @@ def recognise(path: Path, declared: Format | None, limits: ParseLimits) -> Forma
         found = Format(archives.office_format(path, limits))
     elif head.startswith(_COMPOUND_FILE):
         raise _compound_file(path)
-    elif _BINARY.search(head) and not head.startswith(_UTF16_MARKS):
-        raise UnsupportedType if declared is None else WrongFormat
+    elif _BINARY.search(head) and not head.startswith(_UTF16_MARKS) and utf16_without_mark(head) is None:
+        raise UnsupportedFile if declared is None else WrongFormat
     else:
         return _text_format(head, declared)
     if declared not in {found, None}:
@@ -137,7 +159,7 @@ def recognise(path: Path, declared: Format | None, limits: ParseLimits) -> Forma
 
 
 def _compound_file(path: Path) -> ParseError:
-    """Tell an encrypted office file from one in the old format by the names in its directory sector."""
+    """Tells an encrypted office file, a message and a file in the old format apart by the names in its directory sector."""
     with path.open("rb") as file:
         header = file.read(512)
         sector_size = 1 << min(int.from_bytes(header[30:32], "little"), 12)
@@ -145,11 +167,13 @@ def _compound_file(path: Path) -> ParseError:
         directory = file.read(4 * sector_size)
     if _ENCRYPTED_PACKAGE in directory:
         return EncryptedFile()
-    return UnsupportedType("Office files in the format from before 2007 are not accepted.")
+    if _OUTLOOK_PROPERTY in directory:
+        return UnsupportedFile("Messages in Outlook's own format are not accepted; save it as '.eml'.")
+    return UnsupportedFile("Office files in the format from before 2007 are not accepted.")
 
 
 def _text_format(head: bytes, declared: Format | None) -> Format:
-    """Return the declared kind of text if the content can be one; plain text and Markdown can be anything."""
+    """Returns the declared kind of text if the content can be one; plain text and Markdown can be anything."""
     looks_like_html = bool(_HTML_START.match(head))
     if declared is None:
         return Format.HTML if looks_like_html else Format.TEXT

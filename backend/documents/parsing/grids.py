@@ -32,7 +32,7 @@ class Grid:
     def row(
         self, cells: Iterable[Cell], *, declared_header: bool = False, first_is_header: bool = False
     ) -> Iterator[Fragment]:
-        """Yield the row as a fragment; a row of one cell over several columns is a caption or a heading of rows.
+        """Yields the row as a fragment; a row of one cell over several columns is a caption or a heading of rows.
 
         Without a declared header and if so asked, the first row is the header, and so is the second below merged
         cells if it holds no figures.

@@ -22,7 +22,7 @@ class OrderedList:
 
     @classmethod
     def of(cls, attributes: Mapping[str, str | None], items: int) -> "OrderedList":
-        """Return the list that an `ol` element's attributes describe."""
+        """Returns the list that an `ol` element's attributes describe."""
         backwards = "reversed" in attributes
         start = _integer(attributes.get("start"))
         style = _STYLES.get(attributes.get("type") or "", "decimal")
@@ -32,7 +32,7 @@ class OrderedList:
         return cls(start if start is not None else items if backwards else 1, -1 if backwards else 1, style)
 
     def next(self, value: str | None = None) -> str:
-        """Return the next item's number with its full stop; `value` is the number that the item asks for."""
+        """Returns the next item's number with its full stop; `value` is the number that the item asks for."""
         asked = _integer(value)
         if asked is not None:
             self.number = asked

@@ -1,5 +1,6 @@
 """Mail messages with the messages inside them, through the standard library."""
 
+import base64
 import re
 from collections.abc import Iterator
 from email import policy
@@ -11,17 +12,20 @@ from backend.documents.parsing.blocks import BlockKind, Fragment, collapse
 from backend.documents.parsing.encodings import codec_named, of_bytes
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.openxml import meaningful_title
+from backend.documents.parsing.text import text_fragments
 from backend.documents.parsing.webpage import html_fragments
 
 _FIELDS = ("From", "To", "Cc", "Date")
 _DEEPEST = 10
 _FIGURE = re.compile(r"\d[\d.,]*")
+_SOFT_BREAK = re.compile(r"(?<!^--) \n(?=[^\n>])", re.MULTILINE)
+_SEVEN_BITS = {"iso2022_jp", "hz"}
 _SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 _ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
-    """Yield the subject as a heading, who wrote to whom and when, the body, and messages inside; tell attachments."""
+    """Yields the subject as a heading, who wrote to whom and when, the body, and messages inside; tell attachments."""
     with path.open("rb") as file:
         message = BytesParser(policy=policy.default).parse(file)
     findings.title = meaningful_title(str(message["Subject"] or ""))
@@ -43,18 +47,22 @@ def _part(part: Message, findings: Findings, depth: int) -> Iterator[Fragment]:
     if kind in _ENCRYPTED:
         findings.warn(WarningKind.PROTECTED_PART, f"part of type {kind}", "An encrypted part is not read.")
     elif kind == "message/rfc822":
-        for inner in _inner(part) if depth < _DEEPEST else ():
+        for inner in map(_decoded, _inner(part)) if depth < _DEEPEST else ():
             yield from _message(inner, findings, depth + 1)
         if depth >= _DEEPEST:
             findings.warn(WarningKind.EMBEDDED_FILE, "innermost message", "Messages nested deeper are not read.")
+    elif kind in {"message/delivery-status", "message/external-body", "message/partial"}:
+        findings.warn(WarningKind.ATTACHMENT, f"part of type {kind}", f"A part of type {kind!r} is not read.")
     elif part.is_multipart():
         yield from _parts(_inner(part), kind, findings, depth)
+    elif part.get_content_maintype() == "multipart":
+        yield from _body(_text(part, findings), part, findings)  # what should part it is missing
     elif part.get_content_disposition() == "attachment" or kind not in {"text/plain", "text/html"}:
         if kind not in _SIGNATURES:
             what = WarningKind.PICTURE if kind.startswith("image/") and part["Content-ID"] else WarningKind.ATTACHMENT
             findings.warn(what, f"part of type {kind}", f"The attachment {name[:100] or kind!r} is not read.")
     else:
-        yield from _body(_text(part, findings), kind, findings)
+        yield from _body(_text(part, findings), part, findings)
 
 
 def _inner(part: Message) -> list[Message]:
@@ -74,7 +82,7 @@ def _parts(parts: list[Message], kind: str, findings: Findings, depth: int) -> I
         for part in others:
             yield from _part(part, findings, depth)
     else:
-        yield from _body(_text(plain, findings), "text/plain", findings)
+        yield from _body(_text(plain, findings), plain, findings)
         for part in others:
             for leaf in part.walk():
                 if not leaf.is_multipart() and leaf.get_content_type() != "text/html":
@@ -82,12 +90,19 @@ def _parts(parts: list[Message], kind: str, findings: Findings, depth: int) -> I
 
 
 def _says_less(plain: str, html: str) -> bool:
-    """Return whether the plain version is blank or lacks figures of the other, as "see the HTML version" does."""
+    """Returns whether the plain version says less than the other, which is what mail programs show.
+
+    It may lack figures, as "see the HTML version" does, or not tell what is struck out.
+    """
     if not plain.strip():
         return True
     shown = Findings(max_pages=0)
     words = " ".join(fragment.text for fragment in html_fragments(html, shown))
-    return not set(_FIGURE.findall(words)) <= set(_FIGURE.findall(plain))
+    hides = {WarningKind.STRUCK_OUT, WarningKind.HIDDEN_CONTENT, WarningKind.INVISIBLE_TEXT}
+    figures = set(_FIGURE.findall(words))
+    return not figures <= set(_FIGURE.findall(plain)) or (
+        bool(words) and any(warning.kind in hides for warning in shown.warnings)
+    )
 
 
 def _text(part: Message, findings: Findings) -> str:
@@ -95,21 +110,36 @@ def _text(part: Message, findings: Findings) -> str:
     if not isinstance(content, bytes):
         return str(content or "")
     declared = part.get_content_charset()
+    codec = codec_named(declared) if declared else None
+    if codec in _SEVEN_BITS:
+        return content.decode(codec, "replace")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        codec = codec_named(declared) if declared else None
         if declared and codec is None:
             findings.warn(WarningKind.CHARACTER_SET, "message", "The message names an unknown character set.")
-        return content.decode(codec or of_bytes(content, findings, declared), "replace")
+        return content.decode(of_bytes(content, findings, None if codec == "utf-8" else declared), "replace")
 
 
-def _body(text: str, kind: str, findings: Findings) -> Iterator[Fragment]:
-    if kind == "text/html":
+def _decoded(message: Message) -> Message:
+    """Returns a message inside another; some programs encode it whole, which the standard forbids."""
+    if message.keys() or message.is_multipart():
+        return message
+    try:
+        return BytesParser(policy=policy.default).parsebytes(
+            base64.b64decode(str(message.get_payload()), validate=False)
+        )
+    except ValueError:
+        return message
+
+
+def _body(text: str, part: Message, findings: Findings) -> Iterator[Fragment]:
+    if part.get_content_type() == "text/html":
         title = findings.title
         yield from html_fragments(text, findings)
         findings.title = title
         return
-    for paragraph in text.replace("\r\n", "\n").split("\n\n"):
-        if paragraph.strip():
-            yield Fragment(BlockKind.PARAGRAPH, paragraph.strip())
+    lines = text.replace("\r\n", "\n")
+    if part.get_param("format") == "flowed":
+        lines = _SOFT_BREAK.sub("" if part.get_param("delsp") == "yes" else " ", lines)
+    yield from text_fragments(lines.splitlines(keepends=True))

@@ -5,22 +5,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 from backend.documents.parsing import marks
 from backend.documents.parsing.blocks import BlockKind, Fragment, collapse, row_text
 from backend.documents.parsing.encodings import encoding_of
-from backend.documents.parsing.findings import Findings, WarningKind
+from backend.documents.parsing.findings import Findings
 from backend.documents.parsing.webpage import html_fragments
 
 _FRONT_MATTER = re.compile(r"(?:---[ \t]*\n(.*?)\n(?:---|\.\.\.)|\+\+\+[ \t]*\n(.*?)\n\+\+\+)[ \t]*(?:\n|$)", re.DOTALL)
 _TITLE = re.compile(r"(?im)^title\s*[:=]\s*[\"']?(.+?)[\"']?\s*$")
 _NOTE = re.compile(r"(?m)(?P<start>^)?\[\^(?P<mark>[\w-]{1,20})\](?(start):?)")
-_TAG = re.compile(r"<(/?)(\w+)")
+_MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+_HTML = RendererHTML()
+_PLAIN = {"text", "softbreak", "hardbreak", "code_inline"}
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
-    """Yield headings, paragraphs, list items with their numbers, table rows and code."""
+    """Yields headings, paragraphs, list items with their numbers, table rows and code."""
     text = path.read_text(encoding_of(path, findings), errors="replace")
     if front_matter := _FRONT_MATTER.match(text):
         written = front_matter[1] or front_matter[2] or ""
@@ -29,34 +32,36 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
         yield Fragment(BlockKind.PARAGRAPH, written)
         text = text[front_matter.end() :]
     text = _NOTE.sub(lambda found: marks.note(found.string[: found.start()], found["mark"]), text)
-    reader = _Reader(findings)
-    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
+    reader = _MarkdownReader(findings)
+    for token in _MARKDOWN.parse(text):
         if token.type == "html_block":
             yield from html_fragments(token.content, findings)
         else:
             yield from reader.read(token)
 
 
-class _Reader:
+class _MarkdownReader:
     """Follows the open lists, heading and table row through the flat sequence of tokens."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._lists = 0
+        self._lists: list[int | None] = []
         self._level = 0
         self._number = ""
         self._cells: list[str] | None = None
         self._in_head = False
 
     def read(self, token: Token) -> Iterator[Fragment]:
+        """Takes the next token; yields what it completes."""
         match token.type:
-            case "list_item_open" | "list_item_close":
-                self._lists += token.nesting
-                self._number = f"{token.info}{token.markup} " if token.info else ""
-            case "heading_open":
-                self._level = int(token.tag[1:])
-            case "heading_close":
-                self._level = 0
+            case "ordered_list_open" | "bullet_list_open":
+                self._lists.append(int(token.attrGet("start") or 1) if token.tag == "ol" else None)
+            case "ordered_list_close" | "bullet_list_close":
+                self._lists.pop()
+            case "list_item_open":
+                self._number = self._next_number(token.markup)
+            case "heading_open" | "heading_close":
+                self._level = int(token.tag[1:]) if token.nesting > 0 else 0
             case "thead_open" | "thead_close":
                 self._in_head = token.nesting > 0
             case "tr_open":
@@ -67,6 +72,14 @@ class _Reader:
                 yield from self._fragment(BlockKind.PARAGRAPH, token.content.rstrip())
             case "inline":
                 yield from self._inline(self._plain(token))
+
+    def _next_number(self, mark: str) -> str:
+        """Counts an item as a page does: on from the first number, whatever numbers are written."""
+        number = self._lists[-1]
+        if number is None:
+            return ""
+        self._lists[-1] = number + 1
+        return f"{number}{mark} "
 
     def _row(self) -> Iterator[Fragment]:
         kind = BlockKind.TABLE_HEADER if self._in_head else BlockKind.TABLE_ROW
@@ -87,36 +100,9 @@ class _Reader:
             yield Fragment(kind, number + text, level=level)
 
     def _plain(self, token: Token) -> str:
-        """Return the words of an inline token without its marks; struck-out text is left out and told."""
-        pieces: list[str] = []
-        struck = 0
-        raised: int | None = None
-        for child in token.children or ():
-            name, closing = _tag(child)
-            if name in {"s", "del", "strike"}:
-                struck = max(0, struck + (-1 if closing else 1))
-                self._findings.warn(WarningKind.STRUCK_OUT, "whole file", "Struck-out text is left out.")
-            elif struck:
-                continue
-            elif name in {"sup", "sub"}:
-                if not closing:
-                    raised = len(pieces)
-                elif raised is not None:
-                    place = marks.raised if name == "sup" else marks.lowered
-                    pieces[raised:] = [place("".join(pieces[:raised]), "".join(pieces[raised:]))]
-                    raised = None
-            elif child.type in {"softbreak", "hardbreak"} or name == "br":
-                pieces.append(" ")
-            elif child.type != "html_inline":
-                pieces.append(child.content)
-                if child.type == "image":
-                    self._findings.warn(WarningKind.PICTURE, "whole file", "Pictures are not read.")
-        return collapse("".join(pieces))
-
-
-def _tag(token: Token) -> tuple[str, bool]:
-    """Return the element that an inline token opens or closes, and whether it closes it."""
-    if token.type in {"s_open", "s_close"}:
-        return "s", token.nesting < 0
-    found = _TAG.match(token.content) if token.type == "html_inline" else None
-    return (found[2].lower(), bool(found[1])) if found else ("", False)
+        """Returns the words of an inline token as a page made of it shows them."""
+        children = token.children or []
+        if all(child.type in _PLAIN for child in children):
+            return collapse("".join(child.content or " " for child in children))
+        page = _HTML.renderInline(children, _MARKDOWN.options, {})
+        return " ".join(fragment.text for fragment in html_fragments(page, self._findings))

@@ -7,8 +7,9 @@ import posixpath
 import re
 import zipfile
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from lxml import etree
 
@@ -18,6 +19,7 @@ Element: TypeAlias = Any
 """An element of lxml, which has no types of its own."""
 
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(officeDocument/relationships|officeDocument|\w+)(/[\w/]+)?")
+_STRICT_NAME = b"purl.oclc.org/ooxml"
 _TRANSITIONAL = b"http://schemas.openxmlformats.org/"
 _PACKAGE_RELATIONSHIPS = "_rels/.rels"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"
@@ -51,24 +53,35 @@ class Package:
         """The archive, for parts too large to be held."""
         return self._archive
 
+    def as_transitional(self) -> IO[bytes]:
+        """Returns a copy of the archive in which strict parts have the names that libraries know."""
+        copy = BytesIO()
+        with zipfile.ZipFile(copy, "w") as archive:
+            for name in self._archive.namelist():
+                content = self._archive.read(name)
+                is_text = name.endswith((".xml", ".rels"))
+                archive.writestr(name, transitional(content) if is_text else content)
+        copy.seek(0)
+        return copy
+
     def name(self, part: str) -> str | None:
-        """Return the part's name as the archive spells it; None if there is none."""
+        """Returns the part's name as the archive spells it; None if there is none."""
         return self._names.get(part.lower())
 
     def content(self, part: str) -> bytes | None:
-        """Return the bytes of a part, under transitional names; None if there is none."""
+        """Returns the bytes of a part, under transitional names; None if there is none."""
         name = self.name(part)
         return None if name is None else transitional(self._archive.read(name))
 
     def xml(self, part: str) -> Element | None:
-        """Return the root element of a part; None if there is none. Raises XMLSyntaxError for a damaged one."""
+        """Returns the root element of a part; None if there is none. Raises XMLSyntaxError for a damaged one."""
         content = self.content(part)
         if content is None:
             return None
         return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True))
 
     def related(self, part: str) -> list[Relationship]:
-        """Return what the part, or with an empty name the archive, refers to."""
+        """Returns what the part, or with an empty name the archive, refers to."""
         folder, name = posixpath.split(part)
         root = self.xml(posixpath.join(folder, "_rels", f"{name}.rels") if part else _PACKAGE_RELATIONSHIPS)
         return (
@@ -76,14 +89,20 @@ class Package:
         )
 
     def main_part(self) -> str:
-        """Return the name of the document's own part; raises CorruptFile."""
+        """Returns the name of the document's own part; raises CorruptFile."""
         for relationship in self.related(""):
             if relationship.kind == "officeDocument":
                 return relationship.target
         raise CorruptFile("The office archive does not say which of its parts is the document.")
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether the archive uses the names of strict documents."""
+        name = self.name(_PACKAGE_RELATIONSHIPS)
+        return name is not None and _STRICT_NAME in self._archive.read(name)
+
     def title(self) -> str | None:
-        """Return the title among the core properties, unless a program filled it in."""
+        """Returns the title among the core properties, unless a program filled it in."""
         for relationship in self.related(""):
             root = self.xml(relationship.target) if relationship.kind == "core-properties" else None
             if root is not None:
@@ -92,8 +111,8 @@ class Package:
 
 
 def transitional(content: bytes) -> bytes:
-    """Return the part with the names of strict documents replaced."""
-    if b"purl.oclc.org/ooxml" not in content:
+    """Returns the part with the names of strict documents replaced."""
+    if _STRICT_NAME not in content:
         return content
     return _STRICT.sub(_transitional_name, content)
 
@@ -110,7 +129,7 @@ def _transitional_name(match: re.Match[bytes]) -> bytes:
 
 
 def meaningful_title(title: str) -> str | None:
-    """Return a title that somebody chose: neither a program's nor the name of a file."""
+    """Returns a title that somebody chose: neither a program's nor the name of a file."""
     words = " ".join(title.split())
     return None if not words or _MEANINGLESS_TITLE.fullmatch(words) else words
 

@@ -18,11 +18,11 @@ from backend.documents.parsing.blocks import Block, Fragment
 from backend.documents.parsing.errors import (
     CorruptFile,
     EmptyFile,
+    FileTooLarge,
     NoText,
     ParseError,
     ParseMemory,
     ParseTimeout,
-    TooLarge,
 )
 from backend.documents.parsing.formats import declared_format
 from backend.documents.parsing.limits import ParseLimits
@@ -35,7 +35,7 @@ class ParsedFile:
     """The blocks of one file in order, to be iterated over once; `info` is there afterwards."""
 
     def __init__(self, process: Process, limits: ParseLimits) -> None:
-        """Read from a parser that was just started."""
+        """Reads from a parser that was just started."""
         self._process = process
         self._limits = limits
         self._seconds_left = limits.wall_seconds
@@ -52,7 +52,7 @@ class ParsedFile:
         return self._info
 
     async def __aiter__(self) -> AsyncIterator[Block]:
-        """Yield the blocks as the parser finds them; raises a ParseError where it fails."""
+        """Yields the blocks as the parser finds them; raises a ParseError where it fails."""
         while True:
             message = wire.decode(await self._next_line())
             if isinstance(message, DocumentInfo):
@@ -70,7 +70,7 @@ class ParsedFile:
         block = Block(kind, text, self._characters, level, page, sheet, next_page_at)
         self._characters = block.end + 1
         if self._characters > self._limits.max_characters:
-            raise TooLarge(f"The file has more than {self._limits.max_characters} characters of text.")
+            raise FileTooLarge(f"The file has more than {self._limits.max_characters} characters of text.")
         return block
 
     async def _next_line(self) -> bytes:
@@ -94,7 +94,7 @@ class ParsedFile:
 async def parse_file(
     path: Path, *, filename: str, media_type: str | None = None, limits: ParseLimits | None = None
 ) -> AsyncIterator[ParsedFile]:
-    """Parse the file at `path`, which was uploaded under that name and type, while the context is open.
+    """Parses the file at `path`, which was uploaded under that name and type, while the context is open.
 
     Raises a ParseError on entering for what name, type and size rule out, and while iterating for the rest.
     Leaving the context ends the parser, whether or not its blocks were read to the end.
@@ -102,15 +102,41 @@ async def parse_file(
     bounds = limits or ParseLimits()
     declared = declared_format(filename, media_type)
     _refuse_by_size(path, bounds)
-    process = await _started(_command(path, declared or "", bounds))
+    process = await _started(_command("__main__", path, declared or "", bounds))
     try:
         yield ParsedFile(process, bounds)
     finally:
         await _ended(process)
 
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MOST_PICTURE_BYTES = 16 * 1024 * 1024
+
+
+async def draw_page(path: Path, page: int, words: str, limits: ParseLimits) -> bytes:
+    """Draws a page of the PDF at `path`, counted from 1, with words of it marked; returns a PNG, or raises a ParseError."""
+    _refuse_by_size(path, limits)
+    process = await _started(_command("pdf.picture", path, str(page), limits), stdin=PIPE)
+    try:
+        async with asyncio.timeout(limits.wall_seconds):
+            written, _ = await process.communicate(words.encode("utf-8", "replace"))
+    except TimeoutError as error:
+        raise ParseTimeout from error
+    finally:
+        if process.returncode is None:
+            await _ended(process)
+    if process.returncode:
+        raise _cause_of_death(process.returncode)
+    if not written.startswith(_PNG):
+        wire.decode(written)
+        raise CorruptFile("The parser's answer makes no sense.")
+    if len(written) > _MOST_PICTURE_BYTES:
+        raise FileTooLarge("The picture of the page is larger than allowed.")
+    return written
+
+
 async def _ended(process: Process) -> None:
-    """Kill the parser and wait for its end, whatever interrupts the reader meanwhile.
+    """Kills the parser and wait for its end, whatever interrupts the reader meanwhile.
 
     `wait` alone would wait for ever: it returns once the pipe is read to its end, and a pipe that is far ahead of
     its reader is no longer read from.
@@ -126,18 +152,18 @@ def _refuse_by_size(path: Path, limits: ParseLimits) -> None:
     if size == 0:
         raise EmptyFile
     if size > limits.max_bytes:
-        raise TooLarge(f"The file has {size} bytes; {limits.max_bytes} are allowed.")
+        raise FileTooLarge(f"The file has {size} bytes; {limits.max_bytes} are allowed.")
 
 
-def _command(path: Path, declared: str, limits: ParseLimits) -> list[str]:
-    interpreter = [sys.executable, "-s", "-B", "-X", "utf8", "-m", "backend.documents.parsing"]
-    return [*interpreter, str(path.resolve()), declared, orjson.dumps(asdict(limits)).decode()]
+def _command(module: str, path: Path, argument: str, limits: ParseLimits) -> list[str]:
+    interpreter = [sys.executable, "-s", "-B", "-X", "utf8", "-m", f"{__package__}.{module}"]
+    return [*interpreter, str(path.resolve()), argument, orjson.dumps(asdict(limits)).decode()]
 
 
-async def _started(command: list[str]) -> Process:
+async def _started(command: list[str], stdin: int = DEVNULL) -> Process:
     return await asyncio.create_subprocess_exec(
         *command,
-        stdin=DEVNULL,
+        stdin=stdin,
         stdout=PIPE,
         stderr=DEVNULL,
         limit=wire.LONGEST_LINE,
@@ -149,7 +175,7 @@ async def _started(command: list[str]) -> Process:
 
 
 def _cause_of_death(status: int) -> ParseError:
-    """Return the error for a parser that ended without its last line."""
+    """Returns the error for a parser that ended without its last line."""
     if status == -signal.SIGXCPU:
         return ParseTimeout()
     if status in {-signal.SIGABRT, -signal.SIGKILL}:

@@ -15,7 +15,7 @@ _LONGEST_ABBREVIATION = 8
 
 
 def sentences(block: Block) -> Iterator[tuple[int, str]]:
-    """Yield the start and text of each sentence; headings and table rows are one each."""
+    """Yields the start and text of each sentence; headings and table rows are one each."""
     start = 0
     if block.kind in {BlockKind.PARAGRAPH, BlockKind.LIST_ITEM}:
         for boundary in _BOUNDARY.finditer(block.text):
@@ -27,7 +27,7 @@ def sentences(block: Block) -> Iterator[tuple[int, str]]:
 
 
 def _continues(text: str, start: int, boundary: re.Match[str]) -> bool:
-    """Return whether a full stop ends an abbreviation or a list number, or a small letter follows it."""
+    """Returns whether a full stop ends an abbreviation or a list number, or a small letter follows it."""
     if not boundary[0].startswith("."):
         return False
     if text[boundary.end() : boundary.end() + 1].islower():

@@ -16,10 +16,13 @@ from pptx.text.text import TextFrame
 from backend.documents.parsing import marks
 from backend.documents.parsing.blocks import BlockKind, Fragment, collapse, row_text
 from backend.documents.parsing.charts import chart_rows
+from backend.documents.parsing.equations import joined
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.grids import Cell, Grid
 from backend.documents.parsing.numerals import formatted
 from backend.documents.parsing.openxml import Element, Package, meaningful_title
+from backend.documents.parsing.slide_visibility import Visibility, is_white
+from backend.documents.parsing.word.equations import M, linear
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _ALTERNATE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
@@ -28,24 +31,33 @@ _LEVELS = 9
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
-    """Yield each visible slide's title, shapes as they are read, and notes; slides are pages, from 1."""
-    presentation = Presentation(str(path))
+    """Yields each visible slide's title, shapes as they are read, and notes; slides are pages, from 1."""
     package = Package(path)
+    presentation = Presentation(package.as_transitional() if package.is_strict else str(path))
+    bounds = (presentation.slide_width or 0, presentation.slide_height or 0)
+    seen: set[str] = set()
     findings.title = meaningful_title(presentation.core_properties.title or "")
     findings.count_pages(len(presentation.slides))
     for number, slide in enumerate(presentation.slides, start=1):
         if slide.element.get("show") == "0":
             findings.warn(WarningKind.HIDDEN_CONTENT, f"slide {number}", "The hidden slide is left out.")
             continue
-        for fragment in _Slide(package, findings, number).read(slide):
+        reader = _Slide(package, findings, number, Visibility(slide, bounds))
+        for fragment in reader.read(slide):
             yield fragment._replace(page=number)
+        for fragment in reader.furniture(slide):
+            if fragment.text not in seen:
+                seen.add(fragment.text)
+                yield fragment._replace(page=number)
 
 
 class _Slide:
-    def __init__(self, package: Package, findings: Findings, number: int) -> None:
+    def __init__(self, package: Package, findings: Findings, number: int, visibility: Visibility) -> None:
         self._package = package
         self._findings = findings
         self._place = f"slide {number}"
+        self._visibility = visibility
+        self._is_on_ground = True
 
     def read(self, slide: Slide) -> Iterator[Fragment]:
         title = slide.shapes.title
@@ -61,11 +73,21 @@ class _Slide:
         if any(relationship.reltype.endswith("/comments") for relationship in slide.part.rels.values()):
             self._warn(WarningKind.ANNOTATION, "Comments are left out.")
 
+    def furniture(self, slide: Slide) -> Iterator[Fragment]:
+        """Yields what the slide's layout and master print on it; placeholders there only say what belongs into them."""
+        for layer in (slide.slide_layout, slide.slide_layout.slide_master):
+            for shape in layer.shapes:
+                if isinstance(shape, Shape) and not shape.is_placeholder:
+                    yield from self._paragraphs(shape.text_frame)
+
     def _warn(self, kind: WarningKind, detail: str) -> None:
         self._findings.warn(kind, self._place, detail)
 
     def _shape(self, shape: BaseShape) -> Iterator[Fragment]:
-        if isinstance(shape, GroupShape):
+        left_out = self._visibility.left_out(shape)
+        if left_out is not None:
+            self._warn(*left_out)
+        elif isinstance(shape, GroupShape):
             for member in _as_read(shape.shapes):
                 yield from self._shape(member)
         elif isinstance(shape, GraphicFrame):
@@ -73,7 +95,9 @@ class _Slide:
         elif isinstance(shape, Picture):
             self._warn(WarningKind.PICTURE, "A picture is not read.")
         elif isinstance(shape, Shape) and not _is_slide_number(shape):
+            self._is_on_ground = self._visibility.is_on_ground(shape)
             yield from self._paragraphs(shape.text_frame)
+            self._is_on_ground = True
 
     def _graphic(self, shape: GraphicFrame) -> Iterator[Fragment]:
         if shape.has_table:
@@ -97,12 +121,14 @@ class _Slide:
             self._warn(WarningKind.EMBEDDED_FILE, "An embedded object is not read.")
 
     def _alternative(self, element: Element) -> Iterator[Fragment]:
-        """Read the words of what only newer programs show, such as equations; charts among it are told."""
+        """Reads the words of content that only newer programs show, such as equations; a chart in it becomes a warning."""
         choice = element.find("{*}Choice")
-        words = [] if choice is None else [node.text or "" for node in choice.iter("{*}t")]
-        if text := collapse(" ".join(words)):
+        texts = [] if choice is None else [collapse(self._text(paragraph)) for paragraph in choice.iter(_A + "p")]
+        for text in filter(None, texts):
             yield Fragment(BlockKind.PARAGRAPH, text)
-        elif choice is not None and "chart" in (choice.get("Requires") or ""):
+        if any(texts):
+            return
+        if choice is not None and "chart" in (choice.get("Requires") or ""):
             self._warn(WarningKind.CHART, "A chart is not read.")
 
     def _paragraphs(self, frame: TextFrame) -> Iterator[Fragment]:
@@ -117,9 +143,12 @@ class _Slide:
             yield Fragment(kind, text)
 
     def _text(self, element: Element) -> str:
-        """Return the words of runs: struck-out ones are left out and raised ones stand apart."""
+        """Returns the words of runs: struck-out ones are left out and raised ones stand apart."""
         pieces: list[str] = []
-        for node in element.iter(_A + "r", _A + "br", _A + "fld", _A + "p"):
+        for node in element.iter(_A + "r", _A + "br", _A + "fld", _A + "p", M + "oMath"):
+            if node.tag == M + "oMath":
+                pieces.append(linear(node))
+                continue
             if node.tag in {_A + "br", _A + "p"}:
                 pieces.append(" ")
                 continue
@@ -128,15 +157,18 @@ class _Slide:
             if properties is not None and properties.get("strike", "noStrike") != "noStrike" and text.strip():
                 self._warn(WarningKind.STRUCK_OUT, "Struck-out text is left out.")
                 continue
+            if not self._is_on_ground and is_white(properties) and text.strip():
+                self._warn(WarningKind.INVISIBLE_TEXT, "White text on white is left out.")
+                continue
             shift = 0 if properties is None else _integer(properties.get("baseline"))
             if shift:
                 text = (marks.raised if shift > 0 else marks.lowered)("".join(pieces[-4:]), text)
             pieces.append(text)
-        return "".join(pieces)
+        return joined(pieces)
 
 
 def _as_read(shapes: Iterable[BaseShape]) -> list[BaseShape]:
-    """Order shapes by rows from the top, each from the left: in the file they stand in the order they were drawn."""
+    """Orders shapes by rows from the top, each from the left: in the file they stand in the order they were drawn."""
     rows: list[list[BaseShape]] = []
     for shape in sorted(shapes, key=lambda shape: (shape.top or 0, shape.left or 0)):
         top = shape.top or 0
@@ -152,7 +184,7 @@ def _is_slide_number(shape: Shape) -> bool:
 
 
 def _number(paragraph: Element, counts: list[int]) -> str:
-    """Count a paragraph of a numbered list; return its number as shown, or the empty string."""
+    """Counts a paragraph of a numbered list; returns its number as shown, or the empty string."""
     properties = paragraph.find(_A + "pPr")
     level = min(_integer(properties.get("lvl")), _LEVELS - 1) if properties is not None else 0
     counts[level + 1 :] = [0] * (_LEVELS - level - 1)

@@ -1,7 +1,7 @@
 """Plain text: what blank lines separate."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -14,33 +14,38 @@ _BULLET = re.compile(r"\s*(?:[-*•–]|\d{1,3}[.)]|\([a-z\d]{1,3}\))\s+\S")
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
-    """Yield what blank lines and form feeds separate, and list items; lines within keep their breaks."""
-    for paragraph in _paragraphs(path, findings):
+    """Yields what blank lines and form feeds separate, and list items; lines within keep their breaks."""
+    with path.open(encoding=encoding_of(path, findings), errors="replace") as file:
+        yield from text_fragments(_lines(file))
+
+
+def text_fragments(lines: Iterable[str]) -> Iterator[Fragment]:
+    """Yields the paragraphs and list items of lines that end in their line feeds."""
+    for paragraph in _paragraphs(lines):
         kind = BlockKind.LIST_ITEM if _BULLET.match(paragraph) else BlockKind.PARAGRAPH
         yield Fragment(kind, paragraph)
 
 
 def opened(path: Path, findings: Findings, declared: str | None = None) -> TextIO:
-    """Open a file for its text, in the character set that it declares or seems to be written in."""
+    """Opens a file for its text, in the character set that it declares or seems to be written in."""
     return path.open(encoding=encoding_of(path, findings, declared), errors="replace", newline="")
 
 
-def _paragraphs(path: Path, findings: Findings) -> Iterator[str]:
+def _paragraphs(text: Iterable[str]) -> Iterator[str]:
     lines: list[str] = []
     length = 0
-    with path.open(encoding=encoding_of(path, findings), errors="replace") as file:
-        for line in _lines(file):
-            starts_item = bool(lines) and _BULLET.match(line)
-            if starts_item or not line.strip() or length + len(line) > LONGEST_FRAGMENT:
-                yield from _joined(lines)
-                lines, length = [], 0
-            lines.append(line)
-            length += len(line)
+    for line in text:
+        starts_item = bool(lines) and _BULLET.match(line)
+        if starts_item or not line.strip() or length + len(line) > LONGEST_FRAGMENT:
+            yield from _joined(lines)
+            lines, length = [], 0
+        lines.append(line)
+        length += len(line)
     yield from _joined(lines)
 
 
 def _lines(file: TextIO) -> Iterator[str]:
-    """Yield lines; one as long as the file comes in pieces that end between words, if it has words."""
+    """Yields lines; one as long as the file comes in pieces that end between words, if it has words."""
     begun = ""
     for piece in iter(lambda: file.readline(_PIECE_CHARACTERS), ""):
         text, begun = begun + piece, ""

@@ -1,40 +1,46 @@
 """What of a web page its readers see, and what of that belongs to the page and not to the site around it."""
 
 import re
+from collections.abc import Iterator
 
 from selectolax.lexbor import LexborNode
 
+from backend.documents.parsing.colours import is_in_colour_of_ground
 from backend.documents.parsing.findings import Findings, WarningKind
+from backend.documents.parsing.stylesheet import Styles
 
-_MACHINERY = frozenset("script style template noscript head title datalist meta link base".split())  # noqa: SIM905
+_MACHINERY = frozenset("script style template noscript head title datalist meta link base rt rp".split())  # noqa: SIM905
 _EMBEDDED = frozenset({"iframe", "object", "embed", "video", "audio", "canvas"})
 _STRUCK = frozenset({"del", "s", "strike"})
 _HIGHEST_ABOVE = 100  # elements: a page nested thousands deep is not searched to its root for each
+_HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"}
 _SITE = frozenset({"nav", "footer", "menu"})
+_INLINE = {"span", "b", "i", "em", "strong", "li", "p", "td", "th", "h3", "h4"}
 _SITE_ROLES = frozenset({"navigation", "contentinfo", "search", "banner", "menu", "menubar"})
 _SITE_NAME = re.compile(
-    r"(?i)(?:^|[\s_-])(?:cookies?|consent|gdpr|breadcrumbs?|site-?(?:footer|nav|header)"
-    r"|skip-?(?:link|to|nav)\w*)(?:$|[\s_-])"
+    r"(?i)(?:^|[\s_-])(?:cookie[\w-]*|[\w-]*consent[\w-]*|gdpr[\w-]*|breadcrumbs?|(?:site-?|page-?|global-?)?(?:footer|nav|navbar"
+    r"|navigation|menu|menubar)|site-?header|skip-?(?:link|to|nav)\w*|social|social-?(?:share|links?|media)|share-?(?:bar|buttons?|links?)"
+    r"|related-?(?:articles?|posts?|links?|content))(?:$|\s)"
 )
+_NOTICE = re.compile(r"(?i)\b(?:cookies?|consent)\b")
 _HIDDEN_STYLE = re.compile(r"(?i)display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)")
 _INVISIBLE_STYLE = re.compile(
-    r"(?i)font-size\s*:\s*(?:0(?:\.\d+)?|1(?:\.\d+)?(?=px|pt))(?![\d.%]|r?em)|opacity\s*:\s*0(?:\.0+)?\s*(?:;|$)"
-    r"|(?:left|text-indent|top)\s*:\s*-\d{4,}"
-)
-_WHITE = re.compile(
-    r"(?i)(?:^|;)\s*color\s*:\s*(?:white|#fff(?:fff)?|rgb\(\s*255\s*,\s*255\s*,\s*255\s*\))\s*(?:;|!|$)"
+    r"(?i)font-size\s*:\s*(?:0(?:\.\d+)?|1(?:\.\d+)?(?=px|pt))(?![\d.%]|r?em)|font-size\s*:\s*0?\.[01]\d*r?em"
+    r"|opacity\s*:\s*0(?:\.0+)?%?\s*(?:;|!|$)|(?:left|text-indent|top)\s*:\s*-\d{4,}|transform\s*:[^;]*scale\(\s*0\s*[,)]"
+    r"|clip-path\s*:\s*(?:inset\(\s*(?:100|50)%|circle\(\s*0)|clip\s*:\s*rect\(\s*0(?:px)?[\s,]+0(?:px)?[\s,]+0(?:px)?[\s,]+0"
+    r"|(?:^|;)\s*(?:max-)?(?:height|width)\s*:\s*0(?:px)?\s*(?:;[^}]*)?;\s*overflow\s*:\s*hidden"
 )
 _STRUCK_STYLE = re.compile(r"(?i)text-decoration(?:-line)?\s*:[^;]*line-through")
 
 
-def is_visible(node: LexborNode, findings: Findings) -> bool:
-    """Return whether an element is read; what is left out although somebody may miss it is told."""
+def is_visible(node: LexborNode, styles: Styles, findings: Findings) -> bool:
+    """Returns whether an element is read; what is left out although somebody may miss it is told."""
     tag = node.tag or ""
     if tag in _MACHINERY:
         return False
     attributes = node.attributes
-    style = attributes.get("style") or ""
-    told = _left_out(tag, attributes, style, node)
+    style = style_of(node, styles)
+    told = _left_out(tag, attributes, style, styles, node)
     if told is None:
         return True
     kind, detail = told
@@ -43,8 +49,17 @@ def is_visible(node: LexborNode, findings: Findings) -> bool:
     return False
 
 
+def style_of(node: LexborNode, styles: Styles) -> str:
+    """Returns the declarations for an element: of style sheets, of its own, and of older attributes."""
+    attributes = node.attributes
+    own = f"{styles.get(node.mem_id, '')};{attributes.get('style') or ''}"
+    if attributes.get("bgcolor"):
+        own = f"background:{attributes['bgcolor']};{own}"
+    return f"{own};color:{attributes['color']}" if node.tag == "font" and attributes.get("color") else own
+
+
 def _left_out(  # noqa: PLR0911 — a return for each reason
-    tag: str, attributes: dict[str, str | None], style: str, node: LexborNode
+    tag: str, attributes: dict[str, str | None], style: str, styles: Styles, node: LexborNode
 ) -> tuple[WarningKind | None, str] | None:
     if tag in _EMBEDDED:
         return WarningKind.EMBEDDED_FILE, "Embedded content is not read."
@@ -54,11 +69,15 @@ def _left_out(  # noqa: PLR0911 — a return for each reason
         return WarningKind.STRUCK_OUT, "Struck-out text is left out."
     if "hidden" in attributes or _HIDDEN_STYLE.search(style):
         return WarningKind.HIDDEN_CONTENT, "Hidden text is left out."
-    if _INVISIBLE_STYLE.search(style) or (_WHITE.search(style) and not _is_on_a_ground(node)):
-        return WarningKind.INVISIBLE_TEXT, "Text in white or too small to read is left out."
+    if _INVISIBLE_STYLE.search(style) or is_in_colour_of_ground(style, (style_of(n, styles) for n in _around(node))):
+        return WarningKind.INVISIBLE_TEXT, "Text in the colour of its ground or too small to read is left out."
     if tag == "option":
         chosen = "selected" in attributes or not _has_selected(node)
         return None if chosen else (None, "")
+    if tag == "button":
+        # What opens a part of the page is a heading of it.
+        is_heading = "aria-expanded" in attributes or _is_within(node, _HEADINGS)
+        return None if is_heading else (None, "")
     if _is_of_the_site(tag, attributes, node):
         return WarningKind.BOILERPLATE, "Navigation, notices on cookies and footers of the site are left out."
     return None
@@ -72,9 +91,11 @@ def _is_of_the_site(tag: str, attributes: dict[str, str | None], node: LexborNod
     role = (attributes.get("role") or "").lower()
     if tag in _SITE or (role in _SITE_ROLES and (role != "banner" or node.css_first("h1") is None)):
         return True
+    if role == "dialog" and _NOTICE.search(f"{attributes.get('aria-label') or ''} {(node.text() or '')[:200]}"):
+        return True
     names = f"{attributes.get('id') or ''} {attributes.get('class') or ''}"
     # A policy on cookies is a page of its own, so that what holds a heading of first rank stays.
-    return bool(_SITE_NAME.search(names)) and node.css_first("h1, h2, table") is None
+    return bool(_SITE_NAME.search(names)) and node.css_first("h1, h2, table") is None and tag not in _INLINE
 
 
 def _is_within(node: LexborNode, tags: set[str]) -> bool:
@@ -88,19 +109,18 @@ def _is_within(node: LexborNode, tags: set[str]) -> bool:
     return False
 
 
-def _is_on_a_ground(node: LexborNode) -> bool:
+def _around(node: LexborNode) -> Iterator[LexborNode]:
+    """Yields the element and those around it, from the innermost."""
     current: LexborNode | None = node
     for _ in range(_HIGHEST_ABOVE):
         if current is None or not current.is_element_node:
-            return False
-        if "background" in (current.attributes.get("style") or "") or current.attributes.get("bgcolor"):
-            return True
+            return
+        yield current
         current = current.parent
-    return False
 
 
 def _has_selected(option: LexborNode) -> bool:
-    """Return whether a list shows another option than this one: one that is selected, or the one before it."""
+    """Returns whether a list shows another option than this one: one that is selected, or the one before it."""
     around = option.parent
     while around is not None and around.tag != "select":
         around = around.parent

@@ -8,13 +8,16 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from backend.documents.parsing import marks
 from backend.documents.parsing.blocks import BlockKind, Fragment, collapse
+from backend.documents.parsing.equations import joined
 from backend.documents.parsing.errors import XmlBomb
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.grids import Cell, Grid
 from backend.documents.parsing.lists import OrderedList
+from backend.documents.parsing.mathml import linear
 from backend.documents.parsing.openxml import meaningful_title
+from backend.documents.parsing.stylesheet import Styles, styles_of
 from backend.documents.parsing.text import opened
-from backend.documents.parsing.visibility import is_visible
+from backend.documents.parsing.visibility import is_visible, style_of
 
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure"  # noqa: SIM905 — or a line for each
@@ -23,11 +26,13 @@ _BLOCKS = frozenset(
 _ENTITY_HEAD_CHARACTERS = 65_536
 _CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{1,200}(?:charset|encoding)\s*=\s*["']?\s*([\w-]{1,40})""", re.IGNORECASE)
 _WIDEST_SPAN = 1_000
+_NOTE_MARK = re.compile(r"(?i)\b(?:foot|end)?note-?ref\b|\bdoc-noteref\b")
+_SHIFTED = re.compile(r"(?i)vertical-align\s*:\s*(super|sub)\b")
 _FIELDS = {"text", "number", "date", "email", "tel", "url", "search", "time", "month", "datetime-local"}
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
-    """Yield the visible text as headings, paragraphs, list items and table rows."""
+    """Yields the visible text as headings, paragraphs, list items and table rows."""
     with path.open("rb") as file:
         declared = _CHARSET.search(file.read(4096))
     with opened(path, findings, declared[1].decode() if declared else None) as file:
@@ -36,7 +41,7 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
 
 
 def html_fragments(text: str, findings: Findings) -> Iterator[Fragment]:
-    """Yield the fragments of an HTML text; raises XmlBomb for one that declares entities."""
+    """Yields the fragments of an HTML text; raises XmlBomb for one that declares entities."""
     if "<!ENTITY" in text[:_ENTITY_HEAD_CHARACTERS].upper():
         raise XmlBomb
     tree = LexborHTMLParser(text)
@@ -44,17 +49,18 @@ def html_fragments(text: str, findings: Findings) -> Iterator[Fragment]:
     if title is not None and findings.title is None:
         findings.title = meaningful_title(title.text())
     if tree.body is not None:
-        yield from _Reader(tree.body, findings).fragments()
+        yield from _WebpageReader(tree.body, styles_of(tree), findings).fragments()
 
 
 _KINDS = {f"h{level}": (BlockKind.HEADING, level) for level in range(1, 7)} | {"li": (BlockKind.LIST_ITEM, 0)}
 
 
-class _Reader:
+class _WebpageReader:
     """Walks the tree once, gathering text until a block element begins or ends."""
 
-    def __init__(self, body: LexborNode, findings: Findings) -> None:
+    def __init__(self, body: LexborNode, styles: Styles, findings: Findings) -> None:
         self._body = body
+        self._styles = styles
         self._findings = findings
         self._layout_tables = _layout_tables(body)
         self._text: list[str] = []
@@ -68,27 +74,39 @@ class _Reader:
         self._open: list[str] = []
 
     def fragments(self) -> Iterator[Fragment]:
-        for entering, node in _walk(self._body, self._findings):
+        for entering, node in _walk(self._body, self._styles, self._findings):
             if node.is_text_node:
                 self._text.append(node.text_content or "")
                 continue
             tag = node.tag or ""
             if tag in _BLOCKS:
                 yield from self._entered(tag, node) if entering else self._left(tag, node)
-            elif tag in {"sup", "sub"}:
-                self._shift(tag, entering=entering)
+            elif shift := self._shift_of(tag, node):
+                self._shift(shift, entering=entering)
             elif entering:
                 self._inline(tag, node)
         yield from self._flush()
+
+    def _shift_of(self, tag: str, node: LexborNode) -> str:
+        """Returns "sup" or "sub" for an element that is raised or lowered."""
+        if tag in {"sup", "sub"}:
+            return tag
+        attributes = node.attributes
+        if tag == "a" and _NOTE_MARK.search(f"{attributes.get('class') or ''} {attributes.get('role') or ''}"):
+            return "sup"
+        found = _SHIFTED.search(style_of(node, self._styles))
+        return "" if found is None else found[1].lower()[:3]
 
     def _inline(self, tag: str, node: LexborNode) -> None:
         if tag in {"br", "wbr"}:
             self._text.append("\n" if tag == "br" else "")
         elif tag == "img" and node.attributes.get("alt") != "":
             self._findings.warn(WarningKind.PICTURE, "whole page", "Pictures are not read.")
+        elif tag == "math":
+            self._text.append(linear(node))
         elif tag == "input":
             self._text.append(_field(node))
-        elif tag in {"option", "textarea"}:
+        elif tag in {"option", "textarea", "meter", "progress"}:
             self._text.append(" ")
 
     def _shift(self, tag: str, *, entering: bool) -> None:
@@ -98,7 +116,7 @@ class _Reader:
             tag, start = self._raised.pop()
             if self._raised:
                 return  # what is raised within raised text is raised with it
-            before, text = "".join(self._text[max(0, start - 4) : start]), "".join(self._text[start:])
+            before, text = "".join(self._text[max(0, start - 4) : start]), joined(self._text[start:])
             if start <= len(self._text):
                 self._text[start:] = [marks.raised(before, text) if tag == "sup" else marks.lowered(before, text)]
 
@@ -110,7 +128,7 @@ class _Reader:
         self._open.append(tag)
         self._preformatted += tag == "pre"
         if tag in {"ol", "ul"}:
-            self._lists.append(_ordered(node) if tag == "ol" else None)
+            self._lists.append(_ordered(node, self._styles) if tag == "ol" else None)
         elif tag == "li" and self._lists and (ordered := self._lists[-1]) is not None:
             number = ordered.next(node.attributes.get("value"))
             if self._cells is None:
@@ -130,7 +148,7 @@ class _Reader:
         elif tag in {"td", "th"} and self._cell_starts:
             start = self._cell_starts.pop()
             if not self._cell_starts:
-                self._cells.append(_cell("".join(self._text[start:]), tag, node))
+                self._cells.append(_cell(joined(self._text[start:]), tag, node))
                 self._text.clear()
         elif tag == "tr" and not self._cell_starts:
             yield from self._row(self._cells)
@@ -147,7 +165,7 @@ class _Reader:
         yield from grid.row(cells, declared_header="thead" in self._open and len(cells) > 1)
 
     def _flush(self) -> Iterator[Fragment]:
-        raw = "".join(self._text)
+        raw = joined(self._text)
         self._text.clear()
         self._raised.clear()
         text = raw.strip() if self._preformatted else collapse(raw)
@@ -166,9 +184,9 @@ class _Reader:
         return table is None or table.mem_id in self._layout_tables
 
 
-def _ordered(node: LexborNode) -> OrderedList:
+def _ordered(node: LexborNode, styles: Styles) -> OrderedList:
     items = len(node.css("li")) if "reversed" in node.attributes else 0
-    return OrderedList.of(node.attributes, items)
+    return OrderedList.of({**node.attributes, "style": style_of(node, styles)}, items)
 
 
 def _cell(text: str, tag: str, node: LexborNode) -> Cell:
@@ -181,7 +199,7 @@ def _span(node: LexborNode, name: str) -> int:
 
 
 def _field(node: LexborNode) -> str:
-    """Return what a filled-in field shows."""
+    """Returns what a filled-in field shows."""
     attributes = node.attributes
     kind = (attributes.get("type") or "text").lower()
     if kind in {"checkbox", "radio"}:
@@ -190,7 +208,7 @@ def _field(node: LexborNode) -> str:
 
 
 def _layout_tables(body: LexborNode) -> set[int]:
-    """Return the tables around other tables: mail programs lay out whole letters with them."""
+    """Returns the tables around other tables: mail programs lay out whole letters with them."""
     layout = set()
     for table in body.css("table table"):
         around = table.parent
@@ -201,14 +219,14 @@ def _layout_tables(body: LexborNode) -> set[int]:
     return layout
 
 
-def _walk(root: LexborNode, findings: Findings) -> Iterator[tuple[bool, LexborNode]]:
-    """Yield (entering, node) in document order without what a reader does not see; depth needs no stack."""
+def _walk(root: LexborNode, styles: Styles, findings: Findings) -> Iterator[tuple[bool, LexborNode]]:
+    """Yields (entering, node) in document order without what a reader does not see; depth needs no stack."""
     node = root
     while True:
-        visible = not node.is_element_node or is_visible(node, findings)
+        visible = not node.is_element_node or is_visible(node, styles, findings)
         if visible:
             yield True, node
-        child = node.first_child if node.is_element_node and visible else None
+        child = node.first_child if node.is_element_node and visible and node.tag != "math" else None
         if child is not None:
             node = child
             continue

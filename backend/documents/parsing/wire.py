@@ -41,7 +41,7 @@ class DocumentInfo:
 
 
 def encode_fragment(fragment: Fragment) -> bytes:
-    """Return the line for a fragment no longer than LONGEST_FRAGMENT."""
+    """Returns the line for a fragment no longer than LONGEST_FRAGMENT."""
     text = fragment.text.encode("utf-8", "replace").decode()
     return _line(
         {"fragment": [fragment.kind, text, fragment.level, fragment.page, fragment.sheet, fragment.next_page_at]}
@@ -49,12 +49,12 @@ def encode_fragment(fragment: Fragment) -> bytes:
 
 
 def encode_title(title: str | None) -> bytes:
-    """Return the line that names the document, as soon as its name is known."""
+    """Returns the line that names the document, as soon as its name is known."""
     return _line({"title": clean(title or "")[:_LONGEST_SENTENCE]})
 
 
 def encode_findings(found: Format, findings: Findings) -> bytes:
-    """Return the last line for a file that was parsed to its end."""
+    """Returns the last line for a file that was parsed to its end."""
     title = clean(findings.title or "")[:_LONGEST_SENTENCE] or None
     warnings = [
         [kind, clean(place)[:_LONGEST_PLACE], clean(detail)[:_LONGEST_SENTENCE]]
@@ -64,12 +64,12 @@ def encode_findings(found: Format, findings: Findings) -> bytes:
 
 
 def encode_error(error: ParseError) -> bytes:
-    """Return the last line for a file that cannot be parsed."""
+    """Returns the last line for a file that cannot be parsed."""
     return _line({"error": [error.code, clean(error.detail)[:_LONGEST_SENTENCE]]})
 
 
 def decode(line: bytes) -> Fragment | DocumentInfo | Title:
-    """Return what the line says; raises the ParseError that it carries, or CorruptFile for any other line."""
+    """Returns what the line says; raises the ParseError that it carries, or CorruptFile for any other line."""
     try:
         message = orjson.loads(line)
         if "fragment" in message:

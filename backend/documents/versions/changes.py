@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-import asyncpg
 from anyio import to_thread
 
 from backend.database import Connection
-from backend.documents.models import DocumentComparison, DocumentDifference
-from backend.documents.versions.comparison import Piece, compare, paragraphs
+from backend.documents.tables import ChunkRow
+from backend.documents.versions.comparison import ComparedText, compare, paragraphs
+from backend.documents.versions.models import DocumentComparison, DocumentDifference
 from backend.documents.versions.service import find_document, find_version, read_chunks
 from backend.identity.callers.caller import Caller
 from backend.tenancy import Tenancy
@@ -22,12 +22,12 @@ async def compare_versions(
     old, new = [_paragraphs(await read_chunks(tenancy, connection, caller, version)) for version in versions]
     differences = await to_thread.run_sync(compare, old, new)
     return DocumentComparison(
-        doc_id=document["doc_id"], from_version=before, to_version=after,
+        doc_id=document.doc_id, from_version=before, to_version=after,
         differences=[
             DocumentDifference(change=d.change, before=list(d.before), after=list(d.after)) for d in differences
         ],
     )  # fmt: skip
 
 
-def _paragraphs(chunks: list[asyncpg.Record]) -> list[str]:
-    return paragraphs([Piece(chunk["text"], chunk["char_start"], chunk["char_end"]) for chunk in chunks])
+def _paragraphs(chunks: list[ChunkRow]) -> list[str]:
+    return paragraphs([ComparedText(chunk.text, chunk.char_start, chunk.char_end) for chunk in chunks])

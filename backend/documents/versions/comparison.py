@@ -10,7 +10,7 @@ _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ComparedText:
     """The text of one chunk; pieces of one file may overlap, and `char_start` (from 0) and `char_end` then say how far."""
 
     text: str
@@ -19,7 +19,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ParagraphDifference:
     """One paragraph, or one run of them, that both versions have or only one has."""
 
     change: Literal["same", "added", "removed", "changed"]
@@ -27,7 +27,7 @@ class Difference:
     after: tuple[str, ...]
 
 
-def paragraphs(pieces: Sequence[Piece]) -> list[str]:
+def paragraphs(pieces: Sequence[ComparedText]) -> list[str]:
     """Returns the paragraphs of a version in order, each once though chunks overlap."""
     found: list[str] = []
     reached = 0
@@ -42,12 +42,33 @@ def paragraphs(pieces: Sequence[Piece]) -> list[str]:
     return found
 
 
-def compare(before: Sequence[str], after: Sequence[str]) -> list[Difference]:
+def compare(before: Sequence[str], after: Sequence[str]) -> list[ParagraphDifference]:
     """Returns the differences of two lists of paragraphs in reading order; paragraphs that both have stand between them."""
     matcher = SequenceMatcher(a=before, b=after, autojunk=False)
     changes: dict[str, Literal["same", "added", "removed", "changed"]] = {
         "equal": "same", "insert": "added", "delete": "removed", "replace": "changed"
     }  # fmt: skip
     return [
-        Difference(changes[tag], tuple(before[a:b]), tuple(after[c:d])) for tag, a, b, c, d in matcher.get_opcodes()
+        ParagraphDifference(changes[tag], tuple(before[a:b]), tuple(after[c:d]))
+        for tag, a, b, c, d in matcher.get_opcodes()
     ]
+
+
+_WORD = re.compile(r"\s+|\w+|[^\w\s]")
+_MOST_WORDS = 6_000  # of two texts together; comparing takes time by their product
+
+Words = list[tuple[bool, str]]
+
+
+def compare_words(before: str, after: str) -> tuple[Words, Words]:
+    """Returns both texts in runs of words, each with whether the other text has it in the same place."""
+    old, new = _WORD.findall(before), _WORD.findall(after)
+    if len(old) + len(new) > _MOST_WORDS:
+        return [(False, before)], [(False, after)]
+    left: Words = []
+    right: Words = []
+    for tag, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+        for side, words in ((left, old[a:b]), (right, new[c:d])):
+            if words:
+                side.append((tag == "equal", "".join(words)))
+    return left, right

@@ -6,12 +6,13 @@ from uuid import UUID
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.documents.chunks import service
-from backend.documents.chunks.service import Collection
-from backend.documents.chunks.vectors import ChunkVectors, fingerprint
+from backend.documents.chunks.models import IngestedChunk, NewChunk
+from backend.documents.chunks.service import Collection, PreparedChunk
+from backend.documents.chunks.vectors import fingerprint
 from backend.documents.collections.metadata_schema import check_metadata
-from backend.documents.models import Effective, IngestedChunk, NewChunk
-from backend.documents.versions import service as versions
-from backend.documents.versions.service import Passage, Submission
+from backend.documents.inspection import found_in
+from backend.documents.models import Effective
+from backend.documents.versions.submission import Submission, SubmittedPassage, submit
 from backend.identity.callers.caller import Caller
 from backend.tenancy import Renewal
 
@@ -22,8 +23,7 @@ async def replace(
     connection: Connection,
     caller: Caller,
     recorder: Recorder,
-    chunks: Sequence[NewChunk],
-    vectors: Sequence[ChunkVectors],
+    prepared: Sequence[PreparedChunk],
     collections: Mapping[str, Collection],
     effective: Effective,
     model: str,
@@ -32,26 +32,28 @@ async def replace(
     """Makes a version of each document named, which supersedes the one before at once or when it is to be in force.
 
     It takes further chunks, as a version made by adding does; where approval is required it goes into review instead. Raises as
-    `versions.submit` does.
+    `submit` does.
     """
+    chunks = [each.chunk for each in prepared]
     stored: dict[tuple[str, str], tuple[int, str, dict[bytes, UUID]]] = {}
     for key in dict.fromkeys((chunk.collection, chunk.doc_id) for chunk in chunks):
-        of_document = [
-            (chunk, vector)
-            for chunk, vector in zip(chunks, vectors, strict=True)
-            if (chunk.collection, chunk.doc_id) == key
-        ]
+        of_document = [each for each in prepared if (each.chunk.collection, each.chunk.doc_id) == key]
         collection = collections[key[0]]
-        for chunk, _ in of_document:
-            check_metadata(chunk.metadata, collection.metadata_schema)
+        for each in of_document:
+            check_metadata(each.chunk.metadata, collection.metadata_schema)
         # The same text twice is one chunk, as when it is added.
-        distinct = {fingerprint(chunk.chunk_text): (chunk, vector) for chunk, vector in reversed(of_document)}
+        distinct = {fingerprint(each.chunk.chunk_text): each for each in reversed(of_document)}
         submission = Submission(
-            doc_id=key[1], collection=collection, source_type=of_document[0][0].source_type, title=of_document[0][0].title,
+            doc_id=key[1], collection=collection, source_type=of_document[0].chunk.source_type,
+            title=of_document[0].chunk.title,
             effective_from=effective.effective_from, effective_to=effective.effective_to, replaces=True,
-            passages=[Passage(c.chunk_text, v, metadata=c.metadata) for c, v in reversed(distinct.values())],
+            passages=[
+                SubmittedPassage(each.chunk.chunk_text, each.vectors, metadata=each.chunk.metadata)
+                for each in reversed(distinct.values())
+            ],
+            personal_data=found_in([each.inspected for each in of_document]),
         )  # fmt: skip
-        submitted = await versions.submit(connection, caller, recorder, submission, model, renew)
+        submitted = await submit(connection, caller, recorder, submission, model, renew)
         rows = await connection.fetch(
             queries.chunks_of_version, caller.tenant_id, submitted.document_id, submitted.document_version
         )

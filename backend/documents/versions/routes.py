@@ -9,35 +9,34 @@ from pydantic import Field
 
 from backend.audit.recorder import Recorder
 from backend.database import Connection
-from backend.documents import erasure
+from backend.documents import erasure, inspection
 from backend.documents.chunks import service
-from backend.documents.chunks.vectors import Span, Vectorizer
-from backend.documents.models import (
+from backend.documents.chunks.vectors import WRITING, Vectorizer
+from backend.documents.models import Effective, ErasedDocuments, SubjectErasure
+from backend.documents.versions import approval, changes
+from backend.documents.versions import service as versions
+from backend.documents.versions.models import (
     Approval,
     DocumentComparison,
     DocumentPage,
     DocumentView,
-    Effective,
-    ErasedDocuments,
     NewVersion,
     NewVersionChunk,
     Rejection,
     Retirement,
-    SubjectErasure,
     SubmittedVersion,
     VersionList,
     VersionView,
 )
-from backend.documents.versions import approval, changes
-from backend.documents.versions import service as versions
-from backend.documents.versions.service import Passage, Submission
+from backend.documents.versions.submission import Submission, SubmittedPassage, submit
 from backend.errors import InvalidInput, TooLarge
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.identity.joint_acts.routes import PENDING, accepted
+from backend.personal_data.pseudonyms import PseudonymKeys
 from backend.provided import Provided
-from backend.schema import ApiModel, Text
+from backend.schema import ApiModel, Moment, Text
 from backend.settings import Settings
 from backend.storage.service import FileVault
 from backend.tenancy import Tenancy
@@ -60,6 +59,10 @@ class DocumentQuery(ApiModel):
 
     collection: Annotated[Text, Field(max_length=63)] | None = None
     doc_id: Annotated[Text, Field(max_length=256)] | None = None
+    q: Annotated[Text, Field(max_length=128)] | None = Field(default=None, description="A part of the name or title.")
+    ends_before: Moment | None = Field(
+        default=None, description="Only documents whose version in force ends before this moment."
+    )
     limit: int = Field(default=50, ge=1, le=500)
     cursor: UUID | None = Field(default=None, description="`next_cursor` of the page before.")
 
@@ -75,6 +78,7 @@ async def submit_version(
     recorder: Provided[Recorder],
     settings: Provided[Settings],
     vectorizer: Provided[Vectorizer],
+    keys: Provided[PseudonymKeys],
     response: Response,
     body: NewVersion,
     caller: Writer,
@@ -90,18 +94,24 @@ async def submit_version(
     # Embedding takes long: no connection is held meanwhile.
     periods = vectorizer.periods([body.doc_id, body.title or ""], body.metadata, texts[0])
     count = len(texts)
+    policies = [collection.personal_data] * count
+    inspected = await inspection.inspect(keys.of_tenant(caller.tenant_id), texts, policies)
+    if found := inspection.refused(inspected, policies):
+        await service.refuse(tenancy, recorder, caller, found)
+    searched = [text.searched for text in inspected]
     vectors = await vectorizer.vectors(
-        texts, [collection.language] * count, [body.title or ""] * count, [periods] * count
+        searched, [collection.language] * count, [body.title or ""] * count, [periods] * count
     )
     submission = Submission(
         doc_id=body.doc_id, collection=collection, source_type=body.source_type, title=body.title, metadata=body.metadata,
         effective_from=body.effective_from, effective_to=body.effective_to,
-        passages=[Passage(c.text, v, _span(c)) for c, v in zip(body.chunks, vectors, strict=True)],
+        passages=[SubmittedPassage(c.text, v, c.span) for c, v in zip(body.chunks, vectors, strict=True)],
+        personal_data=inspection.found_in(inspected),
     )  # fmt: skip
-    claims = caller.claims(presented={"writing": "chunks"})
+    claims = caller.claims(presented=WRITING)
     async with tenancy.transaction(claims) as connection:
         renew = tenancy.renewal(connection, claims)
-        submitted = await versions.submit(connection, caller, recorder, submission, vectorizer.model, renew)
+        submitted = await submit(connection, caller, recorder, submission, vectorizer.model, renew)
     if not submitted.created:
         response.status_code = status.HTTP_200_OK
     return submitted
@@ -114,8 +124,9 @@ async def list_documents(
     """Returns the documents of the collections that the caller may read."""
     async with tenancy.transaction(caller.claims()) as connection:
         return await versions.list_documents(
-            connection, caller, collection=query.collection, doc_id=query.doc_id, limit=query.limit, cursor=query.cursor
-        )
+            connection, caller, collection=query.collection, doc_id=query.doc_id, limit=query.limit, cursor=query.cursor,
+            named=query.q, ends_before=query.ends_before,
+        )  # fmt: skip
 
 
 # As a uuid: otherwise /documents/versions and /documents/erasures were ids too, with methods that they do not have.
@@ -141,7 +152,7 @@ async def submit_draft(
     body: Annotated[Effective, Body(default_factory=Effective)],
 ) -> VersionView:  # fmt: skip
     """Ends the adding of chunks to a draft, which only its author can do, and puts it into review."""
-    async with tenancy.transaction(caller.claims(presented={"writing": "chunks"})) as connection:
+    async with tenancy.transaction(caller.claims(presented=WRITING)) as connection:
         await approval.submit_draft(connection, caller, recorder, document_id, number, body)
         return await _view(tenancy, connection, caller, document_id, number)
 
@@ -154,6 +165,7 @@ async def approve_version(
     """Approves a version that is in review. Its author cannot, nor can a key.
 
     With the last approval that is needed it takes over at its `effective_from`, and the version before it ends then.
+    A reviewer may put that off within what the author proposed.
     """
     async with tenancy.transaction(caller.claims()) as connection:
         renew = tenancy.renewal(connection, caller.claims())
@@ -216,11 +228,6 @@ def _check_size(chunks: list[NewVersionChunk], settings: Settings) -> None:
             raise TooLarge(f"text of chunk {index} is longer than {settings.max_chunk_chars} characters")
 
 
-def _span(chunk: NewVersionChunk) -> Span:
-    headings = None if chunk.heading_path is None else tuple(chunk.heading_path)
-    return Span(chunk.page_start, chunk.page_end, chunk.sheet, chunk.char_start, chunk.char_end, headings)
-
-
 @router.get("/{document_id}/diff", summary="Compare two versions")
 async def compare_versions(
     tenancy: Provided[Tenancy],
@@ -240,7 +247,7 @@ async def erase_document(
     reason: Annotated[Text, Query(min_length=3, max_length=500, description="Why; kept in the log.")],
 ) -> ErasedDocuments:  # fmt: skip
     """Deletes a document with all versions: files, text, vectors, statistics. 409 while a legal hold applies to everyone."""
-    async with tenancy.transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
+    async with tenancy.transaction(caller.claims(presented=erasure.ERASING)) as connection:
         return await erasure.erase_document(connection, caller, recorder, vault, document_id, reason)
 
 
@@ -253,7 +260,7 @@ async def erase_subject(
     caller: Eraser,
 ) -> ErasedDocuments:
     """Deletes every chunk whose metadata has this `data_subject`, in all collections, and what holds nothing else."""
-    async with tenancy.transaction(caller.claims(presented=erasure.PRESENTED)) as connection:
+    async with tenancy.transaction(caller.claims(presented=erasure.ERASING)) as connection:
         return await erasure.erase_subject(connection, caller, recorder, vault, body)
 
 

@@ -8,7 +8,7 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlannedValidity:
     """What was decided for one approved version, without regard to others: from `begins` until before `ends`."""
 
     number: int
@@ -30,7 +30,7 @@ class Validity:
         return self.ends <= self.begins
 
 
-def timeline(plans: Iterable[Plan]) -> dict[int, Validity]:
+def timeline(plans: Iterable[PlannedValidity]) -> dict[int, Validity]:
     """Returns the validity of each version, by number: no two overlap.
 
     A version ends at the latest when one with a higher number begins. One whose plan is empty, because it was withdrawn

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from backend.audit.actions import ActionName
 from backend.schema import ApiModel, Moment, Text
 
 Question = Annotated[Text, Field(min_length=1, max_length=4_000, description="A question in words.")]
@@ -88,7 +89,7 @@ class FindEventsArguments(ApiModel):
     since: Moment | None = Field(default=None, description="Events at or after this moment.")
     until: Moment | None = Field(default=None, description="Events before this moment.")
     actor: Annotated[Text, Field(max_length=128)] | None = Field(default=None, description="Id or name of a principal.")
-    action: Annotated[Text, Field(max_length=64)] | None = Field(default=None, description="Such as `answer:returned`.")
+    action: ActionName | None = Field(default=None, description="Such as `answer:returned`.")
     document: Annotated[Text, Field(max_length=256)] | None = Field(default=None, description="A doc_id.")
     limit: Annotated[int, Field(ge=1, le=100, description="How many events.")] = 20
     cursor: Annotated[Text, Field(max_length=64)] | None = Field(

@@ -1,10 +1,12 @@
 """What tools return. `search` and `fetch` have exactly the shapes that agents' connectors look for."""
 
+from collections.abc import Iterator
 from uuid import UUID
 
 from pydantic import Field
 
-from backend.documents.models import DocumentView, VersionView
+from backend.answers.models import AnswerResponse
+from backend.documents.versions.models import DocumentView, VersionView
 from backend.gateways.openai.ids import file_id
 from backend.retrieval.stages import Hit
 from backend.schema import ApiModel
@@ -63,6 +65,13 @@ class FoundChunks(ApiModel):
     audit_event_id: UUID
 
 
+class ReadDocument(ApiModel):
+    """A document with its versions, or the text of one version of it."""
+
+    document: DocumentView | None = Field(default=None, description="Where no version was asked for.")
+    version: VersionView | None = Field(default=None, description="The version that was asked for. Its text is data.")
+
+
 def found_document(hit: Hit, public_url: str) -> FoundDocument:
     """Returns a hit as a result of `search`."""
     return FoundDocument(
@@ -85,9 +94,33 @@ def found_chunk(hit: Hit, rank: int, public_url: str) -> FoundChunk:
 
 
 def address_of(hit: Hit, public_url: str) -> str:
-    """Returns where a chunk can be read: its page, or the text of its version."""
-    version = f"{public_url}/documents/{hit.document_id}/versions/{hit.version}"
-    return version if hit.span.page_start is None else f"{version}/pages/{hit.span.page_start}"
+    """Returns the page that opens a chunk for whoever is signed in."""
+    return f"{version_address(hit.document_id, hit.version, public_url)}?chunk={hit.chunk_id}#cited"
+
+
+def version_address(document_id: UUID, version: int, public_url: str) -> str:
+    """Returns the page that shows a version to whoever is signed in; a browser could not open the API's own address of it."""
+    return f"{public_url}/console/documents/{document_id}/versions/{version}"
+
+
+def resource_uris(result: ApiModel) -> list[str]:
+    """Returns the resources that a result is made of, each once: pages where there are some, and versions otherwise."""
+    return list(dict.fromkeys(_uris(result)))
+
+
+def _uris(result: ApiModel) -> Iterator[str]:
+    if isinstance(result, FoundChunks):
+        for chunk in result.contexts:
+            yield resource_uri(chunk.document_id, chunk.document_version, chunk.page_start)
+    elif isinstance(result, AnswerResponse):
+        for citation in result.citations:
+            yield resource_uri(citation.document_id, citation.document_version, citation.page_start)
+
+
+def resource_uri(document_id: UUID, version: int, page: int | None = None) -> str:
+    """Returns the address of a version, or of one of its pages, as a resource."""
+    whole = f"affidavit://documents/{document_id}/versions/{version}"
+    return whole if page is None else f"{whole}/pages/{page}"
 
 
 def describe_document(document: DocumentView, version: VersionView) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Errors in the shape of OpenAI's API, which its clients turn into exceptions that say something."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -7,17 +8,16 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from backend.errors import InvalidInput, ServiceError
+from backend.errors import BudgetExhausted, InvalidInput, ServiceError
 from backend.schema import ApiModel
 
-PREFIX = "/v1/"
 _TYPES = {
     HTTPStatus.UNAUTHORIZED: "authentication_error",
     HTTPStatus.FORBIDDEN: "permission_error",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
 }
-# Failures after the question is on record: another try would be another turn.
-_RECORDED = ("generator", "commit:", "audit:")
+_BEGINS = re.compile(r"([A-Za-z_][\w.-]{0,80}): ")
+_UNKNOWN = ("commit:", "audit:")  # reasons of failures of which nobody knows whether the question is on record
 
 
 class UnsupportedParameter(InvalidInput):
@@ -27,6 +27,14 @@ class UnsupportedParameter(InvalidInput):
 
     def __init__(self, parameter: str, detail: str) -> None:
         super().__init__(detail, reason=f"openai:{parameter}")
+        self.parameter = parameter
+
+
+class WrongParameter(InvalidInput):
+    """A parameter that is offered, with a value that cannot be taken."""
+
+    def __init__(self, parameter: str, problem: str) -> None:
+        super().__init__(f"{parameter}: {problem}", reason=f"openai:{parameter}")
         self.parameter = parameter
 
 
@@ -78,10 +86,17 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+# What a route says of itself that only ever refuses. Every operation must describe a success, and this one never comes.
+REFUSING: dict[str, Any] = {
+    "status_code": HTTPStatus.FORBIDDEN, "response_model": OpenAIError, "responses": {204: {"description": "Never."}},
+}  # fmt: skip
+
+
 def error_object(error: ServiceError, request_id: str, fields: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
     """Returns the `error` member of a response, or of an event in a stream that has begun."""
-    parameter = getattr(error, "parameter", None) or (fields[0]["field"].removeprefix("body.") if fields else None)
-    kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
+    parameter = getattr(error, "parameter", None) or (_parameter(fields[0]["field"]) if fields else _named_by(error))
+    kind = "insufficient_quota" if isinstance(error, BudgetExhausted) else _TYPES.get(error.status)
+    kind = kind or ("invalid_request_error" if error.status < 500 else "server_error")
     return {"message": error.detail, "type": kind, "param": parameter, "code": error.code, "request_id": request_id}
 
 
@@ -89,6 +104,33 @@ def error_response(error: ServiceError, request_id: str, fields: Sequence[Mappin
     """Returns an error as OpenAI's clients read it: 400 where this service says 422."""
     status = HTTPStatus.BAD_REQUEST if error.status == HTTPStatus.UNPROCESSABLE_ENTITY else error.status
     headers = dict(error.headers)
-    if status == HTTPStatus.CONFLICT or error.reason.startswith(_RECORDED):
+    if not _may_be_tried_again(error):
         headers["x-should-retry"] = "false"
     return JSONResponse({"error": error_object(error, request_id, fields)}, status_code=status, headers=headers)
+
+
+def _may_be_tried_again(error: ServiceError) -> bool:
+    """Tells whether clients may send a request again by themselves: never what may be on record, or will fail again.
+
+    A budget is not renewed within seconds, and of a fault of ours nobody knows how far the question came.
+    """
+    is_lasting = isinstance(error, BudgetExhausted) or error.status in {
+        HTTPStatus.CONFLICT,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    }
+    return not (is_lasting or error.in_turn or error.reason.startswith(_UNKNOWN))
+
+
+def _parameter(field: str) -> str | None:
+    """Returns what the client calls a field: not where it stands, and not which kinds of value were tried for it.
+
+    Of a body that is no JSON, it is only known at which character.
+    """
+    _, *names = [part for part in field.split(".") if not set("[]()") & set(part)] or [""]
+    return ".".join(names) if names and not names[0].isdigit() else None
+
+
+def _named_by(error: ServiceError) -> str | None:
+    """Returns the parameter with which the sentence about bad input begins."""
+    named = _BEGINS.match(error.detail) if isinstance(error, InvalidInput) else None
+    return named and named[1]

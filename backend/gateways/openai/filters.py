@@ -6,6 +6,7 @@ from backend.gateways.openai.errors import UnsupportedParameter
 from backend.gateways.openai.models import JsonValue
 
 _BOUNDS = {"gt", "gte", "lt", "lte"}
+_JOINING = ("and", "or")
 _MAX_DEPTH = 4
 
 
@@ -17,9 +18,16 @@ def own_filters(given: JsonValue) -> dict[str, Any]:
     return _translated(given, _MAX_DEPTH) if given else {}
 
 
+def as_read(given: JsonValue) -> JsonValue:
+    """Returns filters that `own_filters` took, with no member that it did not look at: those can hold anything."""
+    members = {name: given[name] for name in ("type", "key", "value") if name in given}
+    parts = {"filters": [as_read(part) for part in given["filters"]]} if members.get("type") in _JOINING else {}
+    return members | parts
+
+
 def _translated(given: JsonValue, depth: int) -> dict[str, Any]:
     kind = given.get("type")
-    if kind in {"and", "or"}:
+    if kind in _JOINING:
         parts = given.get("filters")
         if depth == 0 or not isinstance(parts, list) or not parts or not all(isinstance(part, dict) for part in parts):
             raise UnsupportedParameter(
@@ -34,13 +42,17 @@ def _translated(given: JsonValue, depth: int) -> dict[str, Any]:
 
 
 def _condition(kind: str, value: object) -> object:
-    if kind == "eq":
-        return value
-    if kind in _BOUNDS or kind == "ne":
-        return {kind: value}
+    """Returns what a key must satisfy. A value is never an object, which would be conditions of this service's own."""
     if kind in {"in", "nin"} and isinstance(value, list):
         return {kind: value}
-    raise UnsupportedParameter("filters", "filters: a comparison is one of eq, ne, gt, gte, lt, lte, in, nin")
+    if not isinstance(value, dict | list):
+        if kind == "eq":
+            return value
+        if kind in _BOUNDS or kind == "ne":
+            return {kind: value}
+    raise UnsupportedParameter(
+        "filters", "filters: a comparison is one of eq, ne, gt, gte, lt, lte with one value, or in, nin with a list"
+    )
 
 
 def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from backend.errors import NotFound
 
-_FILE = re.compile(r"file-([0-9a-f]{32})_v([1-9][0-9]{0,8})")
+VERSION_MARK = "_v"
+_FILE = re.compile(rf"file-([0-9a-f]{{32}}){VERSION_MARK}([1-9][0-9]{{0,8}})")
 
 
 def spelled(prefix: str, identifier: UUID) -> str:
@@ -23,7 +24,7 @@ def parsed(prefix: str, text: str) -> UUID:
 
 def file_id(document_id: UUID, version: int) -> str:
     """Returns the id of a version of a document: evidence names the version, and not only the document."""
-    return f"file-{document_id.hex}_v{version}"
+    return f"file-{document_id.hex}{VERSION_MARK}{version}"
 
 
 def parsed_file(text: str) -> tuple[UUID, int]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from backend.schema import Text
 
 JsonValue = dict[str, Any]
+FileState = Literal["in_progress", "completed", "failed", "cancelled"]
 
 
 class LenientModel(BaseModel):
@@ -20,21 +21,21 @@ class LenientModel(BaseModel):
         return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
 
 
-class Part(LenientModel):
+class MessagePart(LenientModel):
     """A part of a message."""
 
     type: str = "text"
     text: Text | None = None
 
 
-Content = Annotated[Text, Field(max_length=200_000)] | Annotated[list[Part], Field(max_length=100)]
+Content = Annotated[Text, Field(max_length=200_000)] | Annotated[list[MessagePart], Field(max_length=100)]
 
 
 class Message(LenientModel):
     """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"] = Field(
-        description="System and developer messages are ignored: instructions come from this service alone."
+        description="System and developer messages are recorded, not obeyed: instructions come from this service alone."
     )
     content: Content = Field(default="", description="Text, or parts of type `text`.")
 
@@ -71,11 +72,15 @@ class ChatRequest(EndUserFields):
     stream_options: StreamOptions = Field(default_factory=StreamOptions, description="Options of a stream.")
     n: int = Field(default=1, description="Must be 1.")
     logprobs: bool = Field(default=False, description="Must be false.")
+    top_logprobs: int = Field(default=0, description="Must be 0.")
     response_format: JsonValue = Field(default_factory=dict, description="Must be of type `text`.")
     tools: list[JsonValue] = Field(
         default_factory=list, description="Ignored, as this service calls none.", max_length=200
     )
+    modalities: list[str] = Field(default_factory=lambda: ["text"], description="Must be `text` alone.", max_length=10)
     tool_choice: str | JsonValue = Field(default="auto", description="Must not demand a tool.")
+    function_call: str | JsonValue = Field(default="auto", description="Must not demand a function.")
+    web_search_options: JsonValue | None = Field(default=None, description="Not offered.")
 
 
 class InputItem(LenientModel):
@@ -86,6 +91,12 @@ class InputItem(LenientModel):
     content: Content = Field(default="", description="Text, or parts of type `input_text`.")
 
 
+class RankingOptions(LenientModel):
+    """Options of ranking."""
+
+    score_threshold: float = Field(default=0.0, ge=0, le=1, description="Leaves out what scores less.")
+
+
 class FileSearchTool(LenientModel):
     """A tool of a response; only `file_search` is offered."""
 
@@ -94,7 +105,12 @@ class FileSearchTool(LenientModel):
         default_factory=list, description="Collections to search; none means all that the caller may read."
     )
     filters: JsonValue = Field(default_factory=dict, description="A comparison, or `and` / `or` of them.")
-    max_num_results: Annotated[int, Field(ge=1, le=50)] | None = Field(default=None, description="At most 50.")
+    max_num_results: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        default=None, description="How many passages the answer is made of, at most; unset means 8."
+    )
+    ranking_options: RankingOptions = Field(
+        default_factory=RankingOptions, description="Must have no `score_threshold`."
+    )
 
 
 class ResponseRequest(EndUserFields):
@@ -109,7 +125,9 @@ class ResponseRequest(EndUserFields):
         description="The question, or the conversation so far.",
         examples=["How long do customers have to file card disputes?"],
     )
-    instructions: Text | None = Field(default=None, description="Ignored: instructions come from this service alone.")
+    instructions: Text | None = Field(
+        default=None, description="Recorded, not obeyed: instructions come from this service alone."
+    )
     tools: Annotated[list[FileSearchTool], Field(max_length=50)] = Field(
         default_factory=list, description="At most one `file_search`."
     )
@@ -121,14 +139,11 @@ class ResponseRequest(EndUserFields):
     )
     stream: bool = Field(default=False, description="Answer with server-sent events.")
     background: bool = Field(default=False, description="Must be false.")
+    top_logprobs: int = Field(default=0, description="Must be 0.")
     conversation: str | JsonValue | None = Field(default=None, description="Not offered; use `previous_response_id`.")
     text: JsonValue = Field(default_factory=dict, description="The format must be `text`.")
-
-
-class RankingOptions(LenientModel):
-    """Options of ranking."""
-
-    score_threshold: float = Field(default=0.0, ge=0, le=1, description="Leaves out what scores less.")
+    tool_choice: str | JsonValue = Field(default="auto", description="Must be `auto`, `required` or `file_search`.")
+    prompt: JsonValue | None = Field(default=None, description="Not offered.")
 
 
 class SearchRequest(LenientModel):
@@ -144,7 +159,7 @@ class SearchRequest(LenientModel):
     rewrite_query: bool = Field(default=False, description="Ignored: questions are searched as they are asked.")
 
 
-class EmbeddingRequest(LenientModel):
+class EmbeddingRequest(EndUserFields):
     """Texts to embed."""
 
     input: (
@@ -156,3 +171,38 @@ class EmbeddingRequest(LenientModel):
     )
     encoding_format: Literal["float", "base64"] = Field(default="float", description="How vectors are written.")
     dimensions: int | None = Field(default=None, description="Must be the embedder's own, if given.")
+
+
+Attributes = Annotated[
+    dict[str, str | float | bool],
+    Field(max_length=16, description="What the document says of itself: at most 16 texts, numbers or booleans."),
+]
+
+
+class ChunkingStrategy(LenientModel):
+    """How documents are cut into chunks, which is this service's decision."""
+
+    type: str = Field(default="auto", description="`auto`.", examples=["auto"])
+
+
+class VectorStoreFileRequest(LenientModel):
+    """A file for a vector store."""
+
+    file_id: Annotated[Text, Field(max_length=100, examples=["file-0196f0d27c4b7c4e8f3a2b1c0d9e8f7a"])] = Field(
+        description="The id of an upload of the caller's."
+    )
+    attributes: Attributes = Field(default_factory=dict)
+    chunking_strategy: ChunkingStrategy = Field(default_factory=ChunkingStrategy, description="Must be `auto`.")
+
+
+class BatchRequest(LenientModel):
+    """Files for a vector store: `file_ids` with the same attributes, or `files` with their own."""
+
+    file_ids: Annotated[list[Annotated[Text, Field(max_length=100)]], Field(max_length=500)] = Field(
+        default_factory=list, description="Ids of uploads of the caller's."
+    )
+    files: Annotated[list[VectorStoreFileRequest], Field(max_length=500)] = Field(
+        default_factory=list, description="The same, each with attributes of its own."
+    )
+    attributes: Attributes = Field(default_factory=dict)
+    chunking_strategy: ChunkingStrategy = Field(default_factory=ChunkingStrategy, description="Must be `auto`.")

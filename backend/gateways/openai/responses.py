@@ -1,6 +1,6 @@
 """Responses: an answer as the items and events of OpenAI's newer API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -9,7 +9,9 @@ from uuid import UUID
 from backend.answers.models import AnswerResponse, Citation
 from backend.answers.refusals import shown_text
 from backend.gateways.openai.chat import evidence_of, metadata_of, title_of, usage_of
+from backend.gateways.openai.found import found_file
 from backend.gateways.openai.ids import file_id, spelled
+from backend.retrieval.stages import Hit
 
 Event = dict[str, Any]
 
@@ -26,11 +28,12 @@ class OpenResponse:
     tools: list[dict[str, Any]] = field(default_factory=list)
     with_results: bool = False
     previous: str | None = None
+    _found: list[Hit] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def whole(self, response: AnswerResponse) -> dict[str, Any]:
         """Returns the response once it is complete."""
-        search = [self._search("completed", response)] if self.searches else []
+        search = [self._search("completed")] if self.searches else []
         used = usage_of(response)
         usage = {
             "input_tokens": used["prompt_tokens"],
@@ -43,6 +46,10 @@ class OpenResponse:
             **self._begun(), "status": "completed", "output": [*search, self._message(response)], "usage": usage,
             "metadata": metadata_of(response),
         }  # fmt: skip
+
+    def finds(self, hits: Sequence[Hit]) -> None:
+        """Takes what the search found, which is on record by now."""
+        self._found.extend(hits)
 
     def first_events(self) -> Iterator[Event]:
         """Yields what comes before the text, in the order in which OpenAI sends it."""
@@ -79,6 +86,11 @@ class OpenResponse:
         yield self._event("response.output_item.done", output_index=self._index, item=self._message(response))
         yield self._event("response.completed", response=self.whole(response))
 
+    def error_event(self, error: dict[str, Any]) -> Event:
+        """Returns the event with which a stream ends that failed: some clients look for `error`, others beside it."""
+        told = {name: error[name] for name in ("code", "message", "param")}
+        return self._event("error", **told, error=error)
+
     @property
     def _index(self) -> int:
         return 1 if self.searches else 0
@@ -99,11 +111,11 @@ class OpenResponse:
             "service_tier": "default", "user": None,
         }  # fmt: skip
 
-    def _search(self, status: str, response: AnswerResponse | None = None) -> dict[str, Any]:
-        results = [result_of(c) for c in response.citations] if response and self.with_results else None
+    def _search(self, status: str) -> dict[str, Any]:
+        shown = self.with_results and status == "completed"
         return {
             "id": spelled("fs_", self.turn), "type": "file_search_call", "status": status, "queries": [self.question],
-            "results": results,
+            "results": [{**found_file(hit), "text": hit.text} for hit in self._found] if shown else None,
         }  # fmt: skip
 
     def _message(self, response: AnswerResponse | None) -> dict[str, Any]:
@@ -132,11 +144,3 @@ class OpenResponse:
 def part_of(text: str, annotations: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns the one part of a message."""
     return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
-
-
-def result_of(citation: Citation) -> dict[str, Any]:
-    """Returns what of a search was used."""
-    return {
-        "file_id": file_id(citation.document_id, citation.document_version), "filename": citation.doc_id, "score": 1.0,
-        "text": citation.quote, "attributes": {},
-    }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from backend.audit.events import DoorKind
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
@@ -12,4 +13,4 @@ Searcher = Annotated[Caller, Requires(Permission.RETRIEVAL_QUERY)]
 class OpenAIRoute(GuardedRoute):
     """A route of OpenAI's API; its errors have that API's shape."""
 
-    door = "openai"
+    door = DoorKind.OPENAI

@@ -77,8 +77,7 @@ async def response_events(items: Items, response: OpenResponse, request_id: str)
             for event in response.last_events(item):
                 yield _named(event)
     except Exception as error:  # noqa: BLE001 - the status is sent already
-        told = error_object(_told(error), request_id)
-        yield _named({"type": "error", "sequence_number": 0, **told})
+        yield _named(response.error_event(error_object(_told(error), request_id)))
 
 
 def _told(error: Exception) -> ServiceError:

@@ -1,7 +1,7 @@
-"""`affidavit-tasks`: chat interfaces ask their own model for titles, tags and follow-ups; each would be a recorded question.
+"""`affidavit-tasks` answers a chat interface's requests for titles and tags, so that these are not recorded as questions.
 
-They get fixed replies here, without retrieval and without a record; nothing of a tenant is read. Open WebUI: set
-`TASK_MODEL_EXTERNAL=affidavit-tasks`.
+They get fixed replies here, without retrieval and without a record, and are only counted; nothing of a tenant is read. For Open
+WebUI, set `TASK_MODEL_EXTERNAL=affidavit-tasks`.
 """
 
 import time
@@ -11,7 +11,8 @@ import orjson
 from fastapi.responses import JSONResponse, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from backend.gateways.openai.models import ChatRequest, Part
+from backend import metrics
+from backend.gateways.openai.models import ChatRequest, MessagePart
 
 _LONGEST_TITLE = 60
 _NONE: dict[str, list[str]] = {"tags": [], "follow_ups": [], "queries": []}
@@ -19,6 +20,7 @@ _NONE: dict[str, list[str]] = {"tags": [], "follow_ups": [], "queries": []}
 
 def reply(body: ChatRequest) -> Response:
     """Answers a background task: a title out of the first words that were asked, and otherwise nothing."""
+    metrics.TASKS.inc()
     text = _text(body)
     id_, created = "chatcmpl-tasks", int(time.time())
     if body.stream:
@@ -41,7 +43,7 @@ def _text(body: ChatRequest) -> str:
     return orjson.dumps({"title": title}).decode() if '"title"' in wanted else title
 
 
-def _plain(content: str | list[Part]) -> str:
+def _plain(content: str | list[MessagePart]) -> str:
     return content if isinstance(content, str) else " ".join(part.text or "" for part in content)
 
 

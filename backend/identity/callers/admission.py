@@ -1,18 +1,25 @@
 """Admission: how many requests run at once, and whose turn it is, decided before any of them waits for a connection.
 
-A tenant's flood waits in the tenant's own queue, and what does not fit there is refused at once. Queues are served in turn.
+A tenant's flood waits in the tenant's own queue, and the more tenants ask, the less of it runs at once. A request is refused when
+it comes, not after it has waited: when its queue is full, or so long that its turn would come too late. A burst always
+waits, since a process that has just started is slow. Tenants take turns.
 """
 
 import asyncio
+import math
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from backend import metrics
 from backend.errors import TooManyRequests, Unavailable
 
-WAIT_SECONDS = 10  # behind requests that hang
+_HANGS = 3  # times as long as a request would have waited at most: what is before it has no end
+_ACTIVE_SECONDS = 1.0  # since its last request, in which a tenant's share is kept free
+_NEWEST = 0.2  # weight of the last request in what one of its tenant is expected to take
 
 
 class Overloaded(Unavailable):
@@ -30,6 +37,7 @@ class LaneName(StrEnum):
     """Kinds of requests that do not stand in each other's way."""
 
     SHORT = "short"  # takes processor and database for milliseconds
+    BULK = "bulk"  # computes for long, such as the vectors of many passages
     MODEL = "model"  # waits for a model server
     TRANSFER = "transfer"  # takes a file in, or gives one out
     STREAM = "stream"  # stays open
@@ -38,16 +46,23 @@ class LaneName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
-    """How many requests run at once in a lane, for everybody and for one tenant, and how many wait for one tenant."""
+    """How many requests run at once in a lane, for all and for one tenant; how many of a tenant wait, and how long."""
 
     running: int
     tenant_running: int
     tenant_waiting: int
+    wait_seconds: float = 5.0
+    usual_seconds: float = 0.0  # that a request is expected to take before any has ended
 
     @property
     def principal_waiting(self) -> int:
         """How many wait for one principal, so that it cannot fill its tenant's queue."""
         return max(1, self.tenant_waiting // 2)
+
+    @property
+    def burst(self) -> int:
+        """How many of a tenant wait whatever they are expected to wait."""
+        return self.tenant_waiting // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,95 +73,143 @@ class Party:
     principal: str
 
 
+@dataclass(slots=True)
+class _Turns:
+    """A tenant's requests in a lane: when those began that run, those that wait, and how long one took lately."""
+
+    seconds: float
+    begun: list[float] = field(default_factory=list)
+    queue: deque[tuple[Party, asyncio.Future[float]]] = field(default_factory=deque)
+
+
 @dataclass
 class Lane:
     """Requests of one kind. At most `limits.running` run; those that wait are taken in turn by tenant."""
 
     limits: LaneLimits
+    name: LaneName = LaneName.SHORT
     running: int = 0
-    _of_tenant: Counter[str] = field(default_factory=Counter)
+    _tenants: OrderedDict[str, _Turns] = field(default_factory=OrderedDict)
     _of_principal: Counter[Party] = field(default_factory=Counter)  # waiting
-    _queues: OrderedDict[str, deque[tuple[Party, asyncio.Future[None]]]] = field(default_factory=OrderedDict)
+    _asked_at: OrderedDict[str, float] = field(default_factory=OrderedDict)  # by tenant, oldest first
 
     @property
     def waiting(self) -> int:
         """How many requests wait."""
-        return sum(map(len, self._queues.values()))
+        return sum(len(turns.queue) for turns in self._tenants.values())
 
     @asynccontextmanager
     async def admitted(self, party: Party) -> AsyncIterator[None]:
-        """Runs the block when it is the party's turn; raises TooManyRequests or Overloaded at once when its queue is full."""
-        if self._queues or not self._has_room(party.tenant):
-            await self._wait(party)
+        """Runs the block when it is the party's turn; raises TooManyRequests when that comes too late."""
+        self._note_active(party.tenant)
+        turns = self._tenants.get(party.tenant) or _Turns(self.limits.usual_seconds)
+        if turns.queue or not self._has_room(turns):
+            began = await self._wait(party, turns, self._expected_wait_if_in_time(party, turns))
         else:
-            self._begin(party.tenant)
+            began = self._begin(party.tenant, turns)
         try:
             yield
         finally:
-            self._end(party.tenant)
+            turns.seconds += _NEWEST * (time.monotonic() - began - turns.seconds)
+            self._end(party.tenant, turns, began)
 
-    def _has_room(self, tenant: str) -> bool:
-        return self.running < self.limits.running and self._of_tenant[tenant] < self.limits.tenant_running
+    def _has_room(self, turns: _Turns) -> bool:
+        return self.running < self.limits.running and len(turns.begun) < self._share
 
-    def _begin(self, tenant: str) -> None:
+    @property
+    def _share(self) -> int:
+        """How many requests of one tenant run at once: the fewer, the more tenants have asked just now."""
+        return max(1, self.limits.tenant_running // max(1, len(self._asked_at)))
+
+    def _note_active(self, tenant: str) -> None:
+        now = time.monotonic()
+        self._asked_at[tenant] = now
+        self._asked_at.move_to_end(tenant)
+        while now - next(iter(self._asked_at.values())) > _ACTIVE_SECONDS:
+            self._asked_at.popitem(last=False)
+
+    def _begin(self, tenant: str, turns: _Turns) -> float:
+        """Returns the time."""
+        began = time.monotonic()
+        self._tenants[tenant] = turns
+        turns.begun.append(began)
         self.running += 1
-        self._of_tenant[tenant] += 1
+        metrics.RUNNING.labels(self.name).inc()
+        return began
 
-    def _end(self, tenant: str) -> None:
+    def _end(self, tenant: str, turns: _Turns, began: float) -> None:
+        turns.begun.remove(began)
         self.running -= 1
-        self._of_tenant[tenant] -= 1
-        if not self._of_tenant[tenant]:
-            del self._of_tenant[tenant]
+        metrics.RUNNING.labels(self.name).dec()
+        self._forget_idle(tenant, turns)
         self._admit_next()
 
-    async def _wait(self, party: Party) -> None:
-        if len(self._queues.get(party.tenant, ())) >= self.limits.tenant_waiting:
-            raise TooManyRequests(retry_after=1, reason="admission:tenant")
+    def _expected_wait_if_in_time(self, party: Party, turns: _Turns) -> float:
+        """Returns how long it is expected to wait; raises TooManyRequests when it comes too late."""
+        seconds = self._expected_wait(turns)
+        after = max(1, math.ceil(seconds))
+        if len(turns.queue) >= self.limits.tenant_waiting:
+            raise TooManyRequests(retry_after=after, reason="admission:tenant")
         if self._of_principal[party] >= self.limits.principal_waiting:
-            raise TooManyRequests(retry_after=1, reason="admission:principal")
-        turn = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(party.tenant, deque()).append((party, turn))
+            raise TooManyRequests(retry_after=after, reason="admission:principal")
+        if len(turns.queue) >= self.limits.burst and seconds > self.limits.wait_seconds:
+            raise TooManyRequests(retry_after=after, reason="admission:wait")
+        return seconds
+
+    def _expected_wait(self, turns: _Turns) -> float:
+        """Returns in how many seconds the next request of a tenant would begin: as its others took lately, or take already."""
+        asking = sum(1 for others in self._tenants.values() if others.queue and others is not turns) + 1
+        at_once = max(1, min(self._share, self.limits.running / asking))
+        longest = time.monotonic() - turns.begun[0] if turns.begun else 0.0
+        return len(turns.queue) / at_once * max(turns.seconds, longest)
+
+    async def _wait(self, party: Party, turns: _Turns, expected: float) -> float:
+        """Returns when the turn came. What was let wait for longer than others is not refused for having done so."""
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._tenants.setdefault(party.tenant, turns).queue.append((party, turn))
         self._of_principal[party] += 1
+        metrics.WAITING.labels(self.name).inc()
         self._admit_next()  # others may wait for their own tenant's room only
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await turn
+            async with asyncio.timeout(self.limits.wait_seconds * _HANGS + expected):
+                return await turn
         except TimeoutError:
             if not turn.done() or turn.cancelled():  # or it was admitted at the last moment
-                raise Overloaded(reason="admission:wait") from None
+                raise Overloaded(reason="admission:hangs") from None
+            return turn.result()
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # admitted and cancelled at once
-                self._end(party.tenant)
+                self._end(party.tenant, turns, turn.result())
             raise
         finally:
-            self._forget(party, turn)
+            self._leave(party, turns, turn)
 
-    def _forget(self, party: Party, turn: asyncio.Future[None]) -> None:
+    def _leave(self, party: Party, turns: _Turns, turn: asyncio.Future[float]) -> None:
+        metrics.WAITING.labels(self.name).dec()
         self._of_principal[party] -= 1
         if not self._of_principal[party]:
             del self._of_principal[party]
-        queue = self._queues.get(party.tenant)
-        if queue is not None and (party, turn) in queue:
-            queue.remove((party, turn))
-            if not queue:
-                del self._queues[party.tenant]
+        if (party, turn) in turns.queue:
+            turns.queue.remove((party, turn))
+            self._forget_idle(party.tenant, turns)
+
+    def _forget_idle(self, tenant: str, turns: _Turns) -> None:
+        if not turns.begun and not turns.queue:
+            self._tenants.pop(tenant, None)
 
     def _admit_next(self) -> None:
         """Admits whoever is next, tenant by tenant: one that was served goes to the end."""
-        for tenant in list(self._queues):
+        for tenant, turns in list(self._tenants.items()):
             if self.running >= self.limits.running:
                 return
-            if not self._has_room(tenant):
+            if not turns.queue or not self._has_room(turns):
                 continue
-            queue = self._queues[tenant]
-            _, turn = queue.popleft()
-            if queue:
-                self._queues.move_to_end(tenant)
+            _, turn = turns.queue.popleft()
+            self._tenants.move_to_end(tenant)
+            if turn.done():
+                self._forget_idle(tenant, turns)
             else:
-                del self._queues[tenant]
-            if not turn.done():
-                self._begin(tenant)
-                turn.set_result(None)
+                turn.set_result(self._begin(tenant, turns))
 
 
 @dataclass(frozen=True)
@@ -159,10 +222,12 @@ class Admission:
     def limited_to(cls, running: int, tenant_running: int, tenant_waiting: int) -> "Admission":
         """Returns lanes for a process that does so many short requests at once, and for each tenant."""
         short = LaneLimits(running, tenant_running, tenant_waiting)
-        long = LaneLimits(running * 32, tenant_running * 16, tenant_waiting)
-        sign_in = LaneLimits(max(2, running // 2), max(2, running // 4), tenant_waiting)
+        bulk = LaneLimits(max(2, running // 4), 1, tenant_waiting, wait_seconds=20, usual_seconds=1)
         limits = {
-            LaneName.SHORT: short, LaneName.MODEL: long, LaneName.TRANSFER: LaneLimits(running * 2, running, tenant_waiting),
-            LaneName.STREAM: long, LaneName.SIGN_IN: sign_in,
+            LaneName.SHORT: short, LaneName.BULK: bulk,
+            LaneName.MODEL: LaneLimits(running * 32, tenant_running * 4, tenant_waiting, wait_seconds=20),
+            LaneName.STREAM: LaneLimits(running * 32, tenant_running * 16, tenant_waiting),
+            LaneName.TRANSFER: LaneLimits(running * 2, tenant_running, tenant_waiting, wait_seconds=20),
+            LaneName.SIGN_IN: LaneLimits(max(2, running // 2), max(1, running // 4), tenant_waiting),
         }  # fmt: skip
-        return cls({name: Lane(limit) for name, limit in limits.items()})
+        return cls({name: Lane(limit, name) for name, limit in limits.items()})

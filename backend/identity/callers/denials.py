@@ -1,10 +1,13 @@
 """Records what was refused: denials and bad credentials are events too, in a transaction of their own."""
 
-from backend.audit.events import Action, Event, Outcome
+from backend.audit.actions.sign_in import AccessDenied, AuthFailed
+from backend.audit.events import Event, Outcome
 from backend.audit.recorder import Recorder
 from backend.errors import Forbidden, NotFound, ServiceError, TooManyRequests, Unauthenticated
 from backend.identity.callers.caller import Caller, Origin
 from backend.tenancy import Tenancy
+
+_METHODS = {"/auth/token": "refresh", "/oauth/token": "oauth"}
 
 
 async def record_denial(
@@ -19,10 +22,10 @@ async def record_denial(
     if isinstance(error, Unauthenticated):
         if error.reason == "credentials:missing":
             return
-        method = "refresh" if route == "/auth/token" else "bearer"
-        event = Event(Action.AUTH_FAILED, Outcome.FAILED, error.reason, details={"method": method, "route": route})
+        method = _METHODS.get(route, "bearer")
+        event = Event(AuthFailed(method=method, route=route), Outcome.FAILED, error.reason)
     else:
-        event = Event(Action.ACCESS_DENIED, Outcome.DENIED, error.reason, details={"route": route})
+        event = Event(AccessDenied(route=route), Outcome.DENIED, error.reason)
     actor = caller or error.actor or Caller.nobody(origin)
     async with tenancy.transaction(actor.claims()) as connection:
         await recorder.record(connection, actor, event)

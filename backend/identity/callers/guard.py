@@ -1,5 +1,6 @@
 """What a route's signature says about its caller: `Annotated[Caller, Requires(Permission.X)]`."""
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.params import Depends as DependsMarker
 from fastapi.routing import APIRoute
 
+from backend.audit.events import DoorKind
 from backend.errors import InvalidInput, Unauthenticated
 from backend.identity.callers.addresses import TrustedProxies
 from backend.identity.callers.caller import Caller, Door, Origin, Resolver
@@ -17,6 +19,7 @@ from backend.provided import of
 from backend.schema import Text
 
 _MAX_ON_BEHALF_OF = 4096
+_PURPOSE = r"^[!-~][ -~]{1,498}[!-~]$"  # what every header can carry, and as long as a key's purpose
 _MAX_CLIENT = 100  # characters of User-Agent on record
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -32,7 +35,7 @@ def origin_of(request: Request) -> Origin:
 
 def _door_of(request: Request) -> Door:
     route, client = request.scope.get("route"), request.headers.get("user-agent", "")
-    kind = request.scope["state"].get("door") or (route.door if isinstance(route, GuardedRoute) else "http")
+    kind = request.scope["state"].get("door") or (route.door if isinstance(route, GuardedRoute) else DoorKind.HTTP)
     return Door(kind, client[:_MAX_CLIENT] if client and client.isprintable() else None)
 
 
@@ -46,8 +49,16 @@ async def current_caller(
             description="For an API key: the end user, or a signed assertion.",
         ),
     ] = None,
+    _purpose: Annotated[
+        str | None,
+        Header(
+            alias="X-Purpose",
+            pattern=_PURPOSE,
+            description="What the request is for, as its record says it; name no person in it.",
+        ),
+    ] = None,
 ) -> Caller:
-    """Returns who is calling; raises Unauthenticated."""
+    """Returns who is calling, and what for; raises Unauthenticated, and InvalidInput."""
     return request.state.caller or await _identified(request, on_behalf_of)
 
 
@@ -57,15 +68,24 @@ async def _identified(request: Request, on_behalf_of: str | None) -> Caller:
         raise Unauthenticated(reason="credentials:missing")
     origin = replace(origin_of(request), on_behalf_of=on_behalf_of)
     caller = await of(request, Resolver).resolve(credential, origin, request.state.access)
+    caller = replace(caller, stated_purpose=_stated_purpose(request))
     request.state.caller = caller
     structlog.contextvars.bind_contextvars(tenant=caller.tenant_slug, principal=str(caller.principal_id))
     return caller
 
 
+def _stated_purpose(request: Request) -> str | None:
+    """Returns what the client says that its request is for; raises InvalidInput. It stands in a sealed record as it is."""
+    stated = request.headers.get("x-purpose")
+    if stated is None or re.fullmatch(_PURPOSE, stated):
+        return stated
+    raise InvalidInput("X-Purpose: must have 3 to 500 characters of ASCII, and no space at its ends")
+
+
 class GuardedRoute(APIRoute):
     """A route that knows who calls before it reads the body: the framework would parse it first, for anybody."""
 
-    door = "http"
+    door = DoorKind.HTTP
 
     def get_route_handler(self) -> Handler:
         """Returns what answers a request."""

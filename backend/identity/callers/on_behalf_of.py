@@ -1,4 +1,4 @@
-"""For whom a partner's system acts: an end user that it names, or proves with a short-lived signed assertion.
+"""The end user for whom a partner's system acts: one that it names, or one that it proves by a short-lived signed assertion.
 
 An assertion is a JWT signed with ES256 whose header is exactly `alg` and `typ`, and whose claims are `sub` (the end
 user), `aud` (this service), `iat` and `exp`, at most five minutes apart.
@@ -12,11 +12,9 @@ from enum import StrEnum
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from jose import jwk, jws
-from jose.backends.base import Key
-from jose.exceptions import JWSError
 
 from backend.identity.sign_in.compact_jws import InvalidToken, Refusal, json_object, split
+from backend.identity.sign_in.foreign_jws import ForeignKey
 
 ALGORITHM = "ES256"
 MEDIA_TYPE = "on-behalf-of+jwt"
@@ -41,7 +39,7 @@ class EndUser:
     assurance: Assurance
 
 
-def load_public_key(pem: str) -> Key:
+def load_public_key(pem: str) -> ForeignKey:
     """Returns a partner's verification key; raises ValueError for anything but a public key on the curve P-256."""
     try:
         key = serialization.load_pem_public_key(pem.encode("ascii"))
@@ -50,7 +48,7 @@ def load_public_key(pem: str) -> Key:
     on_p256 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
     if not on_p256:
         raise ValueError("The key is not on the curve P-256.")
-    return jwk.construct(pem, ALGORITHM)
+    return ForeignKey.of_pem(pem, ALGORITHM)
 
 
 def asserted(subject: str) -> EndUser:
@@ -66,9 +64,10 @@ def signed(assertion: str, public_pem: str, *, audience: str, clock: Callable[[]
     if len(parts.signature) != _SIGNATURE_BYTES:
         raise InvalidToken(Refusal.BAD_SIGNATURE)
     try:
-        jws.verify(assertion, load_public_key(public_pem), algorithms=[ALGORITHM])
-    except JWSError as error:
+        key = load_public_key(public_pem)
+    except ValueError as error:
         raise InvalidToken(Refusal.BAD_SIGNATURE) from error
+    key.verify(assertion)
     claims = json_object(parts.payload, Refusal.BAD_CLAIMS)
     if claims.get("aud") != audience:
         raise InvalidToken(Refusal.WRONG_AUDIENCE)

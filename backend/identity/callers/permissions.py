@@ -23,6 +23,9 @@ class Permission(StrEnum):
     KEYS_MANAGE = "keys:manage"
     COLLECTIONS_MANAGE = "collections:manage"
     ERASURE_EXECUTE = "erasure:execute"
+    SCIM_PROVISION = "scim:provision"
+    WEBHOOKS_MANAGE = "webhooks:manage"
+    SOURCES_MANAGE = "sources:manage"
 
 
 class Role(StrEnum):
@@ -47,6 +50,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.USERS_MANAGE,
                 Permission.KEYS_MANAGE,
                 Permission.COLLECTIONS_MANAGE,
+                Permission.WEBHOOKS_MANAGE,
+                Permission.SOURCES_MANAGE,
                 Permission.DOCUMENTS_READ,
             }
         ),
@@ -71,6 +76,11 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 # Who sees what administrators do. Given by the operator or a trusted provider, never by an administrator.
 REVIEWING_ROLES = frozenset({Role.COMPLIANCE, Role.PRIVACY})
 
+# What a tenant's provider may, who calls with a bearer of its own kind at its own door. No role opens that door.
+PROVIDER_PERMISSIONS = frozenset({Permission.SCIM_PROVISION, Permission.USERS_MANAGE})
+
+# What a source may that runs: versions that go into review, in its one collection.
+SOURCE_PERMISSIONS = frozenset({Permission.DOCUMENTS_WRITE})
 
 # Who manages keys may hand these out without having them: they show nothing but what the key's owner may read.
 DELEGABLE = frozenset({Permission.RETRIEVAL_QUERY, Permission.ANSWERS_CREATE, Permission.DOCUMENTS_READ})

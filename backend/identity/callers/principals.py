@@ -1,17 +1,17 @@
 """Principals without a credential: who a job runs as now, and what somebody could read at a past moment."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from backend.database import Connection, Queries
+from backend.database import Connection, fetch_row
 from backend.errors import Unauthenticated
-from backend.identity.callers.caller import Caller
+from backend.identity.callers.caller import Caller, Origin, caller_of
 from backend.identity.callers.on_behalf_of import EndUser
-from backend.identity.callers.permissions import Permission, Role, permissions_of, permissions_of_key
+from backend.identity.callers.permissions import SOURCE_PERMISSIONS
+from backend.identity.callers.rows import KeyRow, SourceRow, UserRow, queries
 from backend.tenancy import Claims, Tenancy
-
-queries = Queries.beside(__file__)
 
 
 async def resolve_principal(
@@ -23,42 +23,34 @@ async def resolve_principal(
     """
     claims = Claims(request_id=request_id, tenant_id=tenant_id, principal_id=principal_id)
     async with tenancy.transaction(claims) as connection:
-        caller = await _user(connection, tenant_id, principal_id, request_id)
-        caller = caller or await _key(connection, tenant_id, principal_id, request_id, on_behalf_of)
-    if caller is None:
+        row: UserRow | KeyRow | SourceRow | None = await fetch_row(
+            connection, UserRow, queries.user_principal, tenant_id, principal_id
+        )
+        if row is None:
+            row = await fetch_row(connection, KeyRow, queries.own_key)
+        if row is None:
+            row = await fetch_row(connection, SourceRow, queries.own_source)
+    if row is None:
         raise Unauthenticated(reason="principal:unknown")
-    return caller
+    origin = Origin(request_id)
+    if isinstance(row, SourceRow):
+        caller = source_caller(row, tenant_id, principal_id, origin)
+    else:
+        caller = caller_of(row, tenant_id, principal_id, origin)
+    if row.tenant_status != "active":
+        raise Unauthenticated(reason="tenant:suspended")
+    if not row.live:
+        raise Unauthenticated(reason="user:disabled" if caller.kind == "user" else f"{caller.kind}:ended")
+    return replace(caller, door=None, on_behalf_of=EndUser(**on_behalf_of) if on_behalf_of else None)
 
 
-async def _user(connection: Connection, tenant_id: UUID, user_id: UUID, request_id: str) -> Caller | None:
-    row = await connection.fetchrow(queries.user_principal, tenant_id, user_id)
-    if row is None:
-        return None
-    if not row["live"] or row["tenant_status"] != "active":
-        raise Unauthenticated(reason="user:disabled" if row["tenant_status"] == "active" else "tenant:suspended")
-    roles = tuple(row["roles"])
+def source_caller(row: SourceRow, tenant_id: UUID, source_id: UUID, origin: Origin) -> Caller:
+    """Returns a source as a caller, which writes to its one collection and does nothing else."""
+    own = frozenset({row.collection_id})
     return Caller(
-        tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=user_id, kind="user", name=row["name"],
-        request_id=request_id, roles=roles, permissions=permissions_of(Role(role) for role in roles),
-        readable=frozenset(row["readable"]), writable=frozenset(row["writable"]),
-    )  # fmt: skip
-
-
-async def _key(
-    connection: Connection, tenant_id: UUID, key_id: UUID, request_id: str, on_behalf_of: dict[str, Any] | None
-) -> Caller | None:
-    row = await connection.fetchrow(queries.own_key)
-    if row is None:
-        return None
-    if not row["live"] or row["tenant_status"] != "active":
-        raise Unauthenticated(reason="key:ended" if row["tenant_status"] == "active" else "tenant:suspended")
-    return Caller(
-        tenant_id=tenant_id, tenant_slug=row["tenant_slug"], principal_id=key_id, kind="key", name=row["name"],
-        request_id=request_id,
-        permissions=permissions_of_key(map(Permission, row["permissions"]), map(Role, row["owner_roles"])),
-        readable=frozenset(row["readable"]), writable=frozenset(row["writable"]),
-        owner_id=row["owner_id"], purpose=row["purpose"],
-        on_behalf_of=EndUser(**on_behalf_of) if on_behalf_of else None,
+        tenant_id=tenant_id, tenant_slug=row.tenant_slug, principal_id=source_id, kind="source", name=row.name,
+        request_id=origin.request_id, permissions=SOURCE_PERMISSIONS, readable=own, writable=own,
+        owner_id=row.responsible_id,
     )  # fmt: skip
 
 

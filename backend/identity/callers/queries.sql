@@ -10,14 +10,31 @@ select t.slug as tenant_slug, t.status as tenant_status, u.username as name, u.s
 from identity."user" u cross join tenancy.own_tenant() t
 where u.tenant_id = $1 and u.id = $2
 
+-- name: user_caller
+-- The user that a context names as a caller: status, roles, and the collections granted to it or to one of its roles. Without a
+-- context, the one to which the transaction is bound.
+select {user} from identity.user_caller($1, $2)
+
 -- name: presented_key
 -- The API key that the secret presented in a context opens: whether it is live, what it may do and from where, and the
 -- collections granted to it.
-select * from identity.presented_key($1)
+select {key} from identity.presented_key($1)
+
+-- name: presented_scim_bearer
+-- The tenant's provider whose bearer is presented in a context.
+select {provider} from identity.presented_scim_bearer($1)
+
+-- name: note_bearer_use
+-- Keeps the time at which a bearer of the calling provider was last used.
+select identity.note_bearer_use($1)
 
 -- name: own_key
 -- The calling API key as a caller, apart from any secret.
-select * from identity.own_key()
+select {key} from identity.own_key()
+
+-- name: own_source
+-- The source that runs as a caller.
+select {source} from sources.own_source()
 
 -- name: note_key_use
 -- Keeps the time at which the calling key was last used.

@@ -12,7 +12,8 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event
+from backend.audit.actions.people import ActAsked, ActJoined, ActWithdrawn
+from backend.audit.events import Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Forbidden, NotFound
@@ -30,6 +31,8 @@ class JointAct(StrEnum):
     COLLECTION_RELAX = "collection:relax"
     SECOND_FACTOR_REMOVE = "second_factor:remove"
     SECOND_FACTOR_WAIVE = "second_factor:waive"
+    EVALUATION_RELAX = "evaluation:relax"
+    SUPPORT_RELAX = "support:relax"
 
 
 async def ask(
@@ -38,17 +41,24 @@ async def ask(
 ) -> Pending | None:  # fmt: skip
     """Returns None when the caller is the second person to ask for this, who may now do it; else what waits for one.
 
-    Raises Forbidden for a key. Both the first person's request and the second's are on record.
+    Raises Forbidden for a key. A source asks for versions to be retired, and is never the second. Both the first person's request
+    and the second's are on record.
     """
-    if caller.kind != "user":
+    if caller.kind != "user" and (caller.kind, act) != ("source", JointAct.VERSION_RETIRE):
         raise Forbidden("This needs two people, and a key is none.", reason="joint:not_a_person")
     row = await connection.fetchrow(queries.ask_jointly, act, target, dict(change or {}), uuid7())
     assert row is not None
     if row["state"] != "waiting":
-        action = Action.ACT_JOINED if row["state"] == "joined" else Action.ACT_ASKED
-        details = {"act": act, "target": str(target), "request": str(row["request"]), "asked_by": str(row["asked_by"])}
-        await recorder.record(connection, caller, Event(action, details={"joint": details}))
+        kind = ActJoined if row["state"] == "joined" else ActAsked
+        asked = kind(act=act, target=target, request=row["request"], asked_by=row["asked_by"])
+        await recorder.record(connection, caller, Event(asked))
     return None if row["state"] == "joined" else Pending(act=act, request=row["request"])
+
+
+async def withdraw_own(connection: Connection, caller: Caller, recorder: Recorder, act: JointAct, target: UUID) -> None:
+    """Takes back what the caller asked for of a target, if it did and nobody joined."""
+    for row in await connection.fetch(queries.own_requests, caller.tenant_id, act, target, caller.principal_id):
+        await withdraw(connection, caller, recorder, row["id"])
 
 
 async def list_requests(connection: Connection, caller: Caller) -> JointRequestList:
@@ -62,8 +72,8 @@ async def withdraw(connection: Connection, caller: Caller, recorder: Recorder, r
     row = await connection.fetchrow(queries.withdraw_request, caller.tenant_id, request_id, caller.principal_id)
     if row is None:
         raise NotFound(reason="joint:unknown")
-    details = {"act": row["act"], "target": str(row["target"]), "request": str(request_id)}
-    await recorder.record(connection, caller, Event(Action.ACT_WITHDRAWN, details={"joint": details}))
+    withdrawn = ActWithdrawn(act=row["act"], target=row["target"], request=request_id)
+    await recorder.record(connection, caller, Event(withdrawn))
 
 
 def _view(row: asyncpg.Record) -> JointRequest:

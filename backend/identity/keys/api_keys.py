@@ -3,6 +3,8 @@
 Secret scanners find them with SCANNER_PATTERN and can discard false hits by recomputing the checksum.
 """
 
+from uuid import UUID
+
 from backend.identity.bearer_secrets import MalformedSecret as MalformedKey
 from backend.identity.bearer_secrets import NewSecret as NewKey
 from backend.identity.bearer_secrets import ParsedSecret as ParsedKey
@@ -16,9 +18,9 @@ _FORMAT = SecretFormat("afd")
 SCANNER_PATTERN = _FORMAT.scanner_pattern
 
 
-def mint() -> NewKey:
-    """Makes a new API key."""
-    return _FORMAT.mint()
+def mint(tenant_id: UUID) -> NewKey:
+    """Makes a new API key of a tenant."""
+    return _FORMAT.mint(tenant_id)
 
 
 def parse(text: str) -> ParsedKey:

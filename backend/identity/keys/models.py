@@ -29,6 +29,9 @@ class Budgets(ApiModel):
 
     tokens_day: Tokens | None = Field(default=None, description="Tokens of prompts and answers in a day.")
     tokens_month: Tokens | None = Field(default=None, description="Tokens of prompts and answers in a month.")
+    cost_day: Annotated[float, Field(ge=0.000001, le=1_000_000_000)] | None = Field(
+        default=None, description="Cost of a day, in the currency of the service's prices.", examples=[20.0]
+    )
     cost_month: Annotated[float, Field(ge=0.000001, le=1_000_000_000)] | None = Field(
         default=None, description="Cost of a month, in the currency of the service's prices.", examples=[250.0]
     )

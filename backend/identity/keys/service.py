@@ -1,14 +1,16 @@
 """The rules of API keys: what they may be given, how they are rotated and handed over, and how they end."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event, timestamp, without_nulls
+from backend.audit.actions.keys import KeyBounded, KeyChanged, KeyCreated, KeyHandedOver, KeyRevoked, KeyRotated
+from backend.audit.events import Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Forbidden, InvalidInput, NotFound
@@ -30,6 +32,8 @@ queries = Queries.beside(__file__)
 
 DEFAULT_COLLECTIONS = ("default",)
 MICROS = 1_000_000
+_B = TypeVar("_B", bound=KeyBounded)
+_BUDGETS = ("tokens_per_day", "tokens_per_month", "cost_per_day_micros", "cost_per_month_micros")
 _BOUNDS = ("name", "purpose", "expires_at", "allowed_networks", "requests_per_minute", "requests_per_day")
 
 
@@ -55,13 +59,8 @@ async def create_key(connection: Connection, caller: Caller, recorder: Recorder,
     secret = await _add_secret(connection, caller, key_id)
     for collection_id in readable:
         await connection.execute(queries.grant_read, caller.tenant_id, uuid7(), collection_id, key_id, owner)
-    details = without_nulls(
-        {
-            "id": str(key_id), "permissions": permissions, "collections": slugs, "owner": str(owner), "purpose": request.purpose,
-            **_described(request.model_dump(exclude={"name", "purpose"})),
-        }
-    )  # fmt: skip
-    await recorder.record(connection, caller, Event(Action.KEY_CREATED, details={"key": details}))
+    created = KeyCreated(id=key_id, permissions=permissions, collections=slugs, owner=owner, purpose=request.purpose)
+    await recorder.record(connection, caller, Event(_bounded(created, request)))
     return CreatedKey(
         id=key_id, name=request.name, key=secret, permissions=permissions, collections=slugs, owner=owner,
         purpose=request.purpose, expires_at=request.expires_at,
@@ -81,14 +80,13 @@ async def change_key(
     _check_expiry(named.get("expires_at"))
     if named or "budgets" in change.model_fields_set:
         settled = [named.get(name, current[name]) for name in _BOUNDS]
-        known = (current["tokens_per_day"], current["tokens_per_month"], current["cost_per_month_micros"])
+        known = tuple(current[column] for column in _BUDGETS)
         budgets = _stored(change.budgets) if "budgets" in change.model_fields_set else known
         await connection.execute(queries.change_key, caller.tenant_id, key_id, *settled, *budgets)
-        details = {"id": str(key_id), "changed": sorted(change.model_fields_set - {"owner"})}
-        details |= _described(change.model_dump(include=change.model_fields_set - {"owner", "name", "purpose"}))
-        await recorder.record(connection, caller, Event(Action.KEY_CHANGED, details={"key": details}))
+        changed = KeyChanged(id=key_id, changed=sorted(change.model_fields_set - {"owner"}))
+        await recorder.record(connection, caller, Event(_bounded(changed, change)))
     if change.owner is not None:
-        await _hand_over(connection, caller, recorder, key_id, current, change.owner)
+        await _hand_over(connection, caller, recorder, key_id, current["owner_id"], change.owner)
     return await _summary(connection, caller, key_id)
 
 
@@ -107,8 +105,7 @@ async def rotate_key(
         raise Forbidden("Only who owns a key can rotate it; create another instead.", reason="key:not_owner")
     await connection.execute(queries.end_key_secrets, caller.tenant_id, key_id, overlap_seconds)
     secret = await _add_secret(connection, caller, key_id)
-    details = {"key": {"id": str(key_id), "overlap_seconds": overlap_seconds}}
-    await recorder.record(connection, caller, Event(Action.KEY_ROTATED, details=details))
+    await recorder.record(connection, caller, Event(KeyRotated(id=key_id, overlap_seconds=overlap_seconds)))
     return RotatedKey(id=key_id, name=row["name"], key=secret, overlap_seconds=overlap_seconds)
 
 
@@ -122,17 +119,17 @@ async def revoke_key(connection: Connection, caller: Caller, recorder: Recorder,
     """Ends an API key; raises NotFound when the tenant has no such live key."""
     if await connection.fetchval(queries.revoke_key, caller.tenant_id, key_id) is None:
         raise NotFound(reason="key:unknown")
-    await recorder.record(connection, caller, Event(Action.KEY_REVOKED, details={"key": {"id": str(key_id)}}))
+    await recorder.record(connection, caller, Event(KeyRevoked(id=key_id)))
 
 
 async def _hand_over(
-    connection: Connection, caller: Caller, recorder: Recorder, key_id: UUID, current: asyncpg.Record, owner: UUID
+    connection: Connection, caller: Caller, recorder: Recorder, key_id: UUID, owner_before: UUID, owner: UUID
 ) -> None:
     if not await connection.fetchval(queries.hand_over_key, key_id, owner):
         detail = "Another person than a key's owner hands it over, and to an active user of the tenant."
         raise Forbidden(detail, reason="key:hand_over")
-    details = {"key": {"id": str(key_id), "owner": str(owner), "owner_before": str(current["owner_id"])}}
-    await recorder.record(connection, caller, Event(Action.KEY_HANDED_OVER, details=details))
+    handed_over = KeyHandedOver(id=key_id, owner=owner, owner_before=owner_before)
+    await recorder.record(connection, caller, Event(handed_over))
 
 
 async def _summary(connection: Connection, caller: Caller, key_id: UUID) -> KeySummary:
@@ -141,12 +138,11 @@ async def _summary(connection: Connection, caller: Caller, key_id: UUID) -> KeyS
 
 def _view(row: asyncpg.Record) -> KeySummary:
     known = dict(row)
-    cost = known.pop("cost_per_month_micros")
+    tokens_day, tokens_month, cost_day, cost_month = (known.pop(column) for column in _BUDGETS)
     budgets = Budgets(
-        tokens_day=known.pop("tokens_per_day"),
-        tokens_month=known.pop("tokens_per_month"),
-        cost_month=None if cost is None else cost / MICROS,
-    )
+        tokens_day=tokens_day, tokens_month=tokens_month, cost_day=None if cost_day is None else cost_day / MICROS,
+        cost_month=None if cost_month is None else cost_month / MICROS,
+    )  # fmt: skip
     return KeySummary(**known, budgets=budgets)
 
 
@@ -157,26 +153,20 @@ def _person(caller: Caller) -> UUID:
     return person
 
 
-def _stored(budgets: Budgets) -> tuple[int | None, int | None, int | None]:
-    cost = None if budgets.cost_month is None else round(budgets.cost_month * MICROS)
-    return budgets.tokens_day, budgets.tokens_month, cost
+def _stored(budgets: Budgets) -> tuple[int | None, ...]:
+    """Returns budgets in the order of `_BUDGETS`."""
+    costs = (None if cost is None else round(cost * MICROS) for cost in (budgets.cost_day, budgets.cost_month))
+    return (budgets.tokens_day, budgets.tokens_month, *costs)
 
 
-def _described(bounds: dict[str, Any]) -> dict[str, Any]:
-    """Returns bounds as an envelope holds them: no floats, and nothing that is not set."""
-    budgets = bounds.get("budgets") or {}
-    cost, expires = budgets.get("cost_month"), bounds.get("expires_at")
-    return without_nulls(
-        {
-            "networks": sorted(map(str, bounds.get("allowed_networks") or ())) or None,
-            "requests_per_minute": bounds.get("requests_per_minute"),
-            "requests_per_day": bounds.get("requests_per_day"),
-            "tokens_day": budgets.get("tokens_day"),
-            "tokens_month": budgets.get("tokens_month"),
-            "cost_month_micros": None if cost is None else round(cost * MICROS),
-            "expires_at": expires and timestamp(expires),
-        }
-    )
+def _bounded(event: _B, bounds: NewKeyRequest | KeyChange) -> _B:
+    """Returns the record with the bounds that are set; what was taken away is only named as changed."""
+    tokens_day, tokens_month, cost_day_micros, cost_month_micros = _stored(bounds.budgets)
+    return replace(
+        event, networks=sorted(map(str, bounds.allowed_networks)) or None, requests_per_minute=bounds.requests_per_minute,
+        requests_per_day=bounds.requests_per_day, tokens_day=tokens_day, tokens_month=tokens_month,
+        cost_day_micros=cost_day_micros, cost_month_micros=cost_month_micros, expires_at=bounds.expires_at,
+    )  # fmt: skip
 
 
 async def _readable(connection: Connection, caller: Caller, slugs: Sequence[str]) -> list[UUID]:
@@ -188,7 +178,7 @@ async def _readable(connection: Connection, caller: Caller, slugs: Sequence[str]
 
 
 async def _add_secret(connection: Connection, caller: Caller, key_id: UUID) -> str:
-    secret = api_keys.mint()
+    secret = api_keys.mint(caller.tenant_id)
     await connection.execute(
         queries.add_key_secret, caller.tenant_id, uuid7(), key_id, secret.lookup_id, secret.digest, _person(caller)
     )

@@ -3,14 +3,15 @@
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from backend.audit.events import Action, Event, Outcome
+from backend.audit.actions.sign_in import PasswordChanged, SessionEnded
+from backend.audit.events import Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from backend.identity.callers.caller import Caller, Origin
 from backend.identity.sign_in import passwords, reset_links, throttle
 from backend.identity.sign_in.models import Session, SessionList
-from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
+from backend.tenancy import PLATFORM_TENANT, Claims, Purpose, Tenancy
 
 queries = Queries.beside(__file__)
 
@@ -29,14 +30,14 @@ class Accounts:
         """
         _require_user(caller)
         new_hash = await _hash(new)
-        attempt = (caller.tenant_slug, caller.name, caller.source_address)
+        account = throttle.Account(caller.tenant_slug, caller.name)
         async with self.tenancy.transaction(Claims(caller.request_id, PLATFORM_TENANT)) as connection:
-            await throttle.count_attempt(connection, *attempt)
+            await throttle.count_attempt(connection, account, caller.source_address)
         if not await self._is_password(caller, old):
             raise Forbidden("The old password is wrong.", reason="password:wrong")
         async with self.tenancy.transaction(Claims(caller.request_id, PLATFORM_TENANT)) as connection:
-            await throttle.forgive_attempt(connection, *attempt)
-        claims = caller.claims(presented={"setting_password_of": str(caller.principal_id)})
+            await throttle.forgive_attempt(connection, account, caller.source_address)
+        claims = caller.claims(presented={Purpose.SETTING_PASSWORD_OF: str(caller.principal_id)})
         async with self.tenancy.transaction(claims) as connection:
             await connection.execute(queries.set_password, new_hash)
             await connection.execute(
@@ -46,9 +47,7 @@ class Accounts:
                 caller.session_id,
                 "password changed",
             )
-            await self.recorder.record(
-                connection, caller, Event(Action.PASSWORD_CHANGED, details={"method": "password"})
-            )
+            await self.recorder.record(connection, caller, Event(PasswordChanged(method="password")))
 
     async def reset_password(self, token: str, password: str, origin: Origin) -> None:
         """Sets the password that the holder of a one-time link chooses, and ends all sessions of its user.
@@ -56,12 +55,12 @@ class Accounts:
         Raises Unauthenticated for a link that is none, was used or has expired, and TooManyRequests.
         """
         try:
-            digest = reset_links.parse(token).digest
+            parsed = reset_links.parse(token)
         except reset_links.MalformedResetToken as error:
             raise Unauthenticated(reason="reset:malformed") from error
         async with self.tenancy.transaction(Claims(origin.request_id, PLATFORM_TENANT)) as connection:
             await throttle.count_exchange(connection, origin.source_address, begins=False)
-        claims = Claims(origin.request_id, presented={"digest": digest.hex()})
+        claims = Claims(origin.request_id, presented={Purpose.DIGEST: parsed.digest.hex()}, tag=parsed.tag)
         if await self._presented_reset(claims) is None:
             raise Unauthenticated(reason="reset:unknown")
         new_hash = await _hash(password)  # slow: no connection is held meanwhile
@@ -70,13 +69,13 @@ class Accounts:
             if row is None:  # somebody was quicker
                 raise Unauthenticated(reason="reset:used")
             tenant_id, user_id = row["tenant_id"], row["user_id"]
-            presented = {"setting_password_of": str(user_id)}
+            presented = {Purpose.SETTING_PASSWORD_OF: str(user_id)}
             bound = replace(claims, tenant_id=tenant_id, principal_id=user_id, kind="user", presented=presented)
             await self.tenancy.bind(connection, bound)
             await connection.execute(queries.set_password, new_hash)
             await connection.execute(queries.revoke_other_sessions, tenant_id, user_id, None, "password reset")
             actor = replace(Caller.nobody(origin, tenant_id=tenant_id), principal_id=user_id, kind="user")
-            await self.recorder.record(connection, actor, Event(Action.PASSWORD_CHANGED, details={"method": "reset"}))
+            await self.recorder.record(connection, actor, Event(PasswordChanged(method="reset")))
 
     async def _presented_reset(self, claims: Claims) -> UUID | None:
         async with self.tenancy.transaction(claims) as connection:
@@ -84,7 +83,7 @@ class Accounts:
             return None if row is None else row["user_id"]
 
     async def _is_password(self, caller: Caller, password: str) -> bool:
-        claims = caller.claims(presented={"password_of": str(caller.principal_id)})
+        claims = caller.claims(presented={Purpose.PASSWORD_OF: str(caller.principal_id)})
         async with self.tenancy.transaction(claims) as connection:
             stored = await connection.fetchval(queries.password_hash)
         if stored is None:
@@ -104,8 +103,7 @@ async def end_session(connection: Connection, caller: Caller, recorder: Recorder
     ended = await connection.fetchval(queries.revoke_session, caller.tenant_id, session_id, "signed out")
     if ended is None:
         raise NotFound(reason="session:unknown")
-    event = Event(Action.SESSION_ENDED, Outcome.SUCCEEDED, details={"ended": str(session_id)})
-    await recorder.record(connection, caller, event)
+    await recorder.record(connection, caller, Event(SessionEnded(ended=ended)))
 
 
 def _require_user(caller: Caller) -> None:

@@ -1,6 +1,6 @@
 """The strict reading of a signed token's compact form, before any library sees it.
 
-python-jose, like many, tolerates padding, white space and foreign characters in the encoded parts, so that
+python-jose (see tokens.py), like many, tolerates padding, white space and foreign characters in the encoded parts, so that
 one token has many spellings. Here each token has one.
 """
 

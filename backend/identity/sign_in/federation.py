@@ -1,85 +1,61 @@
 """Signing in with a tenant's own OpenID provider: with an ID token, or through the provider's page (code and PKCE).
 
-A tenant trusts one issuer, set up by the operator, and an issuer's client belongs to one tenant. Users are found by issuer
-and subject, never by a name or address, which a provider may give to somebody else. Roles follow the provider's groups at
-each sign-in.
+A tenant trusts one issuer, set up by the operator, and an issuer's client belongs to one tenant. An attempt at the provider's
+page works once, and so does an ID token, for some minutes and unless a newer one of its subject came before it.
 """
 
 import base64
 import hashlib
 import hmac
-import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 import orjson
-from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event
 from backend.audit.recorder import Recorder
-from backend.database import Connection, Queries
+from backend.database import Queries
 from backend.errors import NotFound, Unauthenticated
 from backend.identity.callers.caller import Caller, Origin
-from backend.identity.callers.permissions import Permission, Role
-from backend.identity.sign_in import id_tokens, throttle
+from backend.identity.sign_in import id_tokens, institutions, provider_users, throttle
 from backend.identity.sign_in.compact_jws import InvalidToken, Refusal
+from backend.identity.sign_in.foreign_jws import ForeignKey
 from backend.identity.sign_in.id_tokens import Expectation, Identity
 from backend.identity.sign_in.models import TokenPair
-from backend.identity.sign_in.provider_keys import ProviderKey, key_id_of
+from backend.identity.sign_in.provider_keys import key_id_of
+from backend.identity.sign_in.provider_users import Issuer
 from backend.identity.sign_in.providers import Providers
 from backend.identity.sign_in.seal import Seal
 from backend.identity.sign_in.service import SignIn
-from backend.identity.users import service as users
-from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
+from backend.tenancy import PLATFORM_TENANT, Claims, Purpose, Tenancy
 
 queries = Queries.beside(__file__)
 
 LOGIN_SECONDS = 600
-_NO_NAME = re.compile(r"[^a-z0-9._@+-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """The provider that a tenant trusts, and what its groups mean there."""
-
-    tenant_id: UUID
-    id: UUID
-    issuer: str
-    client_id: str
-    client_secret: str | None
-    scopes: str
-    groups_claim: str
-    role_of_group: Mapping[str, str]
-    creates_users: bool
-
-    def roles(self, identity: Identity) -> list[Role]:
-        """Returns the roles that the groups of an identity stand for."""
-        groups = identity.groups(self.groups_claim)
-        return sorted({Role(role) for group, role in self.role_of_group.items() if group in groups})
-
-    def caller(self, origin: Origin) -> Caller:
-        """Returns the issuer as who manages its own users; that is how the tenant's log names it."""
-        return Caller(
-            tenant_id=self.tenant_id, tenant_slug="", principal_id=self.id, kind="issuer", name=self.issuer,
-            request_id=origin.request_id, source_address=origin.source_address,
-            permissions=frozenset({Permission.USERS_MANAGE}),
-        )  # fmt: skip
+CALLBACK = "/auth/oidc/callback"
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
     """One attempt to sign in at a provider's page, kept in an encrypted cookie of the browser that began it."""
 
-    tenant: str
+    tenant: str  # its slug
     state: str
     nonce: str
     verifier: str
+    back_to: str  # the path to which the provider sends the browser back
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A session that a provider vouched for."""
+
+    pair: TokenPair
+    seconds_since_proof: int | None  # since the user last proved to the provider who it is; None where that is not said
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,44 +66,54 @@ class Federation:
     recorder: Recorder
     sign_in: SignIn
     providers: Providers
-    callback_url: str
+    public_url: str
     cookie: Seal
     client_secrets: Seal
 
-    async def with_id_token(self, tenant_slug: str, token: str, origin: Origin) -> TokenPair:
+    async def with_id_token(self, institution: str, token: str, origin: Origin) -> TokenPair:
         """Opens a session for an ID token (RFC 7523); raises Unauthenticated, and Unavailable without the provider."""
         await self._count(origin)
-        issuer = await self._trusted(tenant_slug, origin)
+        issuer = await self._trusted(institution, origin)
         with _in_log_of(issuer.tenant_id, origin):
-            return await self._open(issuer, token, None, origin)
+            return (await self._open(issuer, token, None, origin)).pair
 
-    async def begin(self, tenant_slug: str, origin: Origin) -> tuple[str, str]:
-        """Returns the provider's address to send a browser to, and the cookie to keep there; raises NotFound, Unavailable."""
+    async def begin(
+        self, institution: str, origin: Origin, *, back_to: str = CALLBACK, anew: bool = False
+    ) -> tuple[str, str]:
+        """Returns the provider's address to send a browser to, and the cookie to keep there; raises NotFound, Unavailable.
+
+        `anew` asks the provider to have the user prove who it is, also where it knows the browser.
+        """
         await self._count(origin, begins=True)
         try:
-            issuer = await self._trusted(tenant_slug, origin)
+            issuer = await self._trusted(institution, origin)
         except Unauthenticated as error:
             raise NotFound(reason=error.reason) from error
-        login = Login(tenant_slug, *(secrets.token_urlsafe(32) for _ in range(3)))
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        login = Login(issuer.tenant_slug, state, nonce, verifier, back_to)
         published = await self.providers.published(issuer.issuer)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(login.verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
-            "response_type": "code", "client_id": issuer.client_id, "redirect_uri": self.callback_url,
+            "response_type": "code", "client_id": issuer.client_id, "redirect_uri": self.public_url + back_to,
             "scope": issuer.scopes, "state": login.state, "nonce": login.nonce,
             "code_challenge": challenge, "code_challenge_method": "S256",
-        }  # fmt: skip
+        } | ({"prompt": "login", "max_age": "0"} if anew else {})  # fmt: skip
         separator = "&" if "?" in published.authorization_endpoint else "?"
         address = f"{published.authorization_endpoint}{separator}{urlencode(query)}"
-        document = {"tenant": login.tenant, "state": login.state, "nonce": login.nonce, "verifier": login.verifier}
-        return address, self.cookie.close(orjson.dumps(document))
+        return address, self.cookie.close(orjson.dumps(login))
 
-    async def finish(self, cookie: str, answer: Mapping[str, str], origin: Origin) -> TokenPair:
+    async def finish(
+        self, cookie: str, answer: Mapping[str, str], origin: Origin, *, back_to: str = CALLBACK
+    ) -> Vouched:
         """Opens a session for what the provider sent the browser back with; raises Unauthenticated, Unavailable."""
         await self._count(origin)
         login = Login(**orjson.loads(self.cookie.open(cookie, max_age=LOGIN_SECONDS)))
+        if login.back_to != back_to:
+            raise Unauthenticated(reason="oidc:other_page")
         issuer = await self._trusted(login.tenant, origin)
         with _in_log_of(issuer.tenant_id, origin):
             _check_answer(issuer, login, answer)
+            await self._use_up(issuer, login, origin)
             token = await self._redeem(issuer, login, answer)
             return await self._open(issuer, token, login.nonce, origin)
 
@@ -136,11 +122,18 @@ class Federation:
         async with self.tenancy.transaction(Claims(origin.request_id, PLATFORM_TENANT)) as connection:
             await throttle.count_exchange(connection, origin.source_address, begins=begins)
 
+    async def _use_up(self, issuer: Issuer, login: Login, origin: Origin) -> None:
+        """Lets an attempt go on once, before its code is redeemed: the provider may take that code twice."""
+        digest, until = hashlib.sha256(login.state.encode()).digest(), time.time() + 2 * LOGIN_SECONDS
+        async with self.tenancy.transaction(issuer.caller(origin).claims()) as connection:
+            if not await connection.fetchval(queries.spend, digest, until):
+                raise Unauthenticated(reason="oidc:used")
+
     async def _redeem(self, issuer: Issuer, login: Login, answer: Mapping[str, str]) -> str:
         if "code" not in answer:
             raise Unauthenticated(reason="oidc:denied")
         form = {
-            "grant_type": "authorization_code", "code": answer["code"], "redirect_uri": self.callback_url,
+            "grant_type": "authorization_code", "code": answer["code"], "redirect_uri": self.public_url + login.back_to,
             "code_verifier": login.verifier, "client_id": issuer.client_id,
         }  # fmt: skip
         secret = None
@@ -151,17 +144,23 @@ class Federation:
             raise Unauthenticated(reason="oidc:code")
         return token
 
-    async def _open(self, issuer: Issuer, token: str, nonce: str | None, origin: Origin) -> TokenPair:
+    async def _open(self, issuer: Issuer, token: str, nonce: str | None, origin: Origin) -> Vouched:
         identity = await self._verified(issuer, token, nonce)
         caller = issuer.caller(origin)
         async with self.tenancy.transaction(caller.claims()) as connection:
-            user_id = await self._user(connection, caller, issuer, identity)
-        if user_id is None:  # only now, so that roles that were taken away stay away
+            if not await connection.fetchval(queries.spend, identity.digest, identity.opens_until):
+                raise Unauthenticated(reason="oidc:used")
+            user_id = await provider_users.admit(connection, caller, self.recorder, issuer, identity)
+            pair = None
+            if (
+                user_id is not None
+            ):  # in this transaction: who distrusts the issuer waits for it, and then ends this session too
+                pair = await self.sign_in.open_session(connection, issuer.tenant_id, user_id, origin, method="oidc")
+        if pair is None:  # only now, so that roles that were taken away stay away
             raise Unauthenticated(reason="user:no_role")
-        pair = await self.sign_in.open_session(issuer.tenant_id, user_id, origin, method="oidc")
         async with self.tenancy.transaction(Claims(origin.request_id, PLATFORM_TENANT)) as connection:
             await throttle.forgive_exchange(connection, origin.source_address)
-        return pair
+        return Vouched(pair, identity.seconds_since_proof(time.time()))
 
     async def _verified(self, issuer: Issuer, token: str, nonce: str | None) -> Identity:
         """Looks at what the token says before the provider is asked for a key: strangers do not make us call it."""
@@ -174,75 +173,27 @@ class Federation:
             raise Unauthenticated(reason=f"oidc:{error.reason}") from error
         return identity
 
-    async def _key(self, issuer: Issuer, kid: str) -> ProviderKey:
+    async def _key(self, issuer: Issuer, kid: str) -> ForeignKey:
         key = await self.providers.key(issuer.issuer, kid)
         if key is None:
             raise InvalidToken(Refusal.UNKNOWN_KEY)
         return key
 
-    async def _trusted(self, tenant_slug: str, origin: Origin) -> Issuer:
+    async def _trusted(self, institution: str, origin: Origin) -> Issuer:
         """Returns the issuer that a tenant trusts; raises Unauthenticated when there is no such tenant, or no issuer."""
-        claims = Claims(request_id=origin.request_id, presented={"tenant": tenant_slug})
+        claims = Claims(request_id=origin.request_id, presented={Purpose.TENANT: institutions.presented(institution)})
         async with self.tenancy.transaction(claims) as connection:
             tenant = await connection.fetchrow(queries.presented_tenant)
             if tenant is None:
                 raise Unauthenticated(reason="tenant:unknown")
             tenant_id: UUID = tenant["id"]
-            presented = {"issuer_of": str(tenant_id)}
+            presented = {Purpose.ISSUER_OF: str(tenant_id)}
             await self.tenancy.bind(connection, replace(claims, tenant_id=tenant_id, presented=presented))
             row = await connection.fetchrow(queries.presented_issuer)
         with _in_log_of(tenant_id, origin):
             if row is None or tenant["status"] != "active":
                 raise Unauthenticated(reason="issuer:none" if row is None else "tenant:suspended")
-        return Issuer(tenant_id=tenant_id, **dict(row))
-
-    async def _user(self, connection: Connection, caller: Caller, issuer: Issuer, identity: Identity) -> UUID | None:
-        """Returns the user of an identity, with the roles of today; None when these are none.
-
-        The user is made at the first sign-in if the tenant wants that.
-        """
-        roles = issuer.roles(identity)
-        user_id: UUID | None = await connection.fetchval(
-            queries.external_user, issuer.tenant_id, issuer.id, identity.subject
-        )
-        if user_id is None:
-            if not issuer.creates_users:
-                raise Unauthenticated(reason="user:unknown")
-            if not roles:
-                raise Unauthenticated(reason="user:no_role")
-            user_id = await self._create(connection, caller, issuer, identity)
-        user = await users.get_user(connection, caller, user_id)
-        if set(user.roles) != set(roles):
-            await users.set_roles(connection, caller, self.recorder, user_id, roles)
-        if user.status != "active":
-            raise Unauthenticated(reason="user:disabled")
-        return user_id if roles else None
-
-    async def _create(self, connection: Connection, caller: Caller, issuer: Issuer, identity: Identity) -> UUID:
-        user_id, username = uuid7(), _username(issuer, identity.claims, identity.subject)
-        if await connection.fetchval(queries.presented_user, issuer.tenant_id, username) is not None:
-            username = _unique_name(issuer, identity.subject)
-        display_name = identity.claims.get("name")
-        shown = display_name[:200] if isinstance(display_name, str) and display_name.isprintable() else username
-        await connection.execute(queries.add_user, issuer.tenant_id, user_id, username, shown)
-        await connection.execute(queries.add_external_identity, issuer.tenant_id, issuer.id, identity.subject, user_id)
-        details = {"user": {"id": str(user_id), "change": "created", "roles": []}}
-        await self.recorder.record(connection, caller, Event(Action.USER_CHANGED, details=details))
-        return user_id
-
-
-def _username(issuer: Issuer, claims: Mapping[str, Any], subject: str) -> str:
-    """Returns a readable name for a new user; it identifies nobody to the provider."""
-    for claim in ("preferred_username", "email"):
-        value = claims.get(claim)
-        name = _NO_NAME.sub("-", value.lower()).strip("-._@+")[:128] if isinstance(value, str) else ""
-        if name:
-            return name
-    return _unique_name(issuer, subject)
-
-
-def _unique_name(issuer: Issuer, subject: str) -> str:
-    return f"oidc-{hashlib.sha256(f'{issuer.issuer} {subject}'.encode()).hexdigest()[:20]}"
+        return Issuer(tenant_id=tenant_id, tenant_slug=tenant["slug"], **dict(row))
 
 
 def _check_answer(issuer: Issuer, login: Login, answer: Mapping[str, str]) -> None:

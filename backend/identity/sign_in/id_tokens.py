@@ -1,5 +1,6 @@
 """What an ID token must say before it opens anything (OpenID Connect Core 1.0, section 3.1.3.7)."""
 
+import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from backend.identity.sign_in.compact_jws import InvalidToken, Refusal, json_object, split
 from backend.identity.sign_in.provider_keys import MAX_TOKEN_CHARACTERS
 
-LEEWAY_SECONDS = 30  # a bank's clock and ours differ
+LEEWAY_SECONDS = 60  # a bank's clock and ours differ
 MAX_LIFETIME_SECONDS = 24 * 3600
+MAX_AGE_SECONDS = 600  # however long a token says that it lives: what it says of groups was true when it was issued
 MAX_SUBJECT_CHARACTERS = 255
 
 
@@ -26,13 +28,32 @@ class Identity:
     """Who the provider says it is: `subject` is unique and stable there, names and addresses are not."""
 
     subject: str
+    issued_at: int  # seconds since the epoch, by the provider's clock
+    digest: bytes  # of what is signed, and not of the signature, which others can spell in a second way
     claims: dict[str, Any]
+
+    @property
+    def opens_until(self) -> int:
+        """The second after which the token opens nothing any more, whatever our clocks say."""
+        return self.issued_at + MAX_AGE_SECONDS + 2 * LEEWAY_SECONDS
+
+    def seconds_since_proof(self, now: float) -> int | None:
+        """Returns how long ago the user proved to the provider who it is (`auth_time`); None where it does not say."""
+        proved = self.claims.get("auth_time")
+        return max(0, int(now) - proved) if type(proved) is int else None
 
     def groups(self, claim: str) -> frozenset[str]:
         """Returns the names in a claim that is a string or a list of strings; nothing for any other shape."""
         value = self.claims.get(claim)
         names = [value] if isinstance(value, str) else value
         return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
+
+    def lacks_groups(self, claim: str) -> bool:
+        """Tells whether the provider left the groups out because they are too many (Entra: groups overage)."""
+        elsewhere = self.claims.get("_claim_names")
+        return claim not in self.claims and (
+            (isinstance(elsewhere, dict) and claim in elsewhere) or self.claims.get("hasgroups") in (True, "true")
+        )
 
 
 def read(token: str, expected: Expectation, *, now: float) -> Identity:
@@ -49,7 +70,8 @@ def read(token: str, expected: Expectation, *, now: float) -> Identity:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 1 <= len(subject) <= MAX_SUBJECT_CHARACTERS or not subject.isprintable():
         raise InvalidToken(Refusal.BAD_CLAIMS)
-    return Identity(subject, claims)
+    signed = token.rpartition(".")[0].encode()
+    return Identity(subject, claims["iat"], hashlib.sha256(signed).digest(), claims)
 
 
 def _check_audience(claims: dict[str, Any], client_id: str) -> None:
@@ -70,7 +92,7 @@ def _check_times(claims: dict[str, Any], now: float) -> None:
         raise InvalidToken(Refusal.BAD_CLAIMS)
     if max(issued, not_before) > now + LEEWAY_SECONDS:
         raise InvalidToken(Refusal.NOT_YET_VALID)
-    if now >= expires + LEEWAY_SECONDS:
+    if now >= min(expires, issued + MAX_AGE_SECONDS) + LEEWAY_SECONDS:
         raise InvalidToken(Refusal.EXPIRED)
 
 

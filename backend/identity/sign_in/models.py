@@ -41,6 +41,9 @@ class Me(ApiModel):
     tenant: TenantSummary
     roles: list[str]
     permissions: list[str]
+    lacks_second_factor: bool = Field(
+        description="Whether the tenant asks for a second factor that the caller has yet to set up: until then it may do nothing."
+    )
     readable_collections: list[str]
     writable_collections: list[str]
 
@@ -69,6 +72,7 @@ class Session(ApiModel):
     method: Literal["password", "oidc", "reset"]
     second_factor: bool
     source_address: str | None = Field(description="From where it was opened.")
+    client: str | None = Field(default=None, description="The program that acts in it, if the caller allowed one.")
 
 
 class SessionList(ApiModel):

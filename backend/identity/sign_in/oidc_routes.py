@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from backend.errors import Unauthenticated
 from backend.identity.callers.guard import origin_of
+from backend.identity.sign_in import institutions
 from backend.identity.sign_in.federation import LOGIN_SECONDS, Federation
 from backend.identity.sign_in.models import TokenPair
 from backend.provided import Provided
@@ -33,7 +34,14 @@ async def login(
     request: Request,
     federation: Provided[Federation],
     settings: Provided[Settings],
-    tenant: Annotated[Text, Path(max_length=64, examples=["meridian-bank"])],
+    tenant: Annotated[
+        Text,
+        Path(
+            max_length=institutions.MAX_CHARACTERS,
+            description="Its slug, a domain of its e-mail addresses, or one of these.",
+            examples=["meridian-bank"],
+        ),
+    ],
 ) -> RedirectResponse:
     """Sends a browser to the provider that the tenant trusts; the provider sends it back to `/auth/oidc/callback`.
 
@@ -63,7 +71,7 @@ async def callback(
         raise Unauthenticated(reason="credentials:missing")
     known = {"state": state, "code": code, "iss": iss}
     answer = {name: value for name, value in known.items() if value is not None}
-    pair = await federation.finish(kept, answer, origin_of(request))
+    vouched = await federation.finish(kept, answer, origin_of(request))
     response.headers["Cache-Control"] = "no-store"
     response.delete_cookie(COOKIE, path=_PATH)
-    return pair
+    return vouched.pair

@@ -70,11 +70,6 @@ def verify_against_nothing(password: str = "") -> bool:
     return False
 
 
-def needs_rehash(stored_hash: str) -> bool:
-    """Tells whether the hash has other parameters than today's; replace it at the next successful login."""
-    return bool(_ARGON2ID.needs_update(stored_hash))
-
-
 async def hash_password_async(password: str) -> str:
     """Runs hash_password in one of a few threads, off the event loop."""
     return await to_thread.run_sync(hash_password, password, limiter=_CONCURRENT_HASHES)

@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
-
 from backend.identity.sign_in.compact_jws import InvalidToken, Refusal, split
+from backend.identity.sign_in.foreign_jws import ForeignKey
 
 MAX_TOKEN_CHARACTERS = 16_384  # an ID token can name many groups
 MAX_KEYS = 50
@@ -26,29 +23,6 @@ class UnusableKeys(ValueError):
     """The key set is ambiguous, or holds what must never be published; none of it is used."""
 
 
-class ProviderKey:
-    """A public key and the one algorithm that it verifies."""
-
-    def __init__(self, members: Mapping[str, Any]) -> None:
-        """Takes a JWK (RFC 7517); raises ValueError when it is not fit to verify ID tokens with."""
-        self.algorithm = _algorithm_of(members)
-        kind = RSAKey if members["kty"] == "RSA" else ECKey
-        try:
-            self._key: RSAKey | ECKey = kind.import_key({name: members[name] for name in _PUBLIC[members["kty"]]})
-        except (JoseError, KeyError, TypeError) as error:
-            raise ValueError("The key is malformed.") from error
-
-    def verify(self, token: str) -> None:
-        """Raises InvalidToken unless this key signed the token with its algorithm."""
-        try:
-            jws.deserialize_compact(token, self._key, algorithms=[self.algorithm])
-        except (JoseError, ValueError) as error:
-            raise InvalidToken(Refusal.BAD_SIGNATURE) from error
-
-
-_PUBLIC = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y")}
-
-
 def key_id_of(token: str) -> str:
     """Returns the `kid` of an ID token whose form and header are acceptable; raises InvalidToken."""
     header = split(token, max_characters=MAX_TOKEN_CHARACTERS).header
@@ -62,7 +36,7 @@ def key_id_of(token: str) -> str:
     return kid
 
 
-def read_key_set(document: Mapping[str, Any]) -> dict[str, ProviderKey]:
+def read_key_set(document: Mapping[str, Any]) -> dict[str, ForeignKey]:
     """Returns the usable keys of a JWK Set by `kid`; raises UnusableKeys.
 
     Keys of other kinds, for other uses or without an id are left out (RFC 7517, section 5).
@@ -75,10 +49,10 @@ def read_key_set(document: Mapping[str, Any]) -> dict[str, ProviderKey]:
     identifiers = [key["kid"] for key in listed if "kid" in key]
     if not all(isinstance(kid, str) for kid in identifiers) or len(set(identifiers)) < len(identifiers):
         raise UnusableKeys("Two keys have the same id.")
-    usable: dict[str, ProviderKey] = {}
+    usable: dict[str, ForeignKey] = {}
     for key in listed:
         try:
-            usable[key["kid"]] = ProviderKey(key)
+            usable[key["kid"]] = ForeignKey.of_jwk(key, _algorithm_of(key))
         except (KeyError, ValueError):
             continue
     return usable

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import httpx
 import orjson
 
 from backend.errors import Unavailable
-from backend.identity.sign_in.provider_keys import ProviderKey, read_key_set
+from backend.identity.sign_in.foreign_jws import ForeignKey
+from backend.identity.sign_in.provider_keys import read_key_set
 
 MAX_AGE_SECONDS = 600
 MIN_INTERVAL_SECONDS = 30
@@ -35,11 +36,12 @@ class Published:
 
     authorization_endpoint: str
     token_endpoint: str
-    keys: Mapping[str, ProviderKey]
+    secret_in_body: bool  # whether clients send their secret in the form instead of the header
+    keys: Mapping[str, ForeignKey]
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownProvider:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     published: Published | None = None
     fetched_at: float = float("-inf")
@@ -56,11 +58,11 @@ class Providers:
         self._client = client
         self._loopback_http = loopback_http
         self._clock = clock
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _KnownProvider] = {}
 
     async def published(self, issuer: str) -> Published:
         """Returns what an issuer publishes, not older than ten minutes; raises Unavailable."""
-        known = self._known.setdefault(issuer, _Known())
+        known = self._known.setdefault(issuer, _KnownProvider())
         async with known.lock:
             if known.published is None or self._clock() - known.fetched_at > MAX_AGE_SECONDS:
                 known.published = None
@@ -68,7 +70,7 @@ class Providers:
             assert known.published is not None
             return known.published
 
-    async def key(self, issuer: str, kid: str) -> ProviderKey | None:
+    async def key(self, issuer: str, kid: str) -> ForeignKey | None:
         """Returns an issuer's key, None when it has no such key (any more, or yet); raises Unavailable."""
         published = await self.published(issuer)
         if kid in published.keys:
@@ -81,15 +83,16 @@ class Providers:
 
     async def exchange_code(self, issuer: str, form: Mapping[str, str], secret: tuple[str, str] | None) -> str | None:
         """Returns the ID token that a provider gives for a code, None when it gives none; raises Unavailable."""
-        endpoint = (await self.published(issuer)).token_endpoint
+        published = await self.published(issuer)
         try:
-            status, document = await self._fetch("POST", endpoint, data=dict(form), auth=secret)
+            request = _with_secret(dict(form), secret, in_body=published.secret_in_body)
+            status, document = await self._fetch("POST", published.token_endpoint, **request)
         except (httpx.HTTPError, ProviderError, TimeoutError) as error:
             raise Unavailable("The identity provider does not answer.", reason="provider:token") from error
         token = document.get("id_token")
         return token if status == httpx.codes.OK and isinstance(token, str) else None
 
-    async def _refresh(self, issuer: str, known: _Known) -> None:
+    async def _refresh(self, issuer: str, known: _KnownProvider) -> None:
         """Fetches once, and not again for the minimum interval when that fails."""
         if known.published is None and self._clock() - known.tried_at <= MIN_INTERVAL_SECONDS:
             raise Unavailable("The identity provider did not answer.", reason="provider:waiting")
@@ -107,7 +110,7 @@ class Providers:
             raise ProviderError("The provider names another issuer.")
         authorization, token = (self._checked(metadata.get(f"{name}_endpoint")) for name in ("authorization", "token"))
         keys = read_key_set(await self._get(self._checked(metadata.get("jwks_uri"))))
-        return Published(authorization, token, keys)
+        return Published(authorization, token, _sends_secret_in_body(metadata), keys)
 
     async def _get(self, url: str) -> dict[str, Any]:
         status, document = await self._fetch("GET", self._checked(url))
@@ -137,6 +140,22 @@ class Providers:
         if not (parts.scheme == "https" or plain) or not parts.hostname or parts.username is not None or parts.fragment:
             raise ProviderError("The provider's address is not https.")
         return url
+
+
+def _sends_secret_in_body(metadata: Mapping[str, Any]) -> bool:
+    """Reads how clients prove themselves; by default in the header (OpenID Connect Discovery 1.0, section 3)."""
+    announced = metadata.get("token_endpoint_auth_methods_supported")
+    methods = announced if isinstance(announced, list) else ["client_secret_basic"]
+    return "client_secret_basic" not in methods and "client_secret_post" in methods
+
+
+def _with_secret(form: dict[str, str], secret: tuple[str, str] | None, *, in_body: bool) -> dict[str, Any]:
+    """Returns a form with the client's id and secret; in the header both are form-encoded first (RFC 6749, section 2.3.1)."""
+    if secret is None:
+        return {"data": form}
+    if in_body:
+        return {"data": {**form, "client_secret": secret[1]}}
+    return {"data": form, "auth": (quote_plus(secret[0]), quote_plus(secret[1]))}
 
 
 def _is_loopback(host: str | None) -> bool:

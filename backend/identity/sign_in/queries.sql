@@ -1,6 +1,6 @@
 -- name: presented_tenant
--- The tenant whose slug somebody presents who signs in.
-select id, status from tenancy.presented_tenant()
+-- The tenant whose slug or domain somebody presents who signs in.
+select id, status, slug from tenancy.presented_tenant()
 
 -- name: presented_user
 -- The user whose name somebody presents who signs in to a tenant.
@@ -19,9 +19,17 @@ select identity.forgive_sign_in($1)
 insert into identity.session (tenant_id, id, user_id, expires_at, method, second_factor, source_address)
 values ($1, $2, $3, now() + make_interval(days => $4), $5, $6, $7)
 
+-- name: client_of_session
+-- The client that holds a session of the caller; null for the caller's own.
+select client_id from identity.session where tenant_id = $1 and id = $2
+
+-- name: given_to_client
+-- For what a session of a client is; nulls for one of the caller's own.
+select audience, scope from identity.session where tenant_id = $1 and id = $2
+
 -- name: sessions
 -- The caller's sessions that have not ended, newest first.
-select id, created_at, expires_at, method, second_factor, source_address from identity.session
+select id, created_at, expires_at, method, second_factor, source_address, client_name as client from identity.session
 where tenant_id = $1 and user_id = $2 and revoked_at is null and expires_at > now() order by id desc limit 500
 
 -- name: revoke_other_sessions
@@ -67,6 +75,23 @@ select id, slug from documents.collection where tenant_id = $1 and id = any ($2:
 -- The provider that the tenant trusts to which somebody signs in.
 select id, issuer, client_id, client_secret, scopes, groups_claim, role_of_group, creates_users from identity.presented_issuer()
 
+-- name: provisioned_user
+-- The user whom the provider keeps here: the one that a subject is already, or else the first of some ids that the provider gave.
+-- Whom another subject signed in as before, a new one is not.
+select u.user_id from identity.provisioned_user u
+where u.tenant_id = $1 and u.issuer_id = $2 and case when $3::uuid is null then u.external_id = any ($4::text[])
+    and not exists (select from identity.external_identity e where e.tenant_id = $1 and e.issuer_id = $2 and e.user_id = u.user_id)
+  else u.user_id = $3 end
+order by array_position($4::text[], u.external_id) limit 1
+
+-- name: one_at_a_time
+-- Lets sign-ins of one subject wait for each other until the transaction ends: also the first, which finds no row to lock.
+select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))
+
+-- name: spend
+-- Uses something up that works once; false when it was used before.
+select identity.spend($1, to_timestamp($2))
+
 -- name: external_user
 -- The user who is a subject of the tenant's provider.
 select user_id from identity.external_identity where tenant_id = $1 and issuer_id = $2 and subject = $3
@@ -75,10 +100,20 @@ select user_id from identity.external_identity where tenant_id = $1 and issuer_i
 -- Says which user a subject of the tenant's provider is.
 insert into identity.external_identity (tenant_id, issuer_id, subject, user_id) values ($1, $2, $3, $4)
 
+-- name: note_issued
+-- Keeps when the newest token of a subject was issued; no row for a token that is older.
+update identity.external_identity set last_issued_at = to_timestamp($4)
+where tenant_id = $1 and issuer_id = $2 and subject = $3 and last_issued_at <= to_timestamp($4) returning user_id
+
+-- name: add_provider_user
+-- A new user whom a provider vouches for; no row when the name is taken, also by somebody at the same moment.
+insert into identity."user" (tenant_id, id, username, display_name) values ($1, $2, $3, $4)
+on conflict (tenant_id, username) do nothing returning id
+
 -- name: open_browser
--- A cookie of a session that was just opened.
-insert into identity.browser_session (tenant_id, digest, session_id) values ($1, $2, $3)
+-- A cookie of a session that was just opened, for who proved so many seconds ago who it is.
+insert into identity.browser_session (tenant_id, digest, session_id, opened_at) values ($1, $2, $3, now() - make_interval(secs => $4))
 
 -- name: presented_browser
 -- Whose session a presented cookie opens.
-select * from identity.presented_browser($1)
+select tenant_id, user_id, session_id, fresh from identity.presented_browser($1)

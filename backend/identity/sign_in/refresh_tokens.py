@@ -1,5 +1,7 @@
 """Refresh tokens: `afr_<lookup id>_<secret>_<checksum>`, each used once and kept only as a SHA-256 digest."""
 
+from uuid import UUID
+
 from backend.identity.bearer_secrets import MalformedSecret as MalformedRefreshToken
 from backend.identity.bearer_secrets import NewSecret as NewRefreshToken
 from backend.identity.bearer_secrets import ParsedSecret as ParsedRefreshToken
@@ -20,9 +22,9 @@ _FORMAT = SecretFormat("afr")
 SCANNER_PATTERN = _FORMAT.scanner_pattern
 
 
-def mint() -> NewRefreshToken:
-    """Makes a new refresh token."""
-    return _FORMAT.mint()
+def mint(tenant_id: UUID) -> NewRefreshToken:
+    """Makes a new refresh token of a tenant."""
+    return _FORMAT.mint(tenant_id)
 
 
 def parse(text: str) -> ParsedRefreshToken:

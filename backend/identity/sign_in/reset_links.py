@@ -1,5 +1,7 @@
 """One-time links with which a user chooses a password: `afp_<lookup id>_<secret>_<checksum>`, kept only as a digest."""
 
+from uuid import UUID
+
 from backend.identity.bearer_secrets import MalformedSecret as MalformedResetToken
 from backend.identity.bearer_secrets import NewSecret, ParsedSecret, SecretFormat
 
@@ -9,9 +11,9 @@ LIFETIME_SECONDS = 24 * 3600
 _FORMAT = SecretFormat("afp")
 
 
-def mint() -> NewSecret:
-    """Makes a new token."""
-    return _FORMAT.mint()
+def mint(tenant_id: UUID) -> NewSecret:
+    """Makes a new token of a tenant."""
+    return _FORMAT.mint(tenant_id)
 
 
 def parse(text: str) -> ParsedSecret:

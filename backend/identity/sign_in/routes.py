@@ -9,7 +9,7 @@ from backend.audit.recorder import Recorder
 from backend.errors import InvalidInput
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires, origin_of
-from backend.identity.sign_in import accounts, service
+from backend.identity.sign_in import accounts, institutions, service
 from backend.identity.sign_in.accounts import Accounts
 from backend.identity.sign_in.federation import Federation
 from backend.identity.sign_in.models import Me, PasswordChange, PasswordReset, SessionList, TokenPair
@@ -20,7 +20,6 @@ from backend.tenancy import Tenancy
 
 router = APIRouter(tags=["identity"], route_class=GuardedRoute)
 
-GrantType = Literal["password", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -29,7 +28,7 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
     summary="Sign in, or refresh",
     responses={401: {"model": ErrorBody, "description": "Something was wrong; what, is not said."}},
 )
-async def issue_token(
+async def issue_token(  # noqa: PLR0913 - the fields of RFC 6749
     request: Request,
     sign_in: Provided[SignIn],
     federation: Provided[Federation],
@@ -38,8 +37,16 @@ async def issue_token(
     ] = "password",
     username: Annotated[Text | None, Form(max_length=128, examples=["analyst"])] = None,
     password: Annotated[str | None, Form(max_length=1024)] = None,
+    otp: Annotated[
+        Text | None, Form(max_length=40, description="A code of the second factor, or a recovery code.")
+    ] = None,
     client_id: Annotated[
-        Text | None, Form(max_length=64, description="The tenant's slug.", examples=["meridian-bank"])
+        Text | None,
+        Form(
+            max_length=institutions.MAX_CHARACTERS,
+            description="The tenant: its slug, a domain of its e-mail addresses, or one of these.",
+            examples=["meridian-bank"],
+        ),
     ] = None,
     refresh_token: Annotated[str | None, Form(max_length=256)] = None,
     assertion: Annotated[
@@ -48,6 +55,7 @@ async def issue_token(
 ) -> TokenPair:
     """Exchanges a password, a refresh token or an ID token for an access token of 15 minutes and the next refresh token.
 
+    Whoever has a second factor is answered `second_factor_required` to the right password alone, and sends both again with `otp`.
     Each refresh token works once. If one comes again after a few seconds, or after the next was used, its whole session ends.
     """
     if grant_type == "refresh_token":
@@ -60,10 +68,29 @@ async def issue_token(
         return await federation.with_id_token(client_id, assertion, origin_of(request))
     if username is None or password is None or client_id is None:
         raise InvalidInput("username, password and client_id (the tenant) are needed for grant_type=password")
-    return await sign_in.with_password(client_id, username, password, origin_of(request))
+    return await sign_in.with_password(client_id, username, password, origin_of(request), code=otp or None)
 
 
-@router.get("/.well-known/jwks.json", summary="Public keys of access tokens")
+_KEYS = {
+    "keys": [
+        {
+            "kty": "EC",
+            "crv": "P-256",
+            "kid": "4c7b",
+            "use": "sig",
+            "alg": "ES256",
+            "x": "f83OJ3D2xF4…",
+            "y": "x_FEzRu9m36H…",
+        }
+    ]
+}
+
+
+@router.get(
+    "/.well-known/jwks.json",
+    summary="Public keys of access tokens",
+    responses={200: {"content": {"application/json": {"example": _KEYS}}}},
+)
 async def jwks(sign_in: Provided[SignIn]) -> dict[str, Any]:
     """Returns the keys that verify access tokens, as a JSON Web Key Set (RFC 7517)."""
     return sign_in.tokens.keys.jwks()

@@ -5,19 +5,34 @@ from uuid import UUID, uuid4
 
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event, Outcome
+from backend.audit.actions.sign_in import AuthFailed, AuthSucceeded
+from backend.audit.events import Event, Outcome
 from backend.audit.recorder import Recorder
-from backend.database import Connection, Queries
+from backend.database import Connection, Queries, fetch_row
 from backend.errors import TooManyRequests, Unauthenticated
+from backend.identity.callers import rows
 from backend.identity.callers.caller import Caller, Origin
-from backend.identity.callers.permissions import Role, permissions_of
-from backend.identity.sign_in import passwords, refresh_tokens, throttle
+from backend.identity.callers.permissions import Permission
+from backend.identity.callers.rows import SessionUserRow
+from backend.identity.second_factor.service import SecondFactorRequired, SecondFactors
+from backend.identity.sign_in import institutions, passwords, refresh_tokens, throttle
 from backend.identity.sign_in.models import Me, TenantSummary, TokenPair
 from backend.identity.sign_in.tokens import LIFETIME_SECONDS, AccessTokens
 from backend.identity.users.names import presented as presented_name
-from backend.tenancy import PLATFORM_TENANT, Claims, Tenancy
+from backend.tenancy import PLATFORM_TENANT, Claims, Purpose, Tenancy
 
 queries = Queries.beside(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInCandidate:
+    """Whom somebody wants to sign in as, as far as there is such a user, and why that must fail."""
+
+    account: throttle.Account
+    tenant_id: UUID
+    user_id: UUID | None
+    stored_hash: str | None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +43,58 @@ class SignIn:
     tokens: AccessTokens
     recorder: Recorder
     refresh_days: int
+    second_factors: SecondFactors
     reuse_seconds: int = 10
 
-    async def with_password(self, tenant_slug: str, username: str, password: str, origin: Origin) -> TokenPair:
-        """Opens a session; raises Unauthenticated, after the same time whatever was wrong, and TooManyRequests."""
+    async def with_password(
+        self, institution: str, username: str, password: str, origin: Origin, *, code: str | None = None
+    ) -> TokenPair:
+        """Opens a session; raises Unauthenticated, after the same time whatever was wrong, and TooManyRequests.
+
+        An institution is named by its slug, by a domain of its e-mail addresses, or by one of these. `code` is of the second
+        factor. Who shows the right password without one that is needed gets SecondFactorRequired.
+        """
         username = presented_name(username)
-        tenant_id, user_id, stored_hash, reason = await self._candidate(tenant_slug, username, origin)
-        if stored_hash is None:
+        candidate = await self._candidate(institutions.presented(institution), username, origin)
+        account, tenant_id, user_id = candidate.account, candidate.tenant_id, candidate.user_id
+        if candidate.stored_hash is None:
             correct = await passwords.verify_against_nothing_async(password)
         else:
-            correct = await passwords.verify_password_async(password, stored_hash)
-        if not correct or user_id is None or reason is not None:
-            reason = reason or "password:wrong"
+            correct = await passwords.verify_password_async(password, candidate.stored_hash)
+        if not correct or user_id is None or candidate.reason is not None:
+            reason = candidate.reason or "password:wrong"
             await self._record_failure(tenant_id, username, reason, origin)
             raise Unauthenticated(reason=reason, recorded=True)
-        pair = await self.open_session(tenant_id, user_id, origin, method="password")
+        try:
+            proved = await self.second_factors.prove(account, tenant_id, user_id, code, origin)
+        except SecondFactorRequired as error:
+            await self._record_failure(tenant_id, username, error.reason, origin)
+            error.recorded = True
+            if code is None:
+                await self._forgive(account, origin)
+            raise
         async with self.tenancy.transaction(_platform(origin)) as connection:
-            await throttle.forgive_attempt(connection, tenant_slug, username, origin.source_address)
+            pair = await self.open_session(
+                connection, tenant_id, user_id, origin, method="password", second_factor=proved
+            )
+        await self._forgive(account, origin)
         return pair
 
-    async def with_refresh_token(self, presented: str, origin: Origin) -> TokenPair:
+    async def _forgive(self, account: throttle.Account, origin: Origin) -> None:
+        async with self.tenancy.transaction(_platform(origin)) as connection:
+            await throttle.forgive_attempt(connection, account, origin.source_address)
+
+    async def with_refresh_token(self, presented: str, origin: Origin, *, client_id: str | None = None) -> TokenPair:
         """Exchanges a refresh token for the next pair; a token that comes twice ends its session for everyone.
 
         Within a few seconds it may: two tabs of a browser refresh at once. Not when what followed it was used already.
+        A token that a client was given is taken from that client only.
         """
         try:
             parsed = refresh_tokens.parse(presented)
         except refresh_tokens.MalformedRefreshToken as error:
             raise Unauthenticated(reason="refresh:malformed") from error
-        claims = Claims(request_id=origin.request_id, presented={"digest": parsed.digest.hex()})
+        claims = Claims(request_id=origin.request_id, presented={Purpose.DIGEST: parsed.digest.hex()}, tag=parsed.tag)
         async with self.tenancy.transaction(claims) as connection:
             token = await connection.fetchrow(queries.presented_refresh_token)
             if token is None:
@@ -64,6 +102,10 @@ class SignIn:
             tenant_id, session_id, user_id = token["tenant_id"], token["session_id"], token["user_id"]
             claims = replace(claims, tenant_id=tenant_id, principal_id=user_id, presented={})
             await self.tenancy.bind(connection, claims)
+            if await connection.fetchval(queries.client_of_session, tenant_id, session_id) != client_id:
+                refused = Unauthenticated(reason="refresh:other_client")
+                refused.actor = Caller.nobody(origin, tenant_id=tenant_id)
+                raise refused
             pair = None
             used = await connection.fetchval(queries.use_refresh_token, tenant_id, token["id"]) is None
             if used and not await connection.fetchval(
@@ -71,78 +113,94 @@ class SignIn:
             ):
                 await self._end_family(connection, tenant_id, user_id, session_id, origin)
             else:
-                pair = await self._continue_session(connection, tenant_id, user_id, session_id, origin)
+                pair = await self.continue_session(connection, tenant_id, user_id, session_id, origin)
         if pair is None:  # only now, so that the end of the session is committed
             raise Unauthenticated(reason="refresh:refused", recorded=True)
         return pair
 
-    async def _candidate(
-        self, tenant_slug: str, username: str, origin: Origin
-    ) -> tuple[UUID, UUID | None, str | None, str | None]:
-        """Returns tenant, user, password hash and why signing in must fail; always with the same queries.
-
-        The attempt is counted as soon as this has committed.
-        """
-        claims = replace(_platform(origin), presented={"tenant": tenant_slug})
+    async def _candidate(self, named: str, username: str, origin: Origin) -> SignInCandidate:
+        """Returns who is meant, always with the same queries. The attempt is counted as soon as this has committed."""
+        claims = replace(_platform(origin), presented={Purpose.TENANT: named})
         async with self.tenancy.transaction(claims) as connection:
             tenant = await connection.fetchrow(queries.presented_tenant)
             tenant_id = tenant["id"] if tenant else PLATFORM_TENANT
+            account = throttle.Account(tenant["slug"] if tenant else named, username, named)
             try:
-                await throttle.count_attempt(connection, tenant_slug, username, origin.source_address)
+                await throttle.count_attempt(connection, account, origin.source_address)
             except TooManyRequests as error:
                 error.actor = Caller.nobody(
                     origin, tenant_id=tenant_id
                 )  # so that the tenant sees who is being attacked
                 raise
-            claims = replace(claims, tenant_id=tenant_id, presented={"username": username})
+            claims = replace(claims, tenant_id=tenant_id, presented={Purpose.USERNAME: username})
             await self.tenancy.bind(connection, claims)
             user = await connection.fetchrow(queries.presented_user, tenant_id, username)
             user_id = user["id"] if user else None
-            await self.tenancy.bind(connection, replace(claims, presented={"password_of": str(user_id or uuid4())}))
+            await self.tenancy.bind(
+                connection, replace(claims, presented={Purpose.PASSWORD_OF: str(user_id or uuid4())})
+            )
             stored_hash = await connection.fetchval(queries.password_hash)
         reason = None
         if tenant is None or tenant["status"] != "active":
             reason = "tenant:unknown" if tenant is None else "tenant:suspended"
         elif user is None or user["status"] != "active":
             reason = "user:unknown" if user is None else "user:disabled"
-        return tenant_id, user_id, stored_hash, reason
+        return SignInCandidate(account, tenant_id, user_id, stored_hash, reason)
 
     async def open_session(
-        self, tenant_id: UUID, user_id: UUID, origin: Origin, *, method: str, second_factor: bool = False
-    ) -> TokenPair:
-        """Returns the first tokens of a new session of a user who has proved to be that user."""
+        self, connection: Connection, tenant_id: UUID, user_id: UUID, origin: Origin, *, method: str,
+        second_factor: bool = False,
+    ) -> TokenPair:  # fmt: skip
+        """Returns the first tokens of a new session of a user who has proved to be that user; binds the transaction to it."""
         session_id = uuid7()
         claims = Claims(request_id=origin.request_id, tenant_id=tenant_id, principal_id=user_id, kind="user")
-        async with self.tenancy.transaction(claims) as connection:
-            await connection.execute(
-                queries.open_session, tenant_id, session_id, user_id, self.refresh_days, method, second_factor,
-                origin.source_address,
-            )  # fmt: skip
-            return await self._issue(connection, tenant_id, user_id, session_id, origin, method=method)
+        await self.tenancy.bind(connection, claims)
+        await connection.execute(
+            queries.open_session, tenant_id, session_id, user_id, self.refresh_days, method, second_factor,
+            origin.source_address,
+        )  # fmt: skip
+        return await self._issue(connection, tenant_id, user_id, session_id, origin, method=method)
 
-    async def _continue_session(
-        self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin
-    ) -> TokenPair | None:
-        caller = await connection.fetchrow(queries.user_caller, None, session_id)
-        if caller is None or not (caller["live"] and caller["session_live"] and caller["tenant_status"] == "active"):
+    async def session_of(self, presented: str, origin: Origin) -> tuple[UUID, UUID, UUID] | None:
+        """Returns tenant, user and session of a refresh token, None for what is none."""
+        try:
+            parsed = refresh_tokens.parse(presented)
+        except refresh_tokens.MalformedRefreshToken:
+            return None
+        claims = Claims(request_id=origin.request_id, presented={Purpose.DIGEST: parsed.digest.hex()}, tag=parsed.tag)
+        async with self.tenancy.transaction(claims) as connection:
+            token = await connection.fetchrow(queries.presented_refresh_token)
+        return None if token is None else (token["tenant_id"], token["user_id"], token["session_id"])
+
+    async def continue_session(
+        self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin,
+        *, method: str = "refresh",
+    ) -> TokenPair | None:  # fmt: skip
+        """Returns the next tokens of a session, None when it or its user has ended, which is recorded."""
+        user = await fetch_row(connection, SessionUserRow, rows.queries.user_caller, None, session_id)
+        if user is None or not user.is_let_in:
             await self._record(
-                connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "session:ended", "refresh"
+                connection, tenant_id, user_id, session_id, origin, Outcome.FAILED, "session:ended", method
             )
             return None
-        return await self._issue(connection, tenant_id, user_id, session_id, origin, method="refresh")
+        return await self._issue(connection, tenant_id, user_id, session_id, origin, method=method)
 
     async def _issue(
         self, connection: Connection, tenant_id: UUID, user_id: UUID, session_id: UUID, origin: Origin, *, method: str
     ) -> TokenPair:
-        row = await connection.fetchrow(queries.user_caller, None, session_id)
-        assert row is not None
-        refresh = refresh_tokens.mint()
+        user = await fetch_row(connection, SessionUserRow, rows.queries.user_caller, None, session_id)
+        assert user is not None
+        refresh = refresh_tokens.mint(tenant_id)
         await connection.execute(queries.add_refresh_token, tenant_id, uuid7(), session_id, refresh.digest)
         await self._record(connection, tenant_id, user_id, session_id, origin, Outcome.SUCCEEDED, None, method)
+        session = await connection.fetchrow(queries.given_to_client, tenant_id, session_id)
+        assert session is not None
+        scope = user.allowed
+        if session["scope"] is not None:
+            scope &= frozenset(map(Permission, session["scope"]))
         access = self.tokens.issue(
-            subject=user_id, tenant_id=tenant_id, session_id=session_id,
-            scope=permissions_of(Role(role) for role in row["roles"]),
-        )  # fmt: skip
+            subject=user_id, tenant_id=tenant_id, session_id=session_id, scope=scope, audience=session["audience"]
+        )
         return TokenPair(access_token=access, expires_in=LIFETIME_SECONDS, refresh_token=refresh.plaintext)
 
     async def _end_family(
@@ -160,14 +218,13 @@ class SignIn:
         actor = replace(
             Caller.nobody(origin, tenant_id=tenant_id), principal_id=user_id, kind="user", session_id=session_id
         )
-        action = Action.AUTH_SUCCEEDED if outcome is Outcome.SUCCEEDED else Action.AUTH_FAILED
-        await self.recorder.record(connection, actor, Event(action, outcome, reason, details={"method": method}))
+        kind = AuthSucceeded if outcome is Outcome.SUCCEEDED else AuthFailed
+        await self.recorder.record(connection, actor, Event(kind(method=method), outcome, reason))
 
     async def _record_failure(self, tenant_id: UUID, username: str, reason: str, origin: Origin) -> None:
         nobody = Caller.nobody(origin, tenant_id=tenant_id)
-        event = Event(
-            Action.AUTH_FAILED, Outcome.FAILED, reason, details={"method": "password"}, payloads={"username": username}
-        )
+        failed = AuthFailed(method="password")
+        event = Event(failed, Outcome.FAILED, reason, payloads={"username": username})
         async with self.tenancy.transaction(nobody.claims()) as connection:
             await self.recorder.record(connection, nobody, event)
 
@@ -183,7 +240,7 @@ async def describe(connection: Connection, caller: Caller) -> Me:
     return Me(
         id=caller.principal_id, kind="user" if caller.kind == "user" else "key", name=caller.name,
         tenant=TenantSummary(id=caller.tenant_id, slug=caller.tenant_slug),
-        roles=sorted(caller.roles), permissions=sorted(caller.permissions),
+        roles=sorted(caller.roles), permissions=sorted(caller.permissions), lacks_second_factor=caller.lacks_second_factor,
         readable_collections=[row["slug"] for row in rows if row["id"] in caller.readable],
         writable_collections=[row["slug"] for row in rows if row["id"] in caller.writable],
     )  # fmt: skip

@@ -1,14 +1,19 @@
 """Access tokens: JWTs signed with ES256 and typed `at+jwt` (RFC 9068); verifying one never fetches anything.
 
-Never key a cache or a revocation on a token's text: ECDSA lets anyone turn a valid signature into a second
-valid one. Use the `jti` or `sid` claim.
+The one module that uses python-jose, which Affidavit was asked to use: its own tokens are of one form, which is read strictly
+before python-jose sees it. It knows no PS256 and accepts many spellings of a token, so that tokens of others, of providers and
+of partners, are verified by joserfc.
+
+Never key a revocation on a token's text: ECDSA lets anyone turn a valid signature into a second valid one. Use the `jti` or
+`sid` claim. What is remembered here by text says only that this very text was signed; its times are compared at each use.
 """
 
 import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +46,7 @@ LIFETIME_SECONDS = 15 * 60
 LEEWAY_SECONDS = 5
 
 _SIGNATURE_BYTES = 64
+_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class AccessClaims:
     tenant_id: uuid.UUID
     session_id: uuid.UUID
     token_id: uuid.UUID
+    audience: str
     scope: frozenset[Permission]
     issued_at: int
     not_before: int
@@ -104,26 +111,34 @@ class SigningKeys:
 
 
 class AccessTokens:
-    """Issues and verifies the access tokens of one issuer for one audience."""
+    """Issues and verifies the access tokens of one issuer: for the service, and for resources of it that clients are given."""
 
     def __init__(
-        self, keys: SigningKeys, *, issuer: str, audience: str, clock: Callable[[], float] = time.time
-    ) -> None:
-        """Takes the time from `clock`, in seconds since the epoch."""
+        self, keys: SigningKeys, *, issuer: str, audience: str, resources: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """Takes the time from `clock`, in seconds since the epoch; `resources` are audiences by the door that they open."""
         self.keys = keys
         self._issuer = issuer
         self.audience = audience
+        self._resources = dict(resources or {})
         self._clock = clock
+        self._signed: OrderedDict[str, AccessClaims] = OrderedDict()  # the last ones that were verified
+
+    def opens(self, audience: str, door: str) -> bool:
+        """Tells whether tokens of an audience are good at a door: those for one resource are at no other."""
+        return audience in {self.audience, self._resources.get(door)}
 
     def issue(
-        self, *, subject: uuid.UUID, tenant_id: uuid.UUID, session_id: uuid.UUID, scope: Iterable[Permission]
-    ) -> str:
-        """Returns a signed token that expires after 15 minutes."""
+        self, *, subject: uuid.UUID, tenant_id: uuid.UUID, session_id: uuid.UUID, scope: Iterable[Permission],
+        audience: str | None = None,
+    ) -> str:  # fmt: skip
+        """Returns a signed token that expires after 15 minutes, for the service unless another audience is named."""
         now = int(self._clock())
         return self.keys.sign(
             {
                 "iss": self._issuer,
-                "aud": self.audience,
+                "aud": audience or self.audience,
                 "sub": str(subject),
                 "tenant": str(tenant_id),
                 "sid": str(session_id),
@@ -137,23 +152,32 @@ class AccessTokens:
 
     def verify(self, token: str) -> AccessClaims:
         """Returns what a valid token says; raises InvalidToken. Needs neither network nor database."""
+        access = self._signed.get(token)
+        if access is None:
+            access = self._signed[token] = self._read(token)
+            if len(self._signed) > _REMEMBERED:
+                self._signed.popitem(last=False)
+        self._check_times(access)
+        return access
+
+    def _read(self, token: str) -> AccessClaims:
         claims = self.keys.verify(token)
         if claims.get("iss") != self._issuer:
             raise InvalidToken(Refusal.WRONG_ISSUER)
-        if claims.get("aud") != self.audience:
+        audience = claims.get("aud")
+        if not isinstance(audience, str) or audience not in {self.audience, *self._resources.values()}:
             raise InvalidToken(Refusal.WRONG_AUDIENCE)
-        access = AccessClaims(
+        return AccessClaims(
             subject=_uuid(claims.get("sub")),
             tenant_id=_uuid(claims.get("tenant")),
             session_id=_uuid(claims.get("sid")),
             token_id=_uuid(claims.get("jti")),
+            audience=audience,
             scope=_scope(claims.get("scope")),
             issued_at=_numeric_date(claims.get("iat")),
             not_before=_numeric_date(claims.get("nbf")),
             expires_at=_numeric_date(claims.get("exp")),
         )
-        self._check_times(access)
-        return access
 
     def _check_times(self, access: AccessClaims) -> None:
         now = self._clock()

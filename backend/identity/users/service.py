@@ -7,7 +7,8 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event
+from backend.audit.actions.people import UserChanged
+from backend.audit.events import Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -94,7 +95,8 @@ async def create_user(
     if stored_hash is not None:
         await connection.execute(queries.add_password, caller.tenant_id, user_id, stored_hash)
     await _give(connection, caller, user_id, wanted.roles)
-    await _record(connection, caller, recorder, user_id, {"change": "created", "roles": sorted(set(wanted.roles))})
+    created = UserChanged(id=user_id, change="created", roles=sorted(set(wanted.roles)))
+    await recorder.record(connection, caller, Event(created))
     invitation = None if stored_hash is not None else await _link(connection, caller, user_id, public_url)
     view = await get_user(connection, caller, user_id)
     return CreatedUser(**view.model_dump(), invitation=invitation)
@@ -116,12 +118,12 @@ async def reset_password(
     if user.status != "active":
         raise Conflict("The user is disabled.", reason="user:disabled")
     link = await _link(connection, caller, user_id, public_url)
-    await _record(connection, caller, recorder, user_id, {"change": "password_link"})
+    await recorder.record(connection, caller, Event(UserChanged(id=user_id, change="password_link")))
     return link
 
 
 async def _link(connection: Connection, caller: Caller, user_id: UUID, public_url: str) -> PasswordLink:
-    secret = reset_links.mint()
+    secret = reset_links.mint(caller.tenant_id)
     try:
         await connection.execute(
             queries.add_reset, caller.tenant_id, uuid7(), user_id, secret.digest, caller.principal_id,
@@ -146,10 +148,10 @@ async def change_user(
         queries.change_user, caller.tenant_id, user_id, change.display_name or current.display_name,
         change.status or current.status,
     )  # fmt: skip
-    await _record(
-        connection, caller, recorder, user_id,
-        {"change": "changed", "changed": sorted(change.model_fields_set), "status": change.status or current.status},
-    )  # fmt: skip
+    changed = UserChanged(
+        id=user_id, change="changed", changed=sorted(change.model_fields_set), status=change.status or current.status
+    )
+    await recorder.record(connection, caller, Event(changed))
     return await get_user(connection, caller, user_id)
 
 
@@ -166,7 +168,7 @@ async def delete_user(connection: Connection, caller: Caller, recorder: Recorder
     await _take(connection, caller, user_id, user.roles)
     if not await connection.fetchval(queries.delete_user, user_id):
         raise NotFound(reason="user:unknown")
-    await _record(connection, caller, recorder, user_id, {"change": "deleted", "roles": []})
+    await recorder.record(connection, caller, Event(UserChanged(id=user_id, change="deleted", roles=[])))
 
 
 async def set_roles(
@@ -177,7 +179,8 @@ async def set_roles(
     given, taken = set(roles) - set(current.roles), set(current.roles) - set(roles)
     await _give(connection, caller, user_id, given)
     await _take(connection, caller, user_id, taken)
-    await _record(connection, caller, recorder, user_id, {"change": "roles", "roles": sorted(set(roles))})
+    changed = UserChanged(id=user_id, change="roles", roles=sorted(set(roles)))
+    await recorder.record(connection, caller, Event(changed))
     return await get_user(connection, caller, user_id)
 
 
@@ -198,10 +201,3 @@ async def _give(connection: Connection, caller: Caller, user_id: UUID, roles: se
             await connection.execute(queries.give_role, caller.tenant_id, user_id, role)
     except asyncpg.InsufficientPrivilegeError as error:
         raise Forbidden("You cannot change your own roles.", reason="user:own") from error
-
-
-async def _record(
-    connection: Connection, caller: Caller, recorder: Recorder, user_id: UUID, described: dict[str, object]
-) -> None:
-    details = {"user": {"id": str(user_id), **described}}
-    await recorder.record(connection, caller, Event(Action.USER_CHANGED, details=details))

@@ -1,4 +1,4 @@
-"""Turns text into unit vectors, by the local model or by a server of OpenAI's embeddings protocol."""
+"""What retrieval needs of an embedding model, and the one that runs in this process."""
 
 import asyncio
 import math
@@ -11,12 +11,9 @@ from typing import Protocol, Self
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from openai import AsyncOpenAI, OpenAIError
-from pydantic import SecretStr
 from tokenizers import Tokenizer
 
 from backend.retrieval.embedding import minilm
-from backend.settings import Settings
 
 Vectors = NDArray[np.float32]
 
@@ -24,6 +21,7 @@ Vectors = NDArray[np.float32]
 _LEAD_TOKENS, _LEAD_WEIGHT = 64, 0.5
 _TITLE_WEIGHT = 0.25
 _MAX_QUERY_WINDOWS = 4
+_SHORT_CHARACTERS = 1_000  # of a question: about one window
 _MAX_WINDOWS = 16  # 4,064 tokens: the mean of more says nothing, and one text must not hold a core for long
 
 
@@ -31,12 +29,16 @@ class EmbedderUnavailable(Exception):
     """The embedding server did not answer, or not with usable vectors."""
 
 
+class EmbedderChanged(EmbedderUnavailable):
+    """The embedding server answers with another model than the one that made the stored vectors."""
+
+
 class Embedder(Protocol):
     """What retrieval needs of an embedding model; its vectors have unit length."""
 
     @property
     def model(self) -> str:
-        """Name recorded with every chunk: vectors of different models are never compared."""
+        """Names recorded with every chunk: vectors of different models are never compared."""
 
     @property
     def dimensions(self) -> int:
@@ -51,13 +53,13 @@ class Embedder(Protocol):
         """Longest text that the model reads at once: the size to cut chunks to."""
 
     def count_each(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text, without those that frame every passage."""
+        """Returns the number of tokens of each text, without those that frame every passage."""
 
     async def embed_query(self, text: str) -> Vectors:
-        """Return the vector (dimensions,) of a question."""
+        """Returns the vector (dimensions,) of a question."""
 
     async def embed_passages(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
-        """Return the vectors (len(texts), dimensions) of passages, in their order.
+        """Returns the vectors (len(texts), dimensions) of passages, in their order.
 
         `titles`, if any, are as many as the texts: what each belongs to, or "".
         """
@@ -79,48 +81,58 @@ class LocalEmbedder:
     in_process = True
     max_tokens = minilm.MAX_TOKENS
 
-    def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, threads: int) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        tokenizer: Tokenizer,
+        threads: int,
+        heavy_threads: int | None = None,
+    ) -> None:
+        """Uses so many threads for questions, and as many or `heavy_threads` for passages and long questions."""
         self._session = session
         self._tokenizer = tokenizer
         self._begin, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
         # Two pools, so that a question never queues behind an ingestion.
-        self._queries = ThreadPoolExecutor(threads, thread_name_prefix="embed-query")
-        self._passages = ThreadPoolExecutor(threads, thread_name_prefix="embed-passage")
+        self._questions = ThreadPoolExecutor(threads, "embed-question")
+        self._heavy_threads = heavy_threads or threads
+        self._heavy = ThreadPoolExecutor(self._heavy_threads, "embed-heavy")
 
     @classmethod
-    def load(cls, cache: Path, threads: int | None = None) -> Self:
-        """Load the model, building it in `cache` at first use, to run on `threads` cores (default: all).
+    def load(cls, cache: Path, threads: int | None = None, *, beside_answers: bool = False) -> Self:
+        """Loads the model, building it in `cache` at first use, to run on `threads` cores (default: all).
 
-        Raises minilm.ModelWeightsError if the installed weights are not the pinned ones.
+        `beside_answers` leaves half of these to whoever asks short questions. Raises minilm.ModelWeightsError if the installed
+        weights are not the pinned ones.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         path = minilm.onnx_model(cache)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        return cls(session, minilm.tokenizer(), threads or os.cpu_count() or 1)
+        threads = threads or os.cpu_count() or 1
+        return cls(session, minilm.tokenizer(), threads, max(1, threads // 2) if beside_answers else None)
 
     def count_tokens(self, text: str) -> int:
-        """Return the number of tokens to compare with `max_tokens` (the model's two markers included)."""
+        """Returns the number of tokens to compare with `max_tokens` (the model's two markers included)."""
         return len(self._ids(text)) + 2
 
     def count_each(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text, without the model's two markers."""
-        return _count_each(self._tokenizer, texts)
+        """Returns the number of tokens of each text, without the model's two markers."""
+        return count_each(self._tokenizer, texts)
 
     def encode(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
-        """Return the vectors (len(texts), dimensions) of passages, using every thread; blocks the caller."""
-        vectors = self._passages.map(self._passage, texts, _titles(texts, titles))
-        return _stacked(list(vectors), self.dimensions)
+        """Returns the vectors (len(texts), dimensions) of passages, using every thread; blocks the caller."""
+        vectors = self._heavy.map(self._passage, texts, as_titles(texts, titles))
+        return stacked(list(vectors), self.dimensions)
 
     def encode_query(self, text: str) -> Vectors:
-        """Return the vector (dimensions,) of a question, about 2 ms; blocks the caller.
+        """Returns the vector (dimensions,) of a question, about 2 ms; blocks the caller.
 
         Of a very long one, its first _MAX_QUERY_WINDOWS windows: 4,000 characters of prose fit, and no question costs more.
         """
         return self._mean(self._ids(text)[: _MAX_QUERY_WINDOWS * (self.max_tokens - 2)])
 
     def token_vectors(self, text: str) -> tuple[list[tuple[int, int]], Vectors]:
-        """Return where each token stands in the text, and the unit vectors (tokens, dimensions) that they have there.
+        """Returns where each token stands in the text, and the unit vectors (tokens, dimensions) that they have there.
 
         Reads at most `max_tokens`; takes about 2 ms and blocks the caller.
         """
@@ -128,18 +140,36 @@ class LocalEmbedder:
         most = self.max_tokens - 2
         marked = np.array([[self._begin, *encoded.ids[:most], self._end]], dtype=np.int64)
         (vectors,) = self._session.run(["tokens"], {"ids": marked})
-        return encoded.offsets[:most], _unit(vectors[0][1:-1])
+        return encoded.offsets[:most], unit(vectors[0][1:-1])
 
     async def embed_query(self, text: str) -> Vectors:
-        """Return the vector (dimensions,) of a question."""
-        return await asyncio.get_running_loop().run_in_executor(self._queries, self.encode_query, text)
+        """Returns the vector (dimensions,) of a question."""
+        pool = self._questions if len(text) <= _SHORT_CHARACTERS else self._heavy
+        return await asyncio.get_running_loop().run_in_executor(pool, self.encode_query, text)
 
     async def embed_passages(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
-        """Return the vectors (len(texts), dimensions) of passages, 5 to 50 ms each and core."""
-        loop = asyncio.get_running_loop()
-        pairs = zip(texts, _titles(texts, titles), strict=True)
-        runs = [loop.run_in_executor(self._passages, self._passage, text, title) for text, title in pairs]
-        return _stacked(await asyncio.gather(*runs), self.dimensions)
+        """Returns the vectors (len(texts), dimensions) of passages, 5 to 50 ms each and core.
+
+        No call has more runs in the queue than there are threads, so that a short call does not wait for all of a long one.
+        """
+        loop, room = asyncio.get_running_loop(), asyncio.Semaphore(self._heavy_threads)
+
+        async def passage(text: str, title: str) -> Vectors:
+            async with room:
+                return await loop.run_in_executor(self._heavy, self._passage, text, title)
+
+        pairs = zip(texts, as_titles(texts, titles), strict=True)
+        return stacked(await asyncio.gather(*(passage(*pair) for pair in pairs)), self.dimensions)
+
+    async def embed_tokens(self, texts: Sequence[str]) -> list[tuple[list[tuple[int, int]], Vectors]]:
+        """Returns the `token_vectors` of each text, 2 to 15 ms each and core."""
+        loop, room = asyncio.get_running_loop(), asyncio.Semaphore(self._heavy_threads)
+
+        async def tokens(text: str) -> tuple[list[tuple[int, int]], Vectors]:
+            async with room:
+                return await loop.run_in_executor(self._heavy, self.token_vectors, text)
+
+        return await asyncio.gather(*map(tokens, texts))
 
     def _passage(self, text: str, title: str) -> Vectors:
         ids = self._ids(text)
@@ -148,10 +178,10 @@ class LocalEmbedder:
             vector = vector + _LEAD_WEIGHT * self._run(ids[:_LEAD_TOKENS])
         if title:
             vector = vector + _TITLE_WEIGHT * self._mean(self._ids(title))
-        return _unit(vector)
+        return unit(vector)
 
     def _mean(self, ids: Sequence[int]) -> Vectors:
-        return _unit(np.mean([self._run(window) for window in _windows(ids, self.max_tokens - 2)], axis=0))
+        return unit(np.mean([self._run(window) for window in _windows(ids, self.max_tokens - 2)], axis=0))
 
     def _ids(self, text: str) -> list[int]:
         return self._tokenizer.encode(text, add_special_tokens=False).ids
@@ -163,89 +193,8 @@ class LocalEmbedder:
         return vector
 
 
-class RemoteEmbedder:
-    """Asks a server that speaks OpenAI's `/v1/embeddings`."""
-
-    in_process = False
-    _BATCH = 64  # texts per request: within every known server's limit, and a failed request repeats little
-
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        api_key: SecretStr | None,
-        dimensions: int,
-        *,
-        max_tokens: int = 512,
-        timeout: float = 30.0,
-    ) -> None:
-        """Connect to `url`, which ends in /v1; `timeout` is in seconds, for each of at most three attempts."""
-        self.model = model
-        self.dimensions = dimensions
-        self.max_tokens = max_tokens
-        # A key is always given: without one the client would take it from the environment.
-        key = api_key.get_secret_value() if api_key else "none"
-        self._client = AsyncOpenAI(base_url=url, api_key=key, timeout=timeout, max_retries=2)
-
-    def count_each(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text by the built-in tokenizer: the protocol has no way to ask."""
-        return _count_each(minilm.tokenizer(), texts)
-
-    async def embed_query(self, text: str) -> Vectors:
-        """Return the vector (dimensions,) of a question; raises EmbedderUnavailable."""
-        vector: Vectors = (await self._embed([text]))[0]
-        return vector
-
-    async def embed_passages(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
-        """Return the vectors (len(texts), dimensions) of passages; raises EmbedderUnavailable."""
-        pairs = zip(texts, _titles(texts, titles), strict=True)
-        texts = [f"{title}\n\n{text}" if title else text for text, title in pairs]
-        starts = range(0, len(texts), self._BATCH)
-        batches = [await self._embed(texts[start : start + self._BATCH]) for start in starts]
-        return np.concatenate(batches) if batches else _stacked([], self.dimensions)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
-    async def _embed(self, texts: Sequence[str]) -> Vectors:
-        try:
-            answer = await self._client.embeddings.create(model=self.model, input=list(texts), encoding_format="float")
-        except (OpenAIError, ValueError) as error:
-            # Only the kind of error: its text may quote the passages.
-            message = f"The embedding server failed: {type(error).__name__}."
-            raise EmbedderUnavailable(message) from error
-        answered = sorted(answer.data, key=lambda item: item.index)
-        return self._checked([item.embedding for item in answered], expected=len(texts))
-
-    def _checked(self, embeddings: list[list[float]], expected: int) -> Vectors:
-        lengths = {len(embedding) for embedding in embeddings}
-        if len(embeddings) != expected or lengths != {self.dimensions}:
-            message = (
-                f"The embedding server sent {len(embeddings)} vectors of {sorted(lengths)} dimensions "
-                f"where {expected} of {self.dimensions} were asked for."
-            )
-            raise EmbedderUnavailable(message)
-        vectors = np.array(embeddings, dtype=np.float32)
-        norms = np.linalg.norm(vectors, axis=1)
-        if not (np.isfinite(norms).all() and norms.all()):
-            message = "The embedding server sent a vector without a direction."
-            raise EmbedderUnavailable(message)
-        return _unit(vectors)
-
-
-def from_settings(settings: Settings) -> Embedder:
-    """Return a client of the embeddings server, or without one the built-in MiniLM, built at first use."""
-    if settings.embeddings_url is None:
-        return LocalEmbedder.load(settings.home_folder / "models", settings.embedding_threads)
-    assert settings.embeddings_model is not None
-    assert settings.embeddings_dimensions is not None
-    return RemoteEmbedder(
-        settings.embeddings_url, settings.embeddings_model, settings.embeddings_api_key, settings.embeddings_dimensions
-    )
-
-
-def _titles(texts: Sequence[str], titles: Sequence[str]) -> Sequence[str]:
+def as_titles(texts: Sequence[str], titles: Sequence[str]) -> Sequence[str]:
+    """Returns one title for each text; raises ValueError when some are missing."""
     if titles and len(titles) != len(texts):
         message = f"{len(titles)} titles for {len(texts)} texts."
         raise ValueError(message)
@@ -253,20 +202,23 @@ def _titles(texts: Sequence[str], titles: Sequence[str]) -> Sequence[str]:
 
 
 def _windows(ids: Sequence[int], size: int) -> list[Sequence[int]]:
-    """Cut ids into the fewest windows of at most `size`, about equally long: a short last one would count as much."""
+    """Cuts ids into the fewest windows of at most `size`, about equally long: a short last one would count as much."""
     ids = ids[: _MAX_WINDOWS * size]
     step = math.ceil(len(ids) / max(1, math.ceil(len(ids) / size)))
     return [ids[start : start + step] for start in range(0, len(ids), step)] if ids else [ids]
 
 
-def _unit(vectors: Vectors) -> Vectors:
-    unit: Vectors = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return unit
+def unit(vectors: Vectors) -> Vectors:
+    """Returns the vectors (…, dimensions) at length one."""
+    scaled: Vectors = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return scaled
 
 
-def _stacked(vectors: Sequence[Vectors], dimensions: int) -> Vectors:
+def stacked(vectors: Sequence[Vectors], dimensions: int) -> Vectors:
+    """Returns vectors as one array (len(vectors), dimensions)."""
     return np.stack(vectors) if vectors else np.empty((0, dimensions), dtype=np.float32)
 
 
-def _count_each(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
+def count_each(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
+    """Returns the number of tokens of each text, without those that frame it."""
     return [len(encoded.ids) for encoded in tokenizer.encode_batch(list(texts), add_special_tokens=False)]

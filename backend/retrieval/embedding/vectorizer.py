@@ -8,8 +8,9 @@ from anyio import to_thread
 from pgvector import HalfVector
 
 from backend.documents.chunks.vectors import ChunkVectors
+from backend.errors import Unavailable
 from backend.retrieval import lexicon
-from backend.retrieval.embedding.embedder import Embedder
+from backend.retrieval.embedding.embedder import Embedder, EmbedderUnavailable
 from backend.retrieval.periods import document_periods
 
 
@@ -44,8 +45,14 @@ class ChunkVectorizer:
         titles: Sequence[str],
         periods: Sequence[Sequence[str]] | None = None,
     ) -> list[ChunkVectors]:
-        """Returns the vectors of texts, each in its language and under its document's title and periods, if any."""
-        dense = await self.embedder.embed_passages(texts, titles)
+        """Returns the vectors of texts, each in its language and under its document's title and periods, if any.
+
+        Raises Unavailable when the embedder is away, or is another model than it was.
+        """
+        try:
+            dense = await self.embedder.embed_passages(texts, titles)
+        except EmbedderUnavailable as error:
+            raise Unavailable(reason="embedder") from error
         titled = [f"{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]
         sparse = await to_thread.run_sync(
             lambda: list(map(lexicon.passage_vector, titled, languages, periods or [()] * len(titled)))

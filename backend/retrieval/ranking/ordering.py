@@ -1,6 +1,7 @@
 """Puts the chunks that a search found into their final order.
 
-What changes it works on candidates, of which the search yields more then; without, the order of the search stands.
+Pages, quoted phrases, diversity and a reranker can change the order in which the search found them. When one of these is in
+use, the search returns more candidates than are shown; otherwise its order is the final one.
 """
 
 import asyncio
@@ -31,15 +32,17 @@ async def ranked(
     if question.request.diversity:
         hits = await _diversified(connection, caller, question, hits)
     hits = [*hits, *behind]
-    return Ranking(hits[: question.request.k], hits, found.plan, coverage, reranking)
+    shown = await masked(hits[: question.request.k], question, coverage)
+    return Ranking(shown, hits, found.plan, coverage, reranking)
 
 
 async def candidates(
     connection: Connection, caller: Caller, question: Question, coverage: Coverage, *, reordered: bool
 ) -> Found:
-    """Searches and returns what is to be put in order, by the search's scores, in which quoted phrases count.
+    """Returns the chunks that are to be put in order, by scores in which pages and quoted phrases count.
 
-    As many as are put in order: by their pages, by the phrases that the question quotes, for diversity, or by a reranker.
+    There are more of them than are shown when `reordered` says that a reranker follows, or when pages, quoted phrases or
+    diversity can change the order.
     """
     reordered = reordered or bool(question.phrases or question.request.diversity or question.weights.page)
     limit = max(question.request.k, CANDIDATES) if reordered else question.request.k
@@ -47,8 +50,25 @@ async def candidates(
     found = replace(found, hits=await with_pages(connection, caller, question, coverage, found.hits))
     if not question.phrases:
         return found
+    # Texts are masked first: a question quotes the pseudonyms that its asker was shown.
+    hits = await masked(found.hits, question, coverage)
     # In a thread, since reading a hundred long texts would hold up everybody else's requests.
-    return replace(found, hits=await asyncio.to_thread(favoured, found.hits, question.phrases))
+    return replace(found, hits=await asyncio.to_thread(favoured, hits, question.phrases))
+
+
+async def masked(hits: Sequence[Hit], question: Question, coverage: Coverage) -> Sequence[Hit]:
+    """Returns the hits with pseudonyms in the place of personal data, where their collection wants that."""
+    if not any(hit.collection in coverage.masked for hit in hits):
+        return hits
+    return await asyncio.to_thread(lambda: [_masked(hit, question, coverage) for hit in hits])
+
+
+def _masked(hit: Hit, question: Question, coverage: Coverage) -> Hit:
+    if hit.collection not in coverage.masked or hit.masked is not None:
+        return hit
+    pseudonyms = question.discretion.pseudonyms
+    given, title = pseudonyms.given(hit.text), hit.title and pseudonyms.given(hit.title).text
+    return replace(hit, text=given.text, title=title, masked=given)
 
 
 def favoured(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:

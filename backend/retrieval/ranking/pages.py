@@ -1,4 +1,4 @@
-"""Ranks the chunks of a file by their pages too: by the small, to show the large.
+"""Ranks the chunks of a file by the scores of their pages as well as by their own.
 
 Measured on 42 questions about whole annual and quarterly reports: the page that answers is among the first ten results for .33
 of them by the chunks' own scores, for .43 when its year counts, and for .62 when its page does as well and is shown once.
@@ -19,7 +19,7 @@ Page = tuple[UUID, int]
 async def with_pages(
     connection: Connection, caller: Caller, question: Question, coverage: Coverage, hits: Sequence[Hit]
 ) -> list[Hit]:
-    """Returns the hits by scores in which their pages count, the best of each page before any second of one."""
+    """Returns the hits by scores in which their pages count; no page has a second hit before every page has its first."""
     weights, paged = question.weights, [hit.chunk_id for hit in hits if hit.span.page_start is not None]
     if not paged or not weights.page:
         return list(hits)

@@ -10,7 +10,9 @@ import httpx
 import orjson
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, TypeAdapter
 
-from backend.settings import RerankProtocol, Settings
+from backend.audit.actions.retrieval import RerankedBy
+from backend.settings import Settings
+from backend.settings.retrieval import RerankProtocol
 
 MICROS = 1_000_000
 _LARGEST_SCORE = 1e6  # logits are far below, and what is recorded stays an exact integer
@@ -43,12 +45,14 @@ class Reranking:
     submitted: UUID
     milliseconds: int = 0
 
-    def described(self) -> dict[str, object]:
+    def described(self) -> RerankedBy:
         """Returns what the record of a retrieval says of it."""
-        return {
-            "model": self.model, "outcome": "succeeded" if self.scores else "failed", "submitted": str(self.submitted),
-            "milliseconds": self.milliseconds,
-        }  # fmt: skip
+        return RerankedBy(
+            model=self.model,
+            outcome="succeeded" if self.scores else "failed",
+            submitted=self.submitted,
+            milliseconds=self.milliseconds,
+        )
 
 
 class Reranker:

@@ -2,7 +2,7 @@
 
 The first searches as the caller, and records what will be sent; only when that is committed do texts leave. The second
 searches again, which decides what is shown: what was withdrawn meanwhile is not, and what is new stands behind what was
-scored. So a reranker says in which order, and never what.
+scored. So a reranker decides the order of what is shown, and never what is shown.
 """
 
 import time
@@ -13,7 +13,7 @@ import structlog
 from backend.audit.recorder import Recorder
 from backend.errors import Unavailable
 from backend.identity.callers.caller import Caller
-from backend.retrieval.ranking.ordering import candidates
+from backend.retrieval.ranking.ordering import candidates, masked
 from backend.retrieval.ranking.reranker import Reranker, RerankerUnavailable, Reranking
 from backend.retrieval.record import submission_event
 from backend.retrieval.search import survey
@@ -39,7 +39,7 @@ async def reranked(
     async with tenancy.transaction(question.claims(asker), reuse_plans=True) as connection:
         coverage = await survey(connection, asker, question.request, question.weights)
         found = await candidates(connection, asker, question, coverage, reordered=True)
-        sent = found.hits[: max(question.request.k, reranker.candidates)]
+        sent = await masked(found.hits[: max(question.request.k, reranker.candidates)], question, coverage)
         if not sent:
             return None
         if asker is not caller:

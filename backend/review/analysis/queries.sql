@@ -47,6 +47,7 @@ select coalesce(max(index) + 1, 0) from audit.leaf where tenant_id = $1
 select l.index, l.event_id, e.envelope, a.month from audit.leaf l
 left join audit.event e on e.tenant_id = $1 and e.id = l.event_id
 left join audit.archive a on a.tenant_id = $1 and a.left_at is not null and l.index >= a.first_leaf and l.index < a.end_leaf
+  and audit.is_accounted_for(a)
 where l.tenant_id = $1 and l.index > $2 and l.index < $3
 order by l.index
 limit $4

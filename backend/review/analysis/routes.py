@@ -1,6 +1,7 @@
 """Timelines, counts, saved searches and the stream of the audit log over HTTP."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -10,16 +11,20 @@ from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from backend.audit.recorder import Recorder
-from backend.errors import InvalidInput
+from backend.audit.search_words import SearchWords
+from backend.errors import Forbidden, InvalidInput, Unauthenticated
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.identity.callers.standing import Standing
 from backend.provided import Provided
 from backend.review.analysis import saved_searches, stream
 from backend.review.analysis import service as review
+from backend.review.analysis.models import NewSavedSearch, SavedSearch, SavedSearchList, Statistics
 from backend.review.analysis.stream import StreamFormat
-from backend.review.models import EventPage, NewSavedSearch, SavedSearch, SavedSearchList, Statistics
-from backend.schema import ApiModel, Moment, Text
+from backend.review.events.models import EventPage, PageOfEvents
+from backend.review.events.service import EventFilter, list_events
+from backend.schema import ApiModel, ErrorBody, Moment, Text
 from backend.tenancy import Tenancy
 
 router = APIRouter(prefix="/audit", tags=["audit"], route_class=GuardedRoute)
@@ -98,6 +103,24 @@ async def list_searches(tenancy: Provided[Tenancy], caller: Reviewer) -> SavedSe
         return await saved_searches.list_saved(connection, caller)
 
 
+@router.get("/searches/{search_id}/events", summary="Run a saved search")
+async def run_search(
+    tenancy: Provided[Tenancy],
+    recorder: Provided[Recorder],
+    words: Provided[SearchWords],
+    search_id: UUID,
+    page: Annotated[PageOfEvents, Query()],
+    caller: Reviewer,
+) -> EventPage:
+    """Returns what one of the caller's own searches finds now, as `GET /audit/events` does with its filters."""
+    async with tenancy.transaction(caller.claims()) as connection:
+        wanted = EventFilter.of(await saved_searches.get(connection, caller, search_id))
+        return await list_events(
+            connection, caller, recorder, words, wanted,
+            limit=page.limit, cursor=page.cursor, facets=page.counted(),
+        )  # fmt: skip
+
+
 @router.delete("/searches/{search_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Delete a saved search")
 async def delete_search(
     tenancy: Provided[Tenancy], recorder: Provided[Recorder], search_id: UUID, caller: Reviewer
@@ -125,7 +148,8 @@ async def stream_events(
     """Streams sealed events in the order of the log, each at least once; resume with the last index that was stored.
 
     As NDJSON it ends with the newest sealed event. With `Accept: text/event-stream` it goes on for a minute, then the
-    client reconnects by itself and is authorised anew. `format=ocsf` spells events by OCSF 1.3.
+    client reconnects by itself and is authorised anew. Either ends within a second of the right to read the log.
+    `format=ocsf` spells events by OCSF 1.3.
     """
     follow = "text/event-stream" in request.headers.get("accept", "")
     if last_event_id is not None:
@@ -133,10 +157,11 @@ async def stream_events(
     async with tenancy.transaction(caller.claims()) as connection:
         end = await stream.open_stream(connection, caller, recorder, after=after, follow=follow, spelling=spelling)
     events = stream.events_after(
-        lambda: tenancy.transaction(caller.claims()), caller, after=after, end=end, spelling=spelling
-    )
+        lambda: tenancy.transaction(caller.claims()), caller, Standing(tenancy, caller).check,
+        after=after, end=end, spelling=spelling,
+    )  # fmt: skip
     if follow:
-        return EventSourceResponse(_server_sent(events))
+        return EventSourceResponse(_server_sent(events, request.state.request_id))
     return StreamingResponse(_lines(events), media_type="application/x-ndjson")
 
 
@@ -147,10 +172,15 @@ def _index(last_event_id: str) -> int:
 
 
 async def _lines(events: AsyncIterator[tuple[int, str]]) -> AsyncIterator[str]:
-    async for _, line in events:
-        yield line + "\n"
+    with suppress(Unauthenticated, Forbidden):  # who asks for what follows the last line is told why
+        async for _, line in events:
+            yield line + "\n"
 
 
-async def _server_sent(events: AsyncIterator[tuple[int, str]]) -> AsyncIterator[ServerSentEvent]:
-    async for index, line in events:
-        yield ServerSentEvent(id=str(index), event="audit", data=line)
+async def _server_sent(events: AsyncIterator[tuple[int, str]], request_id: str) -> AsyncIterator[ServerSentEvent]:
+    try:
+        async for index, line in events:
+            yield ServerSentEvent(id=str(index), event="audit", data=line)
+    except (Unauthenticated, Forbidden) as error:
+        body = ErrorBody(error=error.code, detail=error.detail, request_id=request_id)
+        yield ServerSentEvent(event="error", data=body.model_dump_json())

@@ -6,18 +6,21 @@ from enum import StrEnum
 from itertools import groupby
 from uuid import UUID
 
-from backend.audit.events import Action, Actor, Event, without_nulls
+from backend.audit.actions.review import AuditRead, ReadThread
+from backend.audit.events import Actor, Event
 from backend.audit.recorder import Recorder
-from backend.database import Connection, Queries
+from backend.database import Connection, Queries, fetch_rows
 from backend.errors import InvalidInput
+from backend.review.analysis.models import Bucket, Statistics
+from backend.review.events.models import EventPage
 from backend.review.events.service import (
+    EventRow,
     decode_cursor,
     find_principal,
     first_id_at,
     page_of,
     plan_for_values,
 )
-from backend.review.models import Bucket, EventPage, Statistics
 
 queries = Queries.beside(__file__)
 
@@ -78,8 +81,8 @@ async def statistics(
         Bucket(start=starts[number - 1], counts={row["value"]: row["count"] for row in group})
         for number, group in groupby(rows, key=lambda row: row["bucket"])
     ]
-    read = {"counts_by": by, "interval": interval, "from": since.isoformat(), "to": until.isoformat()}
-    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": read}))
+    read = AuditRead(counts_by=by, interval=interval, since=since, until=until)
+    await recorder.record(connection, actor, Event(read))
     return Statistics(by=by, interval=interval, since=since, until=until, buckets=buckets)
 
 
@@ -99,12 +102,13 @@ class Thread:
     request_id: str | None = None
     turn: UUID | None = None
 
-    def named(self) -> dict[str, str]:
-        """Returns what is followed by its name; raises InvalidInput unless it is exactly one thing."""
-        named = {name: str(value) for name, value in without_nulls(asdict(self)).items()}
-        if len(named) != 1:
+    def described(self) -> ReadThread:
+        """Returns what the record says of it; raises InvalidInput unless it is exactly one thing."""
+        if sum(value is not None for value in asdict(self).values()) != 1:
             raise InvalidInput(f"{', '.join(asdict(self))}: exactly one of them is needed")
-        return named
+        return ReadThread(
+            actor=self.actor, end_user=self.end_user, conversation=self.conversation, request_id=self.request_id, turn=self.turn
+        )  # fmt: skip
 
 
 async def timeline(
@@ -115,14 +119,14 @@ async def timeline(
 
     Raises InvalidInput unless exactly one of them is named.
     """
-    named = thread.named()
+    followed = thread.described()
     after = decode_cursor(cursor) if cursor else _BEFORE_ALL
     await plan_for_values(connection)
-    rows = await connection.fetch(
-        queries.timeline, actor.tenant_id, after, first_id_at(until) if until else _AFTER_ALL,
+    rows = await fetch_rows(
+        connection, EventRow, queries.timeline, actor.tenant_id, after, first_id_at(until) if until else _AFTER_ALL,
         await find_principal(connection, actor, thread.actor), thread.request_id, thread.turn, thread.end_user,
         thread.conversation, limit + 1,
     )  # fmt: skip
-    read = {"timeline": named, "returned": min(len(rows), limit)}
-    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": read}))
+    read = AuditRead(timeline=followed, returned=min(len(rows), limit))
+    await recorder.record(connection, actor, Event(read))
     return page_of(rows, limit)

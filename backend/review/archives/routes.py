@@ -13,8 +13,7 @@ from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.provided import Provided
 from backend.review.archives import service as archives
-from backend.review.exports.formats import Format
-from backend.review.models import ArchiveList
+from backend.review.archives.models import ArchiveList
 from backend.storage.objects import ObjectStore
 from backend.tenancy import Tenancy
 
@@ -34,7 +33,7 @@ async def list_archives(
     "/{month}",
     summary="The file of a month that left the log",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/zip": {}}, "description": "The bundle."}},
+    responses={200: {"content": {"application/octet-stream": {}}, "description": "The bundle, a zip archive."}},
 )
 async def get_archive_file(
     tenancy: Provided[Tenancy],
@@ -53,7 +52,7 @@ async def get_archive_file(
         "X-Content-Type-Options": "nosniff",
     }
     content = archives.read_archive(store, name, archive.sha256)
-    return StreamingResponse(content, media_type=Format.BUNDLE.media_type, headers=headers)
+    return StreamingResponse(content, media_type="application/octet-stream", headers=headers)
 
 
 def _first_day(month: str) -> date:

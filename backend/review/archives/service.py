@@ -1,15 +1,16 @@
-"""Months that left the log for an archive: which there are, and where an event went that is not in the log any more."""
+"""Months that left the log for an archive, and which archive holds an event that is no longer in the log."""
 
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import date
 from uuid import UUID
 
-from backend.audit.events import Action, Actor, Event
+from backend.audit.actions.review import AuditRead
+from backend.audit.events import Actor, Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
-from backend.errors import Gone, NotFound
-from backend.review.models import Archive, ArchiveList
+from backend.errors import Conflict, Gone, NotFound
+from backend.review.archives.models import Archive, ArchiveList
 from backend.storage.encryption import DamagedObject
 from backend.storage.objects import ObjectStore
 
@@ -24,7 +25,7 @@ def archive_name(tenant_id: UUID, month: date) -> str:
 async def list_archives(connection: Connection, actor: Actor, recorder: Recorder) -> ArchiveList:
     """Returns the months that left the tenant's log, oldest first, and records that this was asked."""
     rows = await connection.fetch(queries.archives, actor.tenant_id)
-    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": {"archives": len(rows)}}))
+    await recorder.record(connection, actor, Event(AuditRead(archives=len(rows))))
     return ArchiveList(archives=[Archive.of(dict(row)) for row in rows])
 
 
@@ -34,7 +35,7 @@ async def open_archive(connection: Connection, actor: Actor, recorder: Recorder,
     if row is None:
         raise NotFound(reason="archive:unknown")
     archive = Archive.of(dict(row))
-    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": {"archive": archive.month}}))
+    await recorder.record(connection, actor, Event(AuditRead(archive=archive.month)))
     return archive
 
 
@@ -48,12 +49,18 @@ async def read_archive(store: ObjectStore, name: str, sha256: str) -> AsyncItera
         raise DamagedObject(name)
 
 
-async def refuse_archived(connection: Connection, tenant_id: UUID, event_id: UUID) -> None:
-    """Raises Gone for an event that left the log, and says where it went."""
-    row = await connection.fetchrow(queries.archive_of_event, tenant_id, event_id)
-    if row is not None:
+async def refuse_gone(connection: Connection, tenant_id: UUID, event_id: UUID) -> None:
+    """Raises Gone for an event that left the log, and says where it went; Conflict for one that was sealed and removed."""
+    row = await connection.fetchrow(queries.place_of_event, tenant_id, event_id)
+    if row is None:
+        return
+    if row["month"] is not None:
         month, digest = f"{row['month']:%Y-%m}", row["sha256"].hex()
         raise Gone(
             f"This event left the log with the archive of {month}: GET /audit/archives/{month}, SHA-256 {digest}.",
             reason="event:archived",
         )
+    raise Conflict(
+        f"This event was sealed as leaf {row['index']} and is not in the log any more: POST /audit/verifications.",
+        reason="log:damaged",
+    )

@@ -13,17 +13,17 @@ from backend.identity.callers.permissions import Permission
 from backend.identity.joint_acts.routes import PENDING, accepted
 from backend.provided import Provided
 from backend.review.erasure import service as erasure
-from backend.review.models import (
+from backend.review.erasure.models import (
     Erasure,
     ErasureList,
     Hold,
     HoldList,
     NewErasure,
     NewHold,
-    OpenTurns,
     Retention,
     RetentionList,
 )
+from backend.review.events.models import OpenTurns
 from backend.tenancy import Tenancy
 
 router = APIRouter(prefix="/audit", tags=["audit"], route_class=GuardedRoute)

@@ -11,7 +11,17 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Actor, Event
+from backend.audit.actions.review import (
+    AuditRead,
+    CountedErasure,
+    ErasedTexts,
+    ErasureExecuted,
+    ErasureRequested,
+    HoldPlaced,
+    HoldReleased,
+    RetentionRaised,
+)
+from backend.audit.events import Actor, Event
 from backend.audit.holds import is_held
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
@@ -20,19 +30,18 @@ from backend.identity.callers.caller import Caller
 from backend.identity.joint_acts import service as joint_acts
 from backend.identity.joint_acts.models import Pending
 from backend.identity.joint_acts.service import JointAct
-from backend.review.events.service import first_id_at
-from backend.review.models import (
+from backend.review.erasure.models import (
     Erasure,
     ErasureList,
     Hold,
     HoldList,
     NewErasure,
     NewHold,
-    OpenTurn,
-    OpenTurns,
     Retention,
     RetentionList,
 )
+from backend.review.events.models import OpenTurn, OpenTurns
+from backend.review.events.service import first_id_at
 
 queries = Queries.beside(__file__)
 
@@ -48,10 +57,8 @@ async def place_hold(connection: Connection, actor: Actor, recorder: Recorder, a
     subject = await _subject(connection, actor, asked.subject) if asked.subject is not None else None
     hold_id = uuid7()
     await connection.execute(queries.add_hold, actor.tenant_id, hold_id, subject, asked.reason, actor.principal_id)
-    details = {"hold": {"id": str(hold_id), "subject": str(subject) if subject else "everyone"}}
-    await recorder.record(
-        connection, actor, Event(Action.HOLD_PLACED, details=details, payloads={"reason": asked.reason})
-    )
+    placed = HoldPlaced(id=hold_id, subject=str(subject) if subject else "everyone")
+    await recorder.record(connection, actor, Event(placed, payloads={"reason": asked.reason}))
     return next(hold for hold in (await list_holds(connection, actor)).holds if hold.id == hold_id)
 
 
@@ -67,7 +74,7 @@ async def release_hold(connection: Connection, actor: Caller, recorder: Recorder
     pending = await joint_acts.ask(connection, actor, recorder, JointAct.HOLD_RELEASE, hold_id)
     if pending is None:
         await connection.fetchval(queries.release_hold, actor.tenant_id, hold_id, actor.principal_id)
-        await recorder.record(connection, actor, Event(Action.HOLD_RELEASED, details={"hold": {"id": str(hold_id)}}))
+        await recorder.record(connection, actor, Event(HoldReleased(id=hold_id)))
     return pending
 
 
@@ -82,8 +89,8 @@ async def raise_retention(connection: Connection, actor: Actor, recorder: Record
     await connection.execute(
         queries.raise_retention, actor.tenant_id, uuid7(), asked.event_class, asked.days, actor.principal_id
     )
-    details = {"retention": {"class": asked.event_class, "days": asked.days}}
-    await recorder.record(connection, actor, Event(Action.RETENTION_RAISED, details=details))
+    raised = RetentionRaised(event_class=asked.event_class, days=asked.days)
+    await recorder.record(connection, actor, Event(raised))
     return await list_retention(connection, actor)
 
 
@@ -101,10 +108,8 @@ async def request_erasure(connection: Connection, actor: Actor, recorder: Record
     await connection.execute(
         queries.add_erasure, actor.tenant_id, erasure_id, subject, asked.legal_basis, actor.principal_id
     )
-    details = {"erasure": {"id": str(erasure_id), "subject": str(subject)}}
-    await recorder.record(
-        connection, actor, Event(Action.ERASURE_REQUESTED, details=details, payloads={"legal_basis": asked.legal_basis})
-    )
+    requested = ErasureRequested(id=erasure_id, subject=subject)
+    await recorder.record(connection, actor, Event(requested, payloads={"legal_basis": asked.legal_basis}))
     return await _erasure(connection, actor, erasure_id)
 
 
@@ -148,7 +153,7 @@ async def list_open_turns(connection: Connection, actor: Actor, recorder: Record
     rows = await connection.fetch(
         queries.open_turns, actor.tenant_id, first_id_at(now - OPEN_AFTER), first_id_at(now - timedelta(days=days)), 500
     )
-    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": {"open_turns": len(rows)}}))
+    await recorder.record(connection, actor, Event(AuditRead(open_turns=len(rows))))
     return OpenTurns(
         turns=[
             OpenTurn(
@@ -170,15 +175,15 @@ async def _record_erased(
 ) -> None:  # fmt: skip
     """Records what was destroyed, in as many events as their size allows; the verifier accounts for it by them."""
     events = [
-        {"event": str(event_id), "payloads": [name for _, name in texts]}
+        ErasedTexts(event=event_id, payloads=[name for _, name in texts])
         for event_id, texts in groupby(sorted(erased), key=lambda text: text[0])
     ]
     for start in range(0, max(len(events), 1), _LISTED):
-        details = {
-            "erasure": {"id": str(erasure_id), "subject": str(subject), "texts": len(erased)},
-            "erased": events[start : start + _LISTED],
-        }
-        await recorder.record(connection, actor, Event(Action.ERASURE_EXECUTED, details=details))
+        executed = ErasureExecuted(
+            erasure=CountedErasure(id=erasure_id, subject=subject, texts=len(erased)),
+            erased=events[start : start + _LISTED],
+        )
+        await recorder.record(connection, actor, Event(executed))
 
 
 async def _erasure(connection: Connection, actor: Actor, erasure_id: UUID, *, texts: int | None = None) -> Erasure:

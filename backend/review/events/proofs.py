@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
-from backend.audit.events import Action, Actor, Event
+from backend.audit.actions.review import AuditVerified
+from backend.audit.events import Actor, Event
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.ledger.merkle import NodeId, Segment, consistency_path, inclusion_path, proof
-from backend.review.archives.service import refuse_archived
-from backend.review.models import ConsistencyProof, InclusionProof, SignedCheckpoint
+from backend.review.archives.service import refuse_gone
+from backend.review.events.models import ConsistencyProof, InclusionProof, SignedCheckpoint
 
 queries = Queries(Path(__file__).with_name("proofs.sql"))
 
@@ -22,7 +23,7 @@ async def checkpoint(
 ) -> SignedCheckpoint:
     """Returns the newest checkpoint of the tenant's log; raises NotFound before its first sealing."""
     size, note = await _latest(connection, actor.tenant_id)
-    await _record(connection, actor, recorder, {"checkpoint": size})
+    await recorder.record(connection, actor, Event(AuditVerified(checkpoint=size)))
     return SignedCheckpoint(checkpoint=note, size=size, public_key=public_key)
 
 
@@ -35,13 +36,13 @@ async def inclusion(
     """
     row = await connection.fetchrow(queries.sealed_event, actor.tenant_id, event_id)
     if row is None:
-        await refuse_archived(connection, actor.tenant_id, event_id)
+        await refuse_gone(connection, actor.tenant_id, event_id)
         raise NotFound(reason="event:unknown")
     if row["index"] is None:
         raise NotFound(_NOT_SEALED, reason="event:unsealed")
     size, note = await _latest(connection, actor.tenant_id)
     hashes = await _prove(connection, actor.tenant_id, inclusion_path(row["index"], size))
-    await _record(connection, actor, recorder, {"event": str(event_id), "checkpoint": size})
+    await recorder.record(connection, actor, Event(AuditVerified(event=event_id, checkpoint=size)))
     return InclusionProof(
         event_id=event_id, leaf_index=row["index"], leaf_hash=row["hash"].hex(), tree_size=size,
         proof=hashes, envelope=row["envelope"], checkpoint=note, public_key=public_key,
@@ -58,7 +59,7 @@ async def consistency(
         raise InvalidInput(f"from, to: must be 0 < from <= to <= {size}, the number of sealed events")
     hashes = await _prove(connection, actor.tenant_id, consistency_path(first, second))
     notes = [await connection.fetchval(queries.checkpoint_of_size, actor.tenant_id, s) for s in (first, second)]
-    await _record(connection, actor, recorder, {"consistency": [first, second]})
+    await recorder.record(connection, actor, Event(AuditVerified(consistency=[first, second])))
     return ConsistencyProof(
         first=first, second=second, proof=hashes, first_checkpoint=notes[0], second_checkpoint=notes[1]
     )
@@ -82,7 +83,3 @@ async def read_nodes(connection: Connection, tenant_id: UUID, places: Sequence[N
     """Returns the hashes of perfect subtrees of the tenant's log by level and position."""
     rows = await connection.fetch(queries.nodes, tenant_id, [p.level for p in places], [p.position for p in places])
     return {(row["level"], row["position"]): bytes(row["hash"]) for row in rows}
-
-
-async def _record(connection: Connection, actor: Actor, recorder: Recorder, proved: dict[str, object]) -> None:
-    await recorder.record(connection, actor, Event(Action.AUDIT_VERIFIED, details={"proved": proved}))

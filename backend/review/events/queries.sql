@@ -6,7 +6,7 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 
 -- name: list_events
 -- A page of the tenant's log, newest first. Ids carry their time, so a range of time is a range of ids and of partitions.
-select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+select e.id, e.envelope, e.action, e.outcome, e.principal_id, e.model, coalesce(u.username, k.name) as principal_name
 from audit.event e
 left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
 left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
@@ -19,13 +19,18 @@ where e.tenant_id = $1 and e.id >= $2 and e.id < $3
     select from audit.event_document d where d.tenant_id = $1 and d.doc_id = $9 and d.event_id = e.id))
   and not exists (select from unnest($10::bigint[]) as w (term) where not exists (
     select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = e.id))
+  and ($11::uuid is null or e.turn = $11)
+  and ($12::uuid is null or e.conversation = $12)
+  and ($13::text is null or e.end_user = $13)
+  and ($14::text is null or e.envelope::json #>> '{door,kind}' = $14)
+  and ($15::text is null or e.envelope::json ->> 'reason' = $15)
 order by e.id desc
 limit $8
 
 -- name: list_events_of_document
 -- The same, from the events about one document. `offset 0` has only those fetched that are shown: without statistics the planner
 -- takes an index of one of the filters, and reads all of it for every document.
-select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+select e.id, e.envelope, e.action, e.outcome, e.principal_id, e.model, coalesce(u.username, k.name) as principal_name
 from (
   select d.event_id from audit.event_document d
   where d.tenant_id = $1 and d.doc_id = $9 and d.event_id >= $2 and d.event_id < $3
@@ -36,16 +41,24 @@ from (
       select from audit.payload_term t where t.tenant_id = $1 and t.term = w.term and t.event_id = d.event_id))
   order by d.event_id desc
 ) d
-join lateral (select id, envelope, principal_id, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0) e on true
+join lateral (
+  select id, envelope, action, outcome, principal_id, model, request_id, turn, conversation, end_user
+  from audit.event where tenant_id = $1 and id = d.event_id offset 0
+) e on true
 left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
 left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
-where $7::text is null or e.request_id = $7
+where ($7::text is null or e.request_id = $7)
+  and ($11::uuid is null or e.turn = $11)
+  and ($12::uuid is null or e.conversation = $12)
+  and ($13::text is null or e.end_user = $13)
+  and ($14::text is null or e.envelope::json #>> '{door,kind}' = $14)
+  and ($15::text is null or e.envelope::json ->> 'reason' = $15)
 order by d.event_id desc
 limit $8
 
 -- name: list_events_with_terms
 -- The same, from the events whose texts hold the first term, the rarest. A question stands in several payloads of an event.
-select e.id, e.envelope, coalesce(u.username, k.name) as principal_name
+select e.id, e.envelope, e.action, e.outcome, e.principal_id, e.model, coalesce(u.username, k.name) as principal_name
 from (
   select distinct t.event_id from audit.payload_term t
   where t.tenant_id = $1 and t.term = ($10::bigint[])[1] and t.event_id >= $2 and t.event_id < $3
@@ -58,13 +71,35 @@ from (
       select from audit.payload_term o where o.tenant_id = $1 and o.term = w.term and o.event_id = t.event_id))
   order by t.event_id desc
 ) d
-join lateral (select id, envelope, principal_id, request_id from audit.event where tenant_id = $1 and id = d.event_id offset 0) e on true
+join lateral (
+  select id, envelope, action, outcome, principal_id, model, request_id, turn, conversation, end_user
+  from audit.event where tenant_id = $1 and id = d.event_id offset 0
+) e on true
 left join identity."user" u on u.tenant_id = $1 and u.id = e.principal_id
 left join identity.api_key k on k.tenant_id = $1 and k.id = e.principal_id
-where $7::text is null or e.request_id = $7
+where ($7::text is null or e.request_id = $7)
+  and ($11::uuid is null or e.turn = $11)
+  and ($12::uuid is null or e.conversation = $12)
+  and ($13::text is null or e.end_user = $13)
+  and ($14::text is null or e.envelope::json #>> '{door,kind}' = $14)
+  and ($15::text is null or e.envelope::json ->> 'reason' = $15)
 order by d.event_id desc
 limit $8
 
+
+-- name: facets
+-- How often each value occurs in what one of the searches above finds, which stands in place of the comment.
+select f.facet, f.value, max(f.label) as label, count(*) as count
+from (/* search */) as found
+cross join lateral (values
+  ('action', found.action, null),
+  ('actor', found.principal_id::text, found.principal_name),
+  ('outcome', found.outcome, null),
+  ('model', found.model, null),
+  ('door', found.envelope::json #>> '{door,kind}', null)) as f (facet, value, label)
+where f.facet = any ($16::text[]) and f.value is not null
+group by f.facet, f.value
+order by f.facet, count(*) desc, f.value
 -- name: rarest_first
 -- Terms by how many texts hold them, counted no further than it matters.
 select w.term, counted.count from unnest($2::bigint[]) as w (term)
@@ -99,6 +134,11 @@ with found as materialized (
 select f.name, f.ciphertext, f.key_id, k.wrapped
 from found f join audit.revealed_keys(array(select distinct key_id from found)) k on k.id = f.key_id
 order by f.name
+
+-- name: may_have_been
+-- Whether the log knows of a document, or may have before its events left for an archive.
+select exists (select from audit.event_document where tenant_id = $1 and doc_id = $2)
+  or exists (select from audit.archive where tenant_id = $1 and left_at is not null)
 
 -- name: readers
 -- Who was shown a document, newest first.

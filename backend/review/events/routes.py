@@ -1,5 +1,6 @@
 """The audit log for reviewers."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -15,12 +16,13 @@ from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.provided import Provided
 from backend.review.events import proofs, service
-from backend.review.models import (
+from backend.review.events.models import (
     ConsistencyProof,
     EventFilters,
     EventPage,
     EventView,
     InclusionProof,
+    PageOfEvents,
     ReaderPage,
     SignedCheckpoint,
 )
@@ -35,7 +37,7 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[Text | None, Query(max_length=64, description="`next_cursor` of the page before.")]
 
 
-class EventQuery(EventFilters):
+class EventQuery(PageOfEvents, EventFilters):
     """Filters and page of the log."""
 
     q: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
@@ -43,11 +45,8 @@ class EventQuery(EventFilters):
         description="Words that questions or answers hold, all of them; needs audit:reveal and a `reason`.",
     )
     reason: Annotated[Text, Field(min_length=3, max_length=500)] | None = Field(
-        default=None, description="Why texts are searched; recorded."
-    )
-    limit: int = Field(default=50, ge=1, le=500)
-    cursor: Annotated[Text, Field(max_length=64)] | None = Field(
-        default=None, description="`next_cursor` of the page before."
+        default=None,
+        description="With `q`, why texts are searched, which is recorded. Without it, events that have this reason.",
     )
 
 
@@ -64,15 +63,14 @@ async def list_events(
         caller.require(Permission.AUDIT_REVEAL)
         if query.reason is None:
             raise InvalidInput("reason: is needed to search texts")
-    wanted = service.EventFilter(
-        since=query.since, until=query.until, actor=query.actor, action=query.action, outcome=query.outcome,
-        document=query.document, request_id=query.request_id,
-        text=query.q, purpose=query.reason,
-    )  # fmt: skip
+    wanted = service.EventFilter.of(query)
+    if query.q is not None:
+        wanted = replace(wanted, text=query.q, reason=None, purpose=query.reason)
     async with tenancy.transaction(caller.claims()) as connection:
         return await service.list_events(
-            connection, caller, recorder, words, wanted, limit=query.limit, cursor=query.cursor
-        )
+            connection, caller, recorder, words, wanted,
+            limit=query.limit, cursor=query.cursor, facets=query.counted(),
+        )  # fmt: skip
 
 
 @router.get("/events/{event_id}", summary="One event, and with a reason its texts")
@@ -141,6 +139,6 @@ async def list_readers(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ReaderPage:
-    """Returns who was shown this document, when, and in which event."""
+    """Returns who was shown this document, when, and in which event; 404 for a document that never was."""
     async with tenancy.transaction(caller.claims()) as connection:
         return await service.list_readers(connection, caller, recorder, doc_id, limit=limit, cursor=cursor)

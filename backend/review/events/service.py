@@ -2,25 +2,36 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
-import asyncpg
 import orjson
 
-from backend.audit.events import Action, Actor, Event, without_nulls
+from backend.audit.actions.review import AuditRead, AuditRevealed, ReadFilters
+from backend.audit.events import Actor, Event, without_nulls
 from backend.audit.indexer import index_own_events
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
-from backend.database import Connection, Queries
+from backend.database import Connection, Queries, fetch_row, fetch_rows
 from backend.errors import InvalidInput, NotFound
-from backend.review.archives.service import refuse_archived
-from backend.review.models import EventPage, EventView, Reader, ReaderPage
+from backend.review.archives.service import refuse_gone
+from backend.review.events.models import (
+    DocumentReader,
+    EventFilters,
+    EventPage,
+    EventView,
+    Facet,
+    FacetCount,
+    ReaderPage,
+)
 
 queries = Queries.beside(__file__)
+
+MOST_COUNTED = 10_000  # events that facets count, so that they cost the same on a log of any length
 
 _BEFORE_ALL = UUID(int=0)
 _AFTER_ALL = UUID(int=2**128 - 1)
@@ -37,18 +48,47 @@ class EventFilter:
     outcome: str | None = None
     document: str | None = None
     request_id: str | None = None
+    turn: UUID | None = None
+    conversation: UUID | None = None
+    end_user: str | None = None
+    door: str | None = None
+    reason: str | None = None  # why the service refused or failed
     text: str | None = None
     purpose: str | None = None  # why texts are searched
 
-    def described(self) -> dict[str, str]:
+    @classmethod
+    def of(cls, filters: EventFilters) -> Self:
+        """Returns the filter that a request or a saved search spells."""
+        return cls(**{name: getattr(filters, name) for name in EventFilters.model_fields})
+
+    def described(self) -> ReadFilters:
         """Returns what an event may say of it: all but the words that are searched for, which can be personal."""
-        return without_nulls(
-            {
-                "from": self.since.isoformat() if self.since else None,
-                "to": self.until.isoformat() if self.until else None,
-                "actor": self.actor, "action": self.action, "outcome": self.outcome,
-                "document": self.document, "request_id": self.request_id,
-            }
+        return ReadFilters(
+            since=self.since, until=self.until, actor=self.actor, action=self.action, outcome=self.outcome,
+            document=self.document, request_id=self.request_id, turn=self.turn, conversation=self.conversation,
+            end_user=self.end_user, door=self.door, reason=self.reason,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event, and how its principal is called now; searches also tell by what their facets count."""
+
+    id: UUID
+    envelope: str
+    principal_name: str | None
+    action: str | None = None
+    outcome: str | None = None
+    principal_id: UUID | None = None
+    model: str | None = None
+
+    def view(self, payloads: dict[str, str] | None = None) -> EventView:
+        """Returns the event as reviewers read it."""
+        recorded = orjson.loads(self.envelope)
+        return EventView(
+            id=self.id, time=recorded["time"], action=recorded["action"], outcome=recorded["outcome"],
+            reason=recorded.get("reason"), principal_id=recorded["principal"].get("id"),
+            principal_name=self.principal_name, request_id=recorded["request_id"], event=recorded, payloads=payloads,
         )  # fmt: skip
 
 
@@ -85,27 +125,52 @@ async def list_events(
     *,
     limit: int,
     cursor: str | None,
+    facets: Sequence[Facet] = (),
 ) -> EventPage:
-    """Returns a page of events, newest first, and records that it was read; for a search in texts also why."""
-    before = decode_cursor(cursor)
-    if wanted.until is not None:
-        before = min(before, first_id_at(wanted.until))
-    filters = (
-        first_id_at(wanted.since) if wanted.since else _BEFORE_ALL, before, await find_principal(connection, actor, wanted.actor),
-        wanted.action, wanted.outcome, wanted.request_id, limit + 1,
-    )  # fmt: skip
+    """Returns a page of events, newest first, and records that it was read; for a search in texts also why.
+
+    Facets are counted over all that the filters find, wherever the page is.
+    """
     if wanted.document is not None or wanted.text is not None:
         await index_own_events(connection)
     terms, texts_with_rarest = await _terms(connection, actor, words, wanted.text)
     await plan_for_values(connection)
     search = await _narrowest(connection, actor, wanted, texts_with_rarest)
-    rows = await connection.fetch(search, actor.tenant_id, *filters, wanted.document, terms)
-    read = {"filters": wanted.described(), "returned": min(len(rows), limit), "searched_texts": bool(terms) or None}
+    principal = await find_principal(connection, actor, wanted.actor)
+    filters = _filters(actor, wanted, principal, terms, decode_cursor(cursor), limit + 1)
+    rows = await fetch_rows(connection, EventRow, search, *filters)
+    counted = None
+    if facets:
+        everything = _filters(actor, wanted, principal, terms, _AFTER_ALL, MOST_COUNTED)
+        counted = await _count(connection, search, everything, facets)
+    read = AuditRead(filters=wanted.described(), returned=min(len(rows), limit), searched_texts=bool(terms) or None)
     texts = without_nulls({"searched": wanted.text, "reason": wanted.purpose})
-    await recorder.record(
-        connection, actor, Event(Action.AUDIT_READ, details={"read": without_nulls(read)}, payloads=texts)
-    )
-    return page_of(rows, limit)
+    await recorder.record(connection, actor, Event(read, payloads=texts))
+    return page_of(rows, limit).model_copy(update={"facets": counted})
+
+
+def _filters(
+    actor: Actor, wanted: EventFilter, principal: UUID | None, terms: list[int], before: UUID, most: int
+) -> tuple[object, ...]:
+    """Returns the parameters of the searches, in their order."""
+    if wanted.until is not None:
+        before = min(before, first_id_at(wanted.until))
+    return (
+        actor.tenant_id, first_id_at(wanted.since) if wanted.since else _BEFORE_ALL, before, principal,
+        wanted.action, wanted.outcome, wanted.request_id, most, wanted.document, terms,
+        wanted.turn, wanted.conversation, wanted.end_user, wanted.door, wanted.reason,
+    )  # fmt: skip
+
+
+async def _count(
+    connection: Connection, search: str, filters: tuple[object, ...], facets: Sequence[Facet]
+) -> dict[Facet, list[FacetCount]]:
+    """Returns how often each value occurs in what a search finds, the most frequent first."""
+    rows = await connection.fetch(queries.facets.replace("/* search */", search), *filters, list(facets))
+    counted: dict[Facet, list[FacetCount]] = {facet: [] for facet in facets}
+    for row in rows:
+        counted[Facet(row["facet"])].append(FacetCount(value=row["value"], label=row["label"], count=row["count"]))
+    return counted
 
 
 async def plan_for_values(connection: Connection) -> None:
@@ -113,9 +178,9 @@ async def plan_for_values(connection: Connection) -> None:
     await connection.execute(queries.plan_for_values)
 
 
-def page_of(rows: list[asyncpg.Record], limit: int) -> EventPage:
+def page_of(rows: list[EventRow], limit: int) -> EventPage:
     """Returns the first `limit` events, and a cursor behind them if there are more."""
-    return EventPage(events=[view_of(row) for row in rows[:limit]], next_cursor=_next_cursor(rows, limit))
+    return EventPage(events=[row.view() for row in rows[:limit]], next_cursor=_next_cursor(rows, limit))
 
 
 async def _terms(
@@ -136,7 +201,8 @@ async def _terms(
 
 async def _narrowest(connection: Connection, actor: Actor, wanted: EventFilter, texts: int | None) -> str:
     """Returns the query that begins where the fewest events are; `texts` is how many hold the rarest word, if any."""
-    if wanted.request_id is not None or (wanted.document is None and texts is None):
+    one_thread = wanted.request_id or wanted.turn or wanted.conversation or wanted.end_user
+    if one_thread or (wanted.document is None and texts is None):
         return queries.list_events
     if wanted.document is None:
         return queries.list_events_with_terms
@@ -159,10 +225,10 @@ async def get_event(
     payloads = None
     if reveal_reason is not None:
         payloads = await reveal(connection, actor, vault, event_id)
-    action = Action.AUDIT_READ if payloads is None else Action.AUDIT_REVEALED
+    kind = AuditRead if payloads is None else AuditRevealed
     texts = {} if reveal_reason is None else {"reason": reveal_reason}
-    await recorder.record(connection, actor, Event(action, details={"read": {"event": str(event_id)}}, payloads=texts))
-    return view_of(row, payloads)
+    await recorder.record(connection, actor, Event(kind(event=event_id), payloads=texts))
+    return row.view(payloads)
 
 
 async def open_event(
@@ -170,13 +236,13 @@ async def open_event(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Returns envelope and decrypted payloads of an event, for a use that the caller records; raises NotFound, Gone."""
     row = await _event(connection, actor, event_id)
-    return orjson.loads(row["envelope"]), await reveal(connection, actor, vault, event_id)
+    return orjson.loads(row.envelope), await reveal(connection, actor, vault, event_id)
 
 
-async def _event(connection: Connection, actor: Actor, event_id: UUID) -> asyncpg.Record:
-    row = await connection.fetchrow(queries.get_event, actor.tenant_id, event_id)
+async def _event(connection: Connection, actor: Actor, event_id: UUID) -> EventRow:
+    row = await fetch_row(connection, EventRow, queries.get_event, actor.tenant_id, event_id)
     if row is None:
-        await refuse_archived(connection, actor.tenant_id, event_id)
+        await refuse_gone(connection, actor.tenant_id, event_id)
         raise NotFound(reason="event:unknown")
     return row
 
@@ -194,13 +260,19 @@ async def reveal(connection: Connection, actor: Actor, vault: PayloadVault, even
 async def list_readers(
     connection: Connection, actor: Actor, recorder: Recorder, doc_id: str, *, limit: int, cursor: str | None
 ) -> ReaderPage:
-    """Returns who was shown a document, newest first, and records that this was asked."""
+    """Returns who was shown a document, newest first, and records that this was asked.
+
+    Raises NotFound for a document of which the log knows nothing, nor can have known in a month that left for an archive.
+    """
+    before = decode_cursor(cursor)
     await index_own_events(connection)
-    rows = await connection.fetch(queries.readers, actor.tenant_id, doc_id, decode_cursor(cursor), limit + 1)
-    await recorder.record(connection, actor, Event(Action.AUDIT_READ, details={"read": {"readers_of": doc_id}}))
-    views = [view_of(row) for row in rows[:limit]]
+    if not await connection.fetchval(queries.may_have_been, actor.tenant_id, doc_id):
+        raise NotFound(reason="document:unknown")
+    rows = await fetch_rows(connection, EventRow, queries.readers, actor.tenant_id, doc_id, before, limit + 1)
+    await recorder.record(connection, actor, Event(AuditRead(readers_of=doc_id)))
+    views = [row.view() for row in rows[:limit]]
     readers = [
-        Reader(
+        DocumentReader(
             principal_id=v.principal_id, principal_name=v.principal_name, time=v.time, action=v.action, event_id=v.id
         )
         for v in views
@@ -219,15 +291,5 @@ async def find_principal(connection: Connection, actor: Actor, named: str | None
         return found or _AFTER_ALL
 
 
-def _next_cursor(rows: list[asyncpg.Record], limit: int) -> str | None:
-    return encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
-
-
-def view_of(row: asyncpg.Record, payloads: dict[str, str] | None = None) -> EventView:
-    """Returns an event as reviewers read it."""
-    recorded = orjson.loads(row["envelope"])
-    return EventView(
-        id=row["id"], time=recorded["time"], action=recorded["action"], outcome=recorded["outcome"],
-        reason=recorded.get("reason"), principal_id=recorded["principal"].get("id"), principal_name=row["principal_name"],
-        request_id=recorded["request_id"], event=recorded, payloads=payloads,
-    )  # fmt: skip
+def _next_cursor(rows: list[EventRow], limit: int) -> str | None:
+    return encode_cursor(rows[limit - 1].id) if len(rows) > limit else None

@@ -9,22 +9,25 @@ from datetime import UTC, datetime
 from typing import IO, Any
 from uuid import UUID
 
+import asyncpg
 from uuid_utils.compat import uuid7
 
-from backend.audit.events import Action, Event, timestamp, without_nulls
+from backend.audit.actions.review import AuditExported, AuditRead
+from backend.audit.events import Event
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.database import Connection
 from backend.errors import InvalidInput, NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission
-from backend.jobs.endings import Ending
+from backend.jobs.failures import JobFailure
+from backend.jobs.job import Job, JobFailed
 from backend.jobs.service import enqueue
-from backend.jobs.worker import Job, JobFailed
-from backend.review.exports.formats import Format
-from backend.review.exports.parts import Part, file_of_part, parts_manifest
-from backend.review.exports.service import Export, Exporter, NothingSealed, queries
-from backend.review.models import ExportPart, ExportView, NewExport
+from backend.personal_data.pseudonyms import PseudonymKeys
+from backend.review.exports.export import Export, ExportFormat
+from backend.review.exports.models import ExportPage, ExportPart, ExportView, NewExport
+from backend.review.exports.parts import LeafPart, file_of_part, parts_manifest
+from backend.review.exports.service import Exporter, NothingSealed, queries
 from backend.storage.service import FileVault, StoredFile
 
 EXPORT = "audit:export"
@@ -44,20 +47,21 @@ async def request_export(connection: Connection, caller: Caller, recorder: Recor
         caller.require(Permission.AUDIT_REVEAL)
         if asked.reason is None:
             raise InvalidInput("reason: is needed to reveal texts")
+    if asked.redact and asked.format is ExportFormat.BUNDLE:
+        raise InvalidInput("redact: a bundle proves its texts, so it holds them as they are")
     filters = asked.filters
-    parameters = without_nulls(
-        {
-            "from": timestamp(asked.since), "to": timestamp(min(asked.until, datetime.now(UTC))), "format": asked.format,
-            "actor": str(filters.actor) if filters.actor else None, "action": filters.action,
-            "outcome": filters.outcome, "document": filters.document, "reveal": asked.reveal,
-        }
-    )  # fmt: skip
     export_id = uuid7()
+    exported = AuditExported(
+        id=str(export_id), since=asked.since, until=min(asked.until, datetime.now(UTC)), format=asked.format,
+        actor=str(filters.actor) if filters.actor else None, filtered_action=filters.action,
+        outcome=filters.outcome, document=filters.document, reveal=asked.reveal, redact=asked.redact or None,
+    )  # fmt: skip
+    # The job reads what the record says, so that they cannot differ.
+    parameters = {name: value for name, value in exported.members()["export"].items() if name != "id"}
     job_id = await enqueue(connection, caller, EXPORT, {"export": str(export_id)})
     await connection.execute(queries.add_export, caller.tenant_id, export_id, caller.principal_id, job_id, parameters)
     texts = {"reason": asked.reason} if asked.reason else {}
-    details = {"export": {"id": str(export_id), **parameters}}
-    await recorder.record(connection, caller, Event(Action.AUDIT_EXPORTED, details=details, payloads=texts))
+    await recorder.record(connection, caller, Event(exported, payloads=texts))
     return await get_export(connection, caller, export_id)
 
 
@@ -66,9 +70,21 @@ async def get_export(connection: Connection, caller: Caller, export_id: UUID) ->
     row = await connection.fetchrow(queries.export, caller.tenant_id, export_id)
     if row is None:
         raise NotFound(reason="export:unknown")
+    return _view(row)
+
+
+async def list_exports(connection: Connection, caller: Caller, *, limit: int, cursor: UUID | None) -> ExportPage:
+    """Returns a page of the tenant's exports, newest first."""
+    rows = await connection.fetch(queries.exports, caller.tenant_id, cursor, limit + 1)
+    page = [_view(row) for row in rows[:limit]]
+    return ExportPage(exports=page, next_cursor=page[-1].id if len(rows) > limit else None)
+
+
+def _view(row: asyncpg.Record) -> ExportView:
     return ExportView(
         id=row["id"], job_id=row["job_id"], requested_by=row["requested_by"], created_at=row["created_at"],
-        format=Format(row["parameters"]["format"]), events=row["events"], size=row["size"],
+        format=ExportFormat(row["parameters"]["format"]), since=datetime.fromisoformat(row["parameters"]["from"]),
+        until=datetime.fromisoformat(row["parameters"]["to"]), events=row["events"], size=row["size"],
         sha256=row["sha256"].hex() if row["sha256"] else None,
         parts=[ExportPart(**part) for part in row["parts"] or ()],
     )  # fmt: skip
@@ -92,8 +108,7 @@ async def open_export(
     export = await get_export(connection, caller, export_id)
     if export.sha256 is None or export.size is None:
         raise NotFound("The export is not finished; see its job.", reason="export:unfinished")
-    read = without_nulls({"export": str(export_id), "part": number})
-    await recorder.record(connection, caller, Event(Action.AUDIT_READ, details={"read": read}))
+    await recorder.record(connection, caller, Event(AuditRead(export=export_id, part=number)))
     kind = export.format
     if number is not None:
         if number > len(export.parts):
@@ -114,6 +129,7 @@ class ExportHandler:
     files: FileVault
     vault: PayloadVault
     recorder: Recorder
+    pseudonym_keys: PseudonymKeys
     part_leaves: int = PART_LEAVES
 
     async def run(self, job: Job) -> None:
@@ -135,7 +151,7 @@ class ExportHandler:
             await connection.execute(queries.finish_export, job.tenant_id, export_id, events, sha256, size, listed)
             await job.finish(connection, {"export": str(export_id), "events": events})
 
-    async def _write(self, job: Job, export: Export, export_id: UUID, part: Part) -> dict[str, Any]:
+    async def _write(self, job: Job, export: Export, export_id: UUID, part: LeafPart) -> dict[str, Any]:
         """Writes and stores one part and returns what is to be said of it."""
 
         async def report(done: int, leaves: int) -> None:
@@ -156,11 +172,10 @@ class ExportHandler:
             key = await self.files.key(connection, job.tenant_id)
         return await self.files.store(key, _pieces(stream), file_id)
 
-    async def ended(self, connection: Connection, caller: Caller, ending: Ending) -> None:
+    async def on_failure(self, connection: Connection, caller: Caller, failure: JobFailure) -> None:
         """Records that nothing came of the export."""
-        details = {"export": {"id": ending.parameters.get("export", "")}}
-        event = Event(Action.AUDIT_EXPORTED, ending.outcome, ending.reason, details=details)
-        await self.recorder.record(connection, caller, event)
+        failed = AuditExported(id=failure.parameters.get("export", ""))
+        await self.recorder.record(connection, caller, Event(failed, failure.outcome, failure.reason))
 
     async def _export(self, job: Job, export_id: UUID) -> tuple[Export, dict[str, Any]]:
         async with job.transaction() as connection:
@@ -170,9 +185,10 @@ class ExportHandler:
         asked = row["parameters"]
         end = await self._sealed_end(job, datetime.fromisoformat(asked["to"]))
         export = Export(
-            job.tenant_id, datetime.fromisoformat(asked["from"]), end, Format(asked["format"]),
+            job.tenant_id, datetime.fromisoformat(asked["from"]), end, ExportFormat(asked["format"]),
             UUID(asked["actor"]) if "actor" in asked else None, asked.get("action"), asked.get("outcome"),
             asked.get("document"), reveal=asked["reveal"],
+            pseudonyms=self.pseudonym_keys.of_tenant(job.tenant_id) if asked.get("redact") else None,
         )  # fmt: skip
         return export, asked
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import orjson
 
 from backend.database import Connection, Queries
-from backend.ledger.checkpoints import Checkpoint
+from backend.ledger.checkpoints import Checkpoint, InvalidNote
 
 queries = Queries.beside(__file__)
 
@@ -17,7 +17,7 @@ SCHEMA = "affidavit-parts/1"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LeafPart:
     """Leaves from one checkpoint to another, when both were signed, and the place of the part among all."""
 
     leaves: range
@@ -29,18 +29,21 @@ class Part:
 
 async def split(
     connection: Connection, tenant_id: UUID, leaves: range, begin: datetime, end: datetime, limit: int
-) -> list[Part]:
+) -> list[LeafPart]:
     """Returns parts that adjoin, each of `limit` leaves and those up to the next checkpoint, which proves its end."""
     parts, start, since = [], leaves.start, begin
     while start + limit < leaves.stop:
         boundary = await connection.fetchrow(queries.checkpoint_at_least, tenant_id, start + limit)
         if boundary is None or boundary["size"] >= leaves.stop:
             break
-        signed = signed_at(boundary["note"])
+        try:
+            signed = signed_at(boundary["note"])
+        except InvalidNote:  # tampered with, which the verifier will report; the part still needs an end
+            signed = boundary["signed_at"]
         parts.append((range(start, boundary["size"]), since, signed))
         start, since = boundary["size"], signed
     parts.append((range(start, leaves.stop), since, end))
-    return [Part(*part, number, len(parts)) for number, part in enumerate(parts, 1)]
+    return [LeafPart(*part, number, len(parts)) for number, part in enumerate(parts, 1)]
 
 
 def signed_at(note: str) -> datetime:

@@ -9,7 +9,7 @@ order by signed_at >= $2 desc, case when signed_at >= $2 then id end, id desc li
 
 -- name: checkpoint_at_least
 -- The first checkpoint that covers this many leaves.
-select size, note from audit.checkpoint where tenant_id = $1 and size >= $2 order by size, id limit 1
+select size, note, signed_at from audit.checkpoint where tenant_id = $1 and size >= $2 order by size, id limit 1
 
 -- name: checkpoints_between
 -- Checkpoints from one size to another, oldest first.
@@ -23,7 +23,7 @@ select id, size, note from audit.checkpoint where tenant_id = $1 order by id des
 
 -- name: leaves
 -- Leaves in order, each with its event if it is still there.
-select l.index, l.event_id, l.hash, e.envelope, e.occurred_at, e.action, e.outcome, e.principal_id, e.request_id
+select l.index, l.event_id, l.hash, e.envelope
 from audit.leaf l
 left join audit.event e on e.tenant_id = l.tenant_id and e.id = l.event_id
 where l.tenant_id = $1 and l.index >= $2 and l.index < $3
@@ -50,6 +50,10 @@ join audit.leaf l on l.tenant_id = e.tenant_id and l.event_id = e.id
 where e.tenant_id = $1 and e.action in ('erasure:executed', 'audit:archived') and (l.index < $2 or l.index >= $3)
 order by l.index
 
+-- name: handovers
+-- The signed handovers of checkpoint keys.
+select note from audit.handover order by id
+
 -- name: declarations
 -- What a restored database was declared to have lost of the log.
 select note from audit.declaration where tenant_id = $1 order by id
@@ -69,6 +73,12 @@ insert into audit.export (tenant_id, id, requested_by, job_id, parameters) value
 -- An export of the tenant.
 select e.id, e.job_id, e.requested_by, e.parameters, e.created_at, e.events, e.sha256, e.size, e.parts
 from audit.export e where e.tenant_id = $1 and e.id = $2
+
+-- name: exports
+-- A page of the tenant's exports, newest first; their ids carry their time.
+select e.id, e.job_id, e.requested_by, e.parameters, e.created_at, e.events, e.sha256, e.size, e.parts
+from audit.export e where e.tenant_id = $1 and ($2::uuid is null or e.id < $2)
+order by e.id desc limit $3
 
 -- name: finish_export
 -- The file that came of an export; with parts, it only lists them.

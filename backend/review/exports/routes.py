@@ -12,7 +12,7 @@ from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.provided import Provided
 from backend.review.exports import jobs as export_jobs
-from backend.review.models import ExportView, NewExport
+from backend.review.exports.models import ExportPage, ExportView, NewExport
 from backend.storage.service import FileVault
 from backend.tenancy import Tenancy
 
@@ -28,6 +28,18 @@ async def request_export(
     """Queues an export. The bundle is what `affidavit audit verify` proves, offline and with nothing but the public key."""
     async with tenancy.transaction(caller.claims()) as connection:
         return await export_jobs.request_export(connection, caller, recorder, body)
+
+
+@router.get("", summary="List exports")
+async def list_exports(
+    tenancy: Provided[Tenancy],
+    caller: Exporter,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> ExportPage:
+    """Returns the tenant's exports, newest first, whoever asked for them."""
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await export_jobs.list_exports(connection, caller, limit=limit, cursor=cursor)
 
 
 @router.get("/{export_id}", summary="An export")

@@ -18,6 +18,14 @@ class AffectedAnswer(ApiModel):
     request_id: str
 
 
+class Reach(ApiModel):
+    """How many answers of the last days cited a document, whichever version of it."""
+
+    doc_id: str = Field(examples=["overdraft-fees"])
+    since: datetime
+    answers: int = Field(ge=0, examples=[11], description="Events that are not indexed yet are not among them.")
+
+
 class Impact(ApiModel):
     """The answers that cited a version, newest first."""
 

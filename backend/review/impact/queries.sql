@@ -1,3 +1,7 @@
+-- name: count_answers
+-- How many answers since a moment cited a document, for who decides on its versions.
+select audit.count_answers_from($1, $2)
+
 -- name: affected_answers
 -- Answers since a moment that cited one of these chunks, newest first.
 select e.id as event_id, e.occurred_at as time, e.principal_id, coalesce(u.username, k.name) as principal_name, e.request_id

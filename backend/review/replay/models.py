@@ -54,7 +54,7 @@ class ReplayedChunk(ApiModel):
     rank: int
 
 
-class Difference(ApiModel):
+class ReplayDifference(ApiModel):
     """A chunk that was found by one run only, or at another rank."""
 
     chunk_id: UUID
@@ -79,4 +79,4 @@ class Replay(ApiModel):
     )
     then: list[ReplayedChunk]
     now: list[ReplayedChunk]
-    differences: list[Difference]
+    differences: list[ReplayDifference]

@@ -6,27 +6,44 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
+from pydantic import TypeAdapter
 
-from backend.audit.events import Action, Event
+from backend.audit.actions.retrieval import RecordedChunk, RecordedRetrieval, RetrievalExecuted, RetrievalReplayed
+from backend.audit.events import Event
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
-from backend.database import Connection, Queries
+from backend.database import Connection, Queries, fetch_rows
 from backend.errors import Conflict, NotFound
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Permission
 from backend.identity.callers.principals import readable_at
 from backend.retrieval.ask import Retrieval
+from backend.retrieval.discretion import Discretion
 from backend.retrieval.models import RetrievalRequest
-from backend.retrieval.ranking.reranker import Reranking
+from backend.retrieval.ranking.reranker import MICROS, Reranking
 from backend.retrieval.stages import Question, embed
 from backend.retrieval.weights import UNRECORDED, Weights
 from backend.review.events import service as audit
-from backend.review.replay.models import Cause, Difference, Knowledge, Replay, ReplayedChunk, ReplayRequest
+from backend.review.replay.models import Cause, Knowledge, Replay, ReplayDifference, ReplayedChunk, ReplayRequest
 from backend.tenancy import Tenancy
 
 queries = Queries.beside(__file__)
+
+_NO_RETRIEVAL = "Only a retrieval that was shown to somebody can be replayed."
+_CHUNKS = TypeAdapter(Sequence[RecordedChunk])
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkState:
+    """What became of a chunk: whether its version covers a moment or has ended, and since when that version was known."""
+
+    id: UUID
+    collection_id: UUID
+    status: str
+    has_ended: bool
+    covers: bool
+    recorded_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,8 @@ class Replaying:
             recorded = replace(recorded, readable=await self._readable_at(reviewer, recorded, recorded.time))
         known_at = recorded.known_at if wanted.knowledge is Knowledge.THEN else None
         request = RetrievalRequest.model_validate({**recorded.request, "as_of": recorded.moment, "known_at": known_at})
-        question = await embed(request, self.retrieval.embedder, recorded.weights)
+        discretion = Discretion(self.retrieval.pseudonym_keys.of_tenant(reviewer.tenant_id))
+        question = await embed(request, self.retrieval.embedder, recorded.weights, discretion)
         # Searched as the recorded caller was or is: what comes out of it are ids and ranks, as in the recorded event.
         searcher = replace(reviewer, readable=recorded.readable if wanted.as_caller_then else readable_now)
         found = await self._found(searcher, question, recorded)
@@ -101,7 +119,7 @@ class Replaying:
 
     async def _states(
         self, connection: Connection, reviewer: Caller, readable: frozenset[UUID], ids: Sequence[UUID], moment: datetime
-    ) -> dict[UUID, asyncpg.Record]:
+    ) -> dict[UUID, ChunkState]:
         """Returns what became of chunks.
 
         To tell an erased chunk from a withdrawn one, all versions must be seen: for this query, which returns no text, the
@@ -109,9 +127,9 @@ class Replaying:
         """
         claims = replace(reviewer.claims(), readable=readable, permissions=[Permission.DOCUMENTS_REVIEW])
         await self.tenancy.bind(connection, claims)
-        rows = await connection.fetch(queries.chunk_states, reviewer.tenant_id, list(ids), moment)
+        states = await fetch_rows(connection, ChunkState, queries.chunk_states, reviewer.tenant_id, list(ids), moment)
         await self.tenancy.bind(connection, reviewer.claims())
-        return {row["id"]: row for row in rows}
+        return {state.id: state for state in states}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +141,7 @@ class Comparison:
     found: Sequence[ReplayedChunk]
     searched: frozenset[UUID]
     readable_now: frozenset[UUID]
-    states: Mapping[UUID, asyncpg.Record]
+    states: Mapping[UUID, ChunkState]
 
     def replay(self, wanted: ReplayRequest) -> Replay:
         """Returns the comparison as reviewers see it."""
@@ -135,11 +153,11 @@ class Comparison:
             then=list(self.recorded.chunks), now=list(self.found), differences=differences,
         )  # fmt: skip
 
-    def _differences(self) -> list[Difference]:
+    def _differences(self) -> list[ReplayDifference]:
         then = {chunk.chunk_id: chunk for chunk in self.recorded.chunks}
         now = {chunk.chunk_id: chunk for chunk in self.found}
         return [
-            Difference(
+            ReplayDifference(
                 chunk_id=chunk.chunk_id, doc_id=chunk.doc_id, document_version=chunk.document_version,
                 rank_then=then[identifier].rank if identifier in then else None,
                 rank_now=now[identifier].rank if identifier in now else None,
@@ -153,14 +171,14 @@ class Comparison:
         state = self.states.get(identifier)
         if state is None:
             return Cause.ERASED
-        if now is None and state["collection_id"] not in self.searched:
+        if now is None and state.collection_id not in self.searched:
             return Cause.GRANT_CHANGED
-        if then is None and state["collection_id"] not in self.recorded.readable:
+        if then is None and state.collection_id not in self.recorded.readable:
             return Cause.GRANT_CHANGED
         if self.question.request.known_at is None:
-            if now is None and not state["covers"]:
-                return Cause.VERSION_WITHDRAWN if state["status"] == "retired" else Cause.VERSION_SUPERSEDED
-            if then is None and state["recorded_at"] > self.recorded.known_at:
+            if now is None and not state.covers:
+                return Cause.VERSION_WITHDRAWN if state.status == "retired" else Cause.VERSION_SUPERSEDED
+            if then is None and state.recorded_at and state.recorded_at > self.recorded.known_at:
                 return Cause.VERSION_ADDED
         return Cause.MODEL_CHANGED if self._model_changed else Cause.RANKING_CHANGED
 
@@ -171,9 +189,9 @@ class Comparison:
             state = self.states.get(chunk.chunk_id)
             if state is None:
                 changes.add(Cause.ERASED)
-            elif state["has_ended"]:
-                changes.add(Cause.VERSION_WITHDRAWN if state["status"] == "retired" else Cause.VERSION_SUPERSEDED)
-            if state is not None and state["collection_id"] not in self.readable_now:
+            elif state.has_ended:
+                changes.add(Cause.VERSION_WITHDRAWN if state.status == "retired" else Cause.VERSION_SUPERSEDED)
+            if state is not None and state.collection_id not in self.readable_now:
                 changes.add(Cause.GRANT_CHANGED)
         return changes
 
@@ -184,17 +202,15 @@ class Comparison:
 
 async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVault, event_id: UUID) -> Recorded:
     envelope, payloads = await audit.open_event(connection, reviewer, vault, event_id)
-    details = envelope.get("retrieval")
-    if (
-        envelope["action"] != Action.RETRIEVAL_EXECUTED
-        or details is None
-        or ("reading" in details and "known_at" not in details)
-    ):
-        raise Conflict("Only a retrieval that was shown to somebody can be replayed.", reason="replay:no_retrieval")
+    try:
+        told = RetrievalExecuted.of(envelope).retrieval
+    except ValueError as error:
+        raise Conflict(_NO_RETRIEVAL, reason="replay:no_retrieval") from error
+    if told.reading is not None and told.known_at is None:
+        raise Conflict(_NO_RETRIEVAL, reason="replay:no_retrieval")
     if "query" not in payloads:
         raise Conflict("The question was erased.", reason="replay:erased")
-    chunks = orjson.loads(payloads["chunks"]) if "chunks" in payloads else details["chunks"]
-    named = ("mode", "k", "source_type", "collection", "language", "distinct")
+    chunks = _CHUNKS.validate_json(payloads["chunks"]) if "chunks" in payloads else told.chunks
     principal = envelope["principal"]
     time = datetime.fromisoformat(envelope["time"])
     return Recorded(
@@ -203,44 +219,52 @@ async def _recorded(connection: Connection, reviewer: Caller, vault: PayloadVaul
         principal_id=UUID(principal["id"]) if "id" in principal else None,
         readable=frozenset(map(UUID, principal["collections"])),
         lists_all_readable=len(principal["collections"]) == principal["collection_count"],
-        moment=datetime.fromisoformat(details["as_of"]) if "as_of" in details else time,
-        known_at=datetime.fromisoformat(details["known_at"]) if "known_at" in details else time,
-        embedding_model=details["embedding_model"],
-        request={"query": payloads["query"], **{name: details[name] for name in named if name in details}}
-        | {"diversity": details.get("diversity_micros", 0) / 1_000_000}
-        | orjson.loads(payloads.get("filters", "{}")),
-        reranking=_reranking(details, payloads),
-        weights=_weights(details),
+        moment=told.as_of or time,
+        known_at=told.known_at or time,
+        embedding_model=told.embedding_model,
+        request=_request(told, payloads),
+        reranking=_reranking(told, payloads),
+        weights=_weights(told),
         idf={int(dimension): weight for dimension, weight in orjson.loads(payloads["term_weights"]).items()},
         chunks=[
             ReplayedChunk(
-                chunk_id=chunk["id"], doc_id=chunk["doc_id"], document_version=chunk["version"],
-                page=chunk.get("page"), sha256=chunk["sha256"], rank=chunk["rank"],
+                chunk_id=chunk.id, doc_id=chunk.doc_id, document_version=chunk.version, page=chunk.page,
+                sha256=chunk.sha256, rank=chunk.rank,
             )
             for chunk in chunks
         ],
     )  # fmt: skip
 
 
-def _weights(details: Mapping[str, Any]) -> Weights:
+def _request(told: RecordedRetrieval, payloads: Mapping[str, str]) -> dict[str, Any]:
+    """Returns what was asked for, as the fields of a RetrievalRequest."""
+    request = {
+        "query": payloads["query"], "mode": told.mode, "k": told.k, "source_type": told.source_type,
+        "collection": told.collection, "language": told.language, "distinct": told.distinct or False,
+        "diversity": (told.diversity_micros or 0) / MICROS,
+    }  # fmt: skip
+    narrowed: dict[str, Any] = orjson.loads(payloads.get("filters", "{}"))
+    return request | narrowed
+
+
+def _weights(told: RecordedRetrieval) -> Weights:
     """Returns how the parts of a score counted then."""
-    told = details.get("weights")
-    if told is None:
+    if told.weights is None:
         return UNRECORDED
-    return Weights(told["lexical_micros"] / 1_000_000, told["page_micros"] / 1_000_000)
+    return Weights(told.weights.lexical_micros / MICROS, told.weights.page_micros / MICROS)
 
 
-def _reranking(details: Mapping[str, Any], payloads: Mapping[str, str]) -> Reranking | None:
+def _reranking(told: RecordedRetrieval, payloads: Mapping[str, str]) -> Reranking | None:
     """Returns what the reranker said then; it is not asked again."""
-    if "reranking" not in details:
+    if told.reranking is None:
         return None
     scores = {UUID(chunk): micros for chunk, micros in orjson.loads(payloads.get("reranking", "{}")).items()}
-    return Reranking(details["reranking"]["model"], scores, UUID(details["reranking"]["submitted"]))
+    return Reranking(told.reranking.model, scores, told.reranking.submitted)
 
 
 def _event(wanted: ReplayRequest, replay: Replay) -> Event:
-    details = {
-        "event": str(replay.event_id), "outcome": replay.outcome, "reasons": list(replay.reasons),
-        "as_caller_then": wanted.as_caller_then, "knowledge": wanted.knowledge,
-    }  # fmt: skip
-    return Event(Action.RETRIEVAL_REPLAYED, details={"replay": details}, payloads={"reason": wanted.reason})
+    replayed = RetrievalReplayed(
+        event=replay.event_id, outcome=replay.outcome, reasons=replay.reasons, as_caller_then=wanted.as_caller_then,
+        knowledge=wanted.knowledge,
+    )  # fmt: skip
+    return Event(replayed, payloads={"reason": wanted.reason})

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from backend.review.models import EventView
+from backend.review.events.models import EventView
 from backend.schema import ApiModel
 
 

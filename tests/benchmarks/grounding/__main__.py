@@ -4,13 +4,16 @@ make bench-grounding
 """
 
 import argparse
+import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from backend.answers.grounding.check import Evidence
 from backend.answers.grounding.likeness import Likeness
-from backend.answers.grounding.verdict import Verdict
+from backend.answers.grounding.verdict import Support, Verdict
+from tests.answers.passages import passages
 from tests.benchmarks.grounding.statements import (
     CASES,
     WRITTEN,
@@ -21,6 +24,7 @@ from tests.benchmarks.grounding.statements import (
     statements,
 )
 
+DECEPTIONS = Path(__file__).with_name("deceptions.jsonl")
 SEED = 20_261  # other sentences and choices than the likeness was trained on
 Z = 1.96
 
@@ -38,12 +42,36 @@ def interval(hits: int, trials: int) -> tuple[float, float]:
 
 def judged(found: Sequence[Statement], likeness: Likeness) -> list[tuple[Statement, Verdict]]:
     """Checks every statement."""
+    read: dict[tuple[str, ...], Evidence] = {}  # reading a passage takes longer than checking a sentence
     results = []
     for statement in found:
-        texts, _ = evidence_of(statement.passages)
-        evidence = Evidence(texts, likeness, likeness.threshold)
-        results.append((statement, evidence.verdict(statement.sentence, [passage.number for passage in texts])))
+        if statement.passages not in read:
+            read[statement.passages] = Evidence(evidence_of(statement.passages)[0], likeness, likeness.threshold)
+        evidence = read[statement.passages]
+        results.append((statement, evidence.verdict(statement.sentence, list(evidence.passages))))
     return results
+
+
+def deceptions(likeness: Likeness, chosen: str) -> list[tuple[Statement, Verdict]]:
+    """Checks statements of a set that were written against the rules: each has its own passages."""
+    results = []
+    for line in DECEPTIONS.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row.get("set", "first") != chosen:
+            continue
+        texts = passages(*written(row["passage"]))
+        evidence = Evidence(texts, likeness, likeness.threshold)
+        numbers = [passage.number for passage in texts]
+        listed = [*((kind, sentence) for kind, found in row["false"].items() for sentence in found)]
+        for kind, sentence in [*listed, *(("", sentence) for sentence in row["true"])]:
+            statement = Statement((), sentence, kind or "paraphrase", supported=not kind)
+            results.append((statement, evidence.verdict(sentence, numbers)))
+    return results
+
+
+def written(passage: str | list[str]) -> list[str]:
+    """Returns the passages of a row: one, or several."""
+    return [passage] if isinstance(passage, str) else passage
 
 
 def report(name: str, results: Sequence[tuple[Statement, Verdict]], *, verbose: bool) -> None:
@@ -76,7 +104,7 @@ def _row(kind: str, verdicts: Sequence[Verdict]) -> str:
     low, high = interval(accepted, len(verdicts))
     levels = Counter(verdict.level for verdict in verdicts if verdict.level)
     share = accepted / len(verdicts) if verdicts else 0.0
-    by_level = " | ".join(str(levels.get(level, 0)) for level in ("verbatim", "close"))
+    by_level = " | ".join(str(levels[level]) for level in (Support.VERBATIM, Support.CLOSE))
     return f"| {kind} | {len(verdicts)} | {share:.1%} | {low:.1%} – {high:.1%} | {by_level} |"
 
 
@@ -94,6 +122,9 @@ def main() -> None:
         judged(statements(WRITTEN), likeness),
         verbose=chosen.verbose,
     )
+    report("written to deceive, in five languages", deceptions(likeness, "first"), verbose=chosen.verbose)
+    for name in ("second", "third", "fourth"):  # rules were written for all but the fourth
+        report(f"written to deceive, {name} set", deceptions(likeness, name), verbose=chosen.verbose)
     report(
         "made by perturbing and rewriting", judged(generated(SEED, chosen.sentences), likeness), verbose=chosen.verbose
     )

@@ -89,7 +89,7 @@ def _clause_dropped(sentence: str, choice: random.Random) -> str | None:
     if match:
         return match[1][:1].upper() + match[1][1:]
     match = re.fullmatch(
-        r"(.{25,}?),? (?:if|unless|provided that|except|only if|as long as) [^.]{12,}\.", sentence, re.DOTALL
+        r"(.{25,}?),? (?<!even )(?:if|unless|provided that|except|only if|as long as) [^.]{12,}\.", sentence, re.DOTALL
     )
     return f"{match[1]}." if match else None
 
@@ -132,10 +132,103 @@ def _appended(extra: str) -> Perturbation:
     return lambda sentence, choice: f"{sentence.rstrip('.')}{extra}"
 
 
+_MODALS = {
+    "must": ("must", "has to", "have to", "needs to", "is required to", "are required to", "shall", "is obliged to"),
+    "may": ("may", "can", "could", "might", "is allowed to", "are allowed to", "is permitted to", "is free to"),
+    "should": ("should", "ought to"),
+    "will": ("will",),
+}
+_MODAL = re.compile(
+    rf"\b({'|'.join(sorted((one for many in _MODALS.values() for one in many), key=len, reverse=True))})\b(?= [a-z])(?! not\b|not\b|n't)"
+)
+
+
+def _modal_replaced(sentence: str, choice: random.Random) -> str | None:
+    """Puts a modal verb of another meaning in the place of one that is not negated."""
+    found = list(_MODAL.finditer(sentence))
+    if not found:
+        return None
+    match = choice.choice(found)
+    if sentence[: match.start()].rstrip().endswith(("may", "will", "might", "not", "n't", "could")):
+        return None
+    own = next(name for name, forms in _MODALS.items() if match[1] in forms)
+    number = "are " if match[1].startswith("are") else "is "
+    others = [
+        form
+        for name, forms in _MODALS.items()
+        for form in forms
+        if name != own and not form.startswith("are " if number == "is " else "is ")
+    ]
+    return sentence[: match.start()] + choice.choice(others) + sentence[match.end() :]
+
+
+def _modal_left_out(sentence: str, choice: random.Random) -> str | None:
+    """Makes a fact of what may or should be."""
+    found = list(
+        re.finditer(
+            r"\b(?:[Yy]ou|[Tt]hey|\w+s) (may|might|could|should|can) (?=(?!be\b|have\b|not\b|also\b|only\b)[a-z]+ )",
+            sentence,
+        )
+    )
+    if not found:
+        return None
+    match = choice.choice(found)
+    return sentence[: match.start(1)] + sentence[match.end() :]
+
+
+def _modal_put_in(sentence: str, choice: random.Random) -> str | None:
+    """Makes a duty, an option or advice of a fact."""
+    found = list(
+        re.finditer(
+            r"\b(?:you|they|issuers|lenders|banks|borrowers|consumers|servicers|collectors) (?=(?:have|pay|make|receive|get|send|use|want|do|are(?! able| eligible| not))\b)",
+            sentence,
+        )
+    )
+    if not found:
+        return None
+    match = choice.choice(found)
+    rest = re.sub(r"^are\b", "be", sentence[match.end() :])
+    return f"{sentence[: match.end()]}{choice.choice(['must', 'should', 'may', 'need to', 'are allowed to'])} {rest}"
+
+
+def _linked_otherwise(sentence: str, choice: random.Random) -> str | None:
+    """Makes a reason, a purpose or what comes later of a condition."""
+    match = re.search(r"(?<=\w )if (?=(?:you|the|your|it|they|a) )", sentence)
+    if match is None or re.search(r"\b(?:even|only|ask|see|determine|know|check) if\b", sentence):
+        return None
+    return sentence[: match.start()] + choice.choice(["because", "before", "so that"]) + " " + sentence[match.end() :]
+
+
+def _rate_put_in(sentence: str, choice: random.Random) -> str | None:
+    """Makes an amount one by the day or by the week."""
+    if re.search(r"\b(?:daily|weekly|day|days|week|weeks)\b", sentence):
+        return None
+    match = re.search(r"\$\d[\d,.]*\d(?! (?:million|billion|or|to|per|a)\b)", sentence)
+    return (
+        f"{sentence[: match.end()]} {choice.choice(['per day', 'a week'])}{sentence[match.end() :]}" if match else None
+    )
+
+
+def _claims_crossed(sentence: str, choice: random.Random) -> str | None:
+    """Puts the subject of one claim before the predicate of the other."""
+    del choice
+    verb = r"(?:is|are|may|must|can|will|cannot|should)"
+    match = re.fullmatch(
+        rf"((?:The |An? )?[A-Z]?[\w ]{{4,40}}?) {verb} [^,;]+[,;] (?:but|and|while) ((?:the |an? )?[\w ]{{4,40}}?) ({verb} .+)",
+        sentence,
+    )
+    if match is None or {"it", "they", "you", "this", "that"} & set(f"{match[1]} {match[2]}".casefold().split()):
+        return None
+    return f"{match[1]} {match[3]}"
+
+
 _NEGATED = rf"\b({_AUXILIARY})(?! not\b| no\b|n't|not)\b"
 
 # ruff: noqa: ARG005 - every kind is called alike
 KINDS: dict[str, Perturbation] = {
+    "link": _linked_otherwise,
+    "rate": _rate_put_in,
+    "claims crossed": _claims_crossed,
     "number": _replaced(r"(?<![\w.,§-])\d{1,3}(?:,\d{3})*(?![\w%.)-]|,\d)", _number),
     "number word": _replaced(rf"\b(?:{'|'.join(_WORDS)})\b", _other(_WORDS)),
     "magnitude": _replaced(r"\$\d[\d,.]*\d(?! (?:million|billion|thousand))", lambda match, choice: match[0] + choice.choice(["k", " million", "0", " thousand"])),
@@ -151,8 +244,11 @@ KINDS: dict[str, Perturbation] = {
     "negation removed": _replaced(r" not\b|(?<=can)not\b|n't\b|(?<=\b(?:is|do|re|as|ve|es|id))n['’]t\b", lambda match, choice: ""),
     "negation verb": _replaced(r"\b(?:must|shall|will|can|may) (?=(?!not|be\b|have\b|also|only|need|generally)[a-z]+ (?:the|a|an|your|you|any|its))", lambda match, choice: choice.choice(["refuses to ", "fails to ", "never "])),
     "negation whole": lambda sentence, choice: _prefixed(choice.choice(["It is false that", "It is not the case that", "Nobody says that"]))(sentence, choice),
-    "modality": _swap([("must", "may"), ("may", "will"), ("should", "must"), ("can", "must"), ("shall", "may"), ("might", "will"), ("could", "will")]),
-    "modality removed": _swap([("is required to", "is allowed to"), ("are required to", "are allowed to"), ("required", "optional"), ("has to", "can"), ("have to", "can")]),
+    "modality": _modal_replaced,
+    "modality left out": _modal_left_out,
+    "modality put in": _modal_put_in,
+    "modality of a word": _swap([("required", "optional"), ("mandatory", "optional"), ("entitled to", "obliged to"), ("allows", "requires"), ("required to", "free to"), ("recommended", "required"), ("permitted", "obliged"), ("necessary", "possible"), ("the right to", "the duty to")]),
+    "modality of a negation": _swap([("must not", "need not"), ("may not", "need not"), ("cannot", "need not"), ("should not", "must not"), ("do not have to", "must not"), ("is not required to", "is not allowed to"), ("are not required to", "are not allowed to"), ("should not", "need not")]),
     "comparison": _swap([("at least", "at most"), ("more than", "less than"), ("up to", "at least"), ("no later than", "no earlier than"), ("within", "after"), ("minimum", "maximum"), ("no more than", "more than")]),
     "direction": _swap([
         ("before", "after"), ("increase", "decrease"), ("higher", "lower"), ("raise", "lower"), ("include", "exclude"), ("until", "after"), ("over", "under"),

@@ -17,7 +17,7 @@ from backend.answers.grounding.features import Features
 from backend.language import sentences
 from backend.language.languages import language
 from backend.language.legible import legible
-from backend.language.readings import read
+from backend.language.parsed_sentences import parsed
 from backend.retrieval.embedding.embedder import LocalEmbedder
 from tests.answers.passages import passages
 from tests.benchmarks.grounding.paraphrases import rewritten
@@ -170,7 +170,7 @@ def _examples(found: list[Statement], features: Features, *, weight: float, writ
     english = language("en")
     for statement in found:
         texts, evidence = evidence_of(statement.passages)
-        reading = read(legible(statement.sentence).text, english)
+        reading = parsed(legible(statement.sentence).text, english)
         passing = [
             alignment
             for passage in texts

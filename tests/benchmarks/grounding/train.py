@@ -39,7 +39,8 @@ def fitted(features: Array, supported: Array, weights: Array) -> Array:
         gradient = scaled.T @ (weights * (predicted - supported)) + penalty * coefficients
         curvature = (scaled * (weights * predicted * (1 - predicted))[:, None]).T @ scaled + np.diag(penalty + 1e-9)
         coefficients -= np.linalg.solve(curvature, gradient)
-    return coefficients / scale
+    found: Array = coefficients / scale
+    return found
 
 
 def train(chosen: Sequence[Example]) -> Array:
@@ -94,9 +95,10 @@ def main() -> None:
     print("by passage, trained on the others (written statements):")
     by_passage(found)
     coefficients = train(found)
-    stored = {"threshold": THRESHOLD, "weights": dict(zip(NAMES, np.round(coefficients, 5).tolist(), strict=True))}
+    weights = dict(zip(NAMES, np.round(coefficients, 5).tolist(), strict=True))
+    stored = {"threshold": THRESHOLD, "weights": weights}
     WEIGHTS.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-    for name, value in sorted(stored["weights"].items(), key=lambda pair: -abs(pair[1])):
+    for name, value in sorted(weights.items(), key=lambda pair: -abs(pair[1])):
         print(f"  {name:<18} {value:+.3f}")
 
 

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import { Provider } from "oidc-provider";
 
-const { CALLBACK, CLIENT, PEOPLE } = process.env;
+const { CALLBACKS, CLIENT, PEOPLE } = process.env;
 const people = JSON.parse(PEOPLE);
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
@@ -12,7 +12,7 @@ server.listen(0, "127.0.0.1", () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, {
     clients: [{
-      client_id: CLIENT, redirect_uris: [CALLBACK], token_endpoint_auth_method: "none", application_type: "native",
+      client_id: CLIENT, redirect_uris: CALLBACKS.split(" "), token_endpoint_auth_method: "none", application_type: "native",
     }],
     jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), kid: "signing", use: "sig", alg: "RS256" }] },
     cookies: { keys: ["only-for-tests"] },

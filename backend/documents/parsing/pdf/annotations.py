@@ -8,7 +8,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from backend.documents.parsing.findings import Findings, WarningKind
-from backend.documents.parsing.pdf.glyphs import Piece
+from backend.documents.parsing.pdf.glyph_runs import GlyphRun
 from backend.documents.parsing.pdf.objects import Box
 
 _HIDDEN = 0x2
@@ -16,12 +16,12 @@ _PASSWORD_FIELD = 1 << 13
 _MOST_ANNOTATIONS = 5_000
 _LONGEST_VALUE = 65_536
 _LINE_HEIGHT = 12.0
-_REMARKS = {
-    pdfium.FPDF_ANNOT_TEXT,
-    pdfium.FPDF_ANNOT_HIGHLIGHT,
-    pdfium.FPDF_ANNOT_UNDERLINE,
-    pdfium.FPDF_ANNOT_SQUIGGLY,
-    pdfium.FPDF_ANNOT_CARET,
+_PLAYED = {
+    pdfium.FPDF_ANNOT_SOUND,
+    pdfium.FPDF_ANNOT_MOVIE,
+    pdfium.FPDF_ANNOT_SCREEN,
+    pdfium.FPDF_ANNOT_THREED,
+    pdfium.FPDF_ANNOT_RICHMEDIA,
 }
 _VALUED = {pdfium.FPDF_FORMFIELD_TEXTFIELD, pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX}
 _TICKED = {pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON}
@@ -30,12 +30,12 @@ _TICKED = {pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON}
 class Overlay(NamedTuple):
     """The pieces that annotations add to a page, and the boxes of words that they strike out."""
 
-    pieces: list[Piece]
+    pieces: list[GlyphRun]
     struck: list[Box]
 
 
 def overlay_of(page: pypdfium2.PdfPage, form: Any, place: str, findings: Findings) -> Overlay:  # noqa: ANN401 — a handle of PDFium
-    """Return what annotations show on a page, and tell what of them is left out."""
+    """Returns what annotations show on a page, and tells what of them is left out."""
     overlay = Overlay([], [])
     for index in range(min(pdfium.FPDFPage_GetAnnotCount(page.raw), _MOST_ANNOTATIONS)):
         annotation = pdfium.FPDFPage_GetAnnot(page.raw, index)
@@ -60,12 +60,14 @@ def _read(annotation: Any, form: Any, place: str, findings: Findings, overlay: O
     elif kind == pdfium.FPDF_ANNOT_STRIKEOUT:
         overlay.struck.extend(_quads(annotation))
         findings.warn(WarningKind.STRUCK_OUT, place, "Struck-out text is left out.")
-    elif kind in _REMARKS and _contents(annotation):
-        findings.warn(WarningKind.ANNOTATION, place, "A reader's remark is left out.")
     elif kind == pdfium.FPDF_ANNOT_FILEATTACHMENT:
         findings.warn(WarningKind.EMBEDDED_FILE, place, "An attached file is not read.")
+    elif kind in _PLAYED:
+        findings.warn(WarningKind.EMBEDDED_FILE, place, "A film, sound or model is not read.")
     elif kind == pdfium.FPDF_ANNOT_STAMP:
         findings.warn(WarningKind.ANNOTATION, place, "A stamp is not read.")
+    elif kind != pdfium.FPDF_ANNOT_POPUP and _contents(annotation):
+        findings.warn(WarningKind.ANNOTATION, place, "A reader's remark is left out.")
 
 
 def _field(annotation: Any, form: Any, place: str, findings: Findings) -> str:  # noqa: ANN401
@@ -102,13 +104,13 @@ def _box(annotation: Any) -> Box:  # noqa: ANN401
     return box.left, min(box.bottom, box.top), box.right, max(box.bottom, box.top)
 
 
-def _pieces(text: str, box: Box) -> Iterator[Piece]:
-    """Yield the lines of a value in its box, from the top; a single line stands in the middle of its height."""
+def _pieces(text: str, box: Box) -> Iterator[GlyphRun]:
+    """Yields the lines of a value in its box, from the top; a single line stands in the middle of its height."""
     lines = [line for line in text.replace("\r", "\n").split("\n") if line.strip()]
     height = min(_LINE_HEIGHT, (box[3] - box[1]) / max(len(lines), 1)) or 1.0
     top = (box[1] + box[3] + height) / 2 if len(lines) == 1 else box[3]
     for line in lines:
-        yield Piece(line.strip(), box[0], box[2], top - height, top, -1, -1)
+        yield GlyphRun(line.strip(), box[0], box[2], top - height, top, -1, -1)
         top -= height
 
 

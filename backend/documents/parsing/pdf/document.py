@@ -23,23 +23,24 @@ from backend.documents.parsing.pdf.sequence import Sequence
 _NEIGHBOURS = 3
 
 
-class _Known(NamedTuple):
+class _RowsOfPage(NamedTuple):
     number: int
     rows: list[Row]
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
-    """Yield the text of each page in reading order, a few pages in memory at a time; pages count from 1."""
-    with _opened(path) as document:
+    """Yields the text of each page in reading order, a few pages in memory at a time; pages count from 1."""
+    with opened(path) as document:
         findings.count_pages(len(document))
         findings.title = meaningful_title(document.get_metadata_value("Title"))
         form = _form(document, findings)
         if pdfium.FPDFDoc_GetAttachmentCount(document.raw):
             findings.warn(WarningKind.EMBEDDED_FILE, "whole file", "Files inside the PDF are not read.")
-        yield from _Document(document, form, findings).fragments()
+        yield from _PdfDocument(document, form, findings).fragments()
 
 
-def _opened(path: Path) -> pypdfium2.PdfDocument:
+def opened(path: Path | str) -> pypdfium2.PdfDocument:
+    """Returns the document; raises EncryptedPdf and CorruptFile."""
     try:
         return pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
@@ -58,14 +59,14 @@ def _form(document: pypdfium2.PdfDocument, findings: Findings) -> Any:  # noqa: 
     return document.formenv.raw if document.formenv is not None else None
 
 
-class _Document:
+class _PdfDocument:
     def __init__(self, document: pypdfium2.PdfDocument, form: Any, findings: Findings) -> None:  # noqa: ANN401
         self._document = document
         self._form = form
         self._findings = findings
         self._vocabulary = Vocabulary()
         self._heights: Counter[float] = Counter()
-        self._known: deque[_Known] = deque(maxlen=2 * _NEIGHBOURS + 1)
+        self._known: deque[_RowsOfPage] = deque(maxlen=2 * _NEIGHBOURS + 1)
         self._seen: set[str] = set()
         self._scanned: list[int] = []
         self._empty: list[int] = []
@@ -93,11 +94,11 @@ class _Document:
         for row in page.rows:
             self._heights[round(2 * row.height) / 2] += len(row.text)
         self._vocabulary.learn(row.text for row in page.rows)
-        self._known.append(_Known(page.number, edges(page.rows)))
+        self._known.append(_RowsOfPage(page.number, edges(page.rows)))
         return page
 
     def _laid_out(self, page: Page) -> tuple[list[Fragment], list[Item], list[Fragment]]:
-        """Return the furniture at the page's head, its body, and the furniture at its foot with the page's number."""
+        """Returns the furniture at the page's head, its body, and the furniture at its foot with the page's number."""
         others = [(known.number, known.rows) for known in self._known if known.number != page.number]
         repeated = furniture(page.number, page.rows, others)
         head: list[Fragment] = []
@@ -113,12 +114,14 @@ class _Document:
         body = [row for index, row in enumerate(page.rows) if index not in repeated]
         found: list[Item] = []
         height = self._body_height()
-        for part in [*flows(body), *page.turned]:
+        for part in flows(body):
+            found += items(part, Style.of(part, height), page.number, self._vocabulary, page.lines)
+        for part in page.turned:
             found += items(part, Style.of(part, height), page.number, self._vocabulary)
         return head, found, foot
 
     def _body_height(self) -> float:
-        """Return the height of type below which half of the text is set."""
+        """Returns the height of type below which half of the text is set."""
         half = self._heights.total() / 2
         for height, length in sorted(self._heights.items()):
             half -= length

@@ -15,12 +15,12 @@ _PAGE_NUMBER = re.compile(
 
 
 def edges(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows nearest to the head and foot of a page, which may be furniture."""
+    """Returns the rows nearest to the head and foot of a page, which may be furniture."""
     return [*rows[:_ROWS_AT_AN_EDGE], *rows[max(_ROWS_AT_AN_EDGE, len(rows) - _ROWS_AT_AN_EDGE) :]]
 
 
 def furniture(page: int, rows: Sequence[Row], others: Sequence[tuple[int, Sequence[Row]]]) -> dict[int, bool]:
-    """Return the indexes of rows that are furniture, each with whether it repeats the same words.
+    """Returns the indexes of rows that are furniture, each with whether it repeats the same words.
 
     `others` are the edges of pages nearby. What differs only by counting the pages is furniture as well.
     """
@@ -46,7 +46,7 @@ def furniture(page: int, rows: Sequence[Row], others: Sequence[tuple[int, Sequen
 
 
 def _stands_apart(rows: Sequence[Row], edge: int, is_head: bool) -> bool:  # noqa: FBT001 — the head or the foot
-    """Return whether a gap or another type separates the last row of furniture from the body."""
+    """Returns whether a gap or another type separates the last row of furniture from the body."""
     inner = edge + 1 if is_head else edge - 1
     if not 0 <= inner < len(rows):
         return True
@@ -61,7 +61,7 @@ def _stands_apart(rows: Sequence[Row], edge: int, is_head: bool) -> bool:  # noq
 
 
 def _repeated(page: int, row: Row, others: Sequence[tuple[int, Sequence[Row]]]) -> bool | None:
-    """Return whether another page has the same line there; None if none has it, false if it counts the pages."""
+    """Returns whether another page has the same line there; None if none has it, false if it counts the pages."""
     counts = False
     for number, edge in others:
         for other in edge:

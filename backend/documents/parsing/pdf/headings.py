@@ -48,7 +48,7 @@ _WRAPPED = re.compile(r"\(.*\)|\*.*|[a-z].*|\[note .*")
 
 
 def level(text: str, lines: int, ratio: float, *, is_bold: bool, body_is_bold: bool) -> int:  # noqa: PLR0911 — a return for each rank
-    """Return the level that the text would have as a heading, from 1; 0 if it cannot be one.
+    """Returns the level that the text would have as a heading, from 1; 0 if it cannot be one.
 
     `ratio` compares the height of its type with that of the body.
     """
@@ -69,7 +69,7 @@ def level(text: str, lines: int, ratio: float, *, is_bold: bool, body_is_bold: b
 
 
 def _is_statement(text: str) -> bool:
-    """Return whether the text is one sentence, as risks are headed: "Our liquidity may be affected by rates."."""
+    """Returns whether the text is one sentence, as risks are headed: "Our liquidity may be affected by rates."."""
     words = text.split()
     return bool(
         _SHORTEST_SENTENCE <= len(words) <= _LONGEST_SENTENCE
@@ -81,8 +81,13 @@ def _is_statement(text: str) -> bool:
     )
 
 
+def is_item(text: str) -> bool:
+    """Returns whether the text is an item of a form, of which "None." may be all that follows."""
+    return bool(_ITEM.match(text))
+
+
 def is_plausible(text: str) -> bool:
-    """Return whether the words may name what follows: no sentence, box, address, date, figure or name of a company."""
+    """Returns whether the words may name what follows: no sentence, box, address, date, figure or name of a company."""
     letters = sum(map(str.isalpha, text))
     words = text.split()
     if letters < 3 or len(text) > _LONGEST or len(words) > _MOST_WORDS or letters < 0.6 * len(text.replace(" ", "")):

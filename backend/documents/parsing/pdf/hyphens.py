@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from backend.documents.parsing.pdf.glyphs import HYPHEN
+from backend.documents.parsing.pdf.glyph_runs import HYPHEN
 
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
 _MOST_WORDS = 200_000
@@ -23,7 +23,7 @@ class Vocabulary:
         self._words: set[str] = set()
 
     def learn(self, lines: Iterable[str]) -> None:
-        """Remember the words of lines, except those that a line's end breaks."""
+        """Remembers the words of lines, except those that a line's end breaks."""
         if len(self._words) >= _MOST_WORDS:
             return
         kept = []
@@ -35,7 +35,7 @@ class Vocabulary:
         self._words.update(_WORDS.findall("\n".join(kept).lower()))
 
     def joined(self, text: str, following: str) -> str:
-        """Return two lines as one text; a word that the first line breaks is whole again."""
+        """Returns two lines as one text; a word that the first line breaks is whole again."""
         if not text.endswith((HYPHEN, "-")):
             return f"{text.replace(HYPHEN, '-')} {following}"
         begun, rest = _LAST.search(text, max(0, len(text) - _LONGEST_WORD)), _FIRST.match(following)

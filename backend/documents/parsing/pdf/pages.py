@@ -1,5 +1,6 @@
 """One page of a PDF as rows, without what nobody sees on it."""
 
+import re
 from collections import defaultdict
 from typing import Any, NamedTuple
 
@@ -8,13 +9,16 @@ import pypdfium2
 from backend.documents.parsing.errors import CorruptFile
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.pdf.annotations import Overlay, overlay_of
-from backend.documents.parsing.pdf.glyphs import Glyphs, Piece, is_outside, is_too_small, turned
-from backend.documents.parsing.pdf.objects import Box, Drawn, drawn_on
+from backend.documents.parsing.pdf.gathering import drawn_on
+from backend.documents.parsing.pdf.glyph_runs import GlyphRun, turned
+from backend.documents.parsing.pdf.glyphs import Glyphs
+from backend.documents.parsing.pdf.objects import Drawn, Lines
 from backend.documents.parsing.pdf.rows import Row, rows_of
+from backend.documents.parsing.pdf.sight import Sight
 
 _LITTLE_TEXT = 60
 _LARGE_PICTURE = 0.04
-_MUCH_UNREADABLE = 5
+_WITHOUT_MEANING = re.compile(r"[\x00\x01\x03-\x08\x0e-\x1f\ufffd]")
 
 
 class Page(NamedTuple):
@@ -24,10 +28,12 @@ class Page(NamedTuple):
     rows: list[Row]
     turned: list[list[Row]]
     is_scanned: bool
+    lines: Lines
+    """What is drawn on a page whose text is not turned."""
 
 
 def read(document: pypdfium2.PdfDocument, index: int, form: Any, findings: Findings) -> Page:  # noqa: ANN401 — a handle of PDFium
-    """Read a page, counted from 0; raises CorruptFile."""
+    """Reads a page, counted from 0; raises CorruptFile."""
     try:
         page = document[index]
     except pypdfium2.PdfiumError as error:
@@ -44,14 +50,16 @@ def _read(page: pypdfium2.PdfPage, textpage: pypdfium2.PdfTextPage, number: int,
     place = f"page {number}"
     overlay = overlay_of(page, form, place, findings)
     drawn = drawn_on(page, whole=False)
-    bounds = page.get_bbox()
-    glyphs = Glyphs(textpage, _struck(drawn, overlay))
-    pieces = [piece for piece in glyphs.pieces() if _is_readable(page, piece, bounds, glyphs, drawn, place, findings)]
+    glyphs = Glyphs(textpage, _struck(drawn, overlay), drawn.parts if drawn.uprights else None)
+    sight = Sight(page, glyphs, drawn)
+    pieces = sight.seen(glyphs.pieces())
+    for reason in sight.reasons:
+        findings.warn(WarningKind.INVISIBLE_TEXT, place, reason)
     if glyphs.has_struck:
         findings.warn(WarningKind.STRUCK_OUT, place, "Struck-out text is left out.")
-    if sum(glyphs.text.count(sign) for sign in ("\ufffd", "\x00")) > _MUCH_UNREADABLE:
+    if _WITHOUT_MEANING.search(glyphs.text):
         findings.warn(WarningKind.UNREADABLE_TEXT, place, "Some characters have no meaning outside their font.")
-    by_turn: dict[int, list[Piece]] = defaultdict(list)
+    by_turn: dict[int, list[GlyphRun]] = defaultdict(list)
     for piece in pieces:
         by_turn[piece.turn].append(piece)
     main = max(by_turn, key=lambda turn: sum(len(piece.text) for piece in by_turn[turn]), default=0)
@@ -62,7 +70,13 @@ def _read(page: pypdfium2.PdfPage, textpage: pypdfium2.PdfTextPage, number: int,
     if large and not is_scanned:
         findings.warn(WarningKind.PICTURE, place, "A picture is not read.")
     turned_parts = [rows_of(by_turn[turn]) for turn in sorted(by_turn) if turn != main]
-    return Page(number, rows_of(by_turn[main]), turned_parts, is_scanned)
+    return Page(
+        number,
+        rows_of(by_turn[main]),
+        turned_parts,
+        is_scanned,
+        Lines() if main else Lines(drawn.rules, drawn.uprights),
+    )
 
 
 def _struck(drawn: Drawn, overlay: Overlay) -> Any:  # noqa: ANN401 — a function
@@ -77,23 +91,6 @@ def _struck(drawn: Drawn, overlay: Overlay) -> Any:  # noqa: ANN401 — a functi
     return is_struck
 
 
-def _is_readable(
-    page: pypdfium2.PdfPage, piece: Piece, bounds: Box, glyphs: Glyphs, drawn: Drawn, place: str, findings: Findings
-) -> bool:
-    if is_too_small(piece):
-        findings.warn(WarningKind.INVISIBLE_TEXT, place, "Text of less than two points is left out.")
-        return False
-    if glyphs.is_white(piece):
-        upright = turned(-piece.turn % 4, piece.left, piece.right, piece.bottom, piece.top)
-        if not drawn.is_on_ground(*upright) and not drawn_on(page, whole=True).is_on_ground(*upright):
-            findings.warn(WarningKind.INVISIBLE_TEXT, place, "White text on white is left out.")
-            return False
-    if is_outside(piece, bounds):
-        findings.warn(WarningKind.INVISIBLE_TEXT, place, "Text beyond the edge of the page is left out.")
-        return False
-    return True
-
-
 def _large_pictures(page: pypdfium2.PdfPage, drawn: Drawn) -> bool:
     if not drawn.pictures:
         return False
@@ -103,6 +100,6 @@ def _large_pictures(page: pypdfium2.PdfPage, drawn: Drawn) -> bool:
     )
 
 
-def _as_read(piece: Piece, turn: int) -> Piece:
+def _as_read(piece: GlyphRun, turn: int) -> GlyphRun:
     left, right, bottom, top = turned(turn, piece.left, piece.right, piece.bottom, piece.top)
     return piece._replace(left=left, right=right, bottom=bottom, top=top, turn=turn)

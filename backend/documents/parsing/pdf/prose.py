@@ -9,6 +9,7 @@ from typing import NamedTuple
 from backend.documents.parsing.blocks import BlockKind, Fragment
 from backend.documents.parsing.pdf import headings
 from backend.documents.parsing.pdf.hyphens import Vocabulary
+from backend.documents.parsing.pdf.objects import Lines
 from backend.documents.parsing.pdf.rows import Row
 from backend.documents.parsing.pdf.tables import table_fragments, tables
 
@@ -16,6 +17,7 @@ _ITEM = re.compile(r"(?:[•◦▪‣●○■□·\uf0b7\uf0a7\uf0d8*–—-]|\
 _SENTENCE_END = re.compile(r"[.!?:;][\"'”’)]*(?: \[note \w+\])*$")
 _SHORT_OF_THE_EDGE = 0.2
 _LONGEST_END = 30
+_NO_LINES = Lines()
 
 
 class Item(NamedTuple):
@@ -40,21 +42,23 @@ class Style(NamedTuple):
 
     @classmethod
     def of(cls, rows: Sequence[Row], height: float) -> "Style":
-        """Measure a page; its lines are measured within flows, so that columns do not mix."""
+        """Measures a page; its lines are measured within flows, so that columns do not mix."""
         steps = [step for step in (a.bottom - b.bottom for a, b in pairwise(rows)) if 0 < step < 3 * height]
         length = sum(len(row.text) for row in rows)
         bold = sum(len(row.text) for row in rows if row.is_bold) > length / 2
         return cls(height, median_low(steps) if steps else height, bold)
 
 
-def items(rows: Sequence[Row], style: Style, page: int, vocabulary: Vocabulary) -> Iterator[Item]:
-    """Yield what a flow holds, from the top."""
+def items(
+    rows: Sequence[Row], style: Style, page: int, vocabulary: Vocabulary, lines: Lines = _NO_LINES
+) -> Iterator[Item]:
+    """Yields what a flow holds, from the top; `lines` are those drawn on its page."""
     start = 0
     left, right = min((row.left for row in rows), default=0.0), max((row.right for row in rows), default=0.0)
-    for first, end in [*tables(rows), (len(rows), len(rows))]:
+    for first, end in [*tables(rows, lines), (len(rows), len(rows))]:
         for group in _paragraphs(rows[start:first], style, right):
             yield _prose(group, style, page, (left, right), vocabulary)
-        for fragment in table_fragments(rows[first:end], page) if end > first else ():
+        for fragment in table_fragments(rows[first:end], page, lines) if end > first else ():
             yield Item(fragment)
         start = end
 

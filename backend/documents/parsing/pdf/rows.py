@@ -4,13 +4,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
-from backend.documents.parsing.pdf.glyphs import Piece
+from backend.documents.parsing.pdf.glyph_runs import GlyphRun
 
 _FEWEST_LINES = 3
 _FEWEST_WORDS = 3
 _NARROWEST_GUTTER = 6.0
 _MOST_COLUMNS = 4
+_MOST_OVERLAP = 0.85
+_NEARLY_ALL = 0.8
 LIST_MARK = re.compile(
     r"[•◦▪‣●○■□·\uf0b7\uf0a7\uf0d8*–—-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)]|\d{1,2}(?:\.\d{1,2}){1,4}\.?|\[note \w+\]"
 )
@@ -23,7 +26,7 @@ _CLOSING = {")", "%", ")%", "x", "bps", "pts"}
 class Row:
     """Pieces printed on one line, from left to right; lengths in points."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[GlyphRun, ...]
 
     @property
     def left(self) -> float:
@@ -56,9 +59,9 @@ class Row:
         return " ".join(piece.text for piece in self.pieces)
 
 
-def rows_of(pieces: Sequence[Piece]) -> list[Row]:
-    """Return the rows of a page from the top; signs of currency join the figure beside them."""
-    rows: list[list[Piece]] = []
+def rows_of(pieces: Sequence[GlyphRun]) -> list[Row]:
+    """Returns the rows of a page from the top; signs of currency join the figure beside them."""
+    rows: list[list[GlyphRun]] = []
     for piece in sorted(pieces, key=lambda piece: -(piece.bottom + piece.top)):
         middle = piece.bottom + piece.top
         for row in reversed(rows[-3:]):
@@ -72,12 +75,12 @@ def rows_of(pieces: Sequence[Piece]) -> list[Row]:
     return [Row(tuple(_with_signs(sorted(row, key=lambda piece: piece.left)))) for row in rows]
 
 
-def _collides(row: list[Piece], piece: Piece) -> bool:
+def _collides(row: list[GlyphRun], piece: GlyphRun) -> bool:
     return any(min(other.right, piece.right) - max(other.left, piece.left) > 0.3 * piece.height for other in row)
 
 
-def _with_signs(pieces: list[Piece]) -> list[Piece]:
-    joined: list[Piece] = []
+def _with_signs(pieces: list[GlyphRun]) -> list[GlyphRun]:
+    joined: list[GlyphRun] = []
     for piece in pieces:
         last = joined[-1] if joined else None
         if (
@@ -106,7 +109,7 @@ def _with_signs(pieces: list[Piece]) -> list[Piece]:
 
 
 def flows(rows: list[Row], depth: int = 1) -> list[list[Row]]:
-    """Return the parts of the page in reading order: where lines run in columns, each column is a part."""
+    """Returns the parts of the page in reading order: where lines run in columns, each column is a part."""
     parts: list[list[Row]] = []
     start = 0
     while start < len(rows):
@@ -125,11 +128,12 @@ def flows(rows: list[Row], depth: int = 1) -> list[list[Row]]:
 
 
 def _columns(rows: list[Row], start: int) -> tuple[int, float]:
-    """Return the end of the lines from `start` that are set in two columns and the gutter's middle; `start` if none."""
-    if sum(" " in piece.text and _is_wordy(piece.text) for piece in rows[start].pieces) < 2:
+    """Returns the end of the lines from `start` that are set in two columns and the gutter's middle; `start` if none."""
+    first = _with_other_side(rows, start)
+    if sum(" " in piece.text and _is_wordy(piece.text) for piece in first) < 2:
         return start, 0.0
     best = (start, 0.0)
-    for before, after in zip(rows[start].pieces, rows[start].pieces[1:], strict=False):
+    for before, after in pairwise(first):
         low, high = before.right, after.left
         end = start
         for row in rows[start:]:
@@ -139,15 +143,29 @@ def _columns(rows: list[Row], start: int) -> tuple[int, float]:
             low, high = narrower
             end += 1
         middle = (low + high) / 2
-        while end > start and len(rows[end - 1].pieces) == 1:
+        while end > start and len(rows[end - 1].pieces) == 1 and not _is_beside(rows[end - 2], rows[end - 1]):
             end -= 1  # a line of full measure that happens to be short belongs below both columns
         if end - start >= _FEWEST_LINES and end > best[0] and _is_prose(rows[start:end], middle):
             best = (_with_last_lines(rows, end, low, high), middle)
     return best
 
 
+def _with_other_side(rows: list[Row], start: int) -> list[GlyphRun]:
+    """Returns the pieces of a row and, if it is of one column and those beside it stand half a line lower, of these too."""
+    pieces = list(rows[start].pieces)
+    if len(pieces) == 1 and start + 1 < len(rows) and _is_beside(rows[start], rows[start + 1]):
+        pieces = sorted([*pieces, *rows[start + 1].pieces], key=lambda piece: piece.left)
+    return pieces
+
+
+def _is_beside(row: Row, following: Row) -> bool:
+    """Returns whether two rows overlap in height and not in width, as lines of columns with lines at other heights do."""
+    apart = row.right < following.left or following.right < row.left
+    return apart and 0 < row.bottom - following.bottom < _MOST_OVERLAP * min(row.height, following.height)
+
+
 def _with_last_lines(rows: list[Row], end: int, low: float, high: float) -> int:
-    """Add the lines of one column that go on below the other's end, as long as they follow without a gap."""
+    """Adds the lines of one column that go on below the other's end, as long as they follow without a gap."""
     while end < len(rows) and _gutter(rows[end], low, high) is not None:
         step = rows[end - 1].bottom - rows[end].bottom
         if step > 1.6 * rows[end].height or abs(rows[end].height - rows[end - 1].height) > 1:
@@ -157,7 +175,7 @@ def _with_last_lines(rows: list[Row], end: int, low: float, high: float) -> int:
 
 
 def _gutter(row: Row, low: float, high: float) -> tuple[float, float] | None:
-    """Return the part of the gutter that the row leaves free, None if it leaves too little."""
+    """Returns the part of the gutter that the row leaves free, None if it leaves too little."""
     for piece in row.pieces:
         if piece.right <= (low + high) / 2 or piece.right <= low + 1:
             low = max(low, piece.right)
@@ -175,14 +193,20 @@ def _split(rows: list[Row], gutter: float) -> tuple[list[Row], list[Row]]:
 
 
 def _is_prose(rows: list[Row], gutter: float) -> bool:
-    """Return whether both sides are running text: lines of several words, most of which go on in the next line."""
+    """Returns whether both sides are running text: lines of several words, most of which go on in the next line."""
+    if sum(_is_wordy(row.text) for row in rows) < len(rows) / 2:
+        return False  # rows of figures
     for side in _split(rows, gutter):
         texts = [row.text for row in side]
-        if len(texts) < _FEWEST_LINES or sum(len(row.pieces) > 1 for row in side) > len(side) / 3:
+        if len(texts) < _FEWEST_LINES:
             return False
+        if sum(len(row.pieces) > 1 for row in side) > len(side) / 3:
+            if _columns(side, 0)[0] < _NEARLY_ALL * len(side):
+                return False
+            continue
         wordy = sum(len(text.split()) >= _FEWEST_WORDS and _is_wordy(text) for text in texts)
         going_on = sum(text[:1].islower() for text in texts[1:])
-        if wordy < 0.6 * len(texts) or going_on < 0.3 * (len(texts) - 1):
+        if wordy < 0.5 * len(texts) or going_on < 0.3 * (len(texts) - 1):
             return False
     return True
 

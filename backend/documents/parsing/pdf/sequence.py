@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from backend.documents.parsing.blocks import BlockKind, Fragment
-from backend.documents.parsing.pdf.headings import SENTENCE
+from backend.documents.parsing.blocks import Block, BlockKind, Fragment
+from backend.documents.parsing.pdf.headings import SENTENCE, is_item
 from backend.documents.parsing.pdf.hyphens import Vocabulary
 from backend.documents.parsing.pdf.prose import Item
+from backend.documents.parsing.sentences import sentences
 
 _LEAST_BODY_WORDS = 7
 _CONTINUED = (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM)
@@ -22,15 +23,15 @@ class Sequence:
         self._foot: list[Fragment] = []
 
     def add(self, head: list[Fragment], body: list[Item], foot: list[Fragment]) -> Iterator[Fragment]:
-        """Take a page; yield what is certain of the page before, and the head of this one."""
-        joined = self._join(body)
-        yield from self._certain(body)
+        """Takes a page; yields what is certain of the page before, and the head of this one."""
+        rest = self._join(body)
+        yield from self._certain(rest)
         yield from self._foot
         yield from head
-        self._body, self._foot = (body[1:] if joined else body), foot
+        self._body, self._foot = rest, foot
 
     def finish(self) -> Iterator[Fragment]:
-        """Yield the last page."""
+        """Yields the last page."""
         yield from self._certain([])
         yield from self._foot
 
@@ -42,29 +43,37 @@ class Sequence:
                 fragment = fragment._replace(kind=BlockKind.PARAGRAPH, level=0)
             yield fragment
 
-    def _join(self, body: list[Item]) -> bool:
-        """Append to the last paragraph of the page before what continues it on this one."""
+    def _join(self, body: list[Item]) -> list[Item]:
+        """Appends to the last paragraph of the page before the sentence that goes on here; returns what is left of this page."""
         if not body or body[0].fragment.kind is not BlockKind.PARAGRAPH or not self._body:
-            return False
+            return body
         first = body[0]
         for index in range(len(self._body) - 1, -1, -1):
             last = self._body[index]
             if last.fragment.kind not in _CONTINUED:
-                return False
+                return body
             if abs(last.height - first.height) > 0.5 or last.is_bold != first.is_bold:
                 continue  # notes at the foot of the page
             if not last.is_open or not _continues(last.fragment.text, first.fragment.text):
-                return False
-            text = self._vocabulary.joined(last.fragment.text, first.fragment.text)
-            at = len(text) - len(first.fragment.text)
-            joined = last.fragment._replace(text=text, next_page_at=at)
+                return body
+            sentence, rest = _first_sentence(first.fragment)
+            text = self._vocabulary.joined(last.fragment.text, sentence)
+            joined = last.fragment._replace(text=text, next_page_at=len(text) - len(sentence))
             self._body[index] = last._replace(fragment=joined)
-            return True
-        return False
+            kept = first._replace(fragment=first.fragment._replace(text=rest))
+            return [kept, *body[1:]] if rest else body[1:]
+        return body
+
+
+def _first_sentence(fragment: Fragment) -> tuple[str, str]:
+    """Returns the end of the sentence that the page begins with, and what follows it: that may go over the next page."""
+    block = Block(fragment.kind, fragment.text, 0)
+    sentence = next((text for _, text in sentences(block)), fragment.text)
+    return sentence, fragment.text[len(sentence) :].strip()
 
 
 def _continues(text: str, following: str) -> bool:
-    """Return whether the words go on: the first text ends no sentence, the second begins none."""
+    """Returns whether the words go on: the first text ends no sentence, the second begins none."""
     if text.rstrip("\"'”’)")[-1:] in {".", "!", "?", ":", ";"} or following.startswith("[note "):
         return False
     return (
@@ -80,7 +89,7 @@ def _continues(text: str, following: str) -> bool:
 
 
 def _has_body(sequence: list[Item], index: int) -> bool:
-    """Return whether a heading is followed by a table, a list or a paragraph of some length, maybe after others."""
+    """Returns whether a heading is followed by a table, a list or a paragraph of some length, maybe after others."""
     heading = sequence[index].fragment
     for item in sequence[index + 1 : index + 1 + _LONGEST_CHAIN]:
         kind, text = item.fragment.kind, item.fragment.text
@@ -91,7 +100,7 @@ def _has_body(sequence: list[Item], index: int) -> bool:
         if kind is BlockKind.PARAGRAPH:
             if heading.level == SENTENCE:
                 return len(text.split()) >= _LEAST_EXPLANATION and not item.is_bold
-            return len(text.split()) >= _LEAST_BODY_WORDS or text.startswith("(")
+            return len(text.split()) >= _LEAST_BODY_WORDS or text.startswith("(") or is_item(heading.text)
         if item.fragment.level < heading.level:
             return False
     return False

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import inf
 
 from backend.documents.parsing.blocks import BlockKind, Fragment, row_text
-from backend.documents.parsing.pdf.glyphs import Piece
+from backend.documents.parsing.pdf.objects import Lines
+from backend.documents.parsing.pdf.records import CELL, HALF_A_LINE, Column, column_of, figures, records
 from backend.documents.parsing.pdf.rows import Row
 
-_CELL = re.compile(r"[$€£¥(+<-]*\d+(?:,\d{3})*(?:\.\d+)?[)%x*]*|[—–-]+|[nN]/?[aAmM]")
-_BETWEEN_CELLS = {"$", "€", "£", "¥", "%", ")", "(", "US$", "x", "pts"}
 _PERIOD = re.compile(
     r"(?i)(?:19|20)\d\d[ae]?,?|q[1-4]|[1-4]q|fy\d*|(?:january|february|march|april|may|june|july|august|september|october"
     r"|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?"
@@ -19,24 +20,16 @@ _LONGEST_LABEL = 120
 _LONGEST_GAP = 3
 _MOST_HEADER_ROWS = 4
 _NEAR = 2.0
+_FEWEST_UPRIGHTS = 3
+_OFF_THE_MIDDLE = 0.12
 
 
-def figures(text: str) -> list[str]:
-    """Return the figures that end the line, last first: a line of a table has at least two, prose seldom."""
-    cells = []
-    for word in reversed(text.split()):
-        if _CELL.fullmatch(word):
-            cells.append(word)
-        elif word not in _BETWEEN_CELLS:
-            break
-    return cells
-
-
-def tables(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """Return the ranges of rows that are tables: rows of cells with at most a few short lines between."""
+def tables(rows: Sequence[Row], drawn: Lines) -> list[tuple[int, int]]:
+    """Returns the ranges of rows that are tables: in a drawn grid, or rows of cells with at most a few short lines between."""
+    gridded = _in_grid(rows, drawn)
     ranges: list[list[int]] = []
     for index, row in enumerate(rows):
-        if not _is_of_cells(row):
+        if index not in gridded and not _is_of_cells(row):
             continue
         if ranges and _is_within_table(rows[ranges[-1][1] : index]):
             ranges[-1][1] = index + 1
@@ -45,21 +38,45 @@ def tables(rows: Sequence[Row]) -> list[tuple[int, int]]:
     found = []
     floor = 0
     for first, end in ranges:
-        if end - first > 1 and _is_table(rows[first:end]):
+        if end - first > 1 and (_is_table(rows[first:end]) or not gridded.isdisjoint(range(first, end))):
             found.append((_with_header(rows, first, floor), end))
             floor = end
     return found
 
 
-def table_fragments(rows: Sequence[Row], page: int) -> Iterator[Fragment]:
-    """Yield the rows with their cells under the same columns; the rows above the first figures are the header."""
+def _in_grid(rows: Sequence[Row], drawn: Lines) -> set[int]:
+    """Returns the rows that three upright lines or more stand beside: two may be a frame around words."""
+    if len(drawn.uprights) < _FEWEST_UPRIGHTS:
+        return set()
+    found = set()
+    for index, row in enumerate(rows):
+        middle = row.bottom + row.height / 2
+        beside = {round(box[0] / 2) for box in drawn.uprights if box[1] <= middle <= box[3]}
+        if (
+            len(beside) >= _FEWEST_UPRIGHTS
+            and min(beside) * 2 <= row.left + _NEAR
+            and row.right - _NEAR <= max(beside) * 2
+        ):
+            found.add(index)
+    return found
+
+
+def table_fragments(rows: Sequence[Row], page: int, drawn: Lines) -> Iterator[Fragment]:
+    """Yields the rows with their cells under the same columns; the rows above the first figures are the header.
+
+    Lines of one cell are in one row: `drawn` and the distances of lines tell which these are.
+    """
     columns = _columns(rows)
     header = _header_rows(rows)
-    for index, row in enumerate(rows):
-        is_header = index < header
-        text = row_text(_cells(row, columns, is_header=is_header)) if len(columns) > 1 else row.text
-        kind = BlockKind.TABLE_HEADER if is_header or _UNITS.fullmatch(row.text) else BlockKind.TABLE_ROW
-        yield Fragment(kind, text, page=page)
+    for row in rows[:header]:
+        text = row_text(_header_cells(row, columns)) if len(columns) > 1 else row.text
+        yield Fragment(BlockKind.TABLE_HEADER, text, page=page)
+    for lines in records(rows[header:], columns, drawn.rules):
+        is_units = len(lines) == 1 and _UNITS.fullmatch(lines[0].text)
+        cells = [_cells(line, columns) for line in lines]
+        texts = [" ".join(filter(None, cell)) for cell in zip(*cells, strict=True)]
+        text = row_text(texts) if len(columns) > 1 else " ".join(line.text for line in lines)
+        yield Fragment(BlockKind.TABLE_HEADER if is_units else BlockKind.TABLE_ROW, text, page=page)
 
 
 def _is_of_cells(row: Row) -> bool:
@@ -73,7 +90,7 @@ def _is_within_table(gap: Sequence[Row]) -> bool:
 
 
 def _is_table(rows: Sequence[Row]) -> bool:
-    """Return whether rows of several pieces are a table: they hold figures, or their cells begin at the same places."""
+    """Returns whether rows of several pieces are a table: they hold figures, or their cells begin at the same places."""
     if sum(len(figures(row.text)) >= 2 for row in rows) >= 2:
         return True
     several = [row for row in rows if len(row.pieces) >= 2]
@@ -81,17 +98,20 @@ def _is_table(rows: Sequence[Row]) -> bool:
         return False
     starts: dict[int, int] = {}
     for row in several:
-        for place in {round(piece.left / 4) for piece in row.pieces[1:]} | {
-            -round(piece.right / 4) for piece in row.pieces[1:]
-        }:
+        # Words end at one place in every justified line; only figures are set to the right of a column.
+        ends = {-round(piece.right / 4) for piece in row.pieces[1:] if any(map(str.isdigit, piece.text))}
+        for place in {round(piece.left / 4) for piece in row.pieces[1:]} | ends:
             starts[place] = starts.get(place, 0) + 1
     aligned = max(starts.values())
     return aligned >= max(2, 0.5 * len(several))
 
 
 def _with_header(rows: Sequence[Row], first: int, floor: int) -> int:
-    """Return where the table begins: with the lines right above it that name its units or periods."""
+    """Returns where the table begins: with the lines right above it that name its units or periods."""
     start = first
+    while start > floor and 0 < rows[start - 1].bottom - rows[start].bottom < HALF_A_LINE * rows[start].height:
+        start -= 1  # a cell's first line, beside whose middle the others stand
+    first = start
     while start > floor and first - start < _MOST_HEADER_ROWS:
         above = rows[start - 1]
         step = above.bottom - rows[start].bottom
@@ -112,32 +132,32 @@ def _with_header(rows: Sequence[Row], first: int, floor: int) -> int:
 
 
 def _is_of_periods(words: list[str]) -> bool:
-    """Return whether words name periods: years, months or quarters, and no figures but days."""
+    """Returns whether words name periods: years, months or quarters, and no figures but days."""
     return any(map(_PERIOD.fullmatch, words)) and not any(
-        _CELL.fullmatch(word) and not _PERIOD.fullmatch(word) and not _DAY_OR_NOTE.fullmatch(word) for word in words
+        CELL.fullmatch(word) and not _PERIOD.fullmatch(word) and not _DAY_OR_NOTE.fullmatch(word) for word in words
     )
 
 
 def _header_rows(rows: Sequence[Row]) -> int:
-    """Return how many rows stand above the first with figures; in a table of words alone, one."""
+    """Returns how many rows stand above the first with figures; in a table of words alone, one."""
     count = 0
     for row in rows[: _MOST_HEADER_ROWS + 1]:
         words = row.text.split()
         cells = [word for piece in row.pieces[1:] for word in piece.text.split()]
         names_periods = _is_of_periods(words)
-        if not names_periods and (len(figures(row.text)) >= 2 or any(map(_CELL.fullmatch, cells))):
+        if not names_periods and (len(figures(row.text)) >= 2 or any(map(CELL.fullmatch, cells))):
             return count
         if len(row.pieces) == 1 and not names_periods and not _UNITS.fullmatch(row.text):
             return count
         count += 1
     has_figures = any(
-        map(_CELL.fullmatch, (word for row in rows for piece in row.pieces[1:] for word in piece.text.split()))
+        map(CELL.fullmatch, (word for row in rows for piece in row.pieces[1:] for word in piece.text.split()))
     )
     return min(count, _MOST_HEADER_ROWS) if has_figures else 1
 
 
-def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    """Return the columns as ranges from the left: cells that overlap are of one column."""
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    """Returns the columns as ranges from the left: cells that overlap are of one column."""
     body = rows[_header_rows(rows) :] or rows
     most = max(len(row.pieces) for row in body)
     spans = sorted(
@@ -146,7 +166,7 @@ def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
         for index, piece in enumerate(row.pieces)
         if len(row.pieces) > 1 or index or most == 1
     )
-    columns: list[tuple[float, float]] = []
+    columns: list[Column] = []
     for left, right in spans:
         if columns and left < columns[-1][1] - _NEAR:
             columns[-1] = (columns[-1][0], max(columns[-1][1], right))
@@ -155,16 +175,26 @@ def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
     return columns
 
 
-def _cells(row: Row, columns: list[tuple[float, float]], *, is_header: bool) -> list[str]:
+def _cells(row: Row, columns: list[Column]) -> list[str]:
     cells = [""] * len(columns)
     for piece in row.pieces:
-        covered = [index for index, (left, right) in enumerate(columns) if piece.left < right and piece.right > left]
-        if not covered:
-            covered = [min(range(len(columns)), key=lambda index: _distance(piece, columns[index]))]
-        for index in covered if is_header else covered[:1]:
-            cells[index] = f"{cells[index]} {piece.text}".strip()
+        index = column_of(piece, columns)
+        cells[index] = f"{cells[index]} {piece.text}".strip()
     return cells
 
 
-def _distance(piece: Piece, column: tuple[float, float]) -> float:
-    return max(column[0] - piece.right, piece.left - column[1])
+def _header_cells(row: Row, columns: list[Column]) -> list[str]:
+    """Returns the cells of a row of headers; one that stands over several columns, or in their middle, is in each."""
+    cells = [""] * len(columns)
+    centres = [(piece.left + piece.right) / 2 for piece in row.pieces]
+    borders = [-inf, *((a + b) / 2 for a, b in pairwise(centres)), inf]
+    for piece, centre, (low, high) in zip(row.pieces, centres, pairwise(borders), strict=True):
+        covered = [index for index, (left, right) in enumerate(columns) if piece.left < right and piece.right > left]
+        near = [index for index, (left, right) in enumerate(columns) if index and low < (left + right) / 2 < high]
+        if len(near) > len(covered) and set(covered) <= set(near):
+            left, right = columns[near[0]][0], columns[near[-1]][1]
+            if abs((left + right) / 2 - centre) < _OFF_THE_MIDDLE * (right - left):
+                covered = near
+        for index in covered or [column_of(piece, columns)]:
+            cells[index] = f"{cells[index]} {piece.text}".strip()
+    return cells

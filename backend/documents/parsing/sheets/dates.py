@@ -11,7 +11,7 @@ _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # no
 
 
 def shown(value: float, tokens: Sequence[tuple[str, str]], *, since_1904: bool) -> str | None:
-    """Return the serial number as its format shows it; None for one that is no date.
+    """Returns the serial number as its format shows it; None for one that is no date.
 
     `tokens` are the format's (kind, text); minutes are told from months by the hours before or the seconds after.
     """

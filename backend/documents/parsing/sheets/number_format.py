@@ -38,7 +38,7 @@ _CONDITIONS: dict[str, Callable[[float, float], bool]] = {
 }  # fmt: skip
 
 
-class Token(NamedTuple):
+class FormatToken(NamedTuple):
     """A piece of a format: literal text, a placeholder of digits, a mark, or a part of a date."""
 
     kind: str
@@ -46,12 +46,12 @@ class Token(NamedTuple):
 
 
 class _Section(NamedTuple):
-    tokens: tuple[Token, ...]
+    tokens: tuple[FormatToken, ...]
     condition: tuple[str, float] | None
 
 
 def shown(value: float, code: str, *, since_1904: bool = False) -> str:
-    """Return a number as its format shows it, without padding; the empty string for a format that hides it."""
+    """Returns a number as its format shows it, without padding; the empty string for a format that hides it."""
     sections = _parsed(code[:_LONGEST_FORMAT])
     section, number = _chosen(sections, value)
     kinds = {token.kind for token in section.tokens}
@@ -61,22 +61,22 @@ def shown(value: float, code: str, *, since_1904: bool = False) -> str:
     if "general" in kinds:
         pieces = [general(number) if token.kind == "general" else token.text for token in section.tokens]
         return "".join(pieces).strip()
-    if any(token == Token("mark", "@") for token in section.tokens) and "digit" not in kinds:
+    if any(token == FormatToken("mark", "@") for token in section.tokens) and "digit" not in kinds:
         return general(value)
     return " ".join(_number(number, section.tokens).split())
 
 
 def shown_text(value: str, code: str) -> str:
-    """Return a text as its format shows it: the fourth section, if there is one, may put words around it."""
+    """Returns a text as its format shows it: the fourth section, if there is one, may put words around it."""
     sections = _parsed(code[:_LONGEST_FORMAT])
-    has_text = [s for s in sections if any(t == Token("mark", "@") for t in s.tokens)]
+    has_text = [s for s in sections if any(t == FormatToken("mark", "@") for t in s.tokens)]
     if not has_text or (len(sections) > 1 and len(sections) < 4 and has_text[0] is not sections[-1]):
         return value
-    return "".join(value if t == Token("mark", "@") else t.text for t in has_text[-1].tokens).strip()
+    return "".join(value if t == FormatToken("mark", "@") else t.text for t in has_text[-1].tokens).strip()
 
 
 def general(value: float) -> str:
-    """Return the number in full: every digit that the file holds, up to fifteen, and no exponent if it can be."""
+    """Returns the number in full: every digit that the file holds, up to fifteen, and no exponent if it can be."""
     if value == int(value) and abs(value) < 1e21:
         return str(int(value))
     text = f"{value:.15g}"
@@ -88,7 +88,7 @@ def general(value: float) -> str:
 @lru_cache(maxsize=1_000)
 def _parsed(code: str) -> tuple[_Section, ...]:
     sections: list[_Section] = []
-    tokens: list[Token] = []
+    tokens: list[FormatToken] = []
     condition: tuple[str, float] | None = None
     for match in _TOKEN.finditer(code):
         kind, text = match.lastgroup or "", match[match.lastgroup] if match.lastgroup else ""
@@ -98,19 +98,19 @@ def _parsed(code: str) -> tuple[_Section, ...]:
         elif kind == "bound":
             condition = (match["condition"], float(match["bound"]))
         elif kind in {"quoted", "escaped", "currency", "literal"}:
-            tokens.append(Token("literal", text))
+            tokens.append(FormatToken("literal", text))
         elif kind == "padding":
-            tokens.append(Token("literal", " "))
+            tokens.append(FormatToken("literal", " "))
         elif kind == "date":
-            tokens.append(Token(kind, text.lower()))
+            tokens.append(FormatToken(kind, text.lower()))
         elif kind and kind != "fill":
-            tokens.append(Token(kind, text))
+            tokens.append(FormatToken(kind, text))
     sections.append(_Section(tuple(tokens), condition))
     return tuple(sections)
 
 
 def _chosen(sections: tuple[_Section, ...], value: float) -> tuple[_Section, float]:
-    """Return the section for the value, and the value that it shows: a section for negative numbers has no sign."""
+    """Returns the section for the value, and the value that it shows: a section for negative numbers has no sign."""
     conditional = [section for section in sections if section.condition is not None]
     if conditional:
         for section in sections:
@@ -130,32 +130,32 @@ def _chosen(sections: tuple[_Section, ...], value: float) -> tuple[_Section, flo
     return numeric[0], value
 
 
-def _number(value: float, tokens: tuple[Token, ...]) -> str:
+def _number(value: float, tokens: tuple[FormatToken, ...]) -> str:
     if not any(token.kind == "digit" for token in tokens):
         return "".join(token.text for token in tokens if token.kind in {"literal", "mark"})
-    if any(token == Token("mark", "/") for token in tokens):
+    if any(token == FormatToken("mark", "/") for token in tokens):
         return _fraction(value, tokens)
     number = Decimal(f"{value:.15g}")
-    for _ in range(sum(token == Token("mark", "%") for token in tokens)):
+    for _ in range(sum(token == FormatToken("mark", "%") for token in tokens)):
         number *= 100
     if any(token.kind == "exponent" for token in tokens):
         return _scientific(number, tokens)
     return _fixed(number, tokens)
 
 
-def _fixed(number: Decimal, tokens: tuple[Token, ...]) -> str:
-    point = next((i for i, token in enumerate(tokens) if token == Token("mark", ".")), len(tokens))
+def _fixed(number: Decimal, tokens: tuple[FormatToken, ...]) -> str:
+    point = next((i for i, token in enumerate(tokens) if token == FormatToken("mark", ".")), len(tokens))
     last = (
         max(i for i, token in enumerate(tokens[:point] or tokens) if token.kind == "digit")
         if any(token.kind == "digit" for token in tokens[:point])
         else -1
     )
     first = next((i for i, token in enumerate(tokens) if token.kind == "digit"), len(tokens))
-    commas = [i for i, token in enumerate(tokens) if token == Token("mark", ",")]
+    commas = [i for i, token in enumerate(tokens) if token == FormatToken("mark", ",")]
     has_thousands = any(first < i < last for i in commas)
     final_digit = max(i for i, token in enumerate(tokens) if token.kind == "digit")
     for i in commas:
-        if last < i < point or i == final_digit + 1 or (i > final_digit and tokens[i - 1] == Token("mark", ",")):
+        if last < i < point or i == final_digit + 1 or (i > final_digit and tokens[i - 1] == FormatToken("mark", ",")):
             number /= 1_000
     decimals = sum(token.kind == "digit" for token in tokens[point:])
     rounded = abs(number).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
@@ -168,8 +168,8 @@ def _fixed(number: Decimal, tokens: tuple[Token, ...]) -> str:
     return f"{sign}{left}{right}"
 
 
-def _filled(tokens: list[Token], digits: str, *, has_thousands: bool) -> str:
-    """Put the digits into the placeholders from the right; the first placeholder takes all that are left."""
+def _filled(tokens: list[FormatToken], digits: str, *, has_thousands: bool) -> str:
+    """Puts the digits into the placeholders from the right; the first placeholder takes all that are left."""
     pieces: list[str] = []
     placeholders = sum(token.kind == "digit" for token in tokens)
     placed = 0
@@ -191,8 +191,8 @@ def _filled(tokens: list[Token], digits: str, *, has_thousands: bool) -> str:
     return "".join(piece for piece in reversed(pieces))
 
 
-def _decimals(tokens: tuple[Token, ...], fraction: str) -> str:
-    """Return the point and what follows it; a # shows no zero at the end."""
+def _decimals(tokens: tuple[FormatToken, ...], fraction: str) -> str:
+    """Returns the point and what follows it; a # shows no zero at the end."""
     shown_digits: list[str] = []
     places = [token for token in tokens if token.kind == "digit"]
     needed = len(places)
@@ -205,15 +205,17 @@ def _decimals(tokens: tuple[Token, ...], fraction: str) -> str:
             digit = next(digits)
             shown_digits.append(digit if position < needed else "")
             position += 1
-        elif token != Token("mark", ","):
+        elif token != FormatToken("mark", ","):
             shown_digits.append(token.text)
     return "".join(shown_digits)
 
 
-def _scientific(number: Decimal, tokens: tuple[Token, ...]) -> str:
+def _scientific(number: Decimal, tokens: tuple[FormatToken, ...]) -> str:
     mark = next(i for i, token in enumerate(tokens) if token.kind == "exponent")
     mantissa_tokens, exponent_tokens = tokens[:mark], tokens[mark + 1 :]
-    point = next((i for i, token in enumerate(mantissa_tokens) if token == Token("mark", ".")), len(mantissa_tokens))
+    point = next(
+        (i for i, token in enumerate(mantissa_tokens) if token == FormatToken("mark", ".")), len(mantissa_tokens)
+    )
     width = max(1, sum(token.kind == "digit" for token in mantissa_tokens[:point]))
     exponent = number.adjusted() if number else 0
     exponent -= exponent % width if width > 1 else 0
@@ -223,10 +225,10 @@ def _scientific(number: Decimal, tokens: tuple[Token, ...]) -> str:
     return f"{mantissa}E{sign}{digits}"
 
 
-def _fraction(value: float, tokens: tuple[Token, ...]) -> str:
+def _fraction(value: float, tokens: tuple[FormatToken, ...]) -> str:
     from fractions import Fraction  # noqa: PLC0415 — few sheets hold fractions
 
-    slash = next(i for i, token in enumerate(tokens) if token == Token("mark", "/"))
+    slash = next(i for i, token in enumerate(tokens) if token == FormatToken("mark", "/"))
     below = "".join(token.text for token in tokens[slash + 1 :] if token.kind == "digit" or token.text.isdigit())
     has_whole = any(token.text == " " for token in tokens[:slash])
     exact = Fraction(abs(value)).limit_denominator(10**12)

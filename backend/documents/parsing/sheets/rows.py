@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-from backend.documents.parsing.errors import CorruptFile, TooLarge
+from backend.documents.parsing.errors import CorruptFile, FileTooLarge
 from backend.documents.parsing.findings import Findings, WarningKind, listed
 from backend.documents.parsing.openxml import Element
 from backend.documents.parsing.sheets.number_format import shown, shown_text
-from backend.documents.parsing.sheets.workbook import CellStyle, Workbook, elements, rich_text
+from backend.documents.parsing.sheets.workbook import CellStyle, Workbook, elements, has_struck, rich_text, unescaped
 
 MOST_COLUMNS = 16_384
 _MOST_MERGED = 100_000
@@ -17,6 +17,9 @@ _WIDEST_MERGED = 256
 _SCAN_BYTES = 1 << 18
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=\"([A-Z0-9:$]{2,30})\"")
+_PAGE_TEXT = re.compile(rb"<(?:\w+:)?(?:odd|even|first)(?:Header|Footer)>([^<]{1,1500})<")
+_GROUNDS = re.compile(rb"<(?:\w+:)?(?:tablePart|conditionalFormatting)\b")
+_OVERLAP = 2_000  # bytes of a page header at most
 _COLUMNS = re.compile(rb"<(?:\w+:)?col\s[^>]*>")
 _ATTRIBUTE = re.compile(rb"(\w+)=\"([^\"]*)\"")
 _SHEET_DATA = re.compile(rb"<(?:\w+:)?sheetData\b")
@@ -31,10 +34,14 @@ class Layout:
     hidden_columns: set[int] = field(default_factory=set)
     merged: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
     """By first row: first column, last column, last row."""
+    page_texts: list[str] = field(default_factory=list)
+    """What page headers and footers say, as it is written with its codes."""
+    has_other_grounds: bool = False
+    """Whether cells may take their ground from a table's style or a condition."""
 
     @classmethod
     def read(cls, file: IO[bytes]) -> "Layout":
-        """Search the bytes of the sheet, which costs a fraction of parsing it twice."""
+        """Searches the bytes of the sheet, which costs a fraction of parsing it twice."""
         layout = cls()
         before_rows, count = True, 0
         rest = b""
@@ -50,7 +57,11 @@ class Layout:
                 if count <= _MOST_MERGED:
                     layout._merge(match[1].decode())
                 end = match.end()
-            rest = text if before_rows else text[max(end, len(text) - 200) :]
+            layout.has_other_grounds |= bool(_GROUNDS.search(text))
+            for match in _PAGE_TEXT.finditer(text):
+                layout.page_texts.append(match[1].decode("utf-8", "replace"))
+                end = max(end, match.end())
+            rest = text if before_rows else text[max(end, len(text) - _OVERLAP) :]
         return layout
 
     def _hide_columns(self, head: bytes) -> None:
@@ -81,7 +92,7 @@ class Rows:
     _covered: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     def read(self, file: IO[bytes]) -> Iterator[list[str]]:
-        """Yield the rows, without hidden columns; raises TooLarge for one with more columns than sheets have."""
+        """Yields the rows, without hidden columns; raises FileTooLarge for one with more columns than sheets have."""
         number = 0
         for row in elements(file, "row"):
             written = row.get("r", "")
@@ -107,7 +118,7 @@ class Rows:
             reference = cell.get("r")
             column = position(reference)[0] if reference else column + 1
             if column > MOST_COLUMNS:
-                raise TooLarge(f"A row has more than {MOST_COLUMNS} columns.")
+                raise FileTooLarge(f"A row has more than {MOST_COLUMNS} columns.")
             text = self._shown(cell, column, number)
             if text and column in self.layout.hidden_columns:
                 self.used_hidden_columns.add(column)
@@ -116,7 +127,7 @@ class Rows:
         return cells
 
     def _carry(self, cells: dict[int, str], number: int) -> None:
-        """Write merged cells into what they cover."""
+        """Writes merged cells into what they cover."""
         for column, (last_row, text) in list(self._covered.items()):
             if number > last_row:
                 del self._covered[column]
@@ -134,6 +145,8 @@ class Rows:
     def _shown(self, cell: Element, column: int, row: int) -> str:
         style_index = cell.get("s", "0")
         styles = self.workbook.styles
+        if self._has_struck_part(cell):
+            self.findings.warn(WarningKind.STRUCK_OUT, self._at(column, row), "Struck-out text is left out.")
         style = styles[int(style_index)] if style_index.isdigit() and int(style_index) < len(styles) else _NO_STYLE
         kind = cell.get("t", "n")
         value = cell.findtext("{*}v")
@@ -148,10 +161,20 @@ class Rows:
                 self.findings.warn(
                     WarningKind.HIDDEN_CONTENT, self._at(column, row), "The cell's format hides its value."
                 )
+        if text and style.is_white and not self.layout.has_other_grounds:
+            self.findings.warn(WarningKind.INVISIBLE_TEXT, self._at(column, row), "White text on white is left out.")
+            return ""
         if text and style.is_struck:
             self.findings.warn(WarningKind.STRUCK_OUT, self._at(column, row), "Struck-out text is left out.")
             return ""
         return text
+
+    def _has_struck_part(self, cell: Element) -> bool:
+        if cell.get("t") == "s":
+            struck, value = self.workbook.strings.struck, cell.findtext("{*}v") or ""
+            return bool(struck) and value.isdigit() and int(value) in struck
+        inline = cell.find("{*}is") if cell.get("t") == "inlineStr" else None
+        return inline is not None and has_struck(inline)
 
     def _value(self, kind: str, value: str, style: CellStyle) -> str:
         if kind == "s":
@@ -160,7 +183,7 @@ class Rows:
         if kind == "b":
             return "TRUE" if value.strip() == "1" else "FALSE"
         if kind in {"str", "e", "d"}:
-            return value
+            return unescaped(value)
         try:
             return shown(float(value), style.number_format, since_1904=self.workbook.since_1904)
         except (ValueError, OverflowError):
@@ -181,7 +204,7 @@ class Rows:
         return f"{self.place}, {column_name(column)}{row}"
 
     def tell_hidden(self) -> None:
-        """Warn of the hidden rows and columns that hold something."""
+        """Warns of the hidden rows and columns that hold something."""
         if self.hidden_rows:
             where = listed(self.hidden_rows, "row", "rows")
             self.findings.warn(WarningKind.HIDDEN_CONTENT, f"{self.place}, {where}", "Hidden rows are left out.")
@@ -193,7 +216,7 @@ class Rows:
 
 
 def position(reference: str) -> tuple[int, int]:
-    """Return the column and row of a reference such as B7, both from 1; raises CorruptFile."""
+    """Returns the column and row of a reference such as B7, both from 1; raises CorruptFile."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise CorruptFile("A cell has no place in its sheet.")
@@ -204,7 +227,7 @@ def position(reference: str) -> tuple[int, int]:
 
 
 def column_name(column: int) -> str:
-    """Return the letters of a column counted from 1."""
+    """Returns the letters of a column counted from 1."""
     name = ""
     while column:
         column, letter = divmod(column - 1, 26)

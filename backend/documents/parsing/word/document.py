@@ -1,8 +1,6 @@
 """Word documents in order: page headers, the body with its notes, page footers."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from backend.documents.parsing.blocks import BlockKind, Fragment, row_text
@@ -11,27 +9,16 @@ from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.grids import Cell, Grid
 from backend.documents.parsing.openxml import Element, Package, R
 from backend.documents.parsing.word.numbering import Numbering, W
-from backend.documents.parsing.word.paragraphs import Context, Shown, shown
+from backend.documents.parsing.word.paragraphs import DocumentContext, Shown, shown
+from backend.documents.parsing.word.styles import ParagraphStyle, Styles, outlined, value
 
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-_HEADING_NAME = re.compile(r"(?i)heading (\d)")
-_NO_OUTLINE = 9
 _MOST_COLUMNS = 1_000
 _SKIPPED = {W + name for name in ("pPr", "rPr", "tblPr", "trPr", "tcPr", "sectPr", "del", "moveFrom")}
 
 
-@dataclass(frozen=True, slots=True)
-class _Style:
-    """What a paragraph style says, with what it is based on."""
-
-    kind: BlockKind = BlockKind.PARAGRAPH
-    level: int = 0
-    list_id: str | None = None
-    list_level: int | None = None
-
-
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
-    """Yield headings with their numbers, paragraphs, list items and table rows; notes follow what refers to them."""
+    """Yields headings with their numbers, paragraphs, list items and table rows; notes follow what refers to them."""
     package = Package(path)
     main = package.main_part()
     document = package.xml(main)
@@ -39,24 +26,24 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     if body is None:
         raise CorruptFile("The document has no body.")
     findings.title = package.title()
-    yield from _Document(package, main, findings).read(body)
+    yield from _WordDocument(package, main, findings).read(body)
 
 
-class _Document:
+class _WordDocument:
     def __init__(self, package: Package, main: str, findings: Findings) -> None:
         self._package = package
         self._parts = {r.kind: r.target for r in package.related(main) if not r.is_external}
         self._main = main
-        styles = self._part("styles")
-        self._styles = _Styles(styles)
+        self._styles = Styles(self._part("styles"))
         self._numbering = Numbering(self._part("numbering"))
-        self._context = Context(package, main, findings, self._styles.hidden)
+        self._context = DocumentContext(package, main, findings, self._styles)
         self._notes = {kind: self._notes_of(kind) for kind in ("footnote", "endnote")}
         self._paragraphs = 0
-        self._pending: list[tuple[str, str, str]] = []
+        self._begun = ""
 
     def read(self, body: Element) -> Iterator[Fragment]:
         yield from self._furniture(body, "header")
+        self._context.begin(body)
         yield from self._blocks(body)
         yield from self._furniture(body, "footer")
         if "comments" in self._parts:
@@ -75,7 +62,7 @@ class _Document:
         return {} if root is None else {note.get(W + "id", ""): note for note in root.iterchildren(W + kind)}
 
     def _furniture(self, body: Element, kind: str) -> Iterator[Fragment]:
-        """Yield the text of page headers or footers once, without page numbers."""
+        """Yields the text of page headers or footers once, without page numbers."""
         seen: set[str] = set()
         targets = {r.id: r.target for r in self._package.related(self._main)}
         for reference in body.iter(f"{W}{kind}Reference"):
@@ -84,6 +71,7 @@ class _Document:
             if root is None:
                 continue
             self._context.enter(part)
+            self._context.begin(root)
             self._context.place = f"page {kind}"
             for fragment in self._blocks(root, in_furniture=True):
                 if fragment.text not in seen:
@@ -100,7 +88,7 @@ class _Document:
                 yield from self._paragraph(child, in_furniture=in_furniture)
             elif child.tag == W + "tbl":
                 yield from self._table(child)
-            elif child.tag == W + "altChunk":
+            elif child.tag in {W + "altChunk", W + "subDoc"}:
                 self._context.warn(WarningKind.EMBEDDED_FILE, "An embedded document is not read.")
             elif child.tag == _MC + "AlternateContent":
                 choice = child.find(_MC + "Choice")
@@ -109,15 +97,23 @@ class _Document:
                 yield from self._blocks(child, in_furniture=in_furniture)
 
     def _paragraph(self, paragraph: Element, *, in_furniture: bool) -> Iterator[Fragment]:
-        style, number = self._numbered(paragraph)
-        content = shown(paragraph, self._context)
+        style_id = self._style_of(paragraph)
+        content = shown(paragraph, self._context, style_id, self._begun)
+        self._begun = ""
+        is_open = _ends_with(paragraph, "del")
+        if is_open or (not content.text and _ends_with(paragraph, "vanish")):
+            # Its end is deleted or hidden, so that it goes on in the next paragraph and has no number of its own.
+            self._begun = content.written
+            yield from self._attached(content)
+            return
+        style, number = self._numbered(paragraph, style_id)
         text = f"{number} {content.text}" if number and content.text else content.text
         if text and not (in_furniture and content.is_page_number):
             yield Fragment(style.kind, text, level=style.level)
         yield from self._attached(content)
 
     def _attached(self, content: Shown) -> Iterator[Fragment]:
-        """Yield what hangs on a paragraph: text boxes, charts, and the notes it refers to."""
+        """Yields what hangs on a paragraph: text boxes, charts, and the notes it refers to."""
         for box in content.boxes:
             yield from self._blocks(box)
         for index, row in enumerate(content.chart_rows):
@@ -135,22 +131,24 @@ class _Document:
             prefix = ""
         self._context.enter(self._main)
 
-    def _numbered(self, paragraph: Element) -> tuple[_Style, str]:
-        """Return the paragraph's style and the number that Word prints before it."""
+    def _style_of(self, paragraph: Element) -> str:
+        named = value(paragraph.find(W + "pPr"), "pStyle")
+        return self._styles.default if named is None else named
+
+    def _numbered(self, paragraph: Element, style_id: str) -> tuple[ParagraphStyle, str]:
+        """Returns the paragraph's style and the number that Word prints before it."""
         properties = paragraph.find(W + "pPr")
-        name = None if properties is None else properties.find(W + "pStyle")
-        style_id = self._styles.default if name is None else name.get(W + "val", "")
-        style = self._styles.get(style_id)
+        style = self._styles.of_paragraph(style_id)
         list_id, level = style.list_id, style.list_level
         if properties is not None:
             direct = properties.find(W + "numPr")
             if direct is not None:
-                list_id = _value(direct, "numId") or list_id
-                level_text = _value(direct, "ilvl")
+                list_id = value(direct, "numId") or list_id
+                level_text = value(direct, "ilvl")
                 level = int(level_text) if level_text and level_text.isdigit() else level
             outline = properties.find(W + "outlineLvl")
             if outline is not None:
-                style = _outlined(outline, style)
+                style = outlined(outline, style)
         if list_id is None or list_id == "0":
             return style, ""
         if level is None:
@@ -159,14 +157,14 @@ class _Document:
         if number is None:
             return style, ""
         if style.kind is BlockKind.PARAGRAPH:
-            style = _Style(BlockKind.LIST_ITEM)
+            style = ParagraphStyle(BlockKind.LIST_ITEM)
         return style, number
 
     def _table(self, table: Element) -> Iterator[Fragment]:
-        """Yield the rows of a table; a table of one cell is a frame around paragraphs."""
+        """Yields the rows of a table; a table of one cell is a frame around paragraphs."""
         rows = list(_nearest(table, W + "tr"))
-        if len(rows) == 1 and len(cells := list(_nearest(rows[0], W + "tc"))) == 1:
-            yield from self._blocks(cells[0])
+        if len(rows) == 1 and len(frame := list(_nearest(rows[0], W + "tc"))) == 1:
+            yield from self._blocks(frame[0])
             return
         grid = Grid()
         for row in rows:
@@ -174,20 +172,35 @@ class _Document:
                 self._context.warn(WarningKind.TRACKED_CHANGE, "A table row that a tracked change deletes is left out.")
                 continue
             attached: list[Fragment] = []
-            cells = [self._cell(cell, attached) for cell in _nearest(row, W + "tc")]
-            before = _value(row.find(W + "trPr"), "gridBefore")
+            cells = self._cells(row, attached)
+            before = value(row.find(W + "trPr"), "gridBefore")
             if before and before.isdigit():
                 cells.insert(0, Cell("", columns=min(int(before), _MOST_COLUMNS)))
             header = row.find(f"{W}trPr/{W}tblHeader") is not None
             yield from grid.row(cells, declared_header=header, first_is_header=True)
             yield from attached
 
+    def _cells(self, row: Element, attached: list[Fragment]) -> list[Cell]:
+        cells: list[Cell] = []
+        for element in _nearest(row, W + "tc"):
+            if element.find(f"{W}tcPr/{W}cellDel") is not None:
+                self._context.warn(WarningKind.TRACKED_CHANGE, "A cell that a tracked change deletes is left out.")
+                cells.append(Cell(""))
+                continue
+            cell = self._cell(element, attached)
+            merge = element.find(f"{W}tcPr/{W}hMerge")
+            if cells and merge is not None and merge.get(W + "val", "continue") == "continue":
+                cells[-1] = cells[-1]._replace(columns=min(cells[-1].columns + cell.columns, _MOST_COLUMNS))
+            else:
+                cells.append(cell)
+        return cells
+
     def _cell(self, cell: Element, attached: list[Fragment]) -> Cell:
         texts: list[Fragment] = []
         for fragment in self._blocks(cell):
             (attached if fragment.text.startswith("[note ") else texts).append(fragment)
         properties = cell.find(W + "tcPr")
-        span = _value(properties, "gridSpan")
+        span = value(properties, "gridSpan")
         merge = None if properties is None else properties.find(W + "vMerge")
         return Cell(
             " ".join(fragment.text for fragment in texts),
@@ -196,63 +209,14 @@ class _Document:
         )
 
 
-class _Styles:
-    """Paragraph styles by their ids, each with what it is based on."""
-
-    def __init__(self, root: Element | None) -> None:
-        elements = [] if root is None else root.findall(W + "style")
-        self._elements = {element.get(W + "styleId", ""): element for element in elements}
-        self._resolved: dict[str, _Style] = {}
-        self.hidden = {name for name, style in self._elements.items() if style.find(f"{W}rPr/{W}vanish") is not None}
-        defaults = [e for e in elements if e.get(W + "type") == "paragraph" and e.get(W + "default") in {"1", "true"}]
-        self.default = defaults[0].get(W + "styleId", "") if defaults else ""
-
-    def get(self, style_id: str, depth: int = 0) -> _Style:
-        if style_id not in self._resolved:
-            self._resolved[style_id] = self._read(style_id, depth)
-        return self._resolved[style_id]
-
-    def list_of(self, style_id: str) -> str | None:
-        """Return the list that a style is numbered by."""
-        return self.get(style_id).list_id
-
-    def _read(self, style_id: str, depth: int) -> _Style:
-        element = self._elements.get(style_id)
-        if element is None or depth > len(self._elements):
-            return _Style()
-        based_on = _value(element, "basedOn")
-        base = self.get(based_on, depth + 1) if based_on and based_on != style_id else _Style()
-        name = _value(element, "name") or ""
-        numbered = element.find(f"{W}pPr/{W}numPr")
-        list_id, list_level = _value(numbered, "numId") or base.list_id, _value(numbered, "ilvl")
-        level = int(list_level) if list_level and list_level.isdigit() else base.list_level
-        kind, outline = base.kind, base.level
-        if heading := _HEADING_NAME.match(name):
-            kind, outline = BlockKind.HEADING, int(heading[1])
-        elif name == "Title":
-            kind, outline = BlockKind.HEADING, 1
-        elif name.startswith("List"):
-            kind, outline = BlockKind.LIST_ITEM, 0
-        style = _Style(kind, outline, list_id, level)
-        outlined = element.find(f"{W}pPr/{W}outlineLvl")
-        return style if outlined is None or (kind is BlockKind.HEADING and heading) else _outlined(outlined, style)
-
-
-def _outlined(outline: Element, style: _Style) -> _Style:
-    value = outline.get(W + "val", str(_NO_OUTLINE))
-    level = int(value) if value.isdigit() else _NO_OUTLINE
-    if level < _NO_OUTLINE:
-        return _Style(BlockKind.HEADING, level + 1, style.list_id, style.list_level)
-    return _Style(BlockKind.PARAGRAPH, 0, style.list_id, style.list_level)
-
-
-def _value(element: Element | None, name: str) -> str | None:
-    child = None if element is None else element.find(W + name)
-    return None if child is None else child.get(W + "val")
+def _ends_with(paragraph: Element, mark: str) -> bool:
+    """Returns whether the paragraph's end has a property: it is deleted, or hidden."""
+    found = paragraph.find(f"{W}pPr/{W}rPr/{W}{mark}")
+    return found is not None and found.get(W + "val", "true") not in {"0", "false", "off"}
 
 
 def _nearest(element: Element, tag: str) -> Iterator[Element]:
-    """Yield the descendants of that tag that are not inside another one of it, through content controls."""
+    """Yields the descendants of that tag that are not inside another one of it, through content controls."""
     for child in element.iterchildren("*"):
         if child.tag == tag:
             yield child

@@ -1,32 +1,31 @@
 """Equations (Office MathML) written in one line, as a reader would say them with a keyboard."""
 
-import re
-
+from backend.documents.parsing.equations import Laid, fraction, index, index_and_power, joined, power
 from backend.documents.parsing.openxml import Element
 
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
-_PLAIN = re.compile(r"[\w.,%$€£]*")
 
 
 def linear(element: Element) -> str:
-    """Return the equation as text: (a)/(b), x^2, sqrt(x), sum_(i=1)^(n) x."""
-    return "".join(_written(child) for child in element)
+    """Returns the equation as text: (a)/(b), x^2, sqrt(x), sum_(i=1)^(n) x."""
+    return joined(_written(child) for child in element)
 
 
 def _written(element: Element) -> str:  # noqa: C901, PLR0911 — a case for each construct
     name = element.tag.removeprefix(M) if isinstance(element.tag, str) else ""
     match name:
         case "f":
-            return f"{_grouped(element, 'num')}/{_grouped(element, 'den')}"
+            return fraction(_part(element, "num"), _part(element, "den"))
         case "sSup":
-            return f"{_part(element, 'e')}^{_grouped(element, 'sup')}"
+            return power(_part(element, "e"), _part(element, "sup"))
         case "sSub":
-            return f"{_part(element, 'e')}_{_grouped(element, 'sub')}"
+            return index(_part(element, "e"), _part(element, "sub"))
         case "sSubSup":
-            return f"{_part(element, 'e')}_{_grouped(element, 'sub')}^{_grouped(element, 'sup')}"
+            return index_and_power(_part(element, "e"), _part(element, "sub"), _part(element, "sup"))
         case "rad":
             degree = _part(element, "deg")
-            return f"root({degree}, {_part(element, 'e')})" if degree else f"sqrt({_part(element, 'e')})"
+            radicand = _part(element, "e")
+            return Laid(f"root({degree}, {radicand})" if degree else f"sqrt({radicand})")
         case "nary":
             return _sum(element)
         case "d":
@@ -36,22 +35,19 @@ def _written(element: Element) -> str:  # noqa: C901, PLR0911 — a case for eac
                 "; ".join(linear(cell) for cell in row.iterchildren(M + "e")) for row in element.iterchildren(M + "mr")
             ]
             return f"[{' | '.join(rows)}]"
+        case "eqArr":
+            return "; ".join(linear(row) for row in element.iterchildren(M + "e"))
         case "t":
             return element.text or ""
-        case _ if name.endswith("Pr"):
+        case _ if name.endswith(("Pr", "}del", "}moveFrom")):
             return ""
         case _:
-            return (element.text or "" if element.tag.endswith("}t") else "") + linear(element)
+            return joined([element.text or "" if element.tag.endswith("}t") else "", linear(element)])
 
 
 def _part(element: Element, name: str) -> str:
     child = element.find(M + name)
     return "" if child is None else linear(child)
-
-
-def _grouped(element: Element, name: str) -> str:
-    text = _part(element, name)
-    return text if _PLAIN.fullmatch(text) else f"({text})"
 
 
 def _sum(element: Element) -> str:

@@ -45,12 +45,12 @@ class Numbering:
             self._read(root)
 
     def level_of_style(self, list_id: str, style: str) -> int | None:
-        """Return the level of a list that is tied to a paragraph style."""
+        """Returns the level of a list that is tied to a paragraph style."""
         known = self._lists.get(list_id)
         return None if known is None else self._style_levels.get(known[0], {}).get(style)
 
     def next(self, list_id: str, level: int, list_of_style: Callable[[str], str | None]) -> str | None:
-        """Count a paragraph; return its number as printed, empty for a bullet, None if it is in no list."""
+        """Counts a paragraph; returns its number as printed, empty for a bullet, None if it is in no list."""
         known = self._lists.get(list_id)
         if known is None or not 0 <= level < _LEVELS:
             return None
@@ -125,11 +125,18 @@ def _level(element: Element) -> tuple[int, Level]:
     restart = element.find(W + "lvlRestart")
     return _number(element.get(W + "ilvl"), 0), Level(
         start=_number(value("start", "1"), 1),
-        number_format=value("numFmt", "decimal"),
+        number_format=_format(element, value("numFmt", "decimal")),
         text=value("lvlText", ""),
         is_legal=value("isLgl", "false") not in {"false", "0", "off"},
         restarts_after=None if restart is None else _number(restart.get(W + "val"), 0),
     )
+
+
+def _format(element: Element, written: str) -> str:
+    """Returns the number format; one that newer programs know, such as "001, 002", is given by its first number."""
+    custom = element.find("{*}AlternateContent/{*}Choice/" + W + "numFmt")
+    first = "" if custom is None else custom.get(W + "format", "").partition(",")[0]
+    return first if first.isdigit() else written
 
 
 def _number(text: str | None, default: int) -> int:

@@ -1,0 +1,89 @@
+"""The sentences that could answer a question, each with the run of sentences that makes it readable alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from backend.answers.asked import ParsedQuestion, amounts
+from backend.answers.generator import Passage
+from backend.answers.units import Unit, answers_alone, run, units
+
+_MOST_PASSAGES = 3  # 5 to 25 ms each to read, once
+_SHORT_QUOTE, _LONG_QUOTE = 350, 600  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence that could answer, and the run of sentences that makes it readable alone, both by position."""
+
+    passage: Passage
+    unit: Unit
+    position: int
+    first: int
+    last: int
+    quote: str
+
+    @property
+    def lead(self) -> bool:
+        """Whether its passage begins with it."""
+        return self.position == 0
+
+
+def eligible(asked: ParsedQuestion, passages: Sequence[Passage]) -> list[Passage]:
+    """Returns the passages that may answer, the best ranked first: of the very product, the very year or case."""
+    return [passage for passage in passages if _is_eligible(asked, context_of(passage))][:_MOST_PASSAGES]
+
+
+def _is_eligible(asked: ParsedQuestion, context: str) -> bool:
+    return not asked.is_beside(context) and not asked.is_about_another("", context) and asked.is_identified_by(context)
+
+
+def candidates(asked: ParsedQuestion, passage: Passage) -> list[Candidate]:
+    """Returns the sentences of a passage that could answer."""
+    text, context = passage.text, context_of(passage)
+    found = units(text)
+    possible = []
+    for position, unit in enumerate(found):
+        if not answers_alone(text, unit):
+            continue
+        first, last = run(text, found, position)
+        last = _reaching(asked, text, found, last)
+        quote = text[found[first].start : found[last].end]
+        if quote.endswith(("?", ":")) or asked.is_about_another(quote, context):
+            continue
+        possible.append(Candidate(passage, unit, position, first, last, quote))
+    return possible
+
+
+def _reaching(asked: ParsedQuestion, text: str, found: Sequence[Unit], last: int) -> int:
+    """Returns up to where sentences follow on that raise a limit, until it reaches the amount that is asked about."""
+    wanted = max(asked.amounts, default=None)
+    if wanted is None or not (bounds := amounts(text[found[last].start : found[last].end])):
+        return last
+    reached = last
+    while max(bounds) < wanted and reached + 1 < len(found):
+        reached += 1
+        if not (bounds := amounts(text[found[reached].start : found[reached].end])):
+            return last
+    return reached if max(bounds) >= wanted else last
+
+
+def extended(candidate: Candidate) -> Candidate:
+    """Returns a short quote with the sentences that follow it: what answers is often said in the second."""
+    text = candidate.passage.text
+    found, last = units(text), candidate.last
+    start = found[candidate.first].start
+    while (
+        last + 1 < len(found)
+        and found[last].end - start < _SHORT_QUOTE
+        and found[last + 1].end - start <= _LONG_QUOTE
+        and not (found[last + 1].aside or found[last + 1].introduces)
+        and not text[found[last].end : found[last + 1].start].strip()
+    ):
+        last += 1
+    return replace(candidate, last=last, quote=text[start : found[last].end])
+
+
+def context_of(passage: Passage) -> str:
+    """Returns a passage with the title and the headings above it."""
+    headings = " ".join(passage.span.heading_path or ())
+    return f"{passage.title or ''} {headings} {passage.text}"

@@ -1,0 +1,200 @@
+"""Rules on what narrows a claim: "the bank may freeze an account after two requests" is not "the bank may freeze an account"."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from backend.answers.grounding.alignment import Alignment, alike
+from backend.answers.grounding.verdict import Reason
+from backend.language.clauses import COORDINATING, has_predicate
+from backend.language.languages import Language
+from backend.language.modals import Modality
+from backend.language.parsed_sentences import Clause, ParsedSentence
+from backend.language.tokens import Token, TokenKind
+
+_NARROWED = frozenset({Modality.NOT, Modality.PROHIBITED, Modality.EXEMPT})
+"""Denials: what is denied of one thing is not denied of all, so that "on" and "for" narrow them as well."""
+_SHORTEST = 5  # letters of a word with a prefix
+_NEAR_NOUN = 6  # tokens before "who" among which is a word that is said: "the limit of customers who"
+_NEAR_PREDICATE = 3  # tokens after "who" among which its own predicate is, if that is known
+
+Phrase = tuple[int, int]
+"""The first and the last token of a preposition with what belongs to it, or of a relative clause."""
+
+
+def omissions(alignment: Alignment) -> Reason | None:
+    """Refuses a statement that leaves out under what, of whom or how the evidence says it."""
+    for mine, theirs in alignment.clauses.items():
+        source = alignment.source
+        number = next((one for one in theirs if _predicate(source, source.clauses[one], -1) >= 0), theirs[0])
+        said, written = alignment.statement.clauses[mine], source.clauses[number]
+        if said.condition != written.condition:
+            continue
+        phrases = [
+            *_introduction(alignment, number),
+            *_prepositional(alignment, written),
+            *_relative(alignment, written),
+        ]
+        if any(_is_left_out(alignment, phrase) for phrase in phrases) or _loses_its_kind(alignment, written):
+            return Reason.CONDITION
+    return None
+
+
+def _introduction(alignment: Alignment, number: int) -> Iterator[Phrase]:
+    """Yields what stands before a claim and its comma: "To open a joint account, both holders must come"."""
+    source = alignment.source
+    if not number:
+        return
+    before = source.clauses[number - 1]
+    own = source.tokens[before.first : before.last + 1]
+    opens = own[0].form in _narrowing(source) or own[0].form in source.language.rule("purpose")
+    if opens and not before.condition and not has_predicate(own) and own[-1].form == ",":
+        yield before.first, before.last
+
+
+def _prepositional(alignment: Alignment, clause: Clause) -> Iterator[Phrase]:
+    """Yields the phrases of a claim that narrow it, where the word that each belongs to is said."""
+    source, used = alignment.source, alignment.sources()
+    narrowing = _narrowing(source)
+    if clause.modality in _NARROWED:
+        narrowing |= source.language.rule("narrowing_denials")
+    predicate = _predicate(source, clause, -1)
+    left_out: set[int] = set()
+    for place in range(clause.first, clause.last + 1):
+        token = source.tokens[place]
+        timed = token.form in source.language.rule("narrowing_times") and _is_time(source, place)
+        of_subject = place < predicate and token.form in source.language.rule("narrowing_subjects")
+        if not (token.form in narrowing or of_subject or timed) or token.has("inner"):
+            continue
+        phrase = place, _end(source, place, clause.last)
+        belongs_to = [word for word in clause.content if word < place and word not in left_out][-1:]
+        following = [word for word in clause.content if word > phrase[1]][:1]
+        if _is_alternative(source, phrase) or not any(word in used for word in belongs_to or following):
+            continue
+        if of_subject and not (timed or token.form in narrowing) and belongs_to != list(clause.content[:1]):
+            continue
+        if _is_left_out(alignment, phrase):
+            left_out |= set(range(phrase[0], phrase[1] + 1))
+        yield phrase
+
+
+def _relative(alignment: Alignment, clause: Clause) -> Iterator[Phrase]:
+    """Yields the relative clauses without a comma, which tell of whom a claim is."""
+    source, used = alignment.source, alignment.sources()
+    for place in range(clause.first + 1, clause.last):
+        if source.tokens[place].form not in source.language.rule("relative") or place - 1 not in source.content:
+            continue
+        before = next((word for word in reversed(clause.content) if word < place and word in used), None)
+        if before is not None and place - before <= _NEAR_NOUN:
+            yield before + 1, _end_of_relative(source, place, clause.last)
+
+
+def _loses_its_kind(alignment: Alignment, clause: Clause) -> bool:
+    """Whether the subject stands without the word that tells which are meant: "new cards arrive", "federal loans"."""
+    source, used = alignment.source, alignment.sources()
+    predicate = _predicate(source, clause, clause.last)
+    narrowed = {
+        place
+        for first, last in (*_introduction(alignment, source.clauses.index(clause)), *_prepositional(alignment, clause))
+        for place in range(first, last + 1)
+    }
+    return any(
+        other - one == 1 and one not in used and other in used and (other < predicate or other in narrowed)
+        and _tells_a_kind(alignment, one, other)
+        for one, other in pairwise(source.content)
+        if clause.first <= other <= clause.last or other in narrowed
+    )  # fmt: skip
+
+
+def _tells_a_kind(alignment: Alignment, place: int, noun: int) -> bool:
+    """Whether a word tells which are meant: by its meaning, or because the noun after it says little."""
+    source = alignment.source
+    token, language = source.tokens[place], source.language
+    if token.form in language.rule("kinds") or _is_negative(token, language):
+        return True
+    generic = {language.stem(word) for word in language.rule("kinds_of")}
+    known = token.stem in alignment.unit.context or token.form in language.rule("connectives")
+    known = known or any(tag.startswith("party") for tag in token.tags)
+    return source.tokens[noun].stem in generic and not known
+
+
+def _is_negative(token: Token, language: Language) -> bool:
+    prefixes = tuple(language.rule("kind_prefixes"))
+    return bool(prefixes) and token.form.startswith(prefixes) and len(token.form) > _SHORTEST
+
+
+def _is_left_out(alignment: Alignment, phrase: Phrase) -> bool:
+    """Whether the statement has no word and no number of a phrase, which has some."""
+    first, last = phrase
+    source, used = alignment.source, alignment.sources()
+    own = source.tokens[first + 1 : last + 1]
+    content = [
+        place
+        for place in source.content
+        if first < place <= last and source.tokens[place].form not in source.language.rule("connectives")
+    ]
+    numbers = [quantity for quantity in source.quantities if first < quantity.first <= last]
+    pointing = source.language.rule("pointing")
+    narrows_nothing = any(token.has("refers") or token.has("universal") or token.form in pointing for token in own[:1])
+    if narrows_nothing or not (content or numbers):
+        return False
+    if any(other.says(quantity) for quantity in numbers for other in alignment.statement.quantities):
+        return False
+    said = [alignment.statement.tokens[place] for place in alignment.statement.content]
+    if any(place in used or any(alike(one, source.tokens[place], source) for one in said) for place in content):
+        return False
+    # Of two limits one is enough: "within two billing cycles, and no later than 90 days".
+    return not (numbers and alignment.statement.quantities)
+
+
+def _narrowing(reading: ParsedSentence) -> frozenset[str]:
+    return reading.language.rule("narrowing")
+
+
+def _predicate(reading: ParsedSentence, clause: Clause, otherwise: int) -> int:
+    places = range(clause.first, clause.last + 1)
+    return next((place for place in places if _is_predicate(reading.tokens[place])), otherwise)
+
+
+def _is_predicate(token: Token) -> bool:
+    return token.has("finite") or any(tag.startswith("modal") for tag in token.tags)
+
+
+def _is_time(reading: ParsedSentence, place: int) -> bool:
+    """Whether a number or an ordinal follows right after, as in "from the first day"."""
+    return any(place < quantity.first <= place + 2 for quantity in reading.quantities)
+
+
+def _is_alternative(reading: ParsedSentence, phrase: Phrase) -> bool:
+    """Whether "and" or "or" joins a phrase to another: "by phone or in the app"."""
+    first, last = phrase
+    before, after = reading.tokens[max(first - 1, 0)], reading.tokens[min(last + 1, len(reading.tokens) - 1)]
+    return before.form in COORDINATING or after.form in COORDINATING
+
+
+def _end(reading: ParsedSentence, first: int, bound: int) -> int:
+    """Returns where a preposition's noun ends: before the next preposition, verb, stop or article."""
+    content = False
+    for place in range(first + 1, bound + 1):
+        token = reading.tokens[place]
+        preposition = token.form in reading.language.rule("prepositions")
+        ends = (
+            token.kind is TokenKind.PUNCTUATION or token.has("link") or token.has("condition") or token.has("temporal")
+        )
+        if ends or preposition or _is_predicate(token) or (content and token.has("start")):
+            return place - 1
+        content = content or place in reading.content
+    return bound
+
+
+def _end_of_relative(reading: ParsedSentence, first: int, bound: int) -> int:
+    """Returns where a relative clause ends: before the claim's own predicate, or a stop."""
+    predicates = 0
+    for place in range(first + 1, bound + 1):
+        token = reading.tokens[place]
+        if token.kind is TokenKind.PUNCTUATION:
+            return place - 1
+        if _is_predicate(token) and not _is_predicate(reading.tokens[place - 1]):
+            predicates += 1
+            if predicates > 1 or place - first > _NEAR_PREDICATE:
+                return place - 1
+    return bound

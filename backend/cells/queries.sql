@@ -1,0 +1,19 @@
+-- name: since
+-- Entries from one on, each with the note that signs all up to it.
+select entry, note from cells.entry where index >= $1 order by index
+
+-- name: append
+-- A further entry.
+insert into cells.entry (index, entry, note) values ($1, $2, $3)
+
+-- name: tell
+-- Tells whoever listens that there is something new.
+select pg_notify('affidavit_directory', '')
+
+-- name: lock
+-- Keeps others from adding entries until the transaction ends.
+lock table cells.entry in share row exclusive mode
+
+-- name: is_prepared
+-- Whether the control database holds a directory.
+select to_regclass('cells.entry') is not null

@@ -1,0 +1,176 @@
+"""`affidavit cell …` and `affidavit tenant move`: several databases, and which tenant is at home in which."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from backend.command_output import CommandFailed, CommandGroup, CommandResult, progress, tell
+from backend.operation.command_line import needed, read_settings, run_operator
+from backend.operation.commands import Slug, tenant_app
+from backend.settings import Settings
+
+if TYPE_CHECKING:
+    from backend.operation.moving.adding import Signing
+
+cell_app = CommandGroup(help="Add and list cells: databases over which tenants are spread.")
+
+CellName = Annotated[str, typer.Argument(help="The cell's name.")]
+
+
+@asynccontextmanager
+async def _signing(settings: Settings) -> AsyncIterator["Signing"]:
+    """Opens the directory to change it; exits when it is not the operator's, or older than this machine has seen it.
+
+    Else a control database that was put back would have the operator sign another history over it.
+    """
+    from backend.cells import control, copy  # noqa: PLC0415 - loads what --help does not need
+    from backend.cells.directory import Directory, NotTheDirectory  # noqa: PLC0415
+    from backend.ledger.checkpoints import SigningKey  # noqa: PLC0415
+    from backend.operation.moving.adding import Signing  # noqa: PLC0415
+
+    url, pem = needed(settings, "directory_url", "directory_key")
+    key = SigningKey.load(settings.directory_key_name, pem.encode())
+    directory, seen = Directory([key.verifier_key]), settings.directory_file or settings.home_folder / "directory"
+    async with control.control(url) as connection:
+        try:
+            if seen.exists():
+                copy.load(directory, seen)
+            await control.catch_up(connection, directory)
+            yield Signing(connection, directory, key, settings.cells_folder)
+            seen.parent.mkdir(parents=True, exist_ok=True)
+            copy.save(directory, seen)
+        except NotTheDirectory as error:
+            raise CommandFailed(str(error)) from None
+
+
+@cell_app.command("key")
+def cell_key(
+    path: Annotated[str, typer.Argument(help="Where the private key is written; the public one gets `.pub`.")],
+) -> CommandResult:
+    """Make the key that signs the directory. Whoever has it says where every tenant is at home.
+
+    Example: affidavit cell key directory-key.pem
+    """
+    import os  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from backend.ledger.checkpoints import SigningKey  # noqa: PLC0415
+
+    key = SigningKey.generate(read_settings().directory_key_name)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key.pem())
+    except OSError as error:
+        raise CommandFailed(f"{path}: {error.strerror}") from None
+    Path(f"{path}.pub").write_text(f"{key.verifier_key}\n", encoding="utf-8")
+    return CommandResult({"files": [path, f"{path}.pub"]}, f"Wrote {path} and {path}.pub.")
+
+
+@cell_app.command("add")
+def cell_add(
+    name: CellName,
+    region: Annotated[str, typer.Option(help="Where its data is.")],
+    address: Annotated[str, typer.Option(help="Where its processes answer, such as https://eu.affidavit.example.")],
+) -> CommandResult:
+    """Add a cell to the directory, with the tenants in its database and their domains; given again, it adds what is new.
+
+    Its settings are in AFFIDAVIT_CELLS_FOLDER, as NAME.toml.
+
+    Example: affidavit cell add eu-1 --region eu --address https://eu.affidavit.example
+    """
+    from backend.operation.moving.adding import add_cell  # noqa: PLC0415
+
+    settings = read_settings()
+
+    async def run() -> int:
+        async with _signing(settings) as signing, AsyncExitStack() as stack:
+            return await add_cell(signing, await signing.opened(stack, name, named=False), region, address)
+
+    entered = run_operator(run())
+    told = f"{name} is in the directory; {entered} tenants were entered."
+    return CommandResult({"cell": name, "tenants_entered": entered}, told)
+
+
+@cell_app.command("list")
+def cell_list() -> CommandResult:
+    """List the cells and how many tenants are at home in each.
+
+    Example: affidavit cell list
+    """
+    settings = read_settings()
+
+    async def run() -> list[dict[str, str | int]]:
+        async with _signing(settings) as signing:
+            directory = signing.directory
+            homes = [home.cell for home in directory.homes.values()]
+            return [
+                {"name": cell.name, "region": cell.region, "address": cell.address, "tenants": homes.count(cell.name)}
+                for cell in directory.cells.values()
+            ]
+
+    cells = run_operator(run())
+    table = Table("cell", "region", "address", "tenants")
+    for cell in cells:
+        table.add_row(*map(str, cell.values()))
+    return CommandResult(cells, table)
+
+
+@cell_app.command("purge")
+def cell_purge(name: CellName) -> None:
+    """Remove the old copies of tenants that moved out of a cell and whose time of grace is over; run it daily.
+
+    Example: affidavit cell purge eu-1
+    """
+    from backend.operation.moving.adding import purge_copies  # noqa: PLC0415
+
+    settings = read_settings()
+
+    async def run() -> None:
+        async with _signing(settings) as signing, AsyncExitStack() as stack:
+            await purge_copies(
+                signing, stack, name,
+                lambda slug, rows: tell(
+                    CommandResult({"tenant": slug, "rows": rows}, f"Removed the old copy of {slug}: {rows} rows.")
+                ),
+            )  # fmt: skip
+
+    run_operator(run())
+
+
+@tenant_app.command("move")
+def tenant_move(
+    slug: Slug,
+    to: Annotated[str, typer.Option(help="The cell that it moves to.")],
+    *,
+    grace_hours: Annotated[int, typer.Option(help="Hours for which the old copy stays.", min=0, max=8_760)] = 72,
+    abort: Annotated[bool, typer.Option("--abort", help="Take back a move that did not come to its end.")] = False,
+) -> CommandResult:
+    """Move a tenant to another cell while it works; given again, it carries on.
+
+    Example: affidavit tenant move meridian-bank --to eu-2
+    """
+    from backend.operation.moving.adding import mover  # noqa: PLC0415
+
+    settings = read_settings()
+
+    async def run(bar: Progress) -> None:
+        task = bar.add_task("looking", total=None)
+        async with (
+            _signing(settings) as signing,
+            AsyncExitStack() as stack,
+            mover(
+                signing, stack, slug, to, timedelta(hours=grace_hours),
+                lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
+            ) as moving,
+        ):  # fmt: skip
+            await (moving.abort() if abort else moving.move())
+
+    with progress() as bar:
+        run_operator(run(bar))
+    told = f"{slug} stays where it was." if abort else f"{slug} is at home in {to}."
+    return CommandResult({"tenant": slug, "to": to, "moved": not abort}, told)

@@ -1,0 +1,68 @@
+"""`affidavit doctor`, and the self-check without which nothing is served."""
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from backend.command_output import CommandResult
+from backend.database import connect
+from backend.operation.command_line import database_urls, read_settings
+from backend.operation.retrieval_commands import embedder_finding, outgrown_tenants, uncalibrated_model
+from backend.self_check import CheckResult, check, check_clocks, check_conditions, check_sealer, check_server
+
+
+def doctor() -> CommandResult:
+    """Check role, row-level security, policies, versions and keys; exit 1 if anything is wrong.
+
+    Also names tenants that have outgrown the shared partition, and an embedding model that nobody calibrated. That is advice.
+
+    Example: affidavit doctor --json
+    """
+    settings = read_settings()
+    urls = database_urls(settings)
+    findings = findings_of(urls["runtime_url"], settings.other_passwords, thorough=True, ordered=True)
+    if settings.embeddings_url is not None and all(finding.problem is None for finding in findings):
+        findings.append(asyncio.run(embedder_finding(urls["runtime_url"], settings)))
+    sound = all(finding.problem is None for finding in findings)
+    outgrown = asyncio.run(outgrown_tenants(urls["owner_url"])) if sound else []
+    uncalibrated = uncalibrated_model(settings)
+    facts = {
+        "ok": sound,
+        "checks": [{"check": f.check, "ok": f.problem is None, "problem": f.problem} for f in findings],
+        "promotions_proposed": [{"tenant": slug, "chunks": chunks} for slug, chunks in outgrown],
+        "uncalibrated_model": uncalibrated,
+    }
+    table = Table("check", "result")
+    for finding in findings:
+        table.add_row(finding.check, Text(finding.problem, "red") if finding.problem else Text("ok", "green"))
+    advice = [f"{slug} has {chunks} chunks; run `affidavit tenant promote {slug}`" for slug, chunks in outgrown]
+    if uncalibrated:
+        advice.append(f"nothing is measured of {uncalibrated}; run `affidavit calibrate`")
+    words: list[RenderableType] = [table, *(Text.assemble(("advice:", "yellow"), " ", text) for text in advice)]
+    return CommandResult(facts, words, status=0 if sound else 1)
+
+
+def findings_of(runtime_url: str, others: Sequence[str], *, thorough: bool, ordered: bool) -> list[CheckResult]:
+    """Checks as the runtime role. Serving may begin before sealing does, and on a server that cannot be closed entirely."""
+
+    async def run() -> list[CheckResult]:
+        try:
+            connection = await connect(runtime_url, other_passwords=others, timeout=5, statement_cache_size=0)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            return [CheckResult("database", f"cannot connect: {type(error).__name__}")]
+        try:
+            async with connection.transaction():  # a pooler lends one server process to each
+                findings = [await check_clocks(connection), *await check(connection)]
+                if ordered:
+                    findings.append(await check_conditions(connection))
+                if thorough and all(finding.problem is None for finding in findings):
+                    findings += [await check_server(connection), await check_sealer(connection)]
+            return findings
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())

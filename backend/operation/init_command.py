@@ -1,0 +1,66 @@
+"""`affidavit init`: makes every secret of a deployment, a folder for each process with only what that needs."""
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.command_output import CommandFailed, CommandResult
+from backend.operation.exchange.folder import KeyKind, SecretsFolder, now
+
+ROLES = ("owner", "runtime", "sealer", "operator")
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")] = Path("secrets"),
+    host: Annotated[str, typer.Option(help="Where the processes find PostgreSQL.")] = "database",
+    name: Annotated[str, typer.Option(help="Name of the checkpoint key, usually the service's domain.")] = "affidavit",
+) -> CommandResult:
+    """Make all secrets of a new deployment, and say what to do next. Nothing that exists is overwritten.
+
+    Example: affidavit init infra/secrets
+    """
+    from backend.identity.sign_in.tokens import generate_private_key_pem  # noqa: PLC0415 - loads what --help does not need
+    from backend.ledger.checkpoints import SigningKey  # noqa: PLC0415
+
+    if folder.exists():
+        raise CommandFailed(f"{folder} exists; it may hold the only copy of a key")
+    passwords = {role: secrets.token_hex(24) for role in ROLES}
+    urls = {role: f"postgresql://affidavit_{role}:{passwords[role]}@{host}/affidavit" for role in ROLES}
+    context_key, payload_key = (secrets.token_urlsafe(48) for _ in range(2))
+    checkpoint_key = SigningKey.generate(name)
+    public_key = str(checkpoint_key.verifier_key)
+    reading = {"runtime_database_url": urls["runtime"], "context_key": context_key, "payload_key": payload_key}
+    given = {
+        "migrate": {"database_url": urls["owner"], "context_key": context_key},
+        "serve": reading | {
+            "operator_database_url": urls["operator"], "jwt_private_key": generate_private_key_pem(),
+            "checkpoint_public_key": public_key, "checkpoint_key_name": name,
+        },
+        "worker": reading | {"checkpoint_public_key": public_key},
+        "sealer": {
+            "sealer_database_url": urls["sealer"], "checkpoint_key": checkpoint_key.pem().decode(), "checkpoint_key_name": name,
+        },
+    }  # fmt: skip
+    folder.mkdir(parents=True, mode=0o700)
+    for process, settings in given.items():
+        # A container's user reads its own folder; nobody else on this machine passes the one above.
+        (folder / process).mkdir(mode=0o755)
+        for setting, text in settings.items():
+            (folder / process / setting).write_text(text)
+    database = {f"AFFIDAVIT_{role.upper()}_PASSWORD": password for role, password in passwords.items()}
+    lines = (
+        f"{variable}={value}\n" for variable, value in {"POSTGRES_PASSWORD": secrets.token_hex(24), **database}.items()
+    )
+    (folder / "database.env").write_text("".join(lines))
+    (folder / "checkpoint-key.pub").write_text(f"{public_key}\n")
+    for kind in KeyKind:
+        SecretsFolder(folder).note(kind, made=now())
+    told = f"Made all secrets in {folder}. Keep a copy where the database's backups are not."
+    following = [
+        "docker compose --file infra/compose.yaml up --detach --wait",
+        "docker compose --file infra/compose.yaml run --rm migrate doctor",
+    ]
+    facts = {"folder": folder, "checkpoint_public_key": public_key, "next": following}
+    return CommandResult(facts, [told, "Next:", *(f"  {command}" for command in following)])

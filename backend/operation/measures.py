@@ -1,0 +1,64 @@
+"""What is counted of the database as a whole, by the one process that may see it: the sealer."""
+
+import asyncio
+import time
+
+import asyncpg
+import structlog
+from prometheus_client import Gauge
+
+from backend.database import Connection, Queries, open_pool, transaction
+from backend.errors import ServiceError
+from backend.settings import Settings, required
+
+queries = Queries.beside(__file__)
+log = structlog.get_logger()
+
+EVERY_SECONDS = 5.0
+
+UNSEALED = Gauge("affidavit_unsealed_events", "Events that no log holds yet.")
+LAG = Gauge("affidavit_seal_lag_seconds", "Age of the oldest of them.")
+CHECKPOINT_AGE = Gauge("affidavit_checkpoint_age_seconds", "Age of the newest checkpoint.")
+HALTED = Gauge("affidavit_sealing_halted", "1 while the log differs from a checkpoint that was kept.")
+JOBS = Gauge("affidavit_jobs", "Jobs.", ["kind", "status"])
+JOB_AGE = Gauge("affidavit_job_oldest_seconds", "Age of the oldest job.", ["kind", "status"])
+TENANTS = Gauge("affidavit_tenants", "Tenants by how many chunks they hold.", ["chunks"])
+MEASURED_AT = Gauge("affidavit_measured_timestamp_seconds", "When the database was last asked for these.")
+
+
+async def keep(settings: Settings) -> None:
+    """Asks the database every five seconds until cancelled; measures of a database that is away stay as they were."""
+    url = required(settings.sealer_database_url, "SEALER_DATABASE_URL")
+    pool = await open_pool(
+        url, size=1, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler,
+        other_passwords=settings.other_passwords,
+    )  # fmt: skip
+    try:
+        while True:
+            try:
+                async with transaction(pool, timeout=settings.database_timeout) as connection:
+                    await measure(connection)
+            except (ServiceError, asyncpg.PostgresError) as error:
+                log.warning("the database was not measured", cause=type(error).__name__)
+            await asyncio.sleep(EVERY_SECONDS)
+    finally:
+        await pool.close()
+
+
+async def measure(connection: Connection) -> None:
+    """Sets the measures to what the sealer's connection sees now."""
+    log_state = await connection.fetchrow(queries.measured_log)
+    assert log_state is not None
+    UNSEALED.set(log_state["events"])
+    LAG.set(log_state["lag"])
+    CHECKPOINT_AGE.set(log_state["checkpoint_age"])
+    HALTED.set(log_state["halted"])
+    for gauge in (JOBS, JOB_AGE, TENANTS):
+        gauge.clear()  # a state that is empty now is none
+    for row in await connection.fetch(queries.measured_totals):
+        if row["kind"] is None:
+            TENANTS.labels(row["band"]).set(row["number"])
+        else:
+            JOBS.labels(row["kind"], row["band"]).set(row["number"])
+            JOB_AGE.labels(row["kind"], row["band"]).set(row["oldest"])
+    MEASURED_AT.set(time.time())

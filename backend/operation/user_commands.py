@@ -1,0 +1,36 @@
+"""`affidavit user …`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from backend.command_output import CommandGroup, CommandResult, ask_secret
+from backend.identity.callers.permissions import Role
+from backend.operation.command_line import database_urls, read_settings, run_operator
+
+user_app = CommandGroup(help="Create users.")
+
+
+@user_app.command("create")
+def user_create(
+    tenant: Annotated[str, typer.Argument(help="The tenant's slug.")],
+    username: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    role: Annotated[list[Role], typer.Option(help="A role; repeat for more.")],
+) -> CommandResult:
+    """Create a user; the password is asked for twice at a terminal, or is the first line of standard input.
+
+    Example: affidavit user create meridian-bank jane --role editor < password.txt
+    """
+    typed = sys.stdin.isatty()
+    password = ask_secret("Password", twice=True) if typed else sys.stdin.readline().removesuffix("\n")
+
+    async def run() -> None:
+        async with operator(database_urls(read_settings())["owner_url"]) as acting:
+            await acting.create_user(await acting.tenant(tenant), username, password, role)
+
+    from backend.operation.service import operator  # noqa: PLC0415
+
+    run_operator(run())
+    facts = {"tenant": tenant, "username": username, "roles": role}
+    return CommandResult(facts, f"Created the user {username} of {tenant}.")

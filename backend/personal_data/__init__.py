@@ -1,0 +1,1 @@
+"""Personal data in texts: found by patterns whose checksums hold, and put under pseudonyms."""

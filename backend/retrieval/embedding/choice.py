@@ -1,0 +1,31 @@
+"""Chooses the embedder that the settings ask for."""
+
+from typing import TYPE_CHECKING
+
+from backend.retrieval.embedding.embedder import Embedder, LocalEmbedder
+from backend.settings import Settings
+
+if TYPE_CHECKING:
+    from backend.retrieval.embedding.remote import RemoteEmbedder
+
+
+def from_settings(settings: Settings, *, beside_answers: bool = False) -> Embedder:
+    """Returns a client of the embeddings server, or without one the built-in MiniLM, built at first use."""
+    return remote_from_settings(settings) or LocalEmbedder.load(
+        settings.home_folder / "models", settings.embedding_threads, beside_answers=beside_answers
+    )
+
+
+def remote_from_settings(settings: Settings) -> "RemoteEmbedder | None":
+    """Returns a client of the embeddings server, if there is one."""
+    if settings.embeddings_url is None:
+        return None
+    from backend.retrieval.embedding.remote import RemoteEmbedder  # noqa: PLC0415 - half a second
+
+    assert settings.embeddings_model is not None
+    assert settings.embeddings_dimensions is not None
+    return RemoteEmbedder(
+        settings.embeddings_url, settings.embeddings_model, settings.embeddings_api_key, settings.embeddings_dimensions,
+        revision=settings.embeddings_revision, max_tokens=settings.embeddings_max_tokens,
+        timeout=settings.embeddings_timeout,
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""Asks the servers of sources: allowed and public ones alone, at a measured pace, within bounds, following no redirect."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import httpx
+
+from backend.egress import AllowedHosts, Egress, RefusedAddress, ServerAway, UntrustedServer
+from backend.provenance import VERSION
+from backend.sources.connector import ItemRefused, SourceFailed
+
+AGENT = f"Affidavit/{VERSION}"
+_LONGEST_WAIT = 60.0  # seconds that a server may ask to be left alone
+_MOST_WAITS = 5
+_BUSY = frozenset({429, 503})
+
+
+class SourceHosts(AllowedHosts):
+    """The hosts from which documents may be fetched."""
+
+    calls: ClassVar[str] = "sources"
+
+
+@dataclass(slots=True)
+class Pace:
+    """Keeps requests of one run apart."""
+
+    per_minute: int
+    _next: float = 0.0
+
+    async def turn(self) -> None:
+        """Waits until the next request may go."""
+        now = time.monotonic()
+        at = max(now, self._next)
+        self._next = at + 60.0 / self.per_minute
+        await asyncio.sleep(at - now)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAnswer:
+    """What a server answers, read piece by piece."""
+
+    status: int
+    headers: Mapping[str, str]
+    _response: httpx.Response
+
+    async def pieces(self, most_bytes: int) -> AsyncIterator[bytes]:
+        """Yields the body; raises ItemRefused behind so many bytes, whatever the server said of its length."""
+        received = 0
+        async for piece in self._response.aiter_raw():
+            received += len(piece)
+            if received > most_bytes:
+                raise ItemRefused("too_large")
+            yield piece
+
+    async def body(self, most_bytes: int) -> bytes:
+        """Returns the whole body of a list; raises SourceFailed behind so many bytes."""
+        try:
+            return b"".join([piece async for piece in self.pieces(most_bytes)])
+        except ItemRefused as error:
+            raise SourceFailed("endless", f"The list of the source has more than {most_bytes} bytes.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Sends requests of one run."""
+
+    egress: Egress
+    hosts: SourceHosts
+    pace: Pace
+    seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # that prove who asks
+
+    @asynccontextmanager
+    async def ask(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> AsyncIterator[SourceAnswer]:
+        """Yields the answer. One that asks to be left alone is asked again, a few times.
+
+        Raises SourceFailed when nobody answers who may be asked, or the answer leads elsewhere.
+        """
+        sent = {
+            "User-Agent": AGENT, "Accept": "*/*", "Accept-Encoding": "identity", **self.headers, **(headers or {}),
+        }  # fmt: skip
+        for attempt in range(_MOST_WAITS + 1):
+            await self.pace.turn()
+            async with self._asked(method, url, sent, body) as response:
+                seconds = _asked_to_wait(response) if attempt < _MOST_WAITS else None
+                if seconds is None:
+                    yield _checked(response)
+                    return
+            await asyncio.sleep(seconds)
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> AsyncIterator[httpx.Response]:
+        try:
+            self.hosts.host_of(url)
+            async with self.egress.asked(method, url, headers, body, self.seconds) as response:
+                yield response
+        except UntrustedServer as error:
+            raise SourceFailed("certificate_refused", "The server's certificate is not trusted.") from error
+        except ServerAway as error:
+            raise SourceFailed("no_answer", "The server does not answer, or not in time.") from error
+        except RefusedAddress as error:
+            raise SourceFailed("address_refused", str(error)) from error
+
+
+def _asked_to_wait(response: httpx.Response) -> float | None:
+    """Returns for how many seconds a busy server asks to be left alone; raises SourceFailed when that is too long."""
+    if response.status_code not in _BUSY:
+        return None
+    asked = response.headers.get("Retry-After", "")
+    if not asked.isdecimal() or len(asked) > 6:
+        return None
+    if float(asked) > _LONGEST_WAIT:
+        raise SourceFailed("throttled", f"The server asks to be left alone for {asked} seconds.")
+    return float(asked)
+
+
+def _checked(response: httpx.Response) -> SourceAnswer:
+    if 300 <= response.status_code < 400 and response.status_code != httpx.codes.NOT_MODIFIED:
+        raise SourceFailed("redirected", "The server leads elsewhere, which is not followed.")
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise SourceFailed("compressed", "The server compresses what it sends, which was not asked for.")
+    return SourceAnswer(response.status_code, response.headers, response)

@@ -1,0 +1,98 @@
+"""Folders that speak WebDAV (RFC 4918): walked level by level, since servers seldom list a whole tree at once."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+from xml.etree.ElementTree import Element
+
+from backend.sources.asking import Asking
+from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, Seen, SourceFailed
+from backend.sources.connectors.lists import MOST_LIST_BYTES, number, parsed, text
+
+_PROPFIND = (
+    b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getetag/><getcontentlength/>'
+    b"<getlastmodified/></prop></propfind>"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DavFolder:
+    """A folder and all that is below it."""
+
+    asking: Asking
+    most_items: int
+    most_bytes: int
+    address: str
+
+    async def listing(self, _cursor: str | None) -> Listing:
+        """Returns all files; raises SourceFailed for a tree that does not end."""
+        found = list[Seen]()
+        waiting, asked = [""], set[str]()
+        while waiting:
+            folder = waiting.pop()
+            if folder in asked:
+                continue
+            asked.add(folder)
+            for path, entry in await self._children(folder):
+                if entry.find("{*}propstat/{*}prop/{*}resourcetype/{DAV:}collection") is not None:
+                    waiting.append(path)
+                else:
+                    found.append(_seen(path, entry))
+            if len(found) + len(asked) + len(waiting) > self.most_items:
+                raise SourceFailed("too_many_items", f"The source holds more than {self.most_items} files and folders.")
+        return Listing(found)
+
+    @asynccontextmanager
+    async def fetch(self, seen: Seen, known_tag: str | None) -> AsyncIterator[Fetched | None]:
+        """Opens a file."""
+        del known_tag  # what is listed tells by its tag whether it changed
+        async with self.asking.ask("GET", self._url(seen.key)) as answer:
+            if answer.status in {404, 410}:
+                raise ItemGone
+            if answer.status != 200:
+                raise ItemRefused("not_allowed" if answer.status in {401, 403} else "status")
+            name = seen.path.rpartition("/")[2]
+            yield Fetched(name, "application/octet-stream", seen.tag, answer.pieces(self.most_bytes))
+
+    async def aclose(self) -> None:
+        """Has nothing open."""
+
+    def _url(self, path: str) -> str:
+        return f"{self.address.rstrip('/')}/{quote(path)}"
+
+    async def _children(self, folder: str) -> list[tuple[str, Element]]:
+        """Returns what a folder holds, by the path below the root; what lies elsewhere is left there."""
+        headers = {"Depth": "1", "Content-Type": "application/xml"}
+        async with self.asking.ask("PROPFIND", self._url(folder), headers, _PROPFIND) as answer:
+            if answer.status in {401, 403}:
+                raise SourceFailed("not_allowed", "The server refuses the credentials.")
+            if answer.status != 207:
+                raise SourceFailed("no_list", f"The server answers {answer.status} for the list of a folder.")
+            root = parsed(await answer.body(MOST_LIST_BYTES))
+        listed = [(self._below(text(entry, "href") or ""), entry) for entry in root.iterfind("{*}response")]
+        return [(path, entry) for path, entry in listed if path and path != folder]
+
+    def _below(self, href: str) -> str | None:
+        """Returns a path below the root; None for one that is not, wherever the server says that it is."""
+        try:
+            parts, own = urlsplit(href), urlsplit(self.address)
+        except ValueError:
+            return None
+        if parts.netloc and (parts.scheme, parts.netloc) != (own.scheme, own.netloc):
+            return None
+        root, path = unquote(own.path).rstrip("/") + "/", unquote(parts.path)
+        below = path.removeprefix(root).rstrip("/")
+        return below if path.startswith(root) and ".." not in below.split("/") else None
+
+
+def _seen(path: str, entry: Element) -> Seen:
+    """Returns a file as it is listed, known again by its entity tag, or else by when it says that it changed."""
+    properties = entry.find("{*}propstat/{*}prop")
+    if properties is None:
+        return Seen(key=path, path=path)
+    size, tag = (
+        number(properties, "getcontentlength"),
+        text(properties, "getetag") or text(properties, "getlastmodified"),
+    )
+    return Seen(key=path, path=path, tag=None if tag is None else f"{tag} {size}", size=size)

@@ -1,0 +1,88 @@
+"""Makes of a source what can be run: the connector of its kind, with the bounds that the operator set."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backend.egress import Egress
+from backend.settings import Settings
+from backend.sources.asking import Asking, Pace, SourceHosts
+from backend.sources.connector import Connector, SourceFailed
+from backend.sources.connectors.s3 import S3Bucket
+from backend.sources.connectors.web import Sitemap, Web
+from backend.sources.connectors.webdav import DavFolder
+from backend.sources.stored import StoredSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What one run may cost."""
+
+    request_seconds: float
+    requests_per_minute: int
+    items: int
+    files: int
+    run_bytes: int
+    file_bytes: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Bounds":
+        """Returns what is configured."""
+        return cls(
+            request_seconds=settings.source_seconds, requests_per_minute=settings.source_requests_per_minute,
+            items=settings.source_items, files=settings.source_run_files, run_bytes=settings.source_run_bytes,
+            file_bytes=settings.max_file_bytes,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """Opens sources."""
+
+    egress: Egress
+    hosts: SourceHosts
+    bounds: Bounds
+
+    def connector(self, source: StoredSource, credentials: Mapping[str, str]) -> Connector:
+        """Returns the connector of a source; raises SourceFailed for one that cannot be opened."""
+        bounds = self.bounds
+        asking = Asking(
+            self.egress, self.hosts, Pace(bounds.requests_per_minute), bounds.request_seconds, _proof(credentials)
+        )
+        match source.kind:
+            case "urls":
+                urls = source.address.split()
+                return Web(asking=asking, most_items=bounds.items, most_bytes=bounds.file_bytes, urls=urls)
+            case "sitemap":
+                return Sitemap(
+                    asking=asking, most_items=bounds.items, most_bytes=bounds.file_bytes, sitemap=source.address
+                )
+            case "s3":
+                return self._bucket(source, credentials)
+            case "webdav":
+                return DavFolder(
+                    asking=asking, most_items=bounds.items, most_bytes=bounds.file_bytes, address=source.address
+                )
+            case _:
+                raise SourceFailed("unknown_kind", "This release knows no sources of this kind.")
+
+    def _bucket(self, source: StoredSource, credentials: Mapping[str, str]) -> S3Bucket:
+        if not {"access_key", "secret_key"} <= set(credentials):
+            raise SourceFailed("not_allowed", "The bucket is asked with access_key and secret_key; give them anew.")
+        bounds, options = self.bounds, source.options
+        return S3Bucket(
+            asking=Asking(self.egress, self.hosts, Pace(bounds.requests_per_minute), bounds.request_seconds),
+            most_items=bounds.items, most_bytes=bounds.file_bytes, address=source.address, prefix=options.get("prefix", ""),
+            region=options.get("region", "us-east-1"), access_key=credentials["access_key"],
+            secret_key=credentials["secret_key"],
+        )  # fmt: skip
+
+
+def _proof(credentials: Mapping[str, str]) -> Mapping[str, str]:
+    """Returns the headers by which a source is asked in a name."""
+    if token := credentials.get("token"):
+        return {"Authorization": f"Bearer {token}"}
+    if "username" in credentials:
+        pair = f"{credentials['username']}:{credentials.get('password', '')}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    return {}

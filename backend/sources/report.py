@@ -1,0 +1,47 @@
+"""What came of a run, as it is counted, shown and recorded."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+MOST_CHANGES = 200
+_SHOWN_CHARACTERS = 300
+COUNTED = ("new", "changed", "renamed", "gone", "refused", "unchanged", "left", "retirements_asked")
+
+
+@dataclass(slots=True)
+class RunReport:
+    """Counts of a run and, of the first files, what became of each."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+
+    def tell(self, change: str, path: str | None, *, reason: str | None = None, document: UUID | None = None) -> None:
+        """Counts a file, and shows it among the first."""
+        self.counts[change] += 1
+        if reason is not None:
+            self.reasons[reason] += 1
+        if len(self.changes) < MOST_CHANGES:
+            told = {
+                "change": change,
+                "path": _shown(path or ""),
+                "reason": reason,
+                "document_id": document and str(document),
+            }
+            self.changes.append({name: value for name, value in told.items() if value is not None})
+
+    def counted(self) -> dict[str, int]:
+        """Returns all counts, also those that are none."""
+        return {name: self.counts[name] for name in COUNTED}
+
+    def result(self) -> dict[str, Any]:
+        """Returns what is kept with the run."""
+        return {**self.counted(), "reasons": dict(self.reasons)}
+
+
+def _shown(path: str) -> str:
+    """Returns a path as it can be stored and shown, whatever a source calls its files."""
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in path[:_SHOWN_CHARACTERS])
+    return shown.encode(errors="replace").decode()

@@ -1,0 +1,22 @@
+-- Who stands behind sources.
+
+-- Whoever makes or changes a source stands behind what it brings for ever; so does who knows the password of that user at the time.
+create or replace function sources.note_keeper() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into sources.keeper (tenant_id, source_id, user_id)
+  select new.tenant_id, new.id, p.person
+  from (values (new.responsible_id), (identity.person_of(new.tenant_id, new.responsible_id))) as p (person)
+  on conflict do nothing;
+  return null;
+end
+$$;
+
+-- A change of when a source is due next is nobody's.
+create or replace trigger note_keeper
+  after insert or update of name, address, options, sealed, source_type, metadata, every_minutes, daily_minute, status, responsible_id
+  on sources.source for each row execute function sources.note_keeper();
+
+create or replace trigger refuse_taken_id before insert on sources.source for each row execute function identity.refuse_taken_id();
+-- Nothing here is granted to anyone.

@@ -1,0 +1,224 @@
+"""Whether one tenant's flood is its own: another tenant's waiting time with the flood, beside that without it.
+
+    make bench-fairness
+
+One tenant sends 100 requests at once, over and over: questions of 4 kB, answers, batches to ingest, files and exports, which a worker
+on the same machine does. Another asks one question after the other. Asked for: at most twice its p99 without the flood and no error,
+refusals of the flood within 100 ms (p99) although it sends 20 times of what is served, `/health` and `/ready` within 50 ms (p99).
+
+Client, service and database share the machine. So the other tenant is also asked while the flood goes to a server that does nothing
+but refuse: what it then waits longer is the load generator's doing. The three are measured in turn, several times, since whatever
+else the machine does changes from minute to minute. A refusal is timed by a client that is not busy with sending the flood: the
+flood's own process gives way to the service, and would count how long it waits for a core itself.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.benchmarks.deployment import RESULTS, Deployment, deployment, p50, worker
+from tests.benchmarks.flood import COUNTER, REFUSED, Flooded, flooding, refusing_everything
+from tests.benchmarks.load_client import LoadClient, encoded, framed
+
+ROUNDS, QUESTIONS = 5, 60
+FLOOD = 100
+MOST_RATIO, MOST_REFUSAL, MOST_READY, LEAST_OFFERED = 2.0, 100.0, 50.0, 20.0
+_LONG = " ".join(f"clause {n} of the agreement on fees" for n in range(110))
+_BOUNDARY = "one-file-in-a-form"
+
+
+def p99(taken: Sequence[float]) -> float:
+    """Returns the 99th percentile."""
+    return statistics.quantiles(taken, n=100)[98]
+
+
+async def _fill(served: Deployment, slug: str) -> dict[str, dict[str, str]]:
+    """Returns headers of the users of a tenant with some documents, by their names."""
+    await served.tenant(slug)
+    async with served.client() as client:
+        users = {name: await served.sign_in(client, slug, name) for name in ("editor", "analyst", "compliance")}
+        chunks = [
+            {
+                "doc_id": f"rule-{n}",
+                "chunk_text": f"Rule {n}: wires of kind {n} leave before noon.",
+                "source_type": "policy",
+            }
+            for n in range(500)
+        ]
+        answer = await client.post("/ingest/batch", json={"chunks": chunks}, headers=users["editor"])
+        answer.raise_for_status()
+        return users
+
+
+def _heavy(users: dict[str, dict[str, str]], seat: int) -> list[bytes]:
+    """Returns what one seat of the flood sends in turn."""
+    number = COUNTER.decode()
+    chunks = [
+        {"doc_id": f"flood-{number}-{n}", "chunk_text": f"{number} {_LONG}", "source_type": "policy"} for n in range(20)
+    ]
+    question = f"When do wires of kind {seat} leave?"
+    return [
+        encoded("/retrieve", {"query": _LONG[:4000], "k": 100}, users["analyst"]),
+        encoded("/answer", {"question": question}, users["analyst"]),
+        encoded("/ingest/batch", {"chunks": chunks}, users["editor"]),
+        _upload(f"# {number}\n\n" + f"{_LONG}\n\n" * 20, users["editor"]),
+        encoded("/audit/exports", {"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}, users["compliance"]),
+    ]
+
+
+def _upload(text: str, headers: dict[str, str]) -> bytes:
+    """Returns the upload of a text as a file, whose doc_id is its name."""
+    fields = {"source_type": "policy", "doc_id": f"file-{COUNTER.decode()}"}
+    parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}' for name, value in fields.items()]
+    disposition = 'Content-Disposition: form-data; name="file"; filename="flood.md"\r\nContent-Type: text/markdown'
+    parts.append(f"{disposition}\r\n\r\n{text}")
+    form = "".join(f"--{_BOUNDARY}\r\n{part}\r\n" for part in parts) + f"--{_BOUNDARY}--\r\n"
+    typed = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}", **headers}
+    return framed("POST", "/documents", typed, form.encode())
+
+
+async def _ask(served: Deployment, headers: dict[str, str], taken: list[float]) -> int:
+    """Tells how long each question took in milliseconds; returns how many failed."""
+    client, failed = await LoadClient.connect(served.base_url), 0
+    for number in range(QUESTIONS):
+        question = encoded("/retrieve", {"query": f"When do wires of kind {number} leave?"}, headers)
+        started = time.perf_counter()
+        status, _ = await client.exchange(question)
+        taken.append((time.perf_counter() - started) * 1000)
+        failed += status != httpx.codes.OK
+    client.close()
+    return failed
+
+
+async def _watch(served: Deployment, path: str, taken: list[float]) -> None:
+    """Asks a probe's question ten times a second until it is cancelled; a failure takes for ever."""
+    client = await LoadClient.connect(served.base_url)
+    while True:
+        started = time.perf_counter()
+        status, _ = await client.exchange(framed("GET", path, {}))
+        taken.append((time.perf_counter() - started) * 1000 if status == httpx.codes.OK else float("inf"))
+        await asyncio.sleep(0.1)
+
+
+async def _be_refused(served: Deployment, headers: dict[str, str], taken: list[float]) -> None:
+    """Asks as one more client of the tenant that floods, until it is cancelled; tells how long each refusal took."""
+    client = await LoadClient.connect(served.base_url)
+    question = encoded("/answer", {"question": "When do wires of kind 7 leave?"}, headers)
+    while True:
+        started = time.perf_counter()
+        status, _ = await client.exchange(question)
+        if status in REFUSED:
+            taken.append((time.perf_counter() - started) * 1000)
+
+
+@dataclass
+class FairnessFigures:
+    """What was measured in all rounds; times in milliseconds."""
+
+    alone: list[float] = field(default_factory=list)
+    beside_generator: list[float] = field(default_factory=list)
+    flooded: list[float] = field(default_factory=list)
+    refusals: list[float] = field(default_factory=list)
+    healthy: list[float] = field(default_factory=list)
+    ready: list[float] = field(default_factory=list)
+    failed_alone: int = 0
+    failed: int = 0
+    flood: Flooded = field(default_factory=Flooded)
+    generator: Flooded = field(default_factory=Flooded)
+
+    def figures(self) -> dict[str, object]:
+        """Returns what is printed and kept."""
+        return {
+            "p50_alone": p50(self.alone), "p99_alone": p99(self.alone), "failed_alone": self.failed_alone,
+            "p50_generator": p50(self.beside_generator), "p99_generator": p99(self.beside_generator),
+            "p50_flooded": p50(self.flooded), "p99_flooded": p99(self.flooded), "failed": self.failed,
+            "p99_health": p99(self.healthy), "p99_ready": p99(self.ready),
+            "flood": dict(self.flood.statuses), "flood_seconds": self.flood.seconds, "broken": self.flood.broken,
+            "offered": self.flood.offered, "p50_refusal": p50(self.refusals), "p99_refusal": p99(self.refusals),
+            "p99_refusal_seen_by_flood": p99(self.flood.refusals),
+            "p99_refusal_seen_by_flood_of_nothing": p99(self.generator.refusals),
+        }  # fmt: skip
+
+
+@contextmanager
+def _resting(pid: int) -> Iterator[None]:
+    """Stops the worker while the block runs: what a flood left it to do is not done while another tenant is alone."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def _watching(served: Deployment, loud: dict[str, dict[str, str]], found: FairnessFigures) -> AsyncIterator[None]:
+    watching = [
+        asyncio.create_task(_watch(served, "/health", found.healthy)),
+        asyncio.create_task(_watch(served, "/ready", found.ready)),
+        asyncio.create_task(_be_refused(served, loud["analyst"], found.refusals)),
+    ]
+    try:
+        yield
+    finally:
+        for watch in watching:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+
+
+async def measure() -> dict[str, object]:
+    """Returns the figures of quiet rounds, of rounds beside the load generator alone, and of flooded ones."""
+    found = FairnessFigures()
+    with tempfile.TemporaryDirectory(prefix="affidavit-bench-") as temporary, refusing_everything() as nowhere:
+        folder = Path(temporary) / "fairness"
+        async with deployment(folder) as served, worker(served, folder) as working:
+            quiet, loud = await _fill(served, "quiet"), await _fill(served, "loud")
+            seats = [_heavy(loud, seat) for seat in range(FLOOD)]
+            await _ask(served, quiet["analyst"], [])  # warms up
+            for _ in range(ROUNDS):
+                with _resting(working):
+                    found.failed_alone += await _ask(served, quiet["analyst"], found.alone)
+                    with flooding(nowhere, seats) as generator:
+                        await asyncio.sleep(1)
+                        await _ask(served, quiet["analyst"], found.beside_generator)
+                with flooding(served.base_url, seats) as flood:
+                    await asyncio.sleep(2)
+                    async with _watching(served, loud, found):
+                        found.failed += await _ask(served, quiet["analyst"], found.flooded)
+                found.generator.add(generator)
+                found.flood.add(flood)
+    return found.figures()
+
+
+def main() -> int:
+    """Prints the figures, writes them as JSON, and returns 1 when a flood is felt more than it may."""
+    found = asyncio.run(measure())
+    for name, value in found.items():
+        print(f"{name:36} {value:.1f}" if isinstance(value, float) else f"{name:36} {value}")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "fairness.json").write_text(json.dumps(found, indent=2))
+    figures = {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+    ratio, generator = (figures[f"p99_{with_what}"] / figures["p99_alone"] for with_what in ("flooded", "generator"))
+    print(f"the other tenant's p99 is {ratio:.2f} of its own without the flood (asked for: {MOST_RATIO:.1f})")
+    print(f"beside the load generator alone, which floods another server, it is {generator:.2f}")
+    probes = max(figures["p99_health"], figures["p99_ready"])
+    held = (
+        ratio <= MOST_RATIO, not figures["failed"], figures["p99_refusal"] <= MOST_REFUSAL,
+        figures["offered"] >= LEAST_OFFERED, probes <= MOST_READY,
+    )  # fmt: skip
+    return int(not all(held))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""The directory: what is signed is believed, and nothing that is forged, older, of another history or contradictory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backend.cells import copy
+from backend.cells.directory import CellEntry, Directory, DomainEntry, Home, NotTheDirectory
+from backend.cells.homes import CellHomes
+from backend.error_handlers import _place_at
+from backend.errors import Misdirected
+from backend.ledger.checkpoints import Checkpoint, SigningKey, sign_checkpoint
+from backend.operation.moving.adding import _changed_domains
+from backend.operation.service import OperatorError
+from backend.tenancy import PLATFORM_TENANT, Claims, Purpose, tenant_tag
+
+KEY = SigningKey.generate("affidavit-test")
+EU, US = CellEntry("eu-1", "eu", "https://eu.example"), CellEntry("us-1", "us", "https://us.example")
+ACME, BETA = uuid4(), uuid4()
+
+
+def directory_of(*entries: str, key: SigningKey = KEY) -> Directory:
+    made = Directory([key.verifier_key])
+    made.append(entries, key, 1)
+    return made
+
+
+def moved(tenant: UUID = ACME, slug: str = "acme", cell: str = "eu-1", epoch: int = 1) -> str:
+    return Home(tenant, slug, cell, epoch).entry()
+
+
+CELLS = (EU.entry(), US.entry())
+
+
+def test_the_last_entry_of_a_tenant_says_where_it_is_at_home() -> None:
+    known = directory_of(*CELLS, moved(), moved(BETA, "beta", "us-1"), moved(cell="us-1", epoch=2))
+    assert known.named("acme") == Home(ACME, "acme", "us-1", 2)
+    assert known.named("beta") == Home(BETA, "beta", "us-1", 1)
+    assert known.named("nobody") is None
+
+
+def test_a_process_takes_what_is_new_by_its_signature() -> None:
+    signed = directory_of(*CELLS, moved())
+    reader = Directory([KEY.verifier_key])
+    reader.extend(signed.lines, signed.note)
+    notes = signed.append([moved(cell="us-1", epoch=2)], KEY, 2)
+    reader.extend(signed.lines[3:], notes[-1])
+    assert reader.named("acme") == Home(ACME, "acme", "us-1", 2)
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        ([*CELLS, moved(), moved(cell="us-1", epoch=1)], "epoch"),
+        ([*CELLS, moved(), moved(cell="us-1", epoch=3)], "epoch"),
+        ([*CELLS, moved(epoch=2)], "epoch"),
+        ([*CELLS, moved(cell="asia-1")], "no cell"),
+        ([*CELLS, moved(), moved(BETA, "acme")], "two tenants"),
+        ([*CELLS, DomainEntry("acme.example", ACME).entry()], "no home"),
+        ([*CELLS, moved(), DomainEntry("acme", ACME).entry()], "no domain"),
+        (
+            [
+                *CELLS,
+                moved(),
+                moved(BETA, "beta"),
+                DomainEntry("x.example", ACME).entry(),
+                DomainEntry("x.example", BETA).entry(),
+            ],
+            "two tenants",
+        ),
+        ([*CELLS, "{}"], "malformed"),
+        ([*CELLS, "no json"], "malformed"),
+        ([*CELLS, '{"kind":"cell","name":"UP","region":"eu","address":"x"}'], "unknown"),
+    ],
+)
+def test_the_operator_cannot_sign_a_contradiction(entries: Sequence[str], why: str) -> None:
+    with pytest.raises(NotTheDirectory, match=why):
+        directory_of(*entries)
+
+
+def test_nothing_is_taken_of_a_directory_that_is_forged() -> None:
+    signed, thief = directory_of(*CELLS, moved()), SigningKey.generate("affidavit-test")
+    entries = [*CELLS, moved(cell="us-1")]
+    reader = Directory([KEY.verifier_key])
+    for note in (signed.note, directory_of(*entries, key=thief).note):
+        with pytest.raises(NotTheDirectory):
+            reader.extend(entries, note)
+    checkpoint = Checkpoint(f"{KEY.name}/{ACME}", 3, signed.frontier.root(), 1)  # a log's, by the same key
+    with pytest.raises(NotTheDirectory, match="no directory"):
+        reader.extend(signed.lines, sign_checkpoint(checkpoint, KEY))
+    assert (reader.size, reader.homes, reader.cells) == (0, {}, {})
+
+
+def test_a_signed_entry_that_contradicts_leaves_a_process_as_it_was() -> None:
+    """Signed by hand, as no command of ours signs it."""
+    reader = directory_of(*CELLS, moved())
+    other = directory_of(*CELLS, moved())
+    wrong = [moved(cell="us-1", epoch=2), moved(cell="eu-1", epoch=9)]
+    from backend.cells.directory import _grown  # noqa: PLC0415
+
+    frontier = _grown(other.frontier, wrong)
+    note = sign_checkpoint(Checkpoint(f"{KEY.name}/cells", frontier.size, frontier.root(), 2), KEY)
+    with pytest.raises(NotTheDirectory, match="epoch"):
+        reader.extend(wrong, note)
+    assert reader.named("acme") == Home(ACME, "acme", "eu-1", 1)
+    assert reader.size == 3
+
+
+def test_another_history_of_the_same_key_is_refused() -> None:
+    reader, fork = directory_of(*CELLS, moved()), directory_of(*CELLS, moved(cell="us-1"))
+    with pytest.raises(NotTheDirectory):
+        reader.confirm(fork.note)
+    longer = fork.append([moved(BETA, "beta")], KEY, 2)
+    with pytest.raises(NotTheDirectory):
+        reader.extend(fork.lines[3:], longer[-1])
+
+
+def test_the_copy_in_a_file_is_read_back_and_refused_when_it_was_changed(tmp_path: Path) -> None:
+    signed, path = directory_of(*CELLS, moved()), tmp_path / "directory"
+    copy.save(signed, path)
+    reader = Directory([KEY.verifier_key])
+    copy.load(reader, path)
+    assert reader.homes == signed.homes
+    assert [entry.name for entry in tmp_path.iterdir()] == ["directory"]
+    path.write_text(path.read_text().replace('"cell":"eu-1"', '"cell":"us-1"'))
+    with pytest.raises(NotTheDirectory):
+        copy.load(Directory([KEY.verifier_key]), path)
+
+
+def test_nobody_is_sent_on_by_a_tag_that_two_tenants_have() -> None:
+    one, other = UUID("01930000-0000-7000-8000-0000000d95c5"), UUID("01930000-0000-7000-8000-00000013c7af")
+    assert tenant_tag(one) == tenant_tag(other), "found by trying a million"
+    known = directory_of(*CELLS, moved(one), moved(one, cell="us-1", epoch=2))
+    assert known.tagged(tenant_tag(one)) == Home(one, "acme", "us-1", 2)
+    assert directory_of(*CELLS, moved(one), moved(other, "beta", "us-1")).tagged(tenant_tag(one)) is None
+
+
+def homes(*entries: str, redirect: bool = False) -> CellHomes:
+    return CellHomes("eu-1", directory_of(*CELLS, *entries), redirect=redirect, url=None, file=None)
+
+
+def test_who_signs_in_is_sent_to_the_tenant_that_it_names() -> None:
+    known = homes(moved(), moved(cell="us-1", epoch=2), moved(cell="eu-1", epoch=3), moved(BETA, "beta", "us-1"))
+    assert known.epoch_of(Claims("r", PLATFORM_TENANT, presented={Purpose.TENANT: "acme"})) is None
+    assert known.epoch_of(Claims("r", PLATFORM_TENANT, presented={Purpose.TENANT: "nobody"})) is None
+    assert known.epoch_of(Claims("r", PLATFORM_TENANT)) is None
+    with pytest.raises(Misdirected):
+        known.epoch_of(Claims("r", PLATFORM_TENANT, presented={Purpose.TENANT: "beta"}))
+
+
+def test_who_names_a_domain_is_sent_to_the_tenant_whose_it_is_now() -> None:
+    given = [DomainEntry("beta.example", BETA).entry(), DomainEntry("acme.example", ACME).entry()]
+    known = homes(moved(), moved(BETA, "beta", "us-1"), *given)
+    named = {
+        name: Claims("r", presented={Purpose.TENANT: name}) for name in ("beta.example", "acme.example", "no.example")
+    }
+    with pytest.raises(Misdirected) as sent:
+        known.epoch_of(named["beta.example"])
+    assert sent.value.address == US.address
+    assert known.epoch_of(named["acme.example"]) is None
+    assert known.epoch_of(named["no.example"]) is None
+    passed_on = [DomainEntry("beta.example", None).entry(), DomainEntry("beta.example", ACME).entry()]
+    assert homes(moved(), moved(BETA, "beta", "us-1"), *given, *passed_on).epoch_of(named["beta.example"]) is None
+
+
+def test_a_cell_enters_how_its_domains_have_changed_and_those_of_no_other_cell() -> None:
+    known = {"old.example": ACME, "passed.example": ACME, "kept.example": BETA, "far.example": uuid4()}
+    here = {"passed.example": BETA, "kept.example": BETA, "new.example": ACME}
+    changed = _changed_domains(known, here, {ACME, BETA})
+    assert changed == [
+        DomainEntry("old.example", None), DomainEntry("passed.example", None),
+        DomainEntry("passed.example", BETA), DomainEntry("new.example", ACME),
+    ]  # fmt: skip
+    assert _changed_domains(known, {}, {BETA}) == [DomainEntry("kept.example", None)]  # ACME is refused here just now
+    with pytest.raises(OperatorError, match=r"another cell has the domain far\.example"):
+        _changed_domains(known, {"far.example": ACME}, {ACME, BETA})
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "place"),
+    [
+        ("/documents/fees", b"x=1&y=%20", "/documents/fees?x=1&y=%20"),
+        ("//evil.example/x", b"", "/evil.example/x"),
+        ("@evil.example/x", b"", "/%40evil.example/x"),
+        (".evil.example", b"", "/.evil.example"),
+        ("/\\evil.example?a#b", b"", "/%5Cevil.example%3Fa%23b"),
+        ("/fees\r\nSet-Cookie: a=b", b"a\r\nb\xff", "/fees%0D%0ASet-Cookie%3A%20a%3Db?a%0D%0Ab%FF"),
+        ("/documents/gebühr-5€", b"", "/documents/geb%C3%BChr-5%E2%82%AC"),
+    ],
+)
+def test_a_request_is_sent_to_the_address_of_the_directory_whatever_its_path_and_host(
+    path: str, query: bytes, place: str
+) -> None:
+    scope = {"type": "http", "path": path, "query_string": query, "headers": [(b"host", b"evil.example/p?")]}
+    location = _place_at("https://us.example/", Request(scope))
+    assert location == f"https://us.example{place}"
+    Response(headers={"Location": location})
+
+
+def test_a_process_answers_for_tenants_of_its_own_cell_and_tells_where_others_are() -> None:
+    known = homes(moved(), moved(BETA, "beta", "us-1"))
+    assert known.epoch_of(Claims("r", ACME)) == 1
+    assert known.epoch_of(Claims("r", presented={Purpose.TENANT: "acme"})) is None
+    assert known.epoch_of(Claims("r")) is None
+    assert known.epoch_of(Claims("r", uuid4())) is None  # made since: the database knows
+    for claims in (Claims("r", BETA), Claims("r", presented={Purpose.TENANT: "beta"})):
+        with pytest.raises(Misdirected) as refused:
+            known.epoch_of(claims)
+        assert refused.value.status == 421
+        assert "https://us.example" in refused.value.detail
+    with pytest.raises(Misdirected):  # of a key that is presented, only the visible part is known here
+        known.epoch_of(Claims("r", presented={Purpose.DIGEST: "00"}, tag=tenant_tag(BETA)))
+    assert known.epoch_of(Claims("r", presented={Purpose.DIGEST: "00"}, tag=tenant_tag(uuid4()))) is None
+    with pytest.raises(Misdirected) as sent_on:
+        homes(moved(BETA, "beta", "us-1"), redirect=True).epoch_of(Claims("r", BETA))
+    assert sent_on.value.status == 307

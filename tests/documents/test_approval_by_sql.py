@@ -1,0 +1,177 @@
+"""What the database itself keeps whoever speaks SQL as the runtime role from: approving, putting in force, forging history."""
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from backend.identity.callers.permissions import Role
+from backend.tenancy import Claims, ContextSigner
+from tests.factories import approved, create_collection, decide, submit
+from tests.service import Secrets, Service, Tenant
+
+pytestmark = pytest.mark.anyio
+
+BOTH = "both"  # a user who writes and reviews
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def guidance(service: Service, tenant: Tenant) -> None:
+    await create_collection(service, tenant)
+    await create_collection(service, tenant, "two-eyes-more", approvers=2)
+    await service.add_user(tenant, BOTH, Role.EDITOR, Role.APPROVER)
+    await service.add_user(tenant, "second", Role.APPROVER)
+
+
+@pytest.fixture
+async def runtime(service: Service) -> Any:
+    connection = await asyncpg.connect(service.database.runtime_url)
+    yield connection
+    await connection.close()
+
+
+async def bind(
+    connection: asyncpg.Connection,
+    service: Service,
+    tenant: Tenant,
+    username: str,
+    run_secrets: Secrets,
+    **presented: str,
+) -> None:
+    me = (await service.get("/auth/me", tenant, username)).json()
+    rows = (await service.get("/collections", tenant, "admin")).json()["collections"]
+    ids = {row["slug"]: UUID(row["id"]) for row in rows}
+    claims = Claims(
+        request_id="injected", tenant_id=tenant.id, principal_id=UUID(me["id"]), kind="user", permissions=me["permissions"],
+        readable=[ids[slug] for slug in me["readable_collections"]],
+        writable=[ids[slug] for slug in me["writable_collections"]], presented=presented,
+    )  # fmt: skip
+    signed = ContextSigner(run_secrets.context_key).sign(claims, connection.get_server_pid())
+    await connection.execute("select set_config('app.context', $1, false)", signed)
+
+
+PUT_IN_FORCE = (
+    "update documents.version set status = 'approved', effective_from = now() - interval '1 day' where id = $1"
+)
+APPROVE = """
+insert into documents.approval (tenant_id, version_id, approver_id, collection_id, author_id, content_sha256, decision)
+select tenant_id, id, $2, collection_id, {author}, content_sha256, 'approved' from documents.version where id = $1
+"""
+
+
+async def version_id(service: Service, submitted: dict[str, Any]) -> UUID:
+    owner = await asyncpg.connect(service.database.superuser_url)
+    try:
+        found: UUID = await owner.fetchval(
+            "select id from documents.version where document_id = $1 and number = $2",
+            UUID(submitted["document_id"]), submitted["document_version"],
+        )  # fmt: skip
+    finally:
+        await owner.close()
+    return found
+
+
+async def test_the_database_lets_no_author_approve_their_own_version(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    identifier = await version_id(service, await submit(service, tenant, "sql-own", "SQL by me.", username=BOTH))
+    await bind(runtime, service, tenant, BOTH, run_secrets)
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await runtime.execute(APPROVE.format(author="author_id"), identifier, tenant.users[BOTH])
+    assert isinstance(refused.value, asyncpg.InsufficientPrivilegeError | asyncpg.CheckViolationError)
+    with pytest.raises(asyncpg.PostgresError):  # nor by naming another author
+        await runtime.execute(APPROVE.format(author=f"'{tenant.users['editor']}'"), identifier, tenant.users[BOTH])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):  # nor in another's name
+        await runtime.execute(APPROVE.format(author="author_id"), identifier, tenant.users["approver"])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute(PUT_IN_FORCE, identifier)
+
+
+async def test_the_constraint_alone_refuses_an_author_also_without_any_policy(service: Service, tenant: Tenant) -> None:
+    identifier = await version_id(service, await submit(service, tenant, "su-own", "Mine.", username=BOTH))
+    superuser = await asyncpg.connect(service.database.superuser_url)
+    try:
+        with pytest.raises(asyncpg.CheckViolationError, match="approver_is_not_the_author"):
+            await superuser.execute(APPROVE.format(author="author_id"), identifier, tenant.users[BOTH])
+        other = f"'{tenant.users['editor']}'"
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await superuser.execute(APPROVE.format(author=other), identifier, tenant.users[BOTH])
+    finally:
+        await superuser.close()
+
+
+async def test_the_database_puts_nothing_in_force_without_the_approvals_it_needs(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    submitted = await submit(service, tenant, "sql-two", "Needs two.", collection="two-eyes-more")
+    await decide(service, tenant, submitted)
+    identifier = await version_id(service, submitted)
+    await bind(runtime, service, tenant, "second", run_secrets)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute(PUT_IN_FORCE, identifier)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("update documents.chunk set effective_from = now() where version_id = $1", identifier)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("update documents.version set approvals_needed = 1 where id = $1", identifier)
+
+
+async def test_the_database_keeps_writers_from_validity_and_approved_text(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    identifier = await version_id(service, await approved(service, tenant, "sql-text", "Approved text."))
+    await bind(runtime, service, tenant, "editor", run_secrets, writing="chunks")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("update documents.version set effective_to = now() where id = $1", identifier)
+    assert (
+        await runtime.execute("update documents.chunk set effective_to = now() where version_id = $1", identifier)
+        == "UPDATE 0"
+    )
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("update documents.chunk set text = 'Forged.' where version_id = $1", identifier)
+    with pytest.raises(asyncpg.PostgresError):
+        await runtime.execute(
+            """
+            insert into documents.chunk (tenant_id, id, collection_id, document_id, version_id, ordinal, effective_from,
+              source_type, text, sha256, embedding_model, dense, sparse)
+            select tenant_id, gen_random_uuid(), collection_id, document_id, version_id, 99, effective_from,
+              source_type, 'Forged.', sha256, embedding_model, dense, sparse from documents.chunk where version_id = $1
+            """,
+            identifier,
+        )
+
+
+async def test_the_database_names_nobody_who_decided_only_where_the_caller_may_not_read(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    vault = {"slug": "vault", "name": "Vault", "approval_required": True}
+    assert (await service.post("/collections", tenant, "admin", vault)).status_code == 201
+    for role, access in (("editor", "read"), ("editor", "write"), ("approver", "read")):
+        granted = await service.post("/collections/vault/grants", tenant, "admin", {"role": role, "access": access})
+        assert granted.status_code == 201
+    unseen = await service.add_user(tenant, "unseen", Role.APPROVER)
+    submitted = await submit(service, tenant, "kept", "Kept in the vault.", collection="vault")
+    assert (await decide(service, tenant, submitted, username="unseen")).status_code == 200
+    for username, name in (("analyst", None), ("approver", "unseen")):
+        await bind(runtime, service, tenant, username, run_secrets)
+        assert await runtime.fetchval("select documents.decider_name($1)", unseen) == name
+
+
+async def test_the_database_forges_no_history(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    identifier = await version_id(service, await approved(service, tenant, "sql-past", "The past."))
+    await bind(runtime, service, tenant, "approver", run_secrets)
+    forge = """
+        insert into documents.version_history (tenant_id, id, collection_id, document_id, version_id, status,
+          effective_from, effective_to)
+        select tenant_id, gen_random_uuid(), collection_id, document_id, id, 'retired', effective_from, now()
+        from documents.version where id = $1
+    """
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute(forge, identifier)
+    for change in ("update documents.version_history set recorded_at = now()", "delete from documents.approval"):
+        try:
+            assert await runtime.execute(change) in {"UPDATE 0", "DELETE 0"}
+        except asyncpg.InsufficientPrivilegeError:
+            continue

@@ -1,0 +1,65 @@
+"""Who is whose, in a page: which people stand behind users and keys, and what each of them comes to."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Employee:
+    """A person; or, until it has chosen its own password, the other hand of who chose it."""
+
+    role: str
+    password_of: str | None = None
+
+
+@dataclass
+class Key:
+    """A key acts as its owner; whoever made its secret knows it."""
+
+    owner: str
+    knowers: set[str]
+
+
+@dataclass
+class Grant:
+    """That a principal reads the collection; a key also beyond its owner, if another person granted it."""
+
+    beyond_owner: bool = False
+
+
+@dataclass
+class People:
+    """One tenant, one collection that asks for approval, and nobody who reads it but by a grant."""
+
+    users: dict[str, Employee] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    authors: dict[str, str] = field(default_factory=dict)  # version in review → who submitted it
+    conversations: dict[str, str] = field(default_factory=dict)  # conversation → who began it
+
+    def person(self, principal: str) -> str:
+        """Who stands behind a user or key."""
+        user = self.keys[principal].owner if principal in self.keys else principal
+        chosen_by = self.users[user].password_of
+        return user if chosen_by is None else self.person(chosen_by)
+
+    def controls(self, caller: str, principal: str) -> bool:
+        knows = {principal} | (self.keys[principal].knowers if principal in self.keys else set())
+        return self.person(caller) in {self.person(each) for each in knows}
+
+    def reads(self, principal: str) -> bool:
+        grant = self.grants.get(principal)
+        if grant is None:
+            return False
+        if principal in self.keys:
+            return grant.beyond_owner or self.reads(self.keys[principal].owner)
+        chosen_by = self.users[principal].password_of
+        return chosen_by is None or self.reads(chosen_by)
+
+    def may_grant(self, caller: str, principal: str) -> bool:
+        return not self.controls(caller, principal)
+
+    def may_hand_over(self, caller: str, key: str) -> bool:
+        return self.person(caller) != self.person(self.keys[key].owner)
+
+    def may_approve(self, caller: str, version: str) -> bool:
+        return self.reads(caller) and self.person(caller) != self.person(self.authors[version])

@@ -1,0 +1,216 @@
+"""Whoever makes, grants, hands over and approves in whatever order: nobody is more than the model of people allows."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from backend.embedded_postgres import EmbeddedPostgres
+from backend.identity.callers.permissions import Role
+from tests.isolation.everyone import Everyone, everyone
+from tests.isolation.people import Employee, Grant, Key, People
+from tests.service import PASSWORD, Secrets, Tenant
+
+BOSSES = ("ann", "bob")  # administrators whom the operator made
+COLLECTION = "guidance"
+MOST_USERS, MOST_KEYS = 7, 4
+OWN_PASSWORD = "a password of my own"
+Choice = st.randoms(use_true_random=False)
+
+
+def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
+    """Returns the state machine over a running service."""
+
+    class Accountability(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = People()
+            self.ids: dict[str, str] = {}
+            self.secrets: dict[str, str] = {}  # of keys
+            self.versions: dict[str, dict[str, Any]] = {}
+
+        @initialize()
+        def two_administrators_and_two_of_each_hand(self) -> None:
+            everyone.run(self._found())
+
+        @rule(by=st.sampled_from(BOSSES), role=st.sampled_from(("editor", "approver")))
+        def hire_choose_the_password_and_have_access_granted(self, by: str, role: str) -> None:
+            if len(self.model.users) < MOST_USERS:
+                name = f"{role}{len(self.model.users)}"
+                body = {"username": name, "password": PASSWORD, "roles": [role]}
+                self.ids[name] = everyone.run(self._ask(by, "POST", "/users", body)).json()["id"]
+                self.model.users[name] = Employee(role, by)
+                for boss in sorted(BOSSES, key=lambda boss: boss != by):  # who hired it tries first, and then the other
+                    self._grant(boss, name)
+
+        @precondition(lambda self: any(user.password_of for user in self.model.users.values()))
+        @rule(choice=Choice)
+        def choose_an_own_password(self, choice: Any) -> None:
+            name = choice.choice(sorted(name for name, user in self.model.users.items() if user.password_of))
+            body = {"old_password": PASSWORD, "new_password": OWN_PASSWORD}
+            assert everyone.run(self._ask(name, "POST", "/auth/password", body)).status_code == 204
+            self.model.users[name].password_of = None
+
+        @rule(by=st.sampled_from(BOSSES))
+        def make_a_key(self, by: str) -> None:
+            if len(self.model.keys) < MOST_KEYS:
+                name = f"key{len(self.model.keys)}"
+                body = {"name": name, "permissions": ["retrieval:query"]}
+                made = everyone.run(self._ask(by, "POST", "/auth/keys", body)).json()
+                self.ids[name], self.secrets[name] = made["id"], made["key"]
+                self.model.keys[name] = Key(by, {by})
+
+        @precondition(lambda self: self.model.keys)
+        @rule(by=st.sampled_from(BOSSES), to=st.sampled_from(BOSSES), choice=Choice)
+        def hand_a_key_over(self, by: str, to: str, choice: Any) -> None:
+            name = choice.choice(sorted(self.model.keys))
+            answer = everyone.run(self._ask(by, "PATCH", f"/auth/keys/{self.ids[name]}", {"owner": self.ids[to]}))
+            assert answer.status_code == (200 if self.model.may_hand_over(by, name) else 403), answer.text
+            if answer.is_success:
+                self.model.keys[name].owner = to
+                if name in self.model.grants:  # what was granted beyond its owner was for the other one
+                    self.model.grants[name].beyond_owner = False
+
+        @precondition(lambda self: self.model.keys)
+        @rule(by=st.sampled_from(BOSSES), choice=Choice)
+        def rotate_a_key(self, by: str, choice: Any) -> None:
+            name = choice.choice(sorted(self.model.keys))
+            path = f"/auth/keys/{self.ids[name]}/rotate"
+            answer = everyone.run(self._ask(by, "POST", path, {"overlap_seconds": 0}))
+            assert answer.status_code == (200 if self.model.keys[name].owner == by else 403), answer.text
+            if answer.is_success:
+                self.secrets[name], self.model.keys[name].knowers = answer.json()["key"], {by}
+
+        @precondition(lambda self: self._without_a_grant())
+        @rule(by=st.sampled_from(BOSSES), choice=Choice)
+        def grant(self, by: str, choice: Any) -> None:
+            to = choice.choice(self._without_a_grant())
+            self._grant(by, to)
+
+        @precondition(lambda self: self._readers("editor"))
+        @rule(choice=Choice)
+        def submit(self, choice: Any) -> None:
+            by = choice.choice(self._readers("editor"))
+            doc_id = f"version-{len(self.versions)}"
+            body = {"doc_id": doc_id, "collection": COLLECTION, "source_type": "policy", "chunks": [{"text": doc_id}]}
+            answer = everyone.run(self._ask(by, "POST", "/documents/versions", body))
+            assert answer.status_code == 201, answer.text
+            self.versions[doc_id], self.model.authors[doc_id] = answer.json(), by
+
+        @precondition(lambda self: self.model.authors)
+        @rule(choice=Choice)
+        def approve(self, choice: Any) -> None:
+            by = choice.choice(sorted(name for name, user in self.model.users.items() if user.role == "approver"))
+            doc_id = choice.choice(sorted(self.model.authors))
+            version = self.versions[doc_id]
+            path = f"/documents/{version['document_id']}/versions/{version['document_version']}/approve"
+            answer = everyone.run(self._ask(by, "POST", path, {}))
+            expected = {200} if self.model.may_approve(by, doc_id) else {403, 404}
+            assert answer.status_code in expected, (by, doc_id, answer.text)
+            if answer.is_success:
+                del self.model.authors[doc_id]
+
+        @rule(choice=Choice)
+        def converse(self, choice: Any) -> None:
+            asking = sorted(name for name, user in self.model.users.items() if user.role != "admin")
+            by, known = choice.choice(asking), sorted(self.model.conversations)
+            conversation = choice.choice([*known, str(UUID(int=len(known) + 1))])
+            body = {"question": "Which version?", "conversation": conversation}
+            answer = everyone.run(self._ask(by, "POST", "/answer", body))
+            mine = self.model.conversations.get(conversation, by) == by
+            assert answer.status_code == (200 if mine else 404), answer.text
+            self.model.conversations.setdefault(conversation, by)
+            for name in asking:
+                seen = everyone.run(self._ask(name, "GET", f"/conversations/{conversation}"))
+                assert seen.status_code == (200 if self.model.conversations[conversation] == name else 404), seen.text
+
+        @invariant()
+        def everybody_reads_what_the_model_allows(self) -> None:
+            for name in [*self.model.users, *self.model.keys]:
+                me = everyone.run(self._ask(name, "GET", "/auth/me")).json()
+                reads = COLLECTION in me["readable_collections"]
+                assert reads == self.model.reads(name), (name, self.model)
+
+        def _grant(self, by: str, to: str) -> None:
+            body = {"principal_id": self.ids[to], "access": "read"}
+            answer = everyone.run(self._ask(by, "POST", f"/collections/{COLLECTION}/grants", body))
+            assert answer.status_code == (201 if self.model.may_grant(by, to) else 403), (by, to, answer.text)
+            if answer.is_success:
+                self.model.grants[to] = Grant(beyond_owner=to in self.model.keys)
+
+        def _without_a_grant(self) -> list[str]:
+            return [name for name in [*self.model.users, *self.model.keys] if name not in self.model.grants]
+
+        def _readers(self, role: str) -> list[str]:
+            return sorted(n for n, user in self.model.users.items() if user.role == role and self.model.reads(n))
+
+        async def _found(self) -> None:
+            everyone.tenants += 1
+            slug = f"people-{everyone.tenants}-{secrets.token_hex(3)}"
+            async with everyone.service.operator() as acting:
+                self.tenant = Tenant(await acting.create_tenant(slug, slug), slug, "", {})
+                for name, role in (
+                    *((boss, Role.ADMIN) for boss in BOSSES),
+                    ("eve", Role.EDITOR),
+                    ("al", Role.APPROVER),
+                ):
+                    self.ids[name] = str(await acting.create_user(self.tenant.id, name, PASSWORD, [role]))
+                    self.model.users[name] = Employee(role.value)
+            wanted = {"slug": COLLECTION, "name": "Guidance", "approval_required": True}
+            assert (await self._ask("ann", "POST", "/collections", wanted)).status_code == 201
+            written = {"role": "editor", "access": "write"}
+            await self._ask("ann", "POST", f"/collections/{COLLECTION}/grants", written)
+
+        async def _ask(self, by: str, method: str, path: str, body: Any = None) -> httpx.Response:
+            if by in self.secrets:
+                headers = {"Authorization": f"Bearer {self.secrets[by]}"}
+            else:
+                headers = await everyone.service.as_user(self.tenant, by)
+            return await everyone.service.client.request(method, path, json=body, headers=headers)
+
+    return Accountability
+
+
+def test_nobody_is_more_than_the_model_of_people_allows(
+    postgres: EmbeddedPostgres, run_secrets: Secrets, model_home: Path
+) -> None:
+    with everyone(postgres, run_secrets, model_home) as running:
+        running.hold(machine(running), examples=6, steps=25)
+
+
+RULES = {
+    "each principal is a person of its own": """
+        create or replace function identity.person_of(tenant uuid, principal uuid) returns uuid
+        language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select $2; end""",
+    "nobody controls anything": """
+        create or replace function identity.is_controlled(principal uuid) returns boolean
+        language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select false; end""",
+    "who chose a password bounds nobody": """
+        create or replace function identity.read_by_who_knows_its_password() returns uuid[]
+        language sql stable security definer set search_path = pg_catalog, pg_temp
+        begin atomic select array_agg(g.collection_id) from identity.collection_grant g where g.tenant_id = tenancy.tenant_id(); end""",
+    "a conversation belongs to the tenant": """
+        drop policy own on answers.conversation;
+        create policy own on answers.conversation to affidavit_runtime using (tenant_id = (select tenancy.tenant_id()))""",
+}
+
+
+@pytest.mark.parametrize("taken_out", RULES)
+def test_the_model_finds_a_rule_that_is_taken_out(
+    postgres: EmbeddedPostgres, run_secrets: Secrets, model_home: Path, taken_out: str
+) -> None:
+    async def take_out(url: str) -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(RULES[taken_out])
+        await connection.close()
+
+    with everyone(postgres, run_secrets, model_home) as running:
+        running.run(take_out(running.service.database.superuser_url))
+        with pytest.raises(AssertionError):
+            running.hold(machine(running), examples=6, steps=25)

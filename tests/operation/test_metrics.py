@@ -1,0 +1,164 @@
+"""What /metrics shows: the numbers an operator watches, of the service and of the database, and nothing of any tenant."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from prometheus_client import REGISTRY, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as with_exemplars
+from prometheus_client.parser import text_string_to_metric_families
+
+from backend import metrics
+from backend.operation import measures
+from backend.settings import Settings
+from tests.answers import model_server
+from tests.service import Database, Secrets, Service, Tenant, running, sealing, settings_for
+from tests.serving import free_port
+
+pytestmark = pytest.mark.anyio
+
+SECRET_WORD = "xylophone"
+
+
+def value(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def grown(name: str, **labels: str) -> Callable[[], float]:
+    before = value(name, **labels)
+    return lambda: value(name, **labels) - before
+
+
+async def test_requests_stages_answers_and_refusals_are_counted(service: Service, tenant: Tenant) -> None:
+    retrieved = grown("affidavit_requests_total", method="POST", route="/retrieve", status="200")
+    searched = grown("affidavit_stage_seconds_count", stage="search")
+    embedded = grown("affidavit_stage_seconds_count", stage="embed")
+    answered = grown("affidavit_answers_total", outcome="answered", reason="none")
+    quoted = grown("affidavit_sentences_total", support="verbatim")
+    unsupported = grown("affidavit_answers_total", outcome="refused", reason="not_supported")
+    denied = grown("affidavit_refused_total", code="forbidden", reason="permission:documents")
+    nobody = grown("affidavit_refused_total", code="unauthenticated", reason="credentials:missing")
+    chunk = {
+        "doc_id": SECRET_WORD,
+        "chunk_text": f"A {SECRET_WORD} wire leaves before noon.",
+        "source_type": "policy",
+    }
+    assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+    assert (await service.post("/ingest", tenant, "analyst", chunk)).status_code == 403
+    assert (await service.post("/retrieve", tenant, "analyst", {"query": SECRET_WORD})).status_code == 200
+    question = {"question": f"When does a {SECRET_WORD} wire leave?"}
+    assert not (await service.post("/answer", tenant, "analyst", question)).json()["refused"]
+    nothing = {"question": "Who painted the Mona Lisa?"}
+    assert (await service.post("/answer", tenant, "analyst", nothing)).json()["refused"]
+    assert (await service.client.get(f"/{SECRET_WORD}")).status_code == 404
+    assert (await service.client.get("/auth/me")).status_code == 401
+    assert (retrieved(), answered(), unsupported(), denied(), nobody()) == (1, 1, 1, 1, 1)
+    assert searched() >= 3
+    assert embedded() >= 3
+    assert quoted() >= 1
+    assert value("affidavit_open_turns") == 0
+    assert value("affidavit_connections_in_use") == 0
+    assert value("affidavit_admission_running", lane="short") == 0
+
+
+async def test_tokens_are_counted_by_the_configured_model(
+    database: Database, run_secrets: Secrets, model_home: Any
+) -> None:
+    with model_server.running() as model:
+        model.reply = model_server.saying("Wires leave before noon [1].")
+        settings = settings_for(
+            database, run_secrets, model_home, model_url=model.url, model_name="a-model", model_api_key="k"
+        )
+        async with running(settings, database) as service:
+            tenant = await service.create_tenant()
+            asked = grown("affidavit_model_tokens_total", model="a-model", direction="prompt")
+            wrote = grown("affidavit_model_tokens_total", model="a-model", direction="completion")
+            chunk = {"doc_id": "d", "chunk_text": "Wires leave before noon.", "source_type": "policy"}
+            await service.post("/ingest", tenant, "editor", chunk)
+            await service.post("/answer", tenant, "analyst", {"question": "When do wires leave?"})
+            spent = model_server.USAGE
+            assert (asked(), wrote()) == (spent["prompt_tokens"], spent["completion_tokens"])
+
+
+async def test_no_measure_holds_anything_of_a_tenant(service: Service, tenant: Tenant) -> None:
+    await test_requests_stages_answers_and_refusals_are_counted(service, tenant)
+    shown = generate_latest().decode() + with_exemplars(REGISTRY).decode()
+    for forbidden in (SECRET_WORD, tenant.slug, str(tenant.id), *map(str, tenant.users.values()), tenant.partner_key):
+        assert forbidden not in shown
+    series = [
+        sample for family in text_string_to_metric_families(generate_latest().decode()) for sample in family.samples
+    ]
+    assert len(series) < 10_000
+
+
+async def test_a_request_leaves_its_id_beside_its_time(service: Service, tenant: Tenant) -> None:
+    answer = await service.post("/retrieve", tenant, "analyst", {"query": "wires"})
+    assert f'request_id="{answer.headers["x-request-id"]}"' in with_exemplars(REGISTRY).decode()
+
+
+@pytest.mark.parametrize(
+    ("reason", "label"),
+    [
+        (None, "none"),
+        ("limit:tenant:37s", "limit:tenant"),
+        ("kms:AccessDenied", "kms:AccessDenied"),
+        ("Mr Smith", "none"),
+        ("permission:documents:read", "permission:documents"),
+    ],
+)
+def test_a_reason_is_counted_by_its_head(reason: str | None, label: str) -> None:
+    counted = grown("affidavit_refused_total", code="test", reason=label)
+    metrics.refused("test", reason)
+    assert counted() == 1
+
+
+async def test_the_sealer_measures_what_waits_in_the_database(
+    service: Service, tenant: Tenant, database: Database
+) -> None:
+    sealer = await asyncpg.connect(database.sealer_url)
+    try:
+        await service.post("/retrieve", tenant, "analyst", {"query": "wires"})
+        await measures.measure(sealer)
+        assert value("affidavit_unsealed_events") >= 1
+        assert 0 < value("affidavit_seal_lag_seconds") < 120
+        files = {"file": ("a.txt", f"{SECRET_WORD} {secrets.token_hex(4)}".encode(), "text/plain")}
+        form = {"doc_id": "a", "source_type": "policy"}
+        headers = await service.as_user(tenant, "editor")
+        assert (await service.client.post("/documents", files=files, data=form, headers=headers)).status_code == 202
+        async with sealing(database):
+            while value("affidavit_unsealed_events"):
+                await measures.measure(sealer)
+        await measures.measure(sealer)
+        assert 0 <= value("affidavit_checkpoint_age_seconds") < 120
+        assert value("affidavit_jobs", kind="document:ingest", status="queued") >= 1
+        assert value("affidavit_job_oldest_seconds", kind="document:ingest", status="queued") > 0
+        assert sum(value("affidavit_tenants", chunks=band) for band in ("0", "1-999")) >= 1
+        assert value("affidavit_sealing_halted") == 0
+    finally:
+        await sealer.close()
+
+
+async def test_the_role_that_serves_tenants_may_not_ask_for_totals(database: Database) -> None:
+    connection = await asyncpg.connect(database.runtime_url)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("select * from tenancy.totals()")
+    finally:
+        await connection.close()
+
+
+async def test_the_port_of_measures_is_none_of_the_services(service: Service) -> None:
+    assert (await service.client.get("/metrics")).status_code == 404
+    assert Settings().metrics_port is None
+
+
+def test_it_is_open_while_the_block_runs() -> None:
+    port = free_port()
+    with metrics.exposed("127.0.0.1", port):
+        shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    assert "affidavit_request_seconds_bucket" in shown
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/metrics")

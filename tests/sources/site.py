@@ -1,0 +1,78 @@
+"""A web site, over a real socket on this machine, whose pages a test changes, and that lies when it is told to."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+RAW = dict[str, bytes]
+
+
+@dataclass
+class Site:
+    """What it serves: pages by path with entity tags, and whole answers for those that are to be raw."""
+
+    url: str = ""
+    pages: dict[str, bytes] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    raw: RAW = field(default_factory=dict)  # a whole answer in place of a page
+    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    endless: set[str] = field(default_factory=set)
+
+    def page(self, path: str, text: str) -> str:
+        """Puts a page there; returns its address."""
+        self.pages[path] = f"# {path}\n\n{text}\n".encode()
+        return self.url + path
+
+    def fetched(self, path: str) -> list[int]:
+        """How often a path was asked for, and with what answer, is what `asked` tells; this tells the place of each."""
+        return [place for place, (_, asked, _) in enumerate(self.asked) if asked == path]
+
+    def answer(self, path: str, headers: dict[str, str]) -> bytes:
+        if path in self.raw:
+            return self.raw[path]
+        if path not in self.pages:
+            return said("404 Not Found", b"")
+        body = self.pages[path]
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if headers.get("if-none-match") == tag:
+            return said("304 Not Modified", b"", f"ETag: {tag}\r\n")
+        kind = self.types.get(path, "text/markdown")
+        return said("200 OK", body, f"ETag: {tag}\r\nContent-Type: {kind}\r\n")
+
+
+def said(status: str, body: bytes, headers: str = "") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+@asynccontextmanager
+async def site() -> AsyncIterator[Site]:
+    """A site that listens until the block ends."""
+    here = Site()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            method, path, _ = head.split("\r\n")[0].split(" ", 2)
+            headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in head.split("\r\n")[1:] if line)}
+            here.asked.append((method, path, headers))
+            if path in here.endless:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")
+                while True:
+                    writer.write(b"https://localhost/more\n" * 4_000)
+                    await writer.drain()
+            writer.write(here.answer(path, headers))
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    here.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield here
+    finally:
+        server.close()

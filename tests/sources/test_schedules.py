@@ -1,0 +1,136 @@
+"""Sources run by themselves when they are due, once, whoever looks and whatever happens to a worker."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from anyio import to_thread
+
+from backend.client import Client
+from backend.sources.scheduling import Scheduler
+from tests.service import PASSWORD, Service, Tenant
+from tests.sources.site import site
+from tests.sources.sources import POLICIES, bank_with_policies, created, documents, reaching, work
+
+pytestmark = pytest.mark.anyio
+
+WIRES = "Wires leave before noon."
+
+
+async def altered(service: Service, statement: str, *arguments: object) -> None:
+    """Changes what only time, or a lost worker, would."""
+    connection = await asyncpg.connect(service.database.superuser_url)
+    try:
+        await connection.execute(statement, *arguments)
+    finally:
+        await connection.close()
+
+
+async def runs_of(service: Service, tenant: Tenant, source: str) -> list[str]:
+    found = (await service.get(f"/sources/{source}/runs", tenant, "admin")).json()["runs"]
+    return [one["state"] for one in found]
+
+
+async def test_a_source_that_is_due_runs_once_and_is_due_again_later(service: Service) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as there, reaching(service):
+        source = (await created(service, bank, there.page("/wires.md", WIRES), schedule={"every_minutes": 60}))["id"]
+        looking = [Scheduler(tenancy=service.services.tenancy) for _ in range(4)]
+        assert not any([await one.queue_next() for one in looking])
+        await altered(service, "update sources.source set next_run_at = now() - interval '1 day' where id = $1", source)
+        assert sum(await asyncio.gather(*(one.queue_next() for one in looking))) == 1
+        await work(service)
+        assert (await runs_of(service, bank, source), len(await documents(service, bank))) == (["succeeded"], 1)
+        shown = (await service.get(f"/sources/{source}", bank, "admin")).json()
+        assert datetime.fromisoformat(shown["next_run_at"]) > datetime.now(UTC)
+        (asked,) = (await service.get(f"/sources/{source}/runs", bank, "admin")).json()["runs"]
+        assert asked["asked_by"] is None
+
+
+async def test_a_run_that_is_not_over_is_not_joined_by_another_and_a_lost_one_holds_nobody_up(service: Service) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as there, reaching(service):
+        source = (await created(service, bank, there.page("/wires.md", WIRES), schedule={"daily_at": "02:30"}))["id"]
+        first = await service.post(f"/sources/{source}/runs", bank, "admin", {})
+        assert (await service.post(f"/sources/{source}/runs", bank, "admin", {})).status_code == 409
+        due = "update sources.source set next_run_at = now() - interval '1 day' where id = $1"
+        await altered(service, due, source)
+        assert await Scheduler(tenancy=service.services.tenancy).queue_next()
+        assert await runs_of(service, bank, source) == ["waiting"]
+        await altered(service, "delete from jobs.job where id = $1", first.json()["id"])
+        await altered(service, due, source)
+        assert await Scheduler(tenancy=service.services.tenancy).queue_next()
+        await work(service)
+        assert await runs_of(service, bank, source) == ["succeeded", "failed"]
+
+
+async def test_a_source_that_is_disabled_does_not_run_and_a_cancelled_run_says_so(service: Service) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as there, reaching(service):
+        source = (await created(service, bank, there.page("/wires.md", WIRES), schedule={"every_minutes": 5}))["id"]
+        asked = await service.post(f"/sources/{source}/runs", bank, "admin", {})
+        cancelled = await service.post(f"/jobs/{asked.json()['id']}/cancel", bank, "admin", None)
+        assert cancelled.status_code == 200, cancelled.text
+        assert await runs_of(service, bank, source) == ["cancelled"]
+        headers = await service.as_user(bank, "admin")
+        await service.client.patch(f"/sources/{source}", json={"status": "disabled"}, headers=headers)
+        await altered(service, "update sources.source set next_run_at = now() - interval '1 day' where id = $1", source)
+        assert not await Scheduler(tenancy=service.services.tenancy).queue_next()
+        assert (await service.post(f"/sources/{source}/runs", bank, "admin", {})).status_code == 409
+        await work(service)
+        assert there.asked == []
+
+
+@pytest.mark.parametrize(
+    ("every", "daily", "since", "due"),
+    [
+        (60, None, "2026-03-01T10:00Z", "2026-03-01T11:00Z"), (None, 150, "2026-03-01T02:29Z", "2026-03-01T02:30Z"),
+        (None, 150, "2026-03-01T02:30Z", "2026-03-02T02:30Z"), (None, 0, "2026-12-31T23:59Z", "2027-01-01T00:00Z"),
+        (None, None, "2026-03-01T10:00Z", None),
+    ],
+)  # fmt: skip
+async def test_when_a_source_is_due(
+    service: Service, every: int | None, daily: int | None, since: str, due: str | None
+) -> None:
+    """In UTC, whatever zone the database is set to."""
+    connection = await asyncpg.connect(service.database.superuser_url)
+    try:
+        await connection.execute("set timezone to 'Europe/Berlin'")
+        at = await connection.fetchval(
+            "select sources.next_time($1, $2, $3)", every, daily, datetime.fromisoformat(since)
+        )
+    finally:
+        await connection.close()
+    assert at == (None if due is None else datetime.fromisoformat(due))
+
+
+async def test_a_client_makes_runs_and_ends_a_source(service: Service, address: str) -> None:
+    bank = await bank_with_policies(service)
+    with Client.sign_in(address, tenant=bank.slug, username="admin", password=PASSWORD) as client:
+
+        async def said(ask: Callable[[], Any]) -> Any:
+            return await to_thread.run_sync(ask)
+
+        async with site() as there, reaching(service):
+            wires = there.page("/wires.md", WIRES)
+            made = await said(
+                lambda: client.sources.create("wires", "urls", POLICIES, wires, credentials={"token": "secret"})
+            )
+            assert (made.has_credentials, made.last_run) == (True, None)
+            asked = await said(lambda: client.sources.run(made.id, dry_run=True))
+            assert (asked.state, asked.dry_run) == ("waiting", True)
+            await work(service)
+            done = await said(lambda: client.sources.run_details(made.id, asked.id))
+            assert [(one.change, one.path) for one in done.changes] == [("new", wires.partition("://")[2])]
+            await said(lambda: client.sources.run(made.id))
+            await work(service)
+            assert [one.dry_run for one in await said(lambda: client.sources.runs(made.id))] == [False, True]
+            (listed,) = await said(client.sources.list)
+            assert (listed.last_run.state, there.asked[-1][2]["authorization"]) == ("succeeded", "Bearer secret")
+            changed = await said(lambda: client.sources.change(made.id, status="disabled"))
+            assert changed.status == "disabled"
+            await said(lambda: client.sources.delete(made.id))
+            assert await said(client.sources.list) == ()

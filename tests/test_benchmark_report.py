@@ -1,0 +1,48 @@
+"""The report of the benchmarks: it names what became worse, whichever way is better, and knows every benchmark."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.report import BENCHMARKS, NOISE, Ratio, page, warnings
+
+FOLDER = Path(__file__).parent / "benchmarks"
+HELPERS = {"__init__", "cost", "crossover", "deployment", "floor", "flood", "index_recall", "load_client", "platforms", "report", "synthetic"}  # fmt: skip
+
+
+def test_every_benchmark_is_run() -> None:
+    there = {path.stem for path in FOLDER.glob("*.py")} | {path.parent.name for path in FOLDER.glob("*/__main__.py")}
+    assert {benchmark.module for benchmark in BENCHMARKS} == there - HELPERS
+
+
+@pytest.mark.parametrize(
+    ("value", "higher_is_better", "is_worse"),
+    [
+        (2.0 * (1 + NOISE) + 0.01, False, True),
+        (2.0 * (1 + NOISE) - 0.01, False, False),
+        (1.0, False, False),
+        (2.0 * (1 - NOISE) - 0.01, True, True),
+        (2.0 * (1 - NOISE) + 0.01, True, False),
+        (3.0, True, False),
+    ],
+)
+def test_what_became_worse_is_warned_of(value: float, *, higher_is_better: bool, is_worse: bool) -> None:
+    ratio = Ratio("speed", value, higher_is_better=higher_is_better)
+    assert bool(warnings([ratio], {"speed": 2.0})) is is_worse
+    assert warnings([ratio], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "higher_is_better", "reached"), [(2.0, False, True), (1.0, False, False), (1.0, True, True), (2.0, True, False)]
+)  # fmt: skip
+def test_what_was_asked_for_is_reached_or_not(asked: float, *, higher_is_better: bool, reached: bool) -> None:
+    assert Ratio("speed", 1.5, asked, higher_is_better).reached is reached
+
+
+def test_the_page_shows_each_ratio_and_what_it_was() -> None:
+    shown = page([Ratio("a <b> of it", 1.25, 1.1), Ratio("new", 0.5)], {"a <b> of it": 1.05})
+    assert "a &lt;b&gt; of it" in shown
+    assert "1.25" in shown
+    assert "1.05" in shown
+    assert "not reached" in shown
+    assert "<li>a &lt;b&gt; of it: 1.25, and was 1.05</li>" in shown

@@ -1,0 +1,47 @@
+"""What serves is stopped neither by the collection of garbage nor by threads that compute."""
+
+import gc
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+
+from backend import http_server
+from backend.app import create_prepared_app
+from backend.demo.run import _GreetingServer
+
+pytestmark = pytest.mark.anyio
+
+FEW, MANY = 20_000, 100_000  # objects that a full collection looks at
+
+
+@pytest.fixture
+async def started() -> AsyncIterator[uvicorn.Server]:
+    """A server of the whole application, without its database."""
+    options, before = http_server.options() | {"loop": "none"}, sys.getswitchinterval()
+    server = http_server.DrainingServer(uvicorn.Config(create_prepared_app(), port=0, lifespan="off", **options), 0.0)
+    config = server.config
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    yield server
+    await server.shutdown()
+    gc.unfreeze()
+    sys.setswitchinterval(before)
+
+
+async def test_what_lives_as_long_as_the_process_is_not_looked_at_for_garbage(started: uvicorn.Server) -> None:
+    assert len(gc.get_objects()) < FEW
+    gc.unfreeze()
+    assert len(gc.get_objects()) > MANY, "there is nothing that a collection would have to look at"
+
+
+@pytest.mark.usefixtures("started")
+async def test_the_loop_has_its_turn_soon_while_threads_compute() -> None:
+    assert sys.getswitchinterval() == pytest.approx(http_server.TURN_SECONDS)
+
+
+def test_every_server_of_ours_begins_so() -> None:
+    assert issubclass(_GreetingServer, http_server.SettledServer)
+    assert issubclass(http_server.DrainingServer, http_server.SettledServer)

@@ -1,0 +1,81 @@
+"""Secrets come from the environment or from files, and neither is repeated in an error."""
+
+import secrets
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from backend.secret_files import SecretFileError
+from backend.settings import Settings
+from tests.serving import affidavit
+
+KEY = secrets.token_hex(32)
+
+
+def test_a_secret_is_read_from_the_file_that_its_variable_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    monkeypatch.setenv("AFFIDAVIT_CONTEXT_KEY_FILE", str(tmp_path / "key"))
+    read = Settings()
+    assert read.context_key is not None
+    assert read.context_key.get_secret_value() == KEY
+
+
+def test_a_directory_holds_a_file_for_each_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "payload_key").write_text(KEY)
+    (tmp_path / "runtime_database_url").write_text("postgres://u:p@db/d\n")
+    (tmp_path / "jwt_previous_public_keys").write_text('["a", "b"]')
+    (tmp_path / "other").write_text("not ours")
+    monkeypatch.setenv("AFFIDAVIT_SECRETS_DIRECTORY", str(tmp_path))
+    read = Settings()
+    assert read.payload_key is not None
+    assert read.payload_key.get_secret_value() == KEY
+    assert read.runtime_database_url is not None
+    assert read.runtime_database_url.get_secret_value() == "postgresql://u:p@db/d"
+    assert read.jwt_previous_public_keys == ["a", "b"]
+
+
+def test_the_environment_comes_before_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "payload_key").write_text("x" * 40)
+    monkeypatch.setenv("AFFIDAVIT_SECRETS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("AFFIDAVIT_PAYLOAD_KEY", KEY)
+    read = Settings()
+    assert read.payload_key is not None
+    assert read.payload_key.get_secret_value() == KEY
+
+
+def test_a_secret_in_both_places_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFIDAVIT_CONTEXT_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("AFFIDAVIT_CONTEXT_KEY", KEY)
+    with pytest.raises(SecretFileError) as refused:
+        Settings()
+    assert KEY not in str(refused.value)
+
+
+def test_a_short_secret_in_a_file_is_refused_without_repeating_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("short-secret")
+    monkeypatch.setenv("AFFIDAVIT_CONTEXT_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert "short-secret" not in str(refused.value)
+
+
+def test_a_command_says_which_file_is_missing(tmp_path: Path) -> None:
+    done = affidavit("serve", settings={"AFFIDAVIT_CONTEXT_KEY_FILE": str(tmp_path / "gone")})
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"AFFIDAVIT_CONTEXT_KEY: {tmp_path / 'gone'} cannot be read" in done.stderr.replace("\n", "")
+
+
+def test_no_part_of_the_settings_hides_what_another_says() -> None:
+    parts = [part for part in Settings.__bases__ if part is not BaseSettings]
+    says = Counter(
+        name for part in parts for name in (*part.model_fields, *part.__pydantic_decorators__.model_validators)
+    )
+    assert [name for name, count in says.items() if count > 1] == []
