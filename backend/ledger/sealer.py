@@ -175,7 +175,7 @@ class Sealer:
         log.info("sealing", epoch=epoch)
         # Whoever led before may have died between sealing and publishing.
         self._behind = set(self._sinks)
-        entering = asyncio.create_task(self.enter_unsealed())
+        entering = asyncio.create_task(self._keep_entering())
         rests = _Rests()
         try:
             while True:
@@ -191,6 +191,7 @@ class Sealer:
             raise
         finally:
             entering.cancel()
+            await asyncio.gather(entering, return_exceptions=True)
 
     async def _hand_over(self, connection: Connection) -> None:
         """Stores a handover of the previous key to the current one, once for these two; sinks get it with what they lack."""
@@ -223,6 +224,18 @@ class Sealer:
         if entered:
             log.info("events entered that were not sealed", events=entered)
         return entered
+
+    async def _keep_entering(self) -> None:
+        """Enters them beside the sealing, however often the database ends that."""
+        while True:
+            try:
+                await self.enter_unsealed()
+            except (asyncpg.PostgresError, *UNREACHABLE) as error:
+                end_if_cancelled()
+                log.warning("events not yet entered that were not sealed", cause=type(error).__name__)
+                await asyncio.sleep(1)
+            else:
+                return
 
     async def _create_partitions(self) -> None:
         """Creates the partitions of the coming months, now and every hour; long before they are needed, so it may fail."""

@@ -148,6 +148,31 @@ async def test_events_that_came_in_without_the_queue_are_entered_from_the_first_
     assert await sealer.enter_unsealed() == 0
 
 
+async def test_events_are_entered_though_the_database_ends_the_connection_that_was_to_enter_them(
+    pool: Pool, superuser: asyncpg.Connection, database: Database
+) -> None:
+    sealer, event_id = Sealer(pool, Keyring(KEY)), uuid7()
+    await lead(sealer, superuser)
+    await write(superuser, event_id)
+    await superuser.execute("delete from audit.unsealed")
+    await superuser.execute("update audit.sealer set lease_until = '-infinity'")
+    locking = await asyncpg.connect(database.superuser_url)
+    async with asyncio.timeout(60):
+        async with locking.transaction():
+            await locking.execute("lock table audit.unsealed in access exclusive mode")
+            running = asyncio.create_task(sealer.run())
+            while not await superuser.fetchval(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+                "where query like '%insert into audit.unsealed%' and wait_event_type = 'Lock'"
+            ):
+                await asyncio.sleep(0.05)
+        while not await superuser.fetchval("select count(*) from audit.leaf where event_id = $1", event_id):
+            await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await locking.close()
+
+
 async def lead_again(sealer: Sealer, superuser: asyncpg.Connection) -> int:
     await superuser.execute("update audit.sealer set lease_until = '-infinity'")
     epoch = await sealer.take_lead()
