@@ -1,6 +1,6 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage test-servers test-slow test-cells test-models test-browser test-doors test-deployment mutation sbom screenshots lint format bench bench-all bench-answers bench-audit bench-doors bench-fairness bench-grounding bench-pages bench-personal-data bench-ratios bench-routes bench-scale bench-sealing isolation-report fuzz lock
+.PHONY: help setup demo test coverage test-servers test-slow test-cells test-models test-browser test-doors test-deployment test-again mutation sbom screenshots lint format bench bench-all bench-answers bench-audit bench-doors bench-fairness bench-grounding bench-pages bench-personal-data bench-ratios bench-routes bench-scale bench-sealing isolation-report fuzz lock
 
 PYTHON ?= python3
 EXAMPLES ?= 20
@@ -50,6 +50,9 @@ test-models: setup ## Ask a real, small language model through the whole protoco
 
 test-browser: setup ## Do what people do in the console in a real Chromium, and look at every page with axe
 	$(BIN)/python -m pytest tests/browser -m browser --no-cov
+
+test-again: setup ## Run once more, one after the other, what failed when it was run last
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures=none --maxfail=1 --no-cov
 
 mutation: setup ## Change the trust path one place at a time, MODULES of it, and list what no test notices
 	$(BIN)/python -m uv pip install --python $(BIN)/python --quiet --require-hashes --no-deps -r requirements-mutation.lock
