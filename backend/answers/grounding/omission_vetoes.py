@@ -118,8 +118,8 @@ def _tells_a_kind(alignment: Alignment, place: int, noun: int) -> bool:
 
 
 def _is_negative(token: Token, language: Language) -> bool:
-    prefixes = tuple(language.rule("kind_prefixes"))
-    return bool(prefixes) and token.form.startswith(prefixes) and len(token.form) > _SHORTEST
+    prefixes, others = tuple(language.rule("kind_prefixes")), tuple(language.rule("kind_prefixes_not"))
+    return token.form.startswith(prefixes) and not token.form.startswith(others) and len(token.form) > _SHORTEST
 
 
 def _is_left_out(alignment: Alignment, phrase: Phrase) -> bool:
