@@ -81,8 +81,8 @@ class ExchangedDeployment:
         await pool.close()
 
 
-@pytest.fixture(scope="module")
-async def deployment(model_home: Path) -> AsyncIterator[ExchangedDeployment]:
+@asynccontextmanager
+async def deployed(model_home: Path) -> AsyncIterator[ExchangedDeployment]:
     folder, port = new_folder(), free_port()
     init(folder / "secrets", f"127.0.0.1:{port}", "affidavit.test")
     lines = (folder / "secrets" / "database.env").read_text().split()
@@ -102,6 +102,19 @@ async def deployment(model_home: Path) -> AsyncIterator[ExchangedDeployment]:
     finally:
         server.stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+async def deployment(model_home: Path) -> AsyncIterator[ExchangedDeployment]:
+    async with deployed(model_home) as made:
+        yield made
+
+
+@pytest.fixture
+async def another_deployment(model_home: Path) -> AsyncIterator[ExchangedDeployment]:
+    """One whose passwords nobody has exchanged yet."""
+    async with deployed(model_home) as made:
+        yield made
 
 
 @dataclass
@@ -194,12 +207,15 @@ async def test_every_kind_of_key_is_exchanged_under_load(deployment: ExchangedDe
 
 
 @pytest.mark.servers
-async def test_processes_take_exchanged_files_at_sighup_and_no_request_fails(deployment: ExchangedDeployment) -> None:
+async def test_processes_take_exchanged_files_at_sighup_and_no_request_fails(
+    another_deployment: ExchangedDeployment,
+) -> None:
+    deployment = another_deployment
     async with running(deployment.settings("serve"), deployment.database) as service:
         tenant = await service.create_tenant()
         token = await service.token(tenant, "analyst")
     settings = {"AFFIDAVIT_SECRETS_DIRECTORY": str(deployment.folder / "serve"), "AFFIDAVIT_HOME": str(deployment.home)}
-    with started("serve", "--workers", "2", settings=settings) as serving, Load(serving.url, token) as load:
+    with started("serve", "--workers", "2", settings=settings) as serving, Load(serving.url, token, clients=1) as load:
         for number, step in enumerate(("learn", "write", "forget"), start=1):
             assert await deployment.rotate(*REPLACED) == dict.fromkeys(REPLACED, step)
             serving.process.send_signal(signal.SIGHUP)
