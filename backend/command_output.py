@@ -17,6 +17,7 @@ import orjson
 import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+from rich.text import Text
 from typer.core import TyperGroup
 
 from backend import logging
@@ -41,8 +42,8 @@ class _Paper(Console):
         raise BrokenPipeError
 
 
-# Names and texts of tenants are printed as they are: brackets in them are no markup.
-_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
+# Names and texts of tenants are printed as they are: brackets in them are no markup, and words between colons no pictures.
+_PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
 _err = Console(stderr=True, **_PLAIN)
 
 
@@ -160,7 +161,7 @@ def doing(text: str) -> Iterator[None]:
     if _as_json.get():
         yield
         return
-    with _err.status(text):
+    with _err.status(Text(text)):  # a string would be read as markup
         yield
 
 

@@ -72,12 +72,19 @@ def test_a_wrong_call_is_said_as_json(name: str) -> None:
 
 PROGRAM = """
 import structlog
-from backend.command_output import CommandGroup, CommandResult, ask_secret
+from rich.table import Table
+from backend.command_output import CommandGroup, CommandResult, ask_secret, remark
 group = CommandGroup()
 @group.command()
 def warns() -> CommandResult:
     structlog.get_logger().warning("something is odd")
     return CommandResult({"done": True}, "Done [bold].")
+@group.command()
+def names() -> CommandResult:
+    table = Table("name")
+    table.add_row("[bold] :bank: Bank")
+    remark("remark :bank: [red]")
+    return CommandResult({}, [":bank: [bold]", table])
 @group.command()
 def asks() -> CommandResult:
     return CommandResult({"answer": ask_secret("Password")})
@@ -101,6 +108,13 @@ def test_what_a_command_logs_or_asks_is_no_part_of_what_it_prints() -> None:
     silent = run_program("asks", "--json", text="")
     assert (silent.returncode, silent.stdout) == (1, "")
     assert json.loads(silent.stderr.splitlines()[-1])["error"] == "aborted"
+
+
+def test_brackets_and_words_between_colons_in_a_name_are_printed_as_they_are() -> None:
+    named = run_program("names")
+    assert named.stdout.startswith(":bank: [bold]\n")
+    assert "[bold] :bank: Bank" in named.stdout
+    assert named.stderr == "remark :bank: [red]\n"
 
 
 @pytest.mark.parametrize("asked", [(), ("--json",)])
