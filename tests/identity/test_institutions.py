@@ -145,20 +145,60 @@ async def test_who_only_requests_may_neither_read_nor_claim_domains(service: Ser
     await connection.close()
 
 
-async def test_more_names_of_an_institution_do_not_give_more_guesses(
-    service: Service, tenant: Tenant, domain: str
-) -> None:
-    most, _ = throttle.PER_ACCOUNT
-    assert (await sign_in(service, domain, "editor", "wrong " * 3)).status_code == 401
-    whole = throttle._subjects(throttle.Account(tenant.slug, "editor", domain), "203.0.113.1")[1]
+async def set_count(service: Service, subject: str, requests: int) -> None:
+    """Stands for many attempts that were made in the running window."""
     connection = await asyncpg.connect(service.database.superuser_url)
     changed = await connection.execute(
-        "update identity.request_count set requests = $2, slots[1] = $2 where subject = $1", whole, most
+        "update identity.request_count set requests = $2, slots[1] = $2 where subject = $1", subject, requests
     )
     await connection.close()
     assert changed == "UPDATE 1"
+
+
+async def test_more_names_of_an_institution_do_not_give_more_guesses(
+    service: Service, tenant: Tenant, domain: str
+) -> None:
+    most, window = throttle.PER_ACCOUNT
+    assert (await sign_in(service, domain, "editor", "wrong " * 3)).status_code == 401
+    await set_count(service, throttle._resolved(throttle.Account(tenant.slug, "editor", domain), None)[1], most)
     for named in (tenant.slug, domain, f"jane@{domain}"):
-        assert (await sign_in(service, named, "editor")).status_code == 429
+        refused = await sign_in(service, named, "editor")
+        assert refused.status_code == 401
+        recorded = [e for e in await service.events(tenant) if e["request_id"] == refused.json()["request_id"]]
+        assert [(e["action"], e["reason"]) for e in recorded] == [("auth:failed", f"limit:sign_in:{window}s")]
+
+
+async def test_more_domains_of_an_institution_do_not_give_an_address_more_guesses(
+    service: Service, tenant: Tenant, domain: str
+) -> None:
+    async with service.operator() as acting:
+        await Tenants(acting.connection).add_domain(tenant.slug, f"second-{domain}")
+    most, _ = throttle.FROM_ONE_ADDRESS
+    address, username = next(ADDRESSES), "compliance"
+    for _ in range(most):
+        assert (await sign_in(service, domain, username, "wrong " * 3, address=address)).status_code == 401
+    for named in (f"second-{domain}", tenant.slug):
+        assert (await sign_in(service, named, username, address=address)).status_code == 401, "the password is right"
+        assert (await sign_in(service, named, username)).status_code == 200, "from another address"
+
+
+async def test_the_failures_that_lock_a_domain_do_not_tell_whose_it_is(
+    service: Service, tenant: Tenant, domain: str
+) -> None:
+    most, _ = throttle.PER_ACCOUNT
+    assert (await sign_in(service, domain, "approver", "wrong " * 3)).status_code == 401
+    account = throttle.Account(tenant.slug, "approver", domain)
+    for subject in (throttle._typed(account, None)[1], throttle._resolved(account, None)[1]):
+        await set_count(service, subject, most)
+    other = await service.create_tenant()
+    assert (await sign_in(service, domain, "approver", "wrong " * 3)).status_code == 429
+    address, told = next(ADDRESSES), dict[str, list[int]]()
+    for _ in range(throttle.FROM_ONE_ADDRESS[0] + 1):
+        for slug in (tenant.slug, other.slug, "no-such-tenant"):
+            answer = await sign_in(service, slug, "approver", "wrong " * 3, address=address)
+            told.setdefault(slug, []).append(int(answer.status_code))
+    assert told[tenant.slug] == told[other.slug] == told["no-such-tenant"]
+    assert set(told[tenant.slug]) == {401, 429}
 
 
 async def test_a_few_attempts_do_not_tell_whose_a_domain_is(service: Service, tenant: Tenant, domain: str) -> None:

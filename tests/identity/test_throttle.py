@@ -12,6 +12,7 @@ import pytest
 from backend.identity.callers.limits import Limit, enforce
 from backend.identity.sign_in import throttle
 from backend.tenancy import PLATFORM_TENANT, Claims
+from tests.cells.elsewhere import served_elsewhere
 from tests.service import PASSWORD, Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +54,7 @@ async def exhaust(service: Service, tenant: str, username: str, address: str) ->
     """Fails once, and makes the database count it as the last attempt that is allowed."""
     await within_one_window(WINDOW)
     assert (await sign_in(service, tenant, username, "wrong " * 3, address)).status_code == 401
-    await set_count(service.database, throttle._subjects(throttle.Account(tenant, username), address)[0], MOST)
+    await set_count(service.database, throttle._typed(throttle.Account(tenant, username), address)[0], MOST)
 
 
 async def set_count(database: Database, subject: str, requests: int) -> None:
@@ -125,7 +126,7 @@ async def test_guesses_spread_over_many_addresses_or_accounts_are_counted_togeth
     username = f"victim-{shared}"
     await within_one_window(MINUTE)
     assert (await sign_in(proxied, tenant.slug, username, "wrong " * 3, address)).status_code == 401
-    _, account, network = throttle._subjects(throttle.Account(tenant.slug, username), address)
+    _, account, network = throttle._typed(throttle.Account(tenant.slug, username), address)
     most, _ = throttle.PER_ACCOUNT if shared == "account" else throttle.PER_ADDRESS
     await set_count(proxied.database, account if shared == "account" else network, most)
     username, address = (username, next(ADDRESSES)) if shared == "account" else ("another", address)
@@ -134,12 +135,12 @@ async def test_guesses_spread_over_many_addresses_or_accounts_are_counted_togeth
 
 def test_the_addresses_of_one_ipv6_customer_count_as_one() -> None:
     first, second, other = (
-        throttle._subjects(throttle.Account("t", "u"), address)
+        throttle._typed(throttle.Account("t", "u"), address)
         for address in ("2001:db8::1", "2001:db8::2:1", "2001:db8:0:1::1")
     )
     assert first == second
     assert first[0] != other[0]
-    assert throttle._subjects(throttle.Account("t", "u"), "::ffff:192.0.2.1") == throttle._subjects(
+    assert throttle._typed(throttle.Account("t", "u"), "::ffff:192.0.2.1") == throttle._typed(
         throttle.Account("t", "u"), "192.0.2.1"
     )
 
@@ -151,6 +152,22 @@ async def test_a_tenant_finds_attacks_on_its_accounts_in_its_log(
     refused = await sign_in(proxied, tenant.slug, "phantom", PASSWORD, address)
     recorded = [e for e in await proxied.events(tenant) if e["request_id"] == refused.json()["request_id"]]
     assert [(e["action"], e["reason"]) for e in recorded] == [("access:denied", "limit:sign_in:300s")]
+
+
+async def test_whoever_lists_the_institutions_of_other_cells_runs_into_the_limit_of_an_address(
+    database: Database, run_secrets: Secrets, model_home: Path, service: Service, tmp_path: Path, address: str
+) -> None:
+    moved = await service.create_tenant()
+    settings = {"trusted_proxies": ["127.0.0.1/32"]}
+    async with served_elsewhere(database, run_secrets, model_home, tmp_path, moved, **settings) as cell:
+        await within_one_window(MINUTE)
+        told = await sign_in(cell, moved.slug, "analyst", PASSWORD, address)
+        assert (told.status_code, told.json()["error"]) == (421, "misdirected")
+        assert told.headers["Location"] == "https://us.example/auth/token"
+        most, _ = throttle.PER_ADDRESS
+        await set_count(database, throttle._anyone(address), most)
+        assert (await sign_in(cell, moved.slug, "analyst", PASSWORD, address)).status_code == 429
+        assert (await sign_in(cell, moved.slug, "analyst", PASSWORD, next(ADDRESSES))).status_code == 421
 
 
 async def set_limits(
@@ -193,7 +210,7 @@ async def test_sign_ins_at_the_same_time_leave_no_count(proxied: Service, tenant
     connection = await asyncpg.connect(proxied.database.superuser_url)
     counted = await connection.fetchrow(
         "select requests, slots from identity.request_count where subject = $1",
-        throttle._subjects(throttle.Account(tenant.slug, "editor"), address)[0],
+        throttle._typed(throttle.Account(tenant.slug, "editor"), address)[0],
     )
     await connection.close()
     assert counted["requests"] == 0
@@ -204,7 +221,8 @@ async def test_counts_are_given_back_in_the_order_in_which_they_are_made(
     proxied: Service, tenant: Tenant, address: str
 ) -> None:
     """Otherwise two sign-ins wait for each other: where one holds the first of its counts, the other holds no later one."""
-    subjects = throttle._subjects(throttle.Account(tenant.slug, "editor"), address)
+    account = throttle.Account(tenant.slug, "editor")
+    subjects = [*throttle._typed(account, address), *throttle._resolved(account, address)]
     platform = Claims("throttle", PLATFORM_TENANT)
     for subject in reversed(subjects):  # so that they also lie in the table the other way around
         async with proxied.services.tenancy.transaction(platform) as connection:

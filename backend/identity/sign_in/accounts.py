@@ -32,7 +32,8 @@ class Accounts:
         new_hash = await _hash(new)
         account = throttle.Account(caller.tenant_slug, caller.name)
         async with self.tenancy.transaction(Claims(caller.request_id, PLATFORM_TENANT)) as connection:
-            await throttle.count_attempt(connection, account, caller.source_address)
+            if refused := await throttle.count_attempt(connection, account, caller.source_address):
+                raise refused
         if not await self._is_password(caller, old):
             raise Forbidden("The old password is wrong.", reason="password:wrong")
         async with self.tenancy.transaction(Claims(caller.request_id, PLATFORM_TENANT)) as connection:

@@ -9,7 +9,7 @@ from backend.audit.actions.sign_in import AuthFailed, AuthSucceeded
 from backend.audit.events import Event, Outcome
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries, fetch_row
-from backend.errors import TooManyRequests, Unauthenticated
+from backend.errors import Misdirected, TooManyRequests, Unauthenticated
 from backend.identity.callers import rows
 from backend.identity.callers.caller import Caller, Origin
 from backend.identity.callers.permissions import Permission
@@ -49,13 +49,18 @@ class SignIn:
     async def with_password(
         self, institution: str, username: str, password: str, origin: Origin, *, code: str | None = None
     ) -> TokenPair:
-        """Opens a session; raises Unauthenticated, after the same time whatever was wrong, and TooManyRequests.
+        """Opens a session; raises Unauthenticated, after the same time whatever was wrong, TooManyRequests, and Misdirected.
 
         An institution is named by its slug, by a domain of its e-mail addresses, or by one of these. `code` is of the second
         factor. Who shows the right password without one that is needed gets SecondFactorRequired.
         """
         username = presented_name(username)
-        candidate = await self._candidate(institutions.presented(institution), username, origin)
+        try:
+            candidate = await self._candidate(institutions.presented(institution), username, origin)
+        except Misdirected:  # nothing is counted yet: unlimited requests would list the institutions of other cells
+            async with self.tenancy.transaction(_platform(origin)) as connection:
+                await throttle.count_address(connection, origin.source_address)
+            raise
         account, tenant_id, user_id = candidate.account, candidate.tenant_id, candidate.user_id
         if candidate.stored_hash is None:
             correct = await passwords.verify_against_nothing_async(password)
@@ -126,7 +131,7 @@ class SignIn:
             tenant_id = tenant["id"] if tenant else PLATFORM_TENANT
             account = throttle.Account(tenant["slug"] if tenant else named, username, named)
             try:
-                await throttle.count_attempt(connection, account, origin.source_address)
+                hidden = await throttle.count_attempt(connection, account, origin.source_address)
             except TooManyRequests as error:
                 error.actor = Caller.nobody(
                     origin, tenant_id=tenant_id
@@ -145,6 +150,8 @@ class SignIn:
             reason = "tenant:unknown" if tenant is None else "tenant:suspended"
         elif user is None or user["status"] != "active":
             reason = "user:unknown" if user is None else "user:disabled"
+        elif hidden is not None:  # a password that is right is refused as a wrong one is: throttle.py says why
+            reason = hidden.reason
         return SignInCandidate(account, tenant_id, user_id, stored_hash, reason)
 
     async def open_session(

@@ -5,8 +5,12 @@ and taken out again if it succeeds. Accounts that do not exist are counted alike
 so that nothing that acts for a tenant can lock anyone out.
 
 An account has a low limit for each address and a higher one over all: who knows a name cannot lock its owner out from
-one address, and guesses from many addresses are still too few. The low limit counts the institution as it was named, by slug or
-by domain, so that a few attempts do not tell which domain is whose. The higher one counts the account, however it was named.
+one address, and guesses from many addresses are still too few.
+
+An institution has several names: its slug and its domains. Both limits count twice. What was typed is counted alone, and who has
+used that up is told so: this shows nothing of which names are one institution's. What it stands for is counted too, so that more
+names give no more guesses. Who has used that up is refused as if the password were wrong, be it right or not: an answer
+of its own would tell, after failures by one name, that another name is the same institution's. The tenant's log has the reason.
 
 Signing in through a provider has no account to count before the provider has spoken: there the address alone is counted,
 with the attempts by password, and going to the provider's page apart from coming back.
@@ -21,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.database import Connection, Queries
+from backend.errors import TooManyRequests
 from backend.identity.callers.limits import HOUR, MINUTE, Limit, enforce
 
 queries = Queries.beside(__file__)
@@ -40,24 +45,37 @@ class Account:
     named: str | None = None
 
 
-async def count_attempt(connection: Connection, account: Account, address: str | None) -> None:
-    """Counts an attempt in the transaction of the platform's tenant; raises TooManyRequests."""
-    limits = (FROM_ONE_ADDRESS, PER_ACCOUNT, PER_ADDRESS)
-    subjects = _subjects(account, address)
-    await enforce(
-        connection, [Limit(subject, seconds, most) for subject, (most, seconds) in zip(subjects, limits, strict=True)]
-    )
+async def count_attempt(connection: Connection, account: Account, address: str | None) -> TooManyRequests | None:
+    """Counts an attempt in the transaction of the platform's tenant; raises TooManyRequests for what was typed.
+
+    Returns the refusal for the account that this stands for, None while it may be tried. Who has not signed in may not see it.
+    """
+    await _enforce(connection, _typed(account, address), (FROM_ONE_ADDRESS, PER_ACCOUNT, PER_ADDRESS))
+    try:
+        async with connection.transaction():
+            await _enforce(connection, _resolved(account, address), (FROM_ONE_ADDRESS, PER_ACCOUNT))
+    except TooManyRequests as hidden:
+        return hidden
+    return None
+
+
+async def count_address(connection: Connection, address: str | None) -> None:
+    """Counts a request that names an institution, in the transaction of the platform's tenant; raises TooManyRequests."""
+    await _enforce(connection, [_anyone(address)], (PER_ADDRESS,))
 
 
 async def forgive_attempt(connection: Connection, account: Account, address: str | None) -> None:
     """Takes an attempt that succeeded out of the counts, in a transaction of the platform's tenant."""
-    await connection.execute(queries.forgive_sign_in, _subjects(account, address))
+    subjects = [
+        *_typed(account, address),
+        *_resolved(account, address),
+    ]  # as they were counted: they are locked in this order
+    await connection.execute(queries.forgive_sign_in, subjects)
 
 
 async def count_code(connection: Connection, account: Account) -> None:
     """Counts a code that somebody shows, in a transaction of the platform's tenant; raises TooManyRequests."""
-    most, seconds = CODES_PER_ACCOUNT
-    await enforce(connection, [Limit(_code(account), seconds, most)])
+    await _enforce(connection, [_code(account)], (CODES_PER_ACCOUNT,))
 
 
 async def forgive_code(connection: Connection, account: Account) -> None:
@@ -68,8 +86,7 @@ async def forgive_code(connection: Connection, account: Account) -> None:
 async def count_exchange(connection: Connection, address: str | None, *, begins: bool) -> None:
     """Counts an attempt to sign in through a provider, in the transaction of the platform's tenant; raises TooManyRequests."""
     begun, ended = _exchanges(address)
-    most, seconds = PER_ADDRESS
-    await enforce(connection, [Limit(begun if begins else ended, seconds, most)])
+    await _enforce(connection, [begun if begins else ended], (PER_ADDRESS,))
 
 
 async def forgive_exchange(connection: Connection, address: str | None) -> None:
@@ -77,15 +94,28 @@ async def forgive_exchange(connection: Connection, address: str | None) -> None:
     await connection.execute(queries.forgive_sign_in, _exchanges(address))
 
 
+async def _enforce(connection: Connection, subjects: Sequence[str], limits: Sequence[tuple[int, int]]) -> None:
+    pairs = zip(subjects, limits, strict=True)
+    await enforce(connection, [Limit(subject, seconds, most) for subject, (most, seconds) in pairs])
+
+
 def _exchanges(address: str | None) -> Sequence[str]:
-    network = _network(address)
-    return [f"sign_in:login@{network}", f"sign_in:@{network}"]
+    return [f"sign_in:login@{_network(address)}", _anyone(address)]
 
 
-def _subjects(account: Account, address: str | None) -> Sequence[str]:
-    """Returns what the attempt counts against, the most shared last. Hashed, for a password may be typed as the name."""
-    named, network = _digest(f"{account.named or account.tenant_slug}/{account.username}"), _network(address)
-    return [f"sign_in:{named}@{network}", f"sign_in:{_whole(account)}", f"sign_in:@{network}"]
+def _typed(account: Account, address: str | None) -> Sequence[str]:
+    """Returns what an attempt counts against as it was typed. Hashed, for a password may be typed as the name."""
+    named = _digest(f"{account.named or account.tenant_slug}/{account.username}")
+    return [f"sign_in:{named}@{_network(address)}", f"sign_in:{named}", _anyone(address)]
+
+
+def _resolved(account: Account, address: str | None) -> Sequence[str]:
+    """Returns what an attempt counts against by what was found. Never as typed, or a slug would tell of a domain."""
+    return [f"sign_in:of:{_whole(account)}@{_network(address)}", f"sign_in:of:{_whole(account)}"]
+
+
+def _anyone(address: str | None) -> str:
+    return f"sign_in:@{_network(address)}"
 
 
 def _code(account: Account) -> str:
