@@ -21,7 +21,7 @@ from uuid import UUID
 import orjson
 
 from backend.database import PINNED_COMMIT, Connection, Pool, Row, fetch_row, reachable, transaction
-from backend.errors import NotAtHome
+from backend.errors import Misdirected, NotAtHome
 
 LIFETIME_SECONDS = 60
 # Behind a pooler the transaction may run on a connection that was not prepared by this process.
@@ -201,6 +201,14 @@ class Tenancy:
             signed = self._signer.sign(claims, connection.get_server_pid(), epoch)
             async with asyncio.timeout(self._timeout):
                 return await fetch_row(connection, row, statement, signed, *arguments)
+
+    def is_elsewhere(self, claims: Claims) -> bool:
+        """Tells whether the tenant of these claims is at home in another cell, as far as this process knows."""
+        try:
+            self._homes.epoch_of(claims)
+        except Misdirected:
+            return True
+        return False
 
     def renewal(self, connection: Connection, claims: Claims) -> Renewal:
         """Returns what keeps an open transaction bound to these claims for longer than one signature holds."""

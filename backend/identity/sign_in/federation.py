@@ -183,17 +183,16 @@ class Federation:
         """Returns the issuer that a tenant trusts; raises Unauthenticated when there is no such tenant, or no issuer."""
         claims = Claims(request_id=origin.request_id, presented={Purpose.TENANT: institutions.presented(institution)})
         async with self.tenancy.transaction(claims) as connection:
-            tenant = await connection.fetchrow(queries.presented_tenant)
+            tenant = await institutions.find(self.tenancy, connection, claims)
             if tenant is None:
                 raise Unauthenticated(reason="tenant:unknown")
-            tenant_id: UUID = tenant["id"]
-            presented = {Purpose.ISSUER_OF: str(tenant_id)}
-            await self.tenancy.bind(connection, replace(claims, tenant_id=tenant_id, presented=presented))
+            presented = {Purpose.ISSUER_OF: str(tenant.id)}
+            await self.tenancy.bind(connection, replace(claims, tenant_id=tenant.id, presented=presented))
             row = await connection.fetchrow(queries.presented_issuer)
-        with _in_log_of(tenant_id, origin):
-            if row is None or tenant["status"] != "active":
+        with _in_log_of(tenant.id, origin):
+            if row is None or tenant.status != "active":
                 raise Unauthenticated(reason="issuer:none" if row is None else "tenant:suspended")
-        return Issuer(tenant_id=tenant_id, tenant_slug=tenant["slug"], **dict(row))
+        return Issuer(tenant_id=tenant.id, tenant_slug=tenant.slug, **dict(row))
 
 
 def _check_answer(issuer: Issuer, login: Login, answer: Mapping[str, str]) -> None:

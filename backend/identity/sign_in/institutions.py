@@ -1,8 +1,15 @@
 """How whoever signs in names an institution: by its slug, by a domain of its e-mail addresses, or by such an address."""
 
 import re
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 import idna
+
+from backend.database import Connection, Queries, fetch_row
+from backend.tenancy import Claims, Tenancy
+
+queries = Queries.beside(__file__)
 
 MAX_CHARACTERS = 254  # of an e-mail address (RFC 5321)
 _LONGEST_DOMAIN = 253
@@ -41,3 +48,24 @@ def presented(named: str) -> str:
         return domain(text.rpartition("@")[2])
     except UnacceptableDomain:
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """A tenant that somebody has named."""
+
+    id: UUID
+    status: str
+    slug: str
+
+
+async def find(tenancy: Tenancy, connection: Connection, claims: Claims) -> Institution | None:
+    """Returns the tenant whose slug or domain the transaction presents, None where nobody's is presented.
+
+    A tenant that moved away leaves a copy here until that is purged, and the copy's domains may be taken away since. Whose they
+    are, the directory says, which was asked before: what it has elsewhere and did not send on is found by such a domain.
+    """
+    found = await fetch_row(connection, Institution, queries.presented_tenant)
+    if found is None or tenancy.is_elsewhere(replace(claims, tenant_id=found.id, presented={})):
+        return None
+    return found

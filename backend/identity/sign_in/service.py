@@ -127,9 +127,9 @@ class SignIn:
         """Returns who is meant, always with the same queries. The attempt is counted as soon as this has committed."""
         claims = replace(_platform(origin), presented={Purpose.TENANT: named})
         async with self.tenancy.transaction(claims) as connection:
-            tenant = await connection.fetchrow(queries.presented_tenant)
-            tenant_id = tenant["id"] if tenant else PLATFORM_TENANT
-            account = throttle.Account(tenant["slug"] if tenant else named, username, named)
+            tenant = await institutions.find(self.tenancy, connection, claims)
+            tenant_id = tenant.id if tenant else PLATFORM_TENANT
+            account = throttle.Account(tenant.slug if tenant else named, username, named)
             try:
                 hidden = await throttle.count_attempt(connection, account, origin.source_address)
             except TooManyRequests as error:
@@ -146,7 +146,7 @@ class SignIn:
             )
             stored_hash = await connection.fetchval(queries.password_hash)
         reason = None
-        if tenant is None or tenant["status"] != "active":
+        if tenant is None or tenant.status != "active":
             reason = "tenant:unknown" if tenant is None else "tenant:suspended"
         elif user is None or user["status"] != "active":
             reason = "user:unknown" if user is None else "user:disabled"
