@@ -1,11 +1,12 @@
 """The directory: in which cell each tenant is at home, since which epoch, as the operator signed it.
 
-It is a log, and only grows. An entry is one line of canonical JSON, a cell, a tenant, or a domain of
-its e-mail addresses, which is nobody's any more where it names no tenant:
+It is a log, and only grows. An entry is one line of canonical JSON, a cell, a tenant, a domain of
+its e-mail addresses, which is nobody's any more where it names no tenant, or a tenant that was deleted for good:
 
     {"address":"https://eu.example","kind":"cell","name":"eu-1","region":"eu"}
     {"cell":"eu-1","epoch":1,"kind":"tenant","slug":"meridian-bank","tenant":"0193…"}
     {"domain":"meridian-bank.example","kind":"domain","tenant":"0193…"}
+    {"kind":"gone","tenant":"0193…"}
 
 Each entry is stored with a checkpoint that signs the root of the Merkle tree over it and all before, so whoever knows one
 state of the directory takes no other history, and no older one. A later entry of a tenant moves it, and has the next epoch.
@@ -13,7 +14,7 @@ state of the directory takes no other history, and no older one. A later entry o
 
 import re
 from collections import ChainMap
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -82,6 +83,17 @@ class DomainEntry:
         return canonical_json({"kind": "domain", "domain": self.domain, **whose})
 
 
+@dataclass(frozen=True, slots=True)
+class GoneEntry:
+    """A tenant that was purged: its slug and its domains may be another's, and it comes no more."""
+
+    tenant_id: UUID
+
+    def entry(self) -> str:
+        """Returns that it is gone as a line of the directory."""
+        return canonical_json({"kind": "gone", "tenant": str(self.tenant_id)})
+
+
 @dataclass(slots=True)
 class Directory:
     """All entries up to a signed state. `lines` are kept for the copy in a file."""
@@ -95,6 +107,7 @@ class Directory:
     slugs: dict[str, UUID] = field(default_factory=dict)
     domains: dict[str, UUID | None] = field(default_factory=dict)  # none where it was taken away
     tags: dict[str, UUID | None] = field(default_factory=dict)  # none where two tenants have one
+    gone: set[UUID] = field(default_factory=set)
 
     @property
     def size(self) -> int:
@@ -103,8 +116,10 @@ class Directory:
 
     def named(self, named: str) -> Home | None:
         """Returns the home of the tenant of this slug, or of this domain: no slug has a dot, and every domain has."""
-        tenant = self.slugs.get(named) or self.domains.get(named)
-        return None if tenant is None else self.homes[tenant]
+        tenant = self.slugs.get(named)
+        if tenant is None or tenant in self.gone:
+            tenant = self.domains.get(named)
+        return None if tenant is None or tenant in self.gone else self.homes[tenant]
 
     def tagged(self, tag: str) -> Home | None:
         """Returns the home of the only tenant whose secrets have this tag."""
@@ -144,15 +159,17 @@ class Directory:
 
     def _take(self, entries: Sequence[str]) -> None:
         cells, homes, slugs = ChainMap({}, self.cells), ChainMap({}, self.homes), ChainMap({}, self.slugs)
-        domains = ChainMap({}, self.domains)
+        domains, gone = ChainMap({}, self.domains), set(self.gone)
         for entry in entries:
             read = _read(entry)
             if isinstance(read, CellEntry):
                 cells[read.name] = read
             elif isinstance(read, DomainEntry):
-                _give(read, homes, domains)
+                _give(read, homes, domains, gone)
+            elif isinstance(read, GoneEntry):
+                _end(read, homes, gone)
             else:
-                _place(read, cells, homes, slugs)
+                _place(read, cells, homes, slugs, gone)
         self.cells |= cells.maps[0]
         for tenant in homes.maps[0]:
             tag = tenant_tag(tenant)
@@ -160,6 +177,7 @@ class Directory:
         self.homes |= homes.maps[0]
         self.slugs |= slugs.maps[0]
         self.domains |= domains.maps[0]
+        self.gone = gone
         self.lines += entries
 
 
@@ -168,6 +186,7 @@ def _place(
     cells: MutableMapping[str, CellEntry],
     homes: MutableMapping[UUID, Home],
     slugs: MutableMapping[str, UUID],
+    gone: Collection[UUID],
 ) -> None:
     """Gives a tenant a home; raises NotTheDirectory when that contradicts what was said before."""
     known = homes.get(home.tenant_id)
@@ -175,20 +194,33 @@ def _place(
         raise NotTheDirectory(f"there is no cell {home.cell}")
     if home.epoch != (known.epoch + 1 if known else 1):
         raise NotTheDirectory(f"{home.slug} is given the epoch {home.epoch} after {known.epoch if known else 0}")
-    if slugs.setdefault(home.slug, home.tenant_id) != home.tenant_id:
+    if home.tenant_id in gone:
+        raise NotTheDirectory(f"{home.slug} was deleted")
+    holder = slugs.get(home.slug, home.tenant_id)
+    if holder != home.tenant_id and holder not in gone:
         raise NotTheDirectory(f"there are two tenants {home.slug}")
-    homes[home.tenant_id] = home
+    homes[home.tenant_id], slugs[home.slug] = home, home.tenant_id
 
 
-def _give(given: DomainEntry, homes: Mapping[UUID, Home], domains: MutableMapping[str, UUID | None]) -> None:
+def _give(
+    given: DomainEntry, homes: Mapping[UUID, Home], domains: MutableMapping[str, UUID | None], gone: Collection[UUID]
+) -> None:
     """Gives a domain to a tenant, or takes it away; raises NotTheDirectory when that contradicts what was said before."""
     if "." not in given.domain:
         raise NotTheDirectory(f"{given.domain} is no domain")
-    if given.tenant_id is not None and given.tenant_id not in homes:
+    if given.tenant_id is not None and (given.tenant_id not in homes or given.tenant_id in gone):
         raise NotTheDirectory(f"{given.domain} is given to a tenant that has no home")
-    if given.tenant_id is not None and domains.get(given.domain) not in {None, given.tenant_id}:
+    holder = domains.get(given.domain)
+    if None not in {given.tenant_id, holder} and holder != given.tenant_id and holder not in gone:
         raise NotTheDirectory(f"there are two tenants of the domain {given.domain}")
     domains[given.domain] = given.tenant_id
+
+
+def _end(ended: GoneEntry, homes: Mapping[UUID, Home], gone: set[UUID]) -> None:
+    """Says that a tenant was deleted; raises NotTheDirectory for one that never was."""
+    if ended.tenant_id not in homes:
+        raise NotTheDirectory(f"{ended.tenant_id} is deleted, and never had a home")
+    gone.add(ended.tenant_id)
 
 
 def _grown(frontier: Frontier, entries: Sequence[str]) -> Frontier:
@@ -198,7 +230,7 @@ def _grown(frontier: Frontier, entries: Sequence[str]) -> Frontier:
     return grown
 
 
-def _read(entry: str) -> CellEntry | DomainEntry | Home:
+def _read(entry: str) -> CellEntry | DomainEntry | GoneEntry | Home:
     """Reads an entry; raises NotTheDirectory for what is none."""
     try:
         read = orjson.loads(entry)
@@ -206,6 +238,8 @@ def _read(entry: str) -> CellEntry | DomainEntry | Home:
             return CellEntry(read["name"], str(read["region"]), str(read["address"]))
         if read["kind"] == "domain":
             return DomainEntry(str(read["domain"]), UUID(read["tenant"]) if "tenant" in read else None)
+        if read["kind"] == "gone":
+            return GoneEntry(UUID(read["tenant"]))
         if read["kind"] == "tenant":
             return Home(UUID(read["tenant"]), str(read["slug"]), str(read["cell"]), int(read["epoch"]))
     except (ValueError, TypeError, KeyError) as error:

@@ -107,7 +107,7 @@ def cell_list() -> CommandResult:
     async def run() -> list[dict[str, str | int]]:
         async with _signing(settings) as signing:
             directory = signing.directory
-            homes = [home.cell for home in directory.homes.values()]
+            homes = [home.cell for home in directory.homes.values() if home.tenant_id not in directory.gone]
             return [
                 {"name": cell.name, "region": cell.region, "address": cell.address, "tenants": homes.count(cell.name)}
                 for cell in directory.cells.values()

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend.cells import copy
-from backend.cells.directory import CellEntry, Directory, DomainEntry, Home, NotTheDirectory
+from backend.cells.directory import CellEntry, Directory, DomainEntry, GoneEntry, Home, NotTheDirectory
 from backend.cells.homes import CellHomes
 from backend.error_handlers import _place_at
 from backend.errors import Misdirected
@@ -72,6 +72,9 @@ def test_a_process_takes_what_is_new_by_its_signature() -> None:
             ],
             "two tenants",
         ),
+        ([*CELLS, GoneEntry(ACME).entry()], "never had a home"),
+        ([*CELLS, moved(), GoneEntry(ACME).entry(), moved(cell="us-1", epoch=2)], "was deleted"),
+        ([*CELLS, moved(), GoneEntry(ACME).entry(), DomainEntry("acme.example", ACME).entry()], "no home"),
         ([*CELLS, "{}"], "malformed"),
         ([*CELLS, "no json"], "malformed"),
         ([*CELLS, '{"kind":"cell","name":"UP","region":"eu","address":"x"}'], "unknown"),
@@ -165,6 +168,15 @@ def test_who_names_a_domain_is_sent_to_the_tenant_whose_it_is_now() -> None:
     assert known.epoch_of(named["no.example"]) is None
     passed_on = [DomainEntry("beta.example", None).entry(), DomainEntry("beta.example", ACME).entry()]
     assert homes(moved(), moved(BETA, "beta", "us-1"), *given, *passed_on).epoch_of(named["beta.example"]) is None
+
+
+def test_slug_and_domains_of_a_tenant_that_is_gone_may_be_anothers() -> None:
+    gone = [moved(), DomainEntry("acme.example", ACME).entry(), GoneEntry(ACME).entry()]
+    known = directory_of(*CELLS, *gone)
+    assert (known.named("acme"), known.named("acme.example")) == (None, None)
+    again = [moved(BETA, "acme", "us-1"), DomainEntry("acme.example", BETA).entry()]
+    known = directory_of(*CELLS, *gone, *again)
+    assert known.named("acme") == known.named("acme.example") == Home(BETA, "acme", "us-1", 1)
 
 
 def test_a_cell_enters_how_its_domains_have_changed_and_those_of_no_other_cell() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from backend.cells import control
-from backend.cells.directory import CellEntry, Directory, DomainEntry, Home
+from backend.cells.directory import CellEntry, Directory, DomainEntry, GoneEntry, Home
 from backend.database import Connection, Queries
 from backend.ledger.checkpoints import SigningKey
 from backend.operation.moving import copies
@@ -49,15 +49,42 @@ async def add_cell(signing: Signing, cell: OpenCell, region: str, address: str) 
     if signing.directory.cells.get(cell.name) != entered:
         entries.append(entered.entry())
     at_home = [Home(row["id"], row["slug"], cell.name, 1) for row in await cell.database.fetch(queries.tenants)]
+    here = {row["domain"]: row["tenant_id"] for row in await cell.database.fetch(queries.domains)}
+    purged = await _purged(signing, cell, [*(home.slug for home in at_home), *here])
+    if purged:
+        await signing.add([GoneEntry(tenant).entry() for tenant in purged])
     new = [home for home in at_home if home.tenant_id not in signing.directory.homes]
     for home in new:
         if signing.directory.named(home.slug) is not None:
             raise OperatorError(f"another cell has a tenant {home.slug}")
-    here = {row["domain"]: row["tenant_id"] for row in await cell.database.fetch(queries.domains)}
-    known = {domain: tenant for domain, tenant in signing.directory.domains.items() if tenant is not None}
+    known = {
+        domain: tenant
+        for domain, tenant in signing.directory.domains.items()
+        if tenant is not None and tenant not in signing.directory.gone
+    }
     changed = _changed_domains(known, here, {home.tenant_id for home in at_home})
     await signing.add([*entries, *(home.entry() for home in new), *(domain.entry() for domain in changed)])
     return len(new)
+
+
+async def _purged(signing: Signing, cell: OpenCell, names: Collection[str]) -> list[UUID]:
+    """Returns which tenants the directory has still although they were purged: of this cell, and whoever has one of the names.
+
+    For the latter, the cell where such a tenant is at home is asked. Raises OperatorError when that cannot be opened.
+    """
+    directory = signing.directory
+    having = [home for name in names if (home := directory.named(name)) is not None and home.cell != cell.name]
+    of_this = [home for home in directory.homes.values() if home.cell == cell.name]
+    asked: dict[str, set[UUID]] = {}
+    for home in [*having, *of_this]:
+        if home.tenant_id not in directory.gone:
+            asked.setdefault(home.cell, set()).add(home.tenant_id)
+    purged = []
+    async with AsyncExitStack() as stack:
+        for name, tenants in asked.items():
+            opened = cell if name == cell.name else await signing.opened(stack, name)
+            purged += [row["id"] for row in await opened.database.fetch(queries.purged, list(tenants))]
+    return purged
 
 
 def _changed_domains(

@@ -33,6 +33,11 @@ select t.id, t.slug from tenancy.tenant t where tenancy.is_home(t.id) order by t
 -- The domains of tenants that are at home here.
 select d.domain, d.tenant_id from tenancy.domain d where tenancy.is_home(d.tenant_id) order by d.domain
 
+-- name: purged
+-- Which of these tenants were deleted here for good: their logs stay. A database that was put back to before a tenant has neither.
+select t.id from unnest($1::uuid[]) as t (id)
+where not exists (select from tenancy.tenant k where k.id = t.id) and exists (select from audit.event e where e.tenant_id = t.id)
+
 -- name: tenant
 -- A tenant by its id.
 select slug, status from tenancy.tenant where id = $1
