@@ -18,6 +18,7 @@ _TYPED = {
     "rating": "wrong", "status": "disabled", "content_sha256": "0" * 64, "reason": "It is due.", "begin": "2026-01-01", "end": "2026-02-01",
     "filters": "action=answer:returned", "url": "https://receiver.example/hook", "decision": "refuse", "before": "1", "after": "2",
 }  # fmt: skip
+_DATES = {"begin", "end"}  # in pages of review; in a version's address, `end` is where a quotation ends
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class PageRoute:
 
     def url(self, ids: dict[str, str] | None = None) -> str:
         """Its address, with ids that are given and else nobody's."""
-        needed = urlencode({name: _TYPED[name] for name in self.asked if name in _TYPED})
+        known = _TYPED.keys() if "/review/" in self.path else _TYPED.keys() - _DATES
+        needed = urlencode({name: _TYPED[name] for name in self.asked if name in known})
         nobodys = {name: "1" if name in {"number", "at", "version"} else str(uuid4()) for name in self.names}
         return self.path.replace(":uuid", "").format(**{**nobodys, **(ids or {})}) + (f"?{needed}" if needed else "")
 
