@@ -1,18 +1,18 @@
 """The console without a browser: who may see which page, what protects it, and that text of documents is never markup."""
 
 import re
+from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
-from backend.errors import Misdirected
 from backend.identity.callers.permissions import Role
-from backend.identity.sign_in.browsers import Browsers
 from backend.operation.tenants import Tenants
+from tests.cells.elsewhere import served_elsewhere
 from tests.console.visits import form_token, visiting
 from tests.factories import ingest
-from tests.service import PASSWORD, Service, Tenant
+from tests.service import PASSWORD, Database, Secrets, Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -176,16 +176,16 @@ async def test_whoever_signs_in_gives_an_address_and_a_name_or_the_address_alone
 
 
 async def test_whoever_is_served_elsewhere_is_told_where_and_not_sent_there_with_a_password(
-    service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    database: Database, run_secrets: Secrets, model_home: Path, service: Service, tmp_path: Path
 ) -> None:
-    async def elsewhere(*_: object, **__: object) -> str:
-        raise Misdirected("https://us.example/", cell="us-1", redirect=True)
-
-    monkeypatch.setattr(Browsers, "open", elsewhere)
-    form = {"tenant": tenant.slug, "username": "analyst", "password": PASSWORD}
-    answer = await service.client.post("/console/sign-in", data=form)
-    assert (answer.status_code, "location" in answer.headers) == (421, False)
-    assert 'href="https://us.example/console/sign-in"' in answer.text
+    moved = await service.create_tenant()
+    form = {"tenant": moved.slug, "username": "analyst", "password": PASSWORD}
+    redirecting = served_elsewhere(database, run_secrets, model_home, tmp_path, moved, cell_redirect=True)
+    async with redirecting as cell:  # programs are sent on
+        answer = await cell.client.post("/console/sign-in", data=form)
+        assert (answer.status_code, "location" in answer.headers) == (421, False)
+        assert 'href="https://us.example/console/sign-in"' in answer.text
+        assert PASSWORD not in answer.text
 
 
 async def test_a_cookie_is_the_sessions_alone_and_tells_nothing(service: Service, tenant: Tenant) -> None:
