@@ -22,6 +22,10 @@ insert into sources.source (tenant_id, id, name, kind, collection_id, address, o
   daily_minute, next_run_at, responsible_id, created_by)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, sources.next_time($11, $12, now()), identity.acting_user(), $13)
 
+-- name: lock_source
+-- Waits until nobody else changes a source.
+select id from sources.source where tenant_id = $1 and id = $2 for update
+
 -- name: change_source
 -- What a source is from now on, for which the caller's person answers; no row when there is none.
 update sources.source set name = $3, address = $4, options = $5, source_type = $6, metadata = $7, every_minutes = $8, daily_minute = $9,

@@ -108,7 +108,8 @@ class Running(RunEnding):
             if not collection.approval_required:
                 raise JobFailed("collection_unreviewed", "The collection asks for no approval any more.")
             key = await self.vault.key(connection, job.tenant_id)
-            proved = credentials.unseal(key, source.id, await connection.fetchval(queries.own_sealed))
+            sealed = await connection.fetchval(queries.own_sealed)
+            proved = credentials.unseal(key, source.id, source.kind, source.address, sealed)
             items = await fetch_rows(connection, KnownItem, queries.items, *own)
             cursor = source.cursor_of(await connection.fetchval(queries.last_cursor, *own))
             stale = await uploads.end_stale(connection)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -67,7 +66,7 @@ async def create_source(
     if await connection.fetchval(queries.count_sources, caller.tenant_id) >= MOST_SOURCES:
         raise Conflict(f"There are {MOST_SOURCES} sources already.", reason="source:many")
     source_id = uuid7()
-    sealed = await _sealed(connection, caller, vault, source_id, wanted.credentials)
+    sealed = await _sealed(connection, caller, vault, source_id, wanted.kind, wanted.address, wanted.credentials)
     with _name_is_free(wanted.name):
         await connection.execute(
             queries.add_source, caller.tenant_id, source_id, wanted.name, wanted.kind, collection.id, wanted.address,
@@ -99,15 +98,17 @@ async def change_source(
     change: SourceChange,
 ) -> SourceView:  # fmt: skip
     """Changes what is named; the caller's person answers for the source from then on. Raises as `create_source` does."""
+    # Before anything of it is read: who moves it decides by whether it has credentials, which somebody else may be giving it.
+    await connection.execute(queries.lock_source, caller.tenant_id, source_id)
     present = await get_source(connection, caller, source_id)
     named = {name: getattr(change, name) for name in change.model_fields_set}
     for name in _NEVER_NULL:
         if name in named and named[name] is None:
             raise InvalidInput(f"{name}: cannot be taken away")
     becomes = present.model_copy(update=named)
+    host = _host(hosts, becomes.kind, becomes.address, change.credentials, has_credentials=present.has_credentials)
     if "address" in named:
         _check_moved(present, becomes.address, given="credentials" in named)
-    host = _host(hosts, becomes.kind, becomes.address, change.credentials, has_credentials=present.has_credentials)
     _check_needs(
         becomes.kind, becomes.options, change.credentials, kept=present.has_credentials and "credentials" not in named
     )
@@ -119,7 +120,7 @@ async def change_source(
             becomes.metadata, becomes.schedule.every_minutes, becomes.schedule.daily_minute, becomes.status,
         )  # fmt: skip
     if "credentials" in named:
-        sealed = await _sealed(connection, caller, vault, source_id, change.credentials)
+        sealed = await _sealed(connection, caller, vault, source_id, becomes.kind, becomes.address, change.credentials)
         await connection.execute(queries.seal_credentials, caller.tenant_id, source_id, sealed)
     changed = SourceChanged(
         id=source_id, changed=sorted(named), host=host if "address" in named else None, status=named.get("status")
@@ -201,7 +202,7 @@ def _host(
         found = {hosts.host_of(url) for url in urls}
     except RefusedAddress as error:
         raise InvalidInput(f"address: {error}", reason="source:address") from error
-    if len({_origin(url) for url in urls}) > 1 and (has_credentials or given is not None):
+    if len(credentials.origins_of(address)) > 1 and (has_credentials or given is not None):
         raise InvalidInput("credentials: The addresses must be on one host, or each would be sent them.")
     return found.pop() if len(found) == 1 else None
 
@@ -220,14 +221,9 @@ def _check_needs(kind: str, options: SourceOptions, given: SourceCredentials | N
 
 def _check_moved(present: SourceView, address: str, *, given: bool) -> None:
     """Raises InvalidInput where stored credentials would be sent to another server than the one that they are for."""
-    there = {_origin(url) for url in present.address.split()}
-    if present.has_credentials and not given and {_origin(url) for url in address.split()} != there:
+    moved = credentials.origins_of(address) != credentials.origins_of(present.address)
+    if present.has_credentials and not given and moved:
         raise InvalidInput("credentials: must be given anew for another host", reason="source:moved")
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _check_metadata(collection: CollectionView, metadata: Mapping[str, Any]) -> None:
@@ -237,11 +233,13 @@ def _check_metadata(collection: CollectionView, metadata: Mapping[str, Any]) -> 
 
 
 async def _sealed(
-    connection: Connection, caller: Caller, vault: FileVault, source_id: UUID, given: SourceCredentials | None
-) -> bytes | None:
+    connection: Connection, caller: Caller, vault: FileVault, source_id: UUID, kind: str, address: str,
+    given: SourceCredentials | None,
+) -> bytes | None:  # fmt: skip
+    """Returns credentials for the server of the address that the source has from now on."""
     if given is None or not given.given():
         return None
-    return credentials.seal(await vault.key(connection, caller.tenant_id), source_id, given.given())
+    return credentials.seal(await vault.key(connection, caller.tenant_id), source_id, kind, address, given.given())
 
 
 @contextmanager
