@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote, urlencode
-from xml.etree.ElementTree import Element
+from urllib.parse import quote, unquote_plus, urlencode
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -13,9 +12,17 @@ from botocore.credentials import Credentials
 
 from backend.sources.asking import Asking, SourceAnswer
 from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, Seen, SourceFailed
-from backend.sources.connectors.lists import MOST_LIST_BYTES, number, parsed, text
+from backend.sources.connectors.lists import MOST_LIST_BYTES, Element, name_of, number, read_list, text
 
 _PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPage:
+    """A page of the list of a bucket, and by what the next one is asked for."""
+
+    seen: list[Seen]
+    next_token: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +43,12 @@ class S3Bucket:
         found = list[Seen]()
         token: str | None = None
         for _ in range(2 + self.most_items // 100):
-            root = await self._page(token)
-            found += [seen for entry in root.iterfind("{*}Contents") if (seen := _seen(entry)) is not None]
+            page = await self._page(token)
+            found += page.seen
             if len(found) > self.most_items:
                 raise SourceFailed("too_many_items", f"The source holds more than {self.most_items} files.")
-            token = text(root, "NextContinuationToken")
-            if text(root, "IsTruncated") != "true" or token is None:
+            token = page.next_token
+            if token is None:
                 return Listing(found)
         raise SourceFailed("endless", "The list of the bucket does not end.")
 
@@ -50,7 +57,8 @@ class S3Bucket:
         """Opens an object as it was listed; one that has changed since waits for the next run."""
         del known_tag  # what is listed tells by its tag whether it changed
         url = f"{self.address.rstrip('/')}/{quote(seen.key, safe='/~')}"
-        headers = {} if seen.tag is None else {"If-Match": seen.tag.partition(" ")[0]}
+        tag = (seen.tag or "").partition(" ")[0]
+        headers = {"If-Match": tag} if tag and tag.isascii() and tag.isprintable() else {}
         async with self._ask(url, headers) as answer:
             if answer.status == 404:
                 raise ItemGone
@@ -62,8 +70,9 @@ class S3Bucket:
     async def aclose(self) -> None:
         """Has nothing open."""
 
-    async def _page(self, token: str | None) -> Element:
-        query = {"list-type": "2", "max-keys": str(_PAGE)}
+    async def _page(self, token: str | None) -> BucketPage:
+        # A key may hold what XML cannot: so encoded, one odd key does not make the whole list unreadable.
+        query = {"list-type": "2", "max-keys": str(_PAGE), "encoding-type": "url"}
         query |= {"prefix": self.prefix} if self.prefix else {}
         query |= {"continuation-token": token} if token else {}
         url = f"{self.address.rstrip('/')}?{urlencode(sorted(query.items()), quote_via=quote)}"
@@ -72,7 +81,7 @@ class S3Bucket:
                 raise SourceFailed("not_allowed", "The bucket refuses the credentials.")
             if answer.status != 200:
                 raise SourceFailed("no_list", f"The server answers {answer.status} for the list of the bucket.")
-            return parsed(await answer.body(MOST_LIST_BYTES))
+            return await _page_of(await answer.body(MOST_LIST_BYTES))
 
     @asynccontextmanager
     async def _ask(self, url: str, headers: dict[str, str]) -> AsyncIterator[SourceAnswer]:
@@ -82,9 +91,29 @@ class S3Bucket:
             yield answer
 
 
-def _seen(entry: Element) -> Seen | None:
-    key = text(entry, "Key")
-    if key is None or key.endswith("/"):  # what tools put there for a folder
+async def _page_of(body: bytes) -> BucketPage:
+    entries = (await read_list(body, _told))[1]
+    said = {name: value for name, value in entries if isinstance(value, str)}
+    encoded = said.get("EncodingType") == "url"
+    listed = [value for _, value in entries if isinstance(value, Seen)]
+    seen = [_decoded(one) if encoded else one for one in listed]
+    token = said.get("NextContinuationToken") if said.get("IsTruncated") == "true" else None
+    files = [one for one in seen if not one.key.endswith("/")]  # but what tools put there for a folder
+    return BucketPage(files, token)
+
+
+def _told(entry: Element) -> tuple[str, Seen | str] | None:
+    """Returns an object as it is listed, or what the list says of itself."""
+    name = name_of(entry)
+    if name != "Contents":
+        return (name, entry.text.strip()) if entry.text else None
+    key = next((below.text for below in entry.iterfind("{*}Key") if below.text), None)
+    if key is None:
         return None
-    size, tag = number(entry, "Size"), text(entry, "ETag")
-    return Seen(key=key, path=key, tag=None if tag is None else f"{tag} {size}", size=size)
+    size, tag = number(entry, "{*}Size"), text(entry, "{*}ETag")
+    return name, Seen(key=key, path=key, tag=None if tag is None else f"{tag} {size}", size=size)
+
+
+def _decoded(seen: Seen) -> Seen:
+    key = unquote_plus(seen.key)
+    return replace(seen, key=key, path=key)

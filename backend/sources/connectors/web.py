@@ -10,7 +10,7 @@ from urllib.robotparser import RobotFileParser
 from backend.egress import RefusedAddress
 from backend.sources.asking import Asking, SourceAnswer
 from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, Seen, SourceFailed
-from backend.sources.connectors.lists import MOST_LIST_BYTES, parsed
+from backend.sources.connectors.lists import MOST_LIST_BYTES, read_list, text
 
 _AGENT = "affidavit"  # as robots.txt may call us
 _MOST_ROBOTS_BYTES = 512 * 1024
@@ -87,8 +87,8 @@ class Web:
         rules = RobotFileParser()
         async with self.asking.ask("GET", f"{host}/robots.txt") as answer:
             if answer.status == 200:
-                text = (await answer.body(_MOST_ROBOTS_BYTES)).decode(errors="replace")
-                rules.parse(text.splitlines())
+                said = (await answer.body(_MOST_ROBOTS_BYTES)).decode(errors="replace")
+                rules.parse(said.splitlines())
             else:  # of one that is away nobody knows what it forbids; one that is not there forbids nothing
                 rules.parse(["User-agent: *", "Disallow: /" if answer.status >= 500 else "Allow: /"])
         return rules
@@ -133,9 +133,8 @@ class Sitemap(Web):
             body = await answer.body(MOST_LIST_BYTES)
         if not body.lstrip().startswith(b"<"):
             return [line.strip() for line in body.decode(errors="replace").splitlines() if line.strip()], []
-        root = parsed(body)
-        listed = [(entry.text or "").strip() for entry in root.iterfind("{*}*/{*}loc")]
-        return ([], listed) if root.tag.rpartition("}")[2] == "sitemapindex" else (listed, [])
+        root, listed = await read_list(body, lambda entry: text(entry, "{*}loc"))
+        return ([], listed) if root == "sitemapindex" else (listed, [])
 
 
 def _path(url: str) -> str:

@@ -4,16 +4,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
-from xml.etree.ElementTree import Element
 
 from backend.sources.asking import Asking
 from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, Seen, SourceFailed
-from backend.sources.connectors.lists import MOST_LIST_BYTES, number, parsed, text
+from backend.sources.connectors.lists import MOST_LIST_BYTES, Element, name_of, number, read_list, text
 
 _PROPFIND = (
     b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getetag/><getcontentlength/>'
     b"<getlastmodified/></prop></propfind>"
 )
+_PROPERTY = "{*}propstat/{*}prop/{*}"
+
+
+@dataclass(frozen=True, slots=True)
+class DavEntry:
+    """A file or a folder as it is listed, known again by its entity tag, or else by when it says that it changed."""
+
+    href: str
+    is_folder: bool
+    size: int | None
+    tag: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +45,10 @@ class DavFolder:
                 continue
             asked.add(folder)
             for path, entry in await self._children(folder):
-                if entry.find("{*}propstat/{*}prop/{*}resourcetype/{DAV:}collection") is not None:
+                if entry.is_folder:
                     waiting.append(path)
                 else:
-                    found.append(_seen(path, entry))
+                    found.append(Seen(key=path, path=path, tag=entry.tag, size=entry.size))
             if len(found) + len(asked) + len(waiting) > self.most_items:
                 raise SourceFailed("too_many_items", f"The source holds more than {self.most_items} files and folders.")
         return Listing(found)
@@ -61,7 +71,7 @@ class DavFolder:
     def _url(self, path: str) -> str:
         return f"{self.address.rstrip('/')}/{quote(path)}"
 
-    async def _children(self, folder: str) -> list[tuple[str, Element]]:
+    async def _children(self, folder: str) -> list[tuple[str, DavEntry]]:
         """Returns what a folder holds, by the path below the root; what lies elsewhere is left there."""
         headers = {"Depth": "1", "Content-Type": "application/xml"}
         async with self.asking.ask("PROPFIND", self._url(folder), headers, _PROPFIND) as answer:
@@ -69,8 +79,8 @@ class DavFolder:
                 raise SourceFailed("not_allowed", "The server refuses the credentials.")
             if answer.status != 207:
                 raise SourceFailed("no_list", f"The server answers {answer.status} for the list of a folder.")
-            root = parsed(await answer.body(MOST_LIST_BYTES))
-        listed = [(self._below(text(entry, "href") or ""), entry) for entry in root.iterfind("{*}response")]
+            entries = (await read_list(await answer.body(MOST_LIST_BYTES), _told))[1]
+        listed = [(self._below(entry.href), entry) for entry in entries]
         return [(path, entry) for path, entry in listed if path and path != folder]
 
     def _below(self, href: str) -> str | None:
@@ -86,13 +96,12 @@ class DavFolder:
         return below if path.startswith(root) and ".." not in below.split("/") else None
 
 
-def _seen(path: str, entry: Element) -> Seen:
-    """Returns a file as it is listed, known again by its entity tag, or else by when it says that it changed."""
-    properties = entry.find("{*}propstat/{*}prop")
-    if properties is None:
-        return Seen(key=path, path=path)
-    size, tag = (
-        number(properties, "getcontentlength"),
-        text(properties, "getetag") or text(properties, "getlastmodified"),
-    )
-    return Seen(key=path, path=path, tag=None if tag is None else f"{tag} {size}", size=size)
+def _told(entry: Element) -> DavEntry | None:
+    if name_of(entry) != "response":
+        return None
+    size = number(entry, f"{_PROPERTY}getcontentlength")
+    tag = text(entry, f"{_PROPERTY}getetag") or text(entry, f"{_PROPERTY}getlastmodified")
+    return DavEntry(
+        href=text(entry, "{*}href") or "", is_folder=entry.find(f"{_PROPERTY}resourcetype/{{DAV:}}collection") is not None,
+        size=size, tag=None if tag is None else f"{tag} {size}",
+    )  # fmt: skip
