@@ -9,8 +9,10 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import ClassVar
 from urllib.parse import SplitResult, urlsplit
@@ -22,6 +24,14 @@ _HTTP, _HTTPS = 80, 443
 _OWN_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 _MOST_CHARACTERS = 2_000  # of an address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network(
+    "2000::/3"
+)  # all that was ever given to anyone; what else there is leads to networks of one's own
+_RESERVED = (
+    ipaddress.IPv6Network("3fff::/20"), ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"),
+)  # fmt: skip
+# Apart from the threads that files are read and written in: names that nobody answers for hold up other names alone.
+_RESOLVING = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolving")
 
 
 class RefusedAddress(ValueError):
@@ -130,7 +140,8 @@ class Egress:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                asked = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+                found = await loop.run_in_executor(_RESOLVING, asked)
         except (OSError, UnicodeError, TimeoutError) as error:
             raise ServerAway("The host is not known.") from error
         addresses = [str(entry[4][0]) for entry in found]
@@ -139,9 +150,13 @@ class Egress:
         return addresses[0]
 
     def _may_be_called(self, address: str) -> bool:
-        return all(
-            (self.own_machine and ip.is_loopback) or (ip.is_global and not ip.is_multicast) for ip in _reached(address)
-        )
+        return all((self.own_machine and ip.is_loopback) or _is_public(ip) for ip in _reached(address))
+
+
+def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if ip.version == 6 and ip not in _UNICAST and ip not in _NAT64:
+        return False
+    return ip.is_global and not ip.is_multicast and not any(ip in reserved for reserved in _RESERVED)
 
 
 def _distrusts(error: BaseException | None) -> bool:

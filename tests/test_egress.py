@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -102,6 +103,8 @@ async def test_a_certificate_of_nobody_known_is_refused(tmp_path: Path) -> None:
         "https://192.168.0.1/", "https://169.254.169.254/latest/meta-data", "https://0.0.0.0/", "https://[fe80::1]/",
         "https://100.64.0.1/", "https://224.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[fd00::1]/",
         "https://[64:ff9b::a9fe:a9fe]/", "https://[2002:a00:1::]/", "https://[2001:0:a00:1::]/",
+        "https://[64:ff9b:1::a00:1]/", "https://[fec0::1]/", "https://[::a00:1]/", "https://[::ffff:0:a00:1]/", "https://[3fff::1]/",
+        "https://[5f00::1]/", "https://192.0.0.8/", "https://192.88.99.1/",
         "http://example.com/", "ftp://example.com/", "https://user@example.com/", "https://example.com/#x", "https:///x",
         "https://exa\nmple.com/", "//example.com", "https://example.com:0/", "https://[", "file:///etc/passwd",
     ],
@@ -113,17 +116,20 @@ async def test_addresses_inside_and_of_other_kinds_are_refused(url: str) -> None
 
 
 async def test_a_name_with_one_address_inside_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a server of names answers that mixes a public address with one inside."""
+    """As a server of names answers that mixes a public address with one inside; who asks it holds up no other threads."""
     mixed = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in ("93.184.216.34", "10.0.0.1")]
+    threads = list[str]()
 
-    async def resolved(*_: Any, **__: Any) -> Any:
+    def resolved(*_: Any, **__: Any) -> Any:
+        threads.append(threading.current_thread().name)
         return mixed
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
     assert ipaddress.ip_address("93.184.216.34").is_global
     async with httpx.AsyncClient(timeout=60) as client:
         with pytest.raises(RefusedAddress, match="not public"):
             await Egress(client).get("https://mixed.example/", most_bytes=100)
+    assert [name.rpartition("_")[0] for name in threads] == ["resolving"]
 
 
 def described(url: str, **changed: Any) -> bytes:

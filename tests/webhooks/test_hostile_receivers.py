@@ -139,19 +139,18 @@ async def test_a_name_that_points_elsewhere_a_moment_later_is_called_where_it_wa
     service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    loop = asyncio.get_running_loop()
-    resolve = loop.getaddrinfo
+    resolve = socket.getaddrinfo
 
-    async def rebound(host: Any, port: Any, *more: Any, **named: Any) -> Any:
+    def rebound(host: Any, port: Any, *more: Any, **named: Any) -> Any:
         if host != "hooks.example.com":
-            return await resolve(host, port, *more, **named)
+            return resolve(host, port, *more, **named)
         asked.append(host)
         # Public to who asks first, and inside to whoever asks again.
         address = "127.0.0.1" if len(asked) == 1 else "127.0.0.2"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     async with receiving() as receiver, outside_client() as client:
-        monkeypatch.setattr(loop, "getaddrinfo", rebound)
+        monkeypatch.setattr(socket, "getaddrinfo", rebound)
         port = receiver.url.rsplit(":", 1)[1].split("/")[0]
         egress = Egress(client, own_machine=True, plain=True)
         monkeypatch.setattr("backend.egress._OWN_MACHINE", frozenset({"hooks.example.com"}))
