@@ -16,6 +16,7 @@ from backend.priority import give_way
 from backend.provenance import VERSION, code
 from backend.services import open_worker_services
 from backend.settings import Settings
+from backend.sources.running import RUN
 from backend.stopping import asked_to_stop
 
 log = structlog.get_logger()
@@ -43,6 +44,7 @@ async def run(settings: Settings, *, with_parent: bool = False) -> None:
             grace_seconds=settings.stop_seconds,
             at_once=settings.jobs_at_once,
             job_seconds=settings.job_seconds,
+            waiting_kinds=frozenset({RUN}),
         )
         deliverer = replace(services.deliverer, stopping=worker.stopping)
         scheduler = replace(services.scheduler, stopping=worker.stopping)

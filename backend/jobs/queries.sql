@@ -27,7 +27,7 @@ where tenant_id = $1 and id = $2 and status = 'failed' and retryable returning k
 
 -- name: lease
 -- Takes the job that is next, of whatever tenant but these.
-select tenant_id, id, kind, requested_by, request_id, on_behalf_of, attempts from jobs.lease($1, $2, $3)
+select tenant_id, id, kind, requested_by, request_id, on_behalf_of, attempts from jobs.lease($1, $2, $3, $4)
 
 -- name: lease_expired
 -- Takes a failed job that nobody tried again within so many days, of whatever tenant.

@@ -74,6 +74,7 @@ class Worker:
     """Takes jobs and does them, a few beside each other so that a long one delays no other, until it is told to stop.
 
     Its last place is for a tenant of which it does none: one tenant's files, however long they take, leave the others a place.
+    Of kinds that wait for others, such as servers elsewhere, it does so many at once that half of its places stay free of them.
     """
 
     tenancy: Tenancy
@@ -85,9 +86,10 @@ class Worker:
     grace_seconds: float = 15.0
     at_once: int = 1
     job_seconds: float = 3600.0
+    waiting_kinds: frozenset[str] = frozenset()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _in_hand: list[UUID] = field(default_factory=list)  # the tenant of each job
+    _in_hand: list[tuple[UUID, str]] = field(default_factory=list)  # the tenant and the kind of each job
 
     async def run(self) -> None:
         """Works until `stopping` is set; a database that is away is waited for.
@@ -119,20 +121,25 @@ class Worker:
     async def work_once(self) -> bool:
         """Does the next job; returns whether there was one."""
         async with self._taking:  # or two at once would each take the last place but one
-            taken = await self._lease(queries.lease, self._must_wait())
+            taken = await self._lease(queries.lease, self._must_wait(), self._has_enough_of())
             if taken is not None:
-                self._in_hand.append(taken[0].tenant_id)
+                self._in_hand.append((taken[0].tenant_id, taken[0].kind))
         if taken is None:
             return False
         try:
             await self._acted(self._do, *taken)
         finally:
-            self._in_hand.remove(taken[0].tenant_id)
+            self._in_hand.remove((taken[0].tenant_id, taken[0].kind))
         return True
 
     def _must_wait(self) -> list[UUID]:
         """Returns the tenants that have a job here, when no more than one place is free."""
-        return self._in_hand if 1 < self.at_once <= len(self._in_hand) + 1 else []
+        return [tenant for tenant, _ in self._in_hand] if 1 < self.at_once <= len(self._in_hand) + 1 else []
+
+    def _has_enough_of(self) -> list[str]:
+        """Returns the kinds of which no more are taken: those that wait for others, once they have half of the places."""
+        waiting = sum(kind in self.waiting_kinds for _, kind in self._in_hand)
+        return sorted(self.waiting_kinds) if waiting >= max(1, self.at_once // 2) else []
 
     async def tidy(self) -> None:
         """Ends for good what nobody tried again within the retention, and forgets what ended before it."""

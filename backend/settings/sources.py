@@ -19,6 +19,12 @@ class SourceSettings(BaseModel):
     source_seconds: float = Field(
         default=60.0, gt=0, le=600, description="Seconds that one request to a source may take, with what it answers."
     )
+    source_run_seconds: float = Field(
+        default=900.0,
+        gt=0,
+        le=3600,
+        description="Seconds that one run of a source may take; the next run does the rest.",
+    )
     source_requests_per_minute: int = Field(
         default=120, ge=1, le=60_000, description="Requests that a run of a source makes in a minute, at most."
     )

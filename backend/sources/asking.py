@@ -11,7 +11,7 @@ import httpx
 
 from backend.egress import AllowedHosts, Egress, RefusedAddress, ServerAway, UntrustedServer
 from backend.provenance import VERSION
-from backend.sources.connector import ItemRefused, SourceFailed
+from backend.sources.connector import ItemRefused, OutOfTime, SourceFailed
 
 AGENT = f"Affidavit/{VERSION}"
 _LONGEST_WAIT = 60.0  # seconds that a server may ask to be left alone
@@ -67,12 +67,13 @@ class SourceAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Sends requests of one run."""
+    """Sends requests of one run, until its time is over."""
 
     egress: Egress
     hosts: SourceHosts
     pace: Pace
     seconds: float
+    until: float  # as `time.monotonic` tells it
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # that prove who asks
 
     @asynccontextmanager
@@ -81,7 +82,7 @@ class Asking:
     ) -> AsyncIterator[SourceAnswer]:
         """Yields the answer. One that asks to be left alone is asked again, a few times.
 
-        Raises SourceFailed when nobody answers who may be asked, or the answer leads elsewhere.
+        Raises SourceFailed when nobody answers who may be asked, or the answer leads elsewhere; OutOfTime.
         """
         sent = {
             "User-Agent": AGENT, "Accept": "*/*", "Accept-Encoding": "identity", **self.headers, **(headers or {}),
@@ -93,7 +94,16 @@ class Asking:
                 if seconds is None:
                     yield _checked(response)
                     return
+            if seconds >= self._time_left():
+                raise OutOfTime
             await asyncio.sleep(seconds)
+
+    def _time_left(self) -> float:
+        """Returns how many seconds the run still has; raises OutOfTime for none."""
+        seconds = self.until - time.monotonic()
+        if seconds <= 0:
+            raise OutOfTime
+        return seconds
 
     @asynccontextmanager
     async def _asked(
@@ -101,11 +111,13 @@ class Asking:
     ) -> AsyncIterator[httpx.Response]:
         try:
             self.hosts.host_of(url)
-            async with self.egress.asked(method, url, headers, body, self.seconds) as response:
+            seconds = min(self.seconds, self._time_left())
+            async with self.egress.asked(method, url, headers, body, seconds) as response:
                 yield response
         except UntrustedServer as error:
             raise SourceFailed("certificate_refused", "The server's certificate is not trusted.") from error
         except ServerAway as error:
+            self._time_left()  # or it was the run's own end that cut the answer off
             raise SourceFailed("no_answer", "The server does not answer, or not in time.") from error
         except RefusedAddress as error:
             raise SourceFailed("address_refused", str(error)) from error

@@ -19,6 +19,13 @@ class SourceFailed(Exception):
         self.detail = detail
 
 
+class OutOfTime(SourceFailed):
+    """The run has taken as long as one may; the next one does the rest."""
+
+    def __init__(self) -> None:
+        super().__init__("took_too_long", "The source took longer than one run may.")
+
+
 class ItemRefused(Exception):
     """One file is not taken, and the others are; `reason` is a code."""
 
@@ -29,6 +36,10 @@ class ItemRefused(Exception):
 
 class ItemGone(Exception):
     """The source lists a file that is not there."""
+
+
+OF_ONE_FILE = frozenset({"redirected", "compressed", "address_refused", "no_answer"})
+"""Codes of SourceFailed that say nothing of other files, when it is a file that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +59,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a source holds. `gone` are keys of what it says it holds no more; None when all that is not seen is gone."""
+    """What a source holds. `gone` are keys of what it says it holds no more; None when all that is not seen is gone.
+
+    `refused` is what it would not list, such as a folder: of what was there nobody knows whether it is gone.
+    """
 
     seen: Sequence[Seen]
     gone: Sequence[str] | None = None
     cursor: str | None = None
+    refused: Sequence[tuple[Seen, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

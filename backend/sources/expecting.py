@@ -1,6 +1,6 @@
 """What a run would do: told by what a source lists, and by its answers where a list does not tell; nothing is fetched or kept."""
 
-from backend.sources.connector import Connector, ItemGone, ItemRefused, Seen
+from backend.sources.connector import OF_ONE_FILE, Connector, ItemGone, ItemRefused, Seen, SourceFailed
 from backend.sources.plan import KnownItem, Plan, renamed_by_tag, type_problem
 from backend.sources.report import RunReport
 
@@ -38,6 +38,10 @@ async def _ask(connector: Connector, report: RunReport, seen: Seen, item: KnownI
                 report.tell("refused", seen.path, reason=problem)
             else:
                 report.tell(_change(item), seen.path)
+    except SourceFailed as error:
+        if error.code not in OF_ONE_FILE:
+            raise
+        report.tell("refused", seen.path, reason=error.code)
     except ItemRefused as error:
         report.tell("refused", seen.path, reason=error.reason)
     except ItemGone:

@@ -11,10 +11,21 @@ from backend.documents.files import uploads
 from backend.documents.files.reception import ReceivedFile
 from backend.documents.parsing.filenames import safe_filename
 from backend.jobs.job import Job
-from backend.sources.connector import Connector, Fetched, ItemGone, ItemRefused, Seen
+from backend.sources.connector import (
+    OF_ONE_FILE,
+    Connector,
+    Fetched,
+    ItemGone,
+    ItemRefused,
+    OutOfTime,
+    Seen,
+    SourceFailed,
+)
 from backend.sources.opening import Bounds
 from backend.sources.plan import KnownItem, Plan, type_problem
 from backend.storage.service import FileVault, StoredFile, TenantKey
+
+_MOST_UNANSWERED = 5  # files in a row; of more, it is the server that is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +65,22 @@ class Fetching:
     async def look(self, plan: Plan, looked: Looked) -> None:
         """Looks at what is to be checked, within the bounds of a run, and adds what it finds; raises SourceFailed."""
         leaving = {item.content_sha256: item for item in plan.gone if item.content_sha256 is not None}
+        unanswered = 0  # one after the other
         for done, (seen, item) in enumerate(plan.to_check, start=1):
             if len(looked.staged) >= self.bounds.files or looked.bytes >= self.bounds.run_bytes:
                 looked.left += 1
                 continue
             try:
                 await self._look_at(seen, item, leaving, looked)
+                unanswered = 0
+            except OutOfTime:
+                looked.left += len(plan.to_check) - done + 1
+                return
+            except SourceFailed as error:  # of one odd file, or of the server
+                unanswered += error.code == "no_answer"
+                if error.code not in OF_ONE_FILE or unanswered > _MOST_UNANSWERED:
+                    raise
+                looked.refused.append((seen, item, error.code))
             except ItemRefused as error:
                 looked.refused.append((seen, item, error.reason))
             except ItemGone:

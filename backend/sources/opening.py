@@ -1,6 +1,7 @@
 """Makes of a source what can be run: the connector of its kind, with the bounds that the operator set."""
 
 import base64
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from backend.sources.stored import StoredSource
 class Bounds:
     """What one run may cost."""
 
+    run_seconds: float
     request_seconds: float
     requests_per_minute: int
     items: int
@@ -29,9 +31,9 @@ class Bounds:
     def from_settings(cls, settings: Settings) -> "Bounds":
         """Returns what is configured."""
         return cls(
-            request_seconds=settings.source_seconds, requests_per_minute=settings.source_requests_per_minute,
-            items=settings.source_items, files=settings.source_run_files, run_bytes=settings.source_run_bytes,
-            file_bytes=settings.max_file_bytes,
+            run_seconds=settings.source_run_seconds, request_seconds=settings.source_seconds,
+            requests_per_minute=settings.source_requests_per_minute, items=settings.source_items,
+            files=settings.source_run_files, run_bytes=settings.source_run_bytes, file_bytes=settings.max_file_bytes,
         )  # fmt: skip
 
 
@@ -46,9 +48,7 @@ class Opening:
     def connector(self, source: StoredSource, credentials: Mapping[str, str]) -> Connector:
         """Returns the connector of a source; raises SourceFailed for one that cannot be opened."""
         bounds = self.bounds
-        asking = Asking(
-            self.egress, self.hosts, Pace(bounds.requests_per_minute), bounds.request_seconds, _proof(credentials)
-        )
+        asking = self._asking(_proof(credentials))
         match source.kind:
             case "urls":
                 urls = source.address.split()
@@ -66,12 +66,18 @@ class Opening:
             case _:
                 raise SourceFailed("unknown_kind", "This release knows no sources of this kind.")
 
+    def _asking(self, headers: Mapping[str, str]) -> Asking:
+        """Returns what sends requests of a run that begins now."""
+        bounds = self.bounds
+        until = time.monotonic() + bounds.run_seconds
+        return Asking(self.egress, self.hosts, Pace(bounds.requests_per_minute), bounds.request_seconds, until, headers)
+
     def _bucket(self, source: StoredSource, credentials: Mapping[str, str]) -> S3Bucket:
         if not {"access_key", "secret_key"} <= set(credentials):
             raise SourceFailed("not_allowed", "The bucket is asked with access_key and secret_key; give them anew.")
         bounds, options = self.bounds, source.options
         return S3Bucket(
-            asking=Asking(self.egress, self.hosts, Pace(bounds.requests_per_minute), bounds.request_seconds),
+            asking=self._asking({}),
             most_items=bounds.items, most_bytes=bounds.file_bytes, address=source.address, prefix=options.get("prefix", ""),
             region=options.get("region", "us-east-1"), access_key=credentials["access_key"],
             secret_key=credentials["secret_key"],

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 from backend.documents.parsing.errors import ParseError
@@ -12,6 +13,7 @@ from backend.sources.connector import Listing, Seen, SourceFailed
 
 MOST_KEY_CHARACTERS = 1_000
 _MOST_DOC_ID_CHARACTERS = 256
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _FEW = 10
 """So many files may be gone at once from any source; of more, no more than half of what it held."""
 
@@ -29,6 +31,7 @@ class KnownItem:
     document_id: UUID | None
     state: str
     reason: str | None
+    changed_at: datetime
 
 
 @dataclass(slots=True)
@@ -61,13 +64,13 @@ def doc_id_of(path: str) -> str:
     """Returns what a document is called that comes of a path: the path, or as much of it as fits, told apart by a hash."""
     if len(path) <= _MOST_DOC_ID_CHARACTERS:
         return path
-    digest = hashlib.sha256(path.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(path.encode(errors="surrogatepass")).hexdigest()[:16]
     return f"…{path[-(_MOST_DOC_ID_CHARACTERS - 18) :]} {digest}"
 
 
 def planned(listing: Listing, items: Sequence[KnownItem], most_bytes: int) -> Plan:
     """Returns what a listing means for what is known."""
-    plan = Plan()
+    plan = Plan(refused=list(listing.refused))
     known = {item.key_sha256: item for item in items}
     plan.held = sum(item.document_id is not None and item.state in {"present", "refused"} for item in items)
     listed: dict[bytes, Seen] = {}
@@ -81,6 +84,8 @@ def planned(listing: Listing, items: Sequence[KnownItem], most_bytes: int) -> Pl
     missing = [item for item in items if item.state == "gone" and item.key_sha256 not in listed]
     plan.still_gone += [item.document_id for item in missing if item.document_id is not None]
     plan.gone += [known[key] for key in sorted(gone & set(known)) if known[key].state in {"present", "refused"}]
+    # What is new first, then what was looked at longest ago: runs that end early get round to everything.
+    plan.to_check.sort(key=lambda one: one[1].changed_at if one[1] is not None else _BEFORE_ALL)
     return plan
 
 

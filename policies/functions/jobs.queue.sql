@@ -3,8 +3,8 @@
 -- The only way across tenants, and open only to who can sign a worker's context; it tells ids and no content.
 -- Fair: a tenant's n-th waiting job comes after every tenant's (n-1)-th, counting those that run, and among equals the
 -- tenant is next that was served least recently. A job whose lease has run out waits again. `waiting` tenants have none handed
--- out: a worker keeps its last place for the others.
-create or replace function jobs.lease(lease uuid, seconds double precision, waiting uuid[])
+-- out: a worker keeps its last place for the others. None of `waiting_kinds` is handed out either: a worker has enough of them.
+create or replace function jobs.lease(lease uuid, seconds double precision, waiting uuid[], waiting_kinds text[])
 returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -18,7 +18,7 @@ as $$
     ) t
     cross join lateral (
       select j.id, row_number() over (order by j.id) as place from jobs.job j
-      where j.tenant_id = t.tenant_id and j.status in ('queued', 'running')
+      where j.tenant_id = t.tenant_id and j.status in ('queued', 'running') and j.kind <> all ($4)
         and case j.status when 'queued' then j.run_after <= now() else j.leased_until < now() end
       order by j.id limit 32
     ) f
@@ -44,7 +44,7 @@ create or replace function jobs.lease(lease uuid, seconds double precision)
 returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-  select * from jobs.lease($1, $2, '{}')
+  select * from jobs.lease($1, $2, '{}', '{}')
 $$;
 
 -- A failed job that nobody tried again in time is handed out once more, to be ended for good.
@@ -84,6 +84,6 @@ as $$
   select count(*) from forgotten
 $$;
 
-grant execute on function jobs.lease(uuid, double precision, uuid[]), jobs.lease(uuid, double precision),
+grant execute on function jobs.lease(uuid, double precision, uuid[], text[]), jobs.lease(uuid, double precision),
   jobs.lease_expired(uuid, double precision, interval), jobs.forget(interval) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

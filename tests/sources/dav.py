@@ -18,6 +18,7 @@ class DavServer:
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    raw: dict[str, bytes] = field(default_factory=dict)  # whole answers, by the path below the root
     also_listed: str = ""  # what it lists besides what is there
 
     def put(self, path: str, text: str) -> None:
@@ -27,6 +28,8 @@ class DavServer:
         if headers.get("authorization") != "Basic cmVhZGVyOnNlY3JldA==":  # reader, secret
             return said("401 Unauthorized", b"", 'WWW-Authenticate: Basic realm="dav"\r\n')
         below = unquote(path).removeprefix("/dav").strip("/")
+        if below in self.raw:
+            return self.raw[below]
         if method == "GET" and below in self.files:
             return said("200 OK", self.files[below])
         if method != "PROPFIND" or headers.get("depth") != "1":

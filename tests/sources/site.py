@@ -19,6 +19,7 @@ class Site:
     raw: RAW = field(default_factory=dict)  # a whole answer in place of a page
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     endless: set[str] = field(default_factory=set)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)  # until when an answer is kept waiting
 
     def page(self, path: str, text: str) -> str:
         """Puts a page there; returns its address."""
@@ -58,6 +59,8 @@ async def site() -> AsyncIterator[Site]:
             method, path, _ = head.split("\r\n")[0].split(" ", 2)
             headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in head.split("\r\n")[1:] if line)}
             here.asked.append((method, path, headers))
+            if path in here.held:
+                await here.held[path].wait()
             if path in here.endless:
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")
                 while True:
@@ -75,4 +78,6 @@ async def site() -> AsyncIterator[Site]:
     try:
         yield here
     finally:
+        for waits in here.held.values():
+            waits.set()
         server.close()

@@ -9,7 +9,7 @@ from urllib.robotparser import RobotFileParser
 
 from backend.egress import RefusedAddress
 from backend.sources.asking import Asking, SourceAnswer
-from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, Seen, SourceFailed
+from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, OutOfTime, Seen, SourceFailed
 from backend.sources.connectors.lists import MOST_LIST_BYTES, read_list, text
 
 _AGENT = "affidavit"  # as robots.txt may call us
@@ -46,6 +46,8 @@ class Web:
             await self._respect_robots(seen.key)
             async with self.asking.ask("GET", seen.key, _conditions(known_tag)) as answer:
                 yield self._fetched(seen, answer, known_tag)
+        except OutOfTime:
+            raise
         except SourceFailed as error:  # of one address: others may be on other hosts
             raise ItemRefused(error.code) from error
 

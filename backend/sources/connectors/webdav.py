@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from backend.sources.asking import Asking
-from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, Seen, SourceFailed
+from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, OutOfTime, Seen, SourceFailed
 from backend.sources.connectors.lists import MOST_LIST_BYTES, Element, name_of, number, read_list, text
 
 _PROPFIND = (
     b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getetag/><getcontentlength/>'
     b"<getlastmodified/></prop></propfind>"
 )
+_OF_ONE_FOLDER = frozenset({"not_allowed", "no_list", "endless", "redirected", "compressed", "address_refused"})
 _PROPERTY = "{*}propstat/{*}prop/{*}"
 
 
@@ -36,22 +37,29 @@ class DavFolder:
     address: str
 
     async def listing(self, _cursor: str | None) -> Listing:
-        """Returns all files; raises SourceFailed for a tree that does not end."""
-        found = list[Seen]()
+        """Returns all files but those in folders that cannot be listed; raises SourceFailed for a tree that does not end."""
+        found, refused = list[Seen](), list[tuple[Seen, str]]()
         waiting, asked = [""], set[str]()
         while waiting:
             folder = waiting.pop()
             if folder in asked:
                 continue
             asked.add(folder)
-            for path, entry in await self._children(folder):
+            try:
+                children = await self._children(folder)
+            except ItemGone:  # since the folder above was listed
+                continue
+            except ItemRefused as error:
+                refused.append((Seen(key=folder, path=folder), error.reason))
+                continue
+            for path, entry in children:
                 if entry.is_folder:
                     waiting.append(path)
                 else:
                     found.append(Seen(key=path, path=path, tag=entry.tag, size=entry.size))
             if len(found) + len(asked) + len(waiting) > self.most_items:
                 raise SourceFailed("too_many_items", f"The source holds more than {self.most_items} files and folders.")
-        return Listing(found)
+        return Listing(found, gone=() if refused else None, refused=refused)
 
     @asynccontextmanager
     async def fetch(self, seen: Seen, known_tag: str | None) -> AsyncIterator[Fetched | None]:
@@ -72,16 +80,31 @@ class DavFolder:
         return f"{self.address.rstrip('/')}/{quote(path)}"
 
     async def _children(self, folder: str) -> list[tuple[str, DavEntry]]:
-        """Returns what a folder holds, by the path below the root; what lies elsewhere is left there."""
+        """Returns what a folder holds, by the path below the root; what lies elsewhere is left there.
+
+        Raises SourceFailed for the root, and ItemGone and ItemRefused for a folder below, of which others may be listed.
+        """
+        try:
+            entries = await self._entries(folder)
+        except OutOfTime:
+            raise
+        except SourceFailed as error:
+            if not folder or error.code not in _OF_ONE_FOLDER:
+                raise
+            raise ItemRefused(error.code) from error
+        listed = [(self._below(entry.href), entry) for entry in entries]
+        return [(path, entry) for path, entry in listed if path and path != folder]
+
+    async def _entries(self, folder: str) -> list[DavEntry]:
         headers = {"Depth": "1", "Content-Type": "application/xml"}
         async with self.asking.ask("PROPFIND", self._url(folder), headers, _PROPFIND) as answer:
+            if folder and answer.status in {404, 410}:
+                raise ItemGone
             if answer.status in {401, 403}:
                 raise SourceFailed("not_allowed", "The server refuses the credentials.")
             if answer.status != 207:
                 raise SourceFailed("no_list", f"The server answers {answer.status} for the list of a folder.")
-            entries = (await read_list(await answer.body(MOST_LIST_BYTES), _told))[1]
-        listed = [(self._below(entry.href), entry) for entry in entries]
-        return [(path, entry) for path, entry in listed if path and path != folder]
+            return (await read_list(await answer.body(MOST_LIST_BYTES), _told))[1]
 
     def _below(self, href: str) -> str | None:
         """Returns a path below the root; None for one that is not, wherever the server says that it is."""

@@ -1,0 +1,65 @@
+"""Slow sources leave workers to others: a run takes so long, and runs take no more than half of the places."""
+
+import asyncio
+
+import pytest
+
+from backend.jobs.worker import Worker
+from backend.sources.running import RUN
+from tests.jobs.test_worker import Noting, enqueue, new_caller
+from tests.service import Service
+from tests.sources.site import site
+from tests.sources.sources import bank_with_policies, counted, created, documents, reaching, run
+
+pytestmark = pytest.mark.anyio
+
+WIRES = "Wires leave before noon."
+
+
+async def test_a_list_that_comes_too_slowly_ends_the_run(service: Service) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as there, reaching(service, run_seconds=0.5, request_seconds=500.0):
+        there.held["/map.txt"] = asyncio.Event()
+        ended = await run(service, bank, await created(service, bank, f"{there.url}/map.txt", "sitemap"))
+        assert (ended["state"], ended["reason"]) == ("failed", "took_too_long")
+
+
+async def test_what_a_run_had_no_time_for_the_next_one_does(service: Service) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as there:
+        wires, slow, last = (there.page(f"/{name}.md", f"{WIRES} {name}") for name in ("wires", "slow", "last"))
+        there.held["/slow.md"] = asyncio.Event()
+        async with reaching(service, run_seconds=3.0, request_seconds=500.0):
+            source = await created(service, bank, f"{wires} {slow} {last}")
+            first = counted(await run(service, bank, source))
+            assert (first["left"] >= 2, first["left"] + first.get("new", 0)) == (True, 3)
+        there.held["/slow.md"].set()
+        async with reaching(service):
+            assert counted(await run(service, bank, source))["new"] == first["left"]
+        assert len(await documents(service, bank)) == 3
+
+
+async def test_runs_that_wait_for_their_servers_leave_half_of_the_places_to_others(service: Service) -> None:
+    banks = [await bank_with_policies(service) for _ in range(3)]
+    async with site() as there, reaching(service, request_seconds=500.0):
+        there.held["/map.txt"] = asyncio.Event()
+        for bank in banks:
+            source = await created(service, bank, f"{there.url}/map.txt", "sitemap")
+            assert (await service.post(f"/sources/{source['id']}/runs", bank, "admin", {})).status_code == 202
+        others = Noting(service)
+        handlers = {**service.services.job_handlers(), "test:note": others}
+        four = Worker(service.services.tenancy, handlers, at_once=4, idle_seconds=0.01, waiting_kinds=frozenset({RUN}))
+        working = asyncio.create_task(four.run())
+        async with asyncio.timeout(60):
+            while len(there.asked) < 2:
+                await asyncio.sleep(0.02)
+            ids = await enqueue(service, await new_caller(service, "bystander"), 3)
+            while len(others.finished) < len(ids):
+                await asyncio.sleep(0.02)
+        assert len(there.asked) == 2
+        there.held["/map.txt"].set()
+        async with asyncio.timeout(60):
+            while len(there.asked) < 3:
+                await asyncio.sleep(0.02)
+        four.stopping.set()
+        await working
