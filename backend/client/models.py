@@ -243,10 +243,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """What became of one file of a run."""
+    """What became of one file of a run; of one that was erased, it is not told which."""
 
     change: str
-    path: str
+    path: str | None = None
     reason: str | None = None
     document_id: UUID | None = None
 

@@ -90,8 +90,10 @@ async def _finish(
     try:
         for statement in (queries.erase_approvals, queries.erase_history, queries.erase_versions):
             await connection.execute(statement, caller.tenant_id, versions)
-        gone = {row["id"] for row in await connection.fetch(queries.erase_documents, caller.tenant_id, documents)}
-        await connection.execute(queries.forget_at_sources, caller.tenant_id, list(gone))
+        rows = await connection.fetch(queries.erase_documents, caller.tenant_id, documents)
+        gone = {row["id"] for row in rows}
+        columns = ("id", "collection_id", "doc_id", "created_by")
+        await connection.execute(queries.forget_at_sources, *([row[column] for row in rows] for column in columns))
     except asyncpg.ForeignKeyViolationError as error:
         raise Conflict(
             "Somebody else has just added a file to this document; try again.", reason="erasure:concurrent"

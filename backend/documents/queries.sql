@@ -39,10 +39,8 @@ delete from documents.chunk where tenant_id = $1 and metadata ->> 'data_subject'
 returning document_id, version_id, collection_id, sparse, effective_from < 'infinity' as was_counted
 
 -- name: forget_at_sources
--- Forgets the names of documents that came from sources, but not that they are never fetched again.
-update sources.item
-set key = null, path = null, doc_id = null, tag = null, content_sha256 = null, reason = null, state = 'erased', changed_at = now()
-where tenant_id = $1 and document_id = any ($2::uuid[])
+-- Forgets the names of documents at the sources that they came from, but not that no source brings them back.
+select sources.forget($1, $2, $3, $4)
 
 -- name: documents_by_id
 -- Documents about to be deleted.
@@ -74,7 +72,7 @@ delete from documents.version where tenant_id = $1 and id = any ($2::uuid[])
 -- Deletes those of these documents that have no version any more.
 delete from documents.document d where d.tenant_id = $1 and d.id = any ($2::uuid[])
   and not exists (select from documents.version v where v.tenant_id = $1 and v.document_id = d.id)
-returning d.id
+returning d.id, d.collection_id, d.doc_id, d.created_by
 
 -- name: uncount_terms
 -- Takes chunks out of the numbers of those that contain each term; locked in the order in which they are counted.

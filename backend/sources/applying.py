@@ -13,6 +13,7 @@ from backend.documents.versions.service import list_documents
 from backend.errors import ServiceError
 from backend.identity.callers.caller import Caller
 from backend.sources.connector import Seen
+from backend.sources.erased import take_out_erased
 from backend.sources.fetching import Looked, StagedItem
 from backend.sources.plan import KnownItem, Plan, doc_id_of, key_hash
 from backend.sources.report import RunReport
@@ -23,6 +24,8 @@ queries = Queries.beside(__file__, source=StoredSource, item=KnownItem)
 
 _OF_THE_FILE = frozenset({"type", "too_large", "empty", "size"})
 """Reasons that stay while the file does; for others it is asked for again."""
+_NOTHING = (None,) * 6
+"""What stays of one that was erased: neither key, path, name, tag, content nor document."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +44,11 @@ class Applying:
 
     async def apply(self, plan: Plan, looked: Looked, *, accept_gone: bool) -> RunReport:
         """Returns what came of it; raises SourceFailed when too much is gone, and nothing must be committed then."""
+        left, files = await take_out_erased(self.connection, self.caller, plan, looked)
+        self.refused_files += files
+        for seen in left:
+            self.report.tell("refused", None, reason="erased")
+            await self.connection.execute(queries.put_item, *self._own, key_hash(seen.key), *_NOTHING, "erased", None)
         renamed = {item.key_sha256 for item, _, _ in looked.renamed}
         plan.gone = [item for item in [*plan.gone, *looked.gone] if item.key_sha256 not in renamed]
         if not accept_gone:

@@ -82,7 +82,7 @@ def run(
         return CommandResult(asked, str(asked.id))
     client.jobs.wait(asked.id)
     done = client.sources.run_details(source, asked.id)
-    files = [f"{one.change}  {one.path}  {one.reason or ''}".rstrip() for one in done.changes or ()]
+    files = [f"{one.change}  {one.path or '-'}  {one.reason or ''}".rstrip() for one in done.changes or ()]
     return CommandResult(done, "\n".join([_counts(done.counts), *files]))
 
 

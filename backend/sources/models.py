@@ -183,7 +183,9 @@ class RunChange(ApiModel):
     change: Literal["new", "changed", "renamed", "gone", "refused"] = Field(
         description="`gone`: its retirement was asked for. `refused`: it was not taken.", examples=["new"]
     )
-    path: str = Field(description="What the source calls it.", examples=["policies/wires.pdf"])
+    path: str | None = Field(
+        default=None, description="What the source calls it; null when it was erased.", examples=["policies/wires.pdf"]
+    )
     reason: str | None = Field(default=None, description="Why it was refused, as a code.", examples=[None])
     document_id: UUID | None = None
 

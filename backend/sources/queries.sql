@@ -82,6 +82,10 @@ select sources.own_sealed()
 update sources.run set state = 'running' where tenant_id = $1 and id = $2 and source_id = $3 and finished_at is null
 returning dry_run, accept_gone
 
+-- name: forget_old_runs
+-- Forgets what earlier runs of the source that the caller is told, but for the last.
+select sources.forget_old_runs()
+
 -- name: last_cursor
 -- From where a run goes on.
 select cursor from sources.run
@@ -96,9 +100,13 @@ select {item} from sources.item where tenant_id = $1 and source_id = $2
 insert into sources.item as i (tenant_id, source_id, key_sha256, key, path, doc_id, tag, content_sha256, document_id, state, reason)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 on conflict (tenant_id, source_id, key_sha256) do update
-set path = excluded.path, doc_id = excluded.doc_id, tag = excluded.tag, content_sha256 = excluded.content_sha256,
+set key = excluded.key, path = excluded.path, doc_id = excluded.doc_id, tag = excluded.tag, content_sha256 = excluded.content_sha256,
   document_id = excluded.document_id, state = excluded.state, reason = excluded.reason, changed_at = now()
 where i.state <> 'erased'
+
+-- name: erased_among
+-- Which of these names, as hashes, documents had that were erased.
+select name_sha256 from sources.erased_among($1)
 
 -- name: forget_item
 -- Forgets what a source held under a key.

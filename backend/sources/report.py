@@ -19,14 +19,14 @@ class RunReport:
     changes: list[dict[str, Any]] = field(default_factory=list)
 
     def tell(self, change: str, path: str | None, *, reason: str | None = None, document: UUID | None = None) -> None:
-        """Counts a file, and shows it among the first."""
+        """Counts a file, and shows it among the first; of one that was erased, not what it is called."""
         self.counts[change] += 1
         if reason is not None:
             self.reasons[reason] += 1
         if len(self.changes) < MOST_CHANGES:
             told = {
                 "change": change,
-                "path": _shown(path or ""),
+                "path": None if reason == "erased" else _shown(path or ""),
                 "reason": reason,
                 "document_id": document and str(document),
             }

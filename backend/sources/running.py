@@ -113,6 +113,7 @@ class Running(RunEnding):
             items = await fetch_rows(connection, KnownItem, queries.items, *own)
             cursor = source.cursor_of(await connection.fetchval(queries.last_cursor, *own))
             stale = await uploads.end_stale(connection)
+            await connection.execute(queries.forget_old_runs)
         for file_id in stale:
             await self.vault.delete(job.tenant_id, file_id)
         try:

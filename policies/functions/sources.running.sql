@@ -52,6 +52,23 @@ as $$
     and (select tenancy.context() ->> 'kind') = 'source' and (select tenancy.presented('lease')) is not null
 $$;
 
-grant execute on function sources.next_time(integer, integer, timestamptz), sources.take_due(), sources.own_source(), sources.own_sealed()
+-- Forgets what earlier runs of a source told, but for the last two hundred; the log keeps their counts. For a run of that source.
+create or replace function sources.forget_old_runs() returns bigint
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  with old as (
+    select r.tenant_id, r.id from sources.run r
+    where r.tenant_id = (select tenancy.tenant_id()) and r.source_id = (select tenancy.principal_id())
+      and (select tenancy.context() ->> 'kind') = 'source' and (select tenancy.presented('lease')) is not null
+    order by r.id desc offset 200
+  ), forgotten as (
+    delete from sources.run r using old o
+    where r.tenant_id = o.tenant_id and r.id = o.id and r.finished_at is not null returning r.id
+  )
+  select count(*) from forgotten
+$$;
+
+grant execute on function sources.next_time(integer, integer, timestamptz), sources.take_due(), sources.own_source(), sources.own_sealed(),
+  sources.forget_old_runs()
   to affidavit_runtime;
 -- Nothing here is granted to anyone else.

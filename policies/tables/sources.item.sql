@@ -8,14 +8,8 @@ create policy own on sources.item to affidavit_runtime
 -- Who manages sources sees it.
 create policy managed on sources.item for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('sources:manage')));
--- Whoever erases a document has its names forgotten, and that it is never fetched again.
-create policy erasing on sources.item for select to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
-    and (select tenancy.presented('erasing')) = 'documents');
-create policy erased on sources.item for update to affidavit_runtime
-  using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute'))
-    and (select tenancy.presented('erasing')) = 'documents')
-  with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')) and state = 'erased');
+-- Whoever erases a document has its names forgotten, through sources.forget() alone.
+create policy forgotten on sources.item to affidavit_owner using (true) with check (state = 'erased');
 
 grant select, delete on sources.item to affidavit_runtime;
 grant insert (tenant_id, source_id, key_sha256, key, path, doc_id, tag, content_sha256, document_id, state, reason)

@@ -23,6 +23,11 @@ create policy withdrawn on sources.run for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and id::text = (select tenancy.presented('withdrawing')) and finished_at is null)
   with check (tenant_id = (select tenancy.tenant_id()) and id::text = (select tenancy.presented('withdrawing'))
     and state in ('failed', 'cancelled'));
+-- Whoever erases a document has its names taken out of what runs told, through sources.forget() alone.
+create policy forgotten_select on sources.run for select to affidavit_owner using (true);
+create policy forgotten on sources.run for update to affidavit_owner using (true) with check (true);
+-- A source forgets what old runs told, through sources.forget_old_runs() alone.
+create policy old on sources.run for delete to affidavit_owner using (finished_at is not null);
 
 grant select on sources.run to affidavit_runtime;
 grant insert (tenant_id, id, source_id, asked_by, dry_run, accept_gone) on sources.run to affidavit_runtime;

@@ -13,7 +13,7 @@ from backend.client import Client
 from backend.sources.scheduling import Scheduler
 from tests.service import PASSWORD, Service, Tenant
 from tests.sources.site import site
-from tests.sources.sources import POLICIES, bank_with_policies, created, documents, reaching, work
+from tests.sources.sources import POLICIES, bank_with_policies, created, documents, reaching, run, work
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +65,33 @@ async def test_a_run_that_is_not_over_is_not_joined_by_another_and_a_lost_one_ho
         assert await Scheduler(tenancy=service.services.tenancy).queue_next()
         await work(service)
         assert await runs_of(service, bank, source) == ["succeeded", "failed"]
+
+
+async def test_of_the_runs_of_a_source_the_last_two_hundred_are_kept(service: Service) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as there, reaching(service):
+        source, other = [await created(service, bank, there.page(f"/{name}.md", WIRES)) for name in ("wires", "other")]
+        long_ago = (
+            "insert into sources.run (tenant_id, id, source_id, state, finished_at)"
+            " select $1, ('00000000-0000-7000-8000-' || lpad((n + $3)::text, 12, '0'))::uuid, $2, 'failed', now()"
+            " from generate_series(1, 250) n"
+        )
+        for place, one in enumerate((source, other)):
+            await altered(service, long_ago, bank.id, one["id"], 1000 * place)
+        made = await run(service, bank, source)
+        assert await counts_of_runs(service, bank) == {source["id"]: 200, other["id"]: 250}
+        assert (await runs_of(service, bank, source["id"]))[0] == made["state"] == "succeeded"
+
+
+async def counts_of_runs(service: Service, tenant: Tenant) -> dict[str, int]:
+    connection = await asyncpg.connect(service.database.superuser_url)
+    try:
+        rows = await connection.fetch(
+            "select source_id::text, count(*) from sources.run where tenant_id = $1 group by 1", tenant.id
+        )
+    finally:
+        await connection.close()
+    return dict(map(tuple, rows))
 
 
 async def test_a_source_that_is_disabled_does_not_run_and_a_cancelled_run_says_so(service: Service) -> None:
