@@ -46,8 +46,8 @@ async def create_source(
 ) -> SourceView:  # fmt: skip
     """Lets documents of a collection come from a source by themselves.
 
-    A run acts as the source, which may write to this one collection and nothing else. New versions go into review, where the
-    person who made or last changed the source cannot approve them; what is gone there is asked to be retired, and never deleted.
+    A run acts as the source, which may write to this one collection and nothing else. New versions go into review, where nobody
+    who ever made or changed the source can approve them; what is gone there is asked to be retired, and never deleted.
     """
     async with tenancy.transaction(caller.claims()) as connection:
         return await service.create_source(connection, caller, recorder, vault, hosts, body)
