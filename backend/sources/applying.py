@@ -58,7 +58,7 @@ class Applying:
         for staged in looked.staged:
             await self._let_in(staged)
         await self._note_others(plan, looked)
-        if looked.left == 0:  # else what is gone here may be what was left there
+        if looked.left_new == 0:  # else what is gone here may be what was left there, under another name
             for item in plan.gone:
                 await self._note_gone(item)
             for document_id in plan.still_gone:  # what nobody joined within a week is asked for again

@@ -48,7 +48,13 @@ class Looked:
     gone: list[KnownItem] = field(default_factory=list)
     refused: list[tuple[Seen, KnownItem | None, str]] = field(default_factory=list)
     left: int = 0  # for the next run
+    left_new: int = 0  # of these, files that were never taken
     bytes: int = 0
+
+    def leave(self, *items: KnownItem | None) -> None:
+        """Leaves files for the next run."""
+        self.left += len(items)
+        self.left_new += items.count(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +74,13 @@ class Fetching:
         unanswered = 0  # one after the other
         for done, (seen, item) in enumerate(plan.to_check, start=1):
             if len(looked.staged) >= self.bounds.files or looked.bytes >= self.bounds.run_bytes:
-                looked.left += 1
+                looked.leave(item)
                 continue
             try:
                 await self._look_at(seen, item, leaving, looked)
                 unanswered = 0
             except OutOfTime:
-                looked.left += len(plan.to_check) - done + 1
+                looked.leave(*(left for _, left in plan.to_check[done - 1 :]))
                 return
             except SourceFailed as error:  # of one odd file, or of the server
                 unanswered += error.code == "no_answer"

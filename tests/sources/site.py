@@ -19,6 +19,7 @@ class Site:
     raw: RAW = field(default_factory=dict)  # a whole answer in place of a page
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     endless: set[str] = field(default_factory=set)
+    slow: set[str] = field(default_factory=set)  # of which a byte comes now and then
     held: dict[str, asyncio.Event] = field(default_factory=dict)  # until when an answer is kept waiting
 
     def page(self, path: str, text: str) -> str:
@@ -61,6 +62,12 @@ async def site() -> AsyncIterator[Site]:
             here.asked.append((method, path, headers))
             if path in here.held:
                 await here.held[path].wait()
+            if path in here.slow:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/markdown\r\nConnection: close\r\n\r\n")
+                while path in here.slow:
+                    writer.write(b" ")
+                    await writer.drain()
+                    await asyncio.sleep(0.1)
             if path in here.endless:
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")
                 while True:
@@ -78,6 +85,7 @@ async def site() -> AsyncIterator[Site]:
     try:
         yield here
     finally:
+        here.slow.clear()
         for waits in here.held.values():
             waits.set()
         server.close()

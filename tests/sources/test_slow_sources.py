@@ -39,6 +39,23 @@ async def test_what_a_run_had_no_time_for_the_next_one_does(service: Service) ->
         assert len(await documents(service, bank)) == 3
 
 
+async def test_what_is_gone_is_told_by_a_run_that_had_no_time_for_files_that_are_known(service: Service) -> None:
+    """Or a source that is slow as a whole would never tell. Of a new file that was left, it may be the other name."""
+    bank = await bank_with_policies(service)
+    async with site() as there:
+        slow, last = (there.page(f"/{name}.md", f"{WIRES} {name}") for name in ("slow", "last"))
+        there.pages["/map.txt"] = f"{slow}\n{last}".encode()
+        async with reaching(service):
+            source = await created(service, bank, f"{there.url}/map.txt", "sitemap")
+            assert counted(await run(service, bank, source)) == {"new": 2}
+        there.slow |= {"/slow.md", "/new.md"}
+        async with reaching(service, run_seconds=10.0, request_seconds=500.0):
+            there.pages["/map.txt"] = slow.encode()
+            assert counted(await run(service, bank, source)) == {"gone": 1, "left": 1}
+            there.pages["/map.txt"] = f"{there.url}/new.md".encode()
+            assert counted(await run(service, bank, source)) == {"left": 1}
+
+
 async def test_runs_that_wait_for_their_servers_leave_half_of_the_places_to_others(service: Service) -> None:
     banks = [await bank_with_policies(service) for _ in range(3)]
     async with site() as there, reaching(service, request_seconds=500.0):
