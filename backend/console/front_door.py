@@ -22,6 +22,7 @@ from backend.console.pages import (
     exports,
     keys,
     operator,
+    origins,
     people,
     provider,
     provisioning,
@@ -41,7 +42,8 @@ from backend.identity.callers.admission import LaneName
 
 _PAGES = (
     sign_in, provider, authorize, ask, conversations, search, uploads, documents, sources, evaluations, approvals, events,
-    analysis, turns, exports, retention, people, keys, collections, provisioning, webhooks, usage, operator, components,
+    analysis, turns, exports, retention, people, keys, collections, provisioning, origins, webhooks, usage, operator,
+    components,
 )  # fmt: skip
 
 

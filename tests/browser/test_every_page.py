@@ -89,7 +89,8 @@ async def paths(service: Service, tenant: Tenant, filled: None) -> AsyncIterator
         "admin": [
             "/console/administration", f"/console/administration/people/{mallory}", "/console/administration/keys",
             "/console/administration/collections", "/console/administration/collections/reviewed",
-            "/console/administration/usage", "/console/administration/webhooks", "/console/administration/provider", "/console/components",
+            "/console/administration/usage", "/console/administration/sources", "/console/administration/webhooks", "/console/administration/provider",
+            "/console/components",
         ],
     }  # fmt: skip
     assert exported

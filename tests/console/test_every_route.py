@@ -9,9 +9,10 @@ import pytest
 from backend.identity.callers.permissions import Role
 from tests.console.routes import PageRoute, page_routes
 from tests.console.visits import form_token, visiting
-from tests.factories import ingest
+from tests.factories import create_collection, ingest
 from tests.isolation.golden import assert_golden
 from tests.service import Service, Tenant
+from tests.sources.sources import reaching
 
 pytestmark = pytest.mark.anyio
 
@@ -90,12 +91,17 @@ async def everything(service: Service, tenant: Tenant, other_tenant: Tenant) -> 
     exported = (await service.post("/audit/exports", tenant, "compliance", export)).json()["id"]
     search = {"name": "Answers", "filters": {"action": "answer:returned"}}
     kept = (await service.post("/audit/searches", tenant, "compliance", search)).json()["id"]
+    await create_collection(service, tenant, "sourced")
+    wanted = {"name": "Intranet", "kind": "urls", "collection": "sourced", "address": "https://localhost/a.md"}
+    async with reaching(service):
+        source = (await service.post("/sources", tenant, "admin", wanted)).json()["id"]
+        run = (await service.post(f"/sources/{source}/runs", tenant, "admin", {})).json()["id"]
     async with service.operator() as acting:
         await acting.create_user(other_tenant.id, "everything", "correct horse battery staple", ROLES)
     return {
         "document_id": document, "event_id": answered["audit_event_id"], "turn": answered["turn"], "number": "1", "at": "1",
         "conversation": answered["conversation"], "hold_id": placed["id"], "user_id": user, "key_id": key,
-        "export_id": exported, "search_id": kept,
+        "export_id": exported, "search_id": kept, "source_id": source, "source_run_id": run,
     }  # fmt: skip
 
 
