@@ -30,6 +30,11 @@ async def read_list(body: bytes, told: Callable[[Element], T | None]) -> tuple[s
     return await to_thread.run_sync(_read, body, told)
 
 
+async def read_lines(body: bytes) -> list[str]:
+    """Returns the lines of a list that is no XML, without empty ones; also read in a thread."""
+    return await to_thread.run_sync(_lines, body)
+
+
 def name_of(element: Element) -> str:
     """Returns what an element is called, whatever its namespace."""
     return str(element.tag).rpartition("}")[2]
@@ -45,6 +50,10 @@ def number(element: Element, path: str) -> int | None:
     """Returns a count that an element below tells; None for what is none."""
     found = text(element, path)
     return int(found) if found is not None and found.isdecimal() and len(found) < 19 else None
+
+
+def _lines(body: bytes) -> list[str]:
+    return [line.strip() for line in body.decode(errors="replace").splitlines() if line.strip()]
 
 
 def _read(body: bytes, told: Callable[[Element], T | None]) -> tuple[str, list[T]]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 from urllib.robotparser import RobotFileParser
 
+from anyio import to_thread
+
 from backend.egress import RefusedAddress
 from backend.sources.asking import Asking, SourceAnswer
 from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, OutOfTime, Seen, SourceFailed
-from backend.sources.connectors.lists import MOST_LIST_BYTES, read_list, text
+from backend.sources.connectors.lists import MOST_LIST_BYTES, read_lines, read_list, text
 
 _AGENT = "affidavit"  # as robots.txt may call us
 _MOST_ROBOTS_BYTES = 512 * 1024
@@ -82,15 +84,16 @@ class Web:
         host = f"{parts.scheme}://{parts.netloc}"
         if host not in self._robots:
             self._robots[host] = await self._read_robots(host)
-        if not self._robots[host].can_fetch(_AGENT, url):
+        # Every rule is compared, of which whoever wrote them may have written thousands: not where everybody waits.
+        if not await to_thread.run_sync(self._robots[host].can_fetch, _AGENT, url):
             raise ItemRefused("robots")
 
     async def _read_robots(self, host: str) -> RobotFileParser:
         rules = RobotFileParser()
         async with self.asking.ask("GET", f"{host}/robots.txt") as answer:
             if answer.status == 200:
-                said = (await answer.body(_MOST_ROBOTS_BYTES)).decode(errors="replace")
-                rules.parse(said.splitlines())
+                body = await answer.body(_MOST_ROBOTS_BYTES)
+                await to_thread.run_sync(lambda: rules.parse(body.decode(errors="replace").splitlines()))
             else:  # of one that is away nobody knows what it forbids; one that is not there forbids nothing
                 rules.parse(["User-agent: *", "Disallow: /" if answer.status >= 500 else "Allow: /"])
         return rules
@@ -134,7 +137,7 @@ class Sitemap(Web):
                 raise SourceFailed("no_list", f"The server answers {answer.status} for the sitemap.")
             body = await answer.body(MOST_LIST_BYTES)
         if not body.lstrip().startswith(b"<"):
-            return [line.strip() for line in body.decode(errors="replace").splitlines() if line.strip()], []
+            return await read_lines(body), []
         root, listed = await read_list(body, lambda entry: text(entry, "{*}loc"))
         return ([], listed) if root == "sitemapindex" else (listed, [])
 
