@@ -13,6 +13,22 @@ begin
 end
 $$;
 
+-- Whoever has a run go on although most of a source is gone stands behind what it then asks for.
+create or replace function sources.note_who_accepts() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into sources.keeper (tenant_id, source_id, user_id)
+  select new.tenant_id, new.source_id, p.person
+  from (values (new.asked_by), (identity.person_of(new.tenant_id, new.asked_by))) as p (person)
+  on conflict do nothing;
+  return null;
+end
+$$;
+
+create or replace trigger note_who_accepts after insert on sources.run
+  for each row when (new.accept_gone and new.asked_by is not null) execute function sources.note_who_accepts();
+
 -- A change of when a source is due next is nobody's.
 create or replace trigger note_keeper
   after insert or update of name, address, options, sealed, source_type, metadata, every_minutes, daily_minute, status, responsible_id

@@ -14,7 +14,7 @@ from backend.identity.callers.permissions import Role
 from tests.isolation.injection import acting
 from tests.service import Service, Tenant
 from tests.sources.site import site
-from tests.sources.sources import POLICIES, approve, bank_with_policies, created, documents, reaching, run
+from tests.sources.sources import POLICIES, approve, bank_with_policies, created, documents, reaching, run, work
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +85,22 @@ async def test_who_made_a_source_approves_nothing_of_it_though_somebody_else_cha
         assert (await service.client.delete(f"/sources/{source['id']}", headers=headers)).status_code == 204
         assert await approve(service, bank, version, "both") == 403
         assert await approve(service, bank, version) == 200
+
+
+async def test_who_has_a_run_go_on_though_most_is_gone_retires_nothing_of_it(service: Service) -> None:
+    bank = await bank_of_both(service)
+    async with site() as there, reaching(service):
+        source = await created(service, bank, there.page("/wires.md", WIRES))
+        await run(service, bank, source)
+        (version,) = (await documents(service, bank)).values()
+        assert await approve(service, bank, version) == 200
+        del there.pages["/wires.md"]
+        for name, asked in (("both", {"accept_gone": True}), ("third", {})):
+            answer = await service.post(f"/sources/{source['id']}/runs", bank, name, asked)
+            assert answer.status_code == 202, answer.text
+            await work(service)
+    assert (await retire(service, bank, version, "both")).status_code == 202
+    assert (await retire(service, bank, version, "third")).status_code == 200
 
 
 Inserting = tuple[str, Callable[[Caller, UUID], tuple[object, ...]]]
