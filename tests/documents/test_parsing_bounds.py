@@ -91,3 +91,13 @@ async def test_a_page_of_very_many_pieces_is_laid_out_in_time(tmp_path: Path) ->
     # The limit is this parser's own: what is known of all children is the most that any test before this one took.
     blocks, _ = await parsed.parse(path, limits=ParseLimits(cpu_seconds=60, memory_bytes=800 * MiB))
     assert blocks
+
+
+async def test_very_many_white_words_among_very_many_drawings_are_judged_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "white.pdf"
+    words = "\n".join(f"BT /F0 8 Tf {x * 60} {y * 12} Td (No {x}.{y}) Tj ET" for y in range(1, 60) for x in range(1, 9))
+    seen = "0 g BT /F0 8 Tf 72 770 Td (The fee is 7,140.25.) Tj ET"
+    path.write_bytes(pdf([f"1 g\n{words}\n{seen}\n{30_000 * '0 0 1 1 re f '}".encode()]))
+    blocks, info = await parsed.parse(path, limits=ParseLimits(cpu_seconds=15))
+    assert [block.text for block in blocks] == ["The fee is 7,140.25."]
+    assert {str(warning.kind) for warning in info.warnings} == {"invisible_text"}

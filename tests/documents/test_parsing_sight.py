@@ -78,6 +78,46 @@ def test_words_cut_off_behind_others_do_not_pass_for_seen_by_the_ink_of_these(tm
     assert "clipping path" in told["invisible_text"]
 
 
+def test_a_figure_keeps_its_mark_where_the_words_after_it_are_cut_off(tmp_path: Path) -> None:
+    marked = line(72, 700, "25", 10) + line(83.2, 703.5, "1", 6) + line(88, 700, "or 4711 a year", 10)
+    text, told = read(tmp_path, FIRST + f"q 72 690 15.5 30 re W n\n{marked}Q\n")
+    assert text.splitlines()[1] == "25 [note 1]"
+    assert "clipping path" in told["invisible_text"]
+
+
+def test_struck_words_stay_left_out_where_words_after_them_are_cut_off(tmp_path: Path) -> None:
+    struck = line(72, 700, "25 9 30 4711", 10) + "85 702.5 7 0.6 re f\n"
+    text, told = read(tmp_path, FIRST + f"q 72 690 35 30 re W n\n{struck}Q\n")
+    assert text.splitlines()[1] == "25 30"
+    assert told.keys() == {"invisible_text", "struck_out"}
+
+
+def test_a_cover_that_its_clipping_path_leaves_nothing_of_hides_nothing(tmp_path: Path) -> None:
+    cover = "q 0 0 10 10 re W n 0 g 70 696 200 14 re f Q\n"
+    text, told = read(
+        tmp_path, FIRST + line(20, 400, "4711") + "/X Do\n", form(cover), resources=b"/XObject << /X 6 0 R >>"
+    )
+    assert "4711" in text
+    assert not told
+
+
+def test_a_line_that_its_clipping_path_leaves_nothing_of_strikes_nothing(tmp_path: Path) -> None:
+    clipped = f"{line(72, 700, 'shown 4711')}q 0 0 10 10 re W n 72 702.5 60 0.6 re f Q\n"
+    text, told = read(tmp_path, FIRST + clipped)
+    assert "4711" in text
+    assert not told
+
+
+def test_words_among_very_many_drawings_are_not_taken_for_those_of_a_ground_that_is_painted_over(
+    tmp_path: Path,
+) -> None:
+    dots = "0 0 1 1 re f\n"
+    painted_over = COVER + 400 * dots + "1 g 70 696 200 14 re f 0 g\n"
+    text, told = read(tmp_path, painted_over + line(72, 700, "shown 4711") + 20_000 * dots)
+    assert text == "shown 4711"
+    assert not told
+
+
 @pytest.mark.parametrize("scale", ["1 0 0 1 0 0", "0.5 0 0 0.5 20 300"])
 @pytest.mark.parametrize(
     ("drawn", "kind"),

@@ -1,12 +1,13 @@
 """Gathers what is drawn on a page besides text, also within forms, in the order of drawing."""
 
 import ctypes
+from itertools import repeat
 from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from backend.documents.parsing.pdf.addresses import by_address
+from backend.documents.parsing.pdf.addresses import by_address, unchecked
 from backend.documents.parsing.pdf.objects import Box, Colour, Drawn, Fill
 
 _MOST_OBJECTS = 20_000
@@ -24,9 +25,10 @@ _NEARLY_BLACK = 60
 _MOST_SEGMENTS = 100
 _SEGMENTS_OF_A_BOX = 6
 _FAR = 1e6
+_NOWHERE: Box = (_FAR, _FAR, _FAR, _FAR)
 
 # Called for every object of every page: with plain addresses they take a third of the time of the library's prototypes.
-_object_at = by_address(pdfium.FPDFPage_GetObject, ctypes.c_void_p, ctypes.c_int)
+_object_at = unchecked(pdfium.FPDFPage_GetObject, ctypes.c_void_p)
 _inner_at = by_address(pdfium.FPDFFormObj_GetObject, ctypes.c_void_p, ctypes.c_ulong)
 _type_of = by_address(pdfium.FPDFPageObj_GetType, ctypes.c_int)
 _bounds_of = by_address(pdfium.FPDFPageObj_GetBounds, ctypes.c_int, *[ctypes.c_void_p] * 4)
@@ -40,12 +42,11 @@ def drawn_on(page: pypdfium2.PdfPage, *, whole: bool) -> Drawn:
     indexes: list[int] | range = range(count)
     if count > _MOST_OBJECTS and not whole:
         indexes = [*range(_SAMPLE), *range(count - _SAMPLE, count)]
-    page_address = ctypes.cast(page.raw, ctypes.c_void_p).value
-    drawn = Drawn()
+    addresses = list(map(_object_at, repeat(ctypes.cast(page.raw, ctypes.c_void_p)), indexes))
+    drawn = Drawn(is_whole=len(addresses) == count)
     gathered = _Gathered(drawn)
-    for order, index in enumerate(indexes):
-        address = _object_at(page_address, index)
-        if _type_of(address) == pdfium.FPDF_PAGEOBJ_TEXT:  # by far most of them
+    for order, (address, kind) in enumerate(zip(addresses, map(_type_of, addresses), strict=True)):
+        if kind == pdfium.FPDF_PAGEOBJ_TEXT:  # by far most of them
             drawn.orders[address] = order + gathered.inner
         else:
             gathered.take(address, order)
@@ -96,17 +97,21 @@ class _Gathered:
         if not _bounds_of(address, *self._places):
             return
         left, bottom, right, top = self._sides
-        own = (left, bottom, right, top)
+        own: Box | None = (left, bottom, right, top)
+        if _count_clips(_clip_path_of(address)) > 0:
+            own = _clipped(ctypes.cast(address, pdfium.FPDF_PAGEOBJECT), (left, bottom, right, top))
+        if own is None:
+            return  # a clipping path leaves nothing of it
         box = self._on_page(own) if self._matrices else own
         if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
             self.drawn.pictures.append(box)
         if kind == pdfium.FPDF_PAGEOBJ_PATH:
-            self._note_path(ctypes.cast(address, pdfium.FPDF_PAGEOBJECT), own, box)
+            self._note_path(ctypes.cast(address, pdfium.FPDF_PAGEOBJECT), box)
         else:
             self.drawn.grounds.append(box)
             self.drawn.fills.append(Fill(self._order + self.inner, box, None))
 
-    def _note_path(self, path: Any, own: Box, box: Box) -> None:  # noqa: ANN401
+    def _note_path(self, path: Any, box: Box) -> None:  # noqa: ANN401
         drawn = self.drawn
         drawn.has_paths = True
         width, height = box[2] - box[0], box[3] - box[1]
@@ -124,10 +129,9 @@ class _Gathered:
         if min(colour or (0,)) < _NEARLY_WHITE and not (colour is None and _is_white(path)):
             drawn.grounds.append(box)
         if filled:
-            shown = self._on_page(_clipped(path, own)) if colour is not None else box
-            drawn.fills.append(Fill(self._order + self.inner, shown, colour))
+            drawn.fills.append(Fill(self._order + self.inner, box, colour))
             if drawn.orders and colour is not None and _is_black_or_white(colour):
-                drawn.covers.append((self._order + self.inner, shown))
+                drawn.covers.append((self._order + self.inner, box))
 
     def _on_page(self, box: Box) -> Box:
         for matrix in reversed(self._matrices):
@@ -164,14 +168,14 @@ def _is_black_or_white(colour: Colour) -> bool:
 
 
 def clip_of(address: int) -> Box | None:
-    """Returns the box that the clipping paths of an object leave, None if it has none."""
+    """Returns the box that the clipping paths of an object leave, which may be empty; None if it has none."""
     if _count_clips(_clip_path_of(address)) <= 0:
         return None
-    return _clipped(ctypes.cast(address, pdfium.FPDF_PAGEOBJECT), (-_FAR, -_FAR, _FAR, _FAR))
+    return _clipped(ctypes.cast(address, pdfium.FPDF_PAGEOBJECT), (-_FAR, -_FAR, _FAR, _FAR)) or _NOWHERE
 
 
-def _clipped(drawing: Any, box: Box) -> Box:  # noqa: ANN401
-    """Returns the part of a box that its clipping paths, taken as boxes, let through."""
+def _clipped(drawing: Any, box: Box) -> Box | None:  # noqa: ANN401
+    """Returns the part of a box that its clipping paths, taken as boxes, let through; None if they leave nothing."""
     left, bottom, right, top = box
     clip = pdfium.FPDFPageObj_GetClipPath(drawing)
     for number in range(max(pdfium.FPDFClipPath_CountPaths(clip), 0)):
@@ -184,7 +188,8 @@ def _clipped(drawing: Any, box: Box) -> Box:  # noqa: ANN401
         if across:
             left, bottom = max(left, min(across)), max(bottom, min(up))
             right, top = min(right, max(across)), min(top, max(up))
-    return left, bottom, right, top
+    # A thin line keeps its box, which is as high or wide as nothing.
+    return (left, bottom, right, top) if left <= right and bottom <= top else None
 
 
 def _is_white(drawing: object) -> bool:

@@ -123,3 +123,16 @@ def join(piece: GlyphRun, word: GlyphRun) -> GlyphRun | None:  # noqa: PLR0911 â
         text=f"{piece.text}{space}{word.text}", right=max(piece.right, word.right), last=word.last,
         bottom=min(piece.bottom, word.bottom), top=max(piece.top, word.top),
     )  # fmt: skip
+
+
+def joined(words: Sequence[GlyphRun]) -> GlyphRun:
+    """Returns words of one line as one piece; words between them that are not read leave a gap of any width."""
+    piece = words[0]
+    for word in words[1:]:
+        apart = piece._replace(
+            text=f"{piece.text} {word.text}", right=max(piece.right, word.right), last=word.last,
+            bottom=min(piece.bottom, word.bottom), top=max(piece.top, word.top),
+        )  # fmt: skip
+        # A mark stays one where the word that it stands at is not read.
+        piece = join(piece, word._replace(left=min(word.left, piece.right + word.height / 4))) or apart
+    return piece

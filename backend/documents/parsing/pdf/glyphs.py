@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from backend.documents.parsing.pdf.addresses import by_address
+from backend.documents.parsing.pdf.addresses import by_address, unchecked
 from backend.documents.parsing.pdf.glyph_runs import HYPHEN, GlyphRun, below_a_line, differs, join, turned
 
 _WORD = re.compile(rf"[^\s\x00{HYPHEN}]+{HYPHEN}?|{HYPHEN}")
@@ -29,15 +29,21 @@ _FEWEST_SPACED = 5
 _MOST_SINGLE = 0.8
 
 
+Colour: TypeAlias = tuple[int, int, int, int]
+"""Red, green, blue and alpha."""
+Place: TypeAlias = tuple[float, float, float, float]
+"""Left, right, bottom and top."""
 Test: TypeAlias = Callable[[float, float, float, float], bool]
 """Of a place on the page, by its left, right, bottom and top."""
 
 
-# Called for every word of every page: with plain addresses it takes half the time of the library's own prototype.
-_loose_box = by_address(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
-_text_object = by_address(pdfium.FPDFText_GetTextObject, ctypes.c_void_p, ctypes.c_int)
+# Called for every word of every page: unchecked they take a third of the time of the library's own prototypes.
+_loose_box = unchecked(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int)
+_text_object = unchecked(pdfium.FPDFText_GetTextObject, ctypes.c_void_p)
+_font_weight = unchecked(pdfium.FPDFText_GetFontWeight, ctypes.c_int)
+_font_info = unchecked(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong)
 _render_mode = by_address(pdfium.FPDFTextObj_GetTextRenderMode, ctypes.c_int)
-_fill_colour = by_address(pdfium.FPDFText_GetFillColor, ctypes.c_int, ctypes.c_int, *[ctypes.c_void_p] * 4)
+_fill_colour = unchecked(pdfium.FPDFText_GetFillColor, ctypes.c_int)
 _NOT_PRINTED = {pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP}
 _NOT_FILLED = {*_NOT_PRINTED, pdfium.FPDF_TEXTRENDERMODE_STROKE, pdfium.FPDF_TEXTRENDERMODE_STROKE_CLIP}
 
@@ -48,7 +54,21 @@ class Printed(NamedTuple):
     character: int
     address: int
     is_printed: bool
-    colour: tuple[int, int, int, int] | None
+    colour: Colour | None
+
+
+def _bounds_in(handle: ctypes.c_void_p) -> Callable[[int, int], Place]:
+    """Returns what gives left, right, bottom and top of a character of a text page, turned as it is read."""
+    buffer = (ctypes.c_float * 4)()
+    address = ctypes.c_void_p(ctypes.addressof(buffer))
+    box = memoryview(buffer).cast("B").cast("f")
+
+    def bounds(index: int, turn: int) -> Place:
+        _loose_box(handle, index, address)
+        left, top, right, bottom = box
+        return turned(turn, left, right, bottom, top) if turn else (left, right, bottom, top)
+
+    return bounds
 
 
 class Glyphs:
@@ -60,13 +80,12 @@ class Glyphs:
         self._raw = textpage.raw
         self._is_struck = is_struck
         self.has_struck = False
-        self._handle = ctypes.cast(textpage.raw, ctypes.c_void_p).value
-        self._buffer = (ctypes.c_float * 4)()
-        self._address = ctypes.addressof(self._buffer)
-        self._box = memoryview(self._buffer).cast("B").cast("f")
+        self._handle = ctypes.cast(textpage.raw, ctypes.c_void_p)
+        self._bounds = _bounds_in(self._handle)
+        self._looks: dict[int, tuple[bool, Colour | None]] = {}
         self._colour = (ctypes.c_uint * 4)()
         start = ctypes.addressof(self._colour)
-        self._parts_of_colour = [start + 4 * index for index in range(4)]
+        self._parts_of_colour = [ctypes.c_void_p(start + 4 * index) for index in range(4)]
         self._name = (ctypes.c_char * _FONT_NAME_BYTES)()
         count = textpage.count_chars()
         text = textpage.get_text_range() if count else ""
@@ -86,7 +105,7 @@ class Glyphs:
             if piece is not None and word.turn == piece.turn:
                 # By far most words stand on the line of the one before; a tuple for each would cost most of the time.
                 same_line = word.bottom == piece.bottom and word.top == piece.top and words[-1][-1] != HYPHEN
-                is_parted = self._is_parted(right, word)
+                is_parted = self._parts_gap is not None and self._is_parted(right, word)
                 if same_line and not is_parted and 0 < word.left - right < word.top - word.bottom:
                     words.append(word.text)
                     right, last = word.right, word.last
@@ -133,13 +152,22 @@ class Glyphs:
         turns = Counter(self._direction(start, end - 1) for start, end in sampled)
         return max(turns, key=lambda turn: turns[turn], default=0)
 
-    def box(self, index: int) -> tuple[float, float, float, float]:
+    def box(self, index: int) -> Place:
         """Returns left, right, bottom and top of a character as the page shows it."""
         return self._bounds(index, 0)
 
-    def words_of(self, piece: GlyphRun) -> list[tuple[int, int]]:
-        """Returns the first and last characters of the words that a piece is made of."""
-        return [(match.start(), match.end() - 1) for match in _WORD.finditer(self.text, piece.first, piece.last + 1)]
+    def parts_of(self, piece: GlyphRun) -> list[GlyphRun]:
+        """Returns the words of a piece as it was put together from them, without those that are struck out."""
+        end = piece.last + 1
+        end += self.text[end : end + 1] == HYPHEN
+        parts: list[GlyphRun] = []
+        for match in _WORD.finditer(self.text, piece.first, end):
+            first, last = match.start(), _last(match)
+            if piece.turn == OBLIQUE:
+                parts.append(piece._replace(text=match[0], first=first, last=last))
+            else:
+                parts += self._not_struck(self._parts(match[0], first, last, piece.turn), piece.turn)
+        return parts
 
     def text_object(self, index: int) -> int:
         """Returns the address of the object that prints a character, 0 if there is none."""
@@ -148,20 +176,26 @@ class Glyphs:
     def look(self, index: int) -> Printed:
         """Returns how a character is printed."""
         address = self.text_object(index)
+        if address not in self._looks:
+            self._looks[address] = self._look_of(address, index)
+        return Printed(index, address, *self._looks[address])
+
+    def _look_of(self, address: int, index: int) -> tuple[bool, Colour | None]:
         mode = _render_mode(address) if address else pdfium.FPDF_TEXTRENDERMODE_FILL
         if mode in _NOT_FILLED or not _fill_colour(self._handle, index, *self._parts_of_colour):
-            return Printed(index, address, mode not in _NOT_PRINTED, None)
+            return mode not in _NOT_PRINTED, None
         red, green, blue, alpha = self._colour
-        return Printed(index, address, is_printed=True, colour=(red, green, blue, alpha))
+        return True, (red, green, blue, alpha)
 
     def _is_bold(self, piece: GlyphRun) -> bool:
         return self._is_bold_at(piece.first) and (piece.last == piece.first or self._is_bold_at(piece.last))
 
     def _is_bold_at(self, index: int) -> bool:
-        if pdfium.FPDFText_GetFontWeight(self._raw, index) >= _BOLD_FROM:
+        if _font_weight(self._handle, index) >= _BOLD_FROM:
             return True
-        pdfium.FPDFText_GetFontInfo(self._raw, index, self._name, _FONT_NAME_BYTES, None)
-        return b"bold" in self._name.value.lower() or b"black" in self._name.value.lower()
+        _font_info(self._handle, index, self._name, _FONT_NAME_BYTES, None)
+        name = self._name.value.lower()
+        return b"bold" in name or b"black" in name
 
     def _words(self) -> Iterator[GlyphRun]:
         line_end = 0
@@ -176,22 +210,21 @@ class Glyphs:
                     yield self._oblique(start, line_end)
             if turn == OBLIQUE:
                 continue
-            word = match[0]
-            last = end - 1 if word[-1] != HYPHEN or len(word) == 1 else end - 2
+            word, last = match[0], _last(match)
             if word[-1] == HYPHEN:
                 line_end = end  # the rest of the word is on the next line
             parts = self._parts(word, start, last, turn)
             if len(parts) > 1 and (own := self._angle(start)) not in {None, turn, OBLIQUE}:
                 turn = own or 0  # PDFium takes turned text for the end of a level line that it stands beside
                 parts = self._parts(word, start, last, turn)
-            if self._is_struck is None:
-                yield from parts
-                continue
-            for part in parts:
-                if self._is_struck(*(turned(-turn % 4, *part[1:5]) if turn else part[1:5])):
-                    self.has_struck = True
-                else:
-                    yield part
+            yield from parts if self._is_struck is None else self._not_struck(parts, turn)
+
+    def _not_struck(self, parts: Sequence[GlyphRun], turn: int) -> Sequence[GlyphRun]:
+        if self._is_struck is None:
+            return parts
+        kept = [part for part in parts if not self._is_struck(*_on_page(part, turn))]
+        self.has_struck |= len(kept) < len(parts)
+        return kept
 
     def _parts(self, word: str, start: int, last: int, turn: int) -> Sequence[GlyphRun]:
         """Returns the word, or its parts if its first, last and last letter or digit are not of one height."""
@@ -205,17 +238,15 @@ class Glyphs:
             while inner > start and not word[inner - start].isalnum():
                 inner -= 1
             is_even = inner == start or self._bounds(inner, turn)[2:] == (bottom, top)
-        if is_even and _MARK_WITHIN.search(word):  # as in $5¹/month
+        if is_even and not word.isalpha() and _MARK_WITHIN.search(word):  # as in $5¹/month
             is_even = all(self._bounds(index, turn)[2:] == (bottom, top) for index in range(start + 1, last))
         if is_even:
-            return (GlyphRun(word, min(left, left_2), max(right, right_2), bottom, top, start, last, turn),)
+            if left_2 < left or right_2 < right:
+                left, right = min(left, left_2), max(right, right_2)
+            else:
+                right = right_2
+            return (GlyphRun(word, left, right, bottom, top, start, last, turn),)
         return self._mixed(word, start, last, turn)
-
-    def _bounds(self, index: int, turn: int) -> tuple[float, float, float, float]:
-        """Returns left, right, bottom and top of a character, turned as it is read."""
-        _loose_box(self._handle, index, self._address)
-        left, top, right, bottom = self._box
-        return turned(turn, left, right, bottom, top) if turn else (left, right, bottom, top)
 
     def _mixed(self, word: str, start: int, last: int, turn: int) -> list[GlyphRun]:
         """Returns the parts of a word whose characters differ in height and place: a figure and its raised mark."""
@@ -268,3 +299,13 @@ class Glyphs:
         if abs(across) >= abs(up):
             return 0 if across >= 0 else 2
         return 1 if up > 0 else 3
+
+
+def _last(match: re.Match[str]) -> int:
+    """Returns the last character of a word that is more than its hyphen at the end of a line."""
+    first, end = match.span()
+    return end - 2 if match[0][-1] == HYPHEN and end - first > 1 else end - 1
+
+
+def _on_page(part: GlyphRun, turn: int) -> Place:
+    return turned(-turn % 4, *part[1:5]) if turn else part[1:5]

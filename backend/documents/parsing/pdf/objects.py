@@ -50,18 +50,22 @@ class Drawn:
     """The place of each text object, by its address, in the order of drawing."""
     within_forms: set[int] = field(default_factory=set)
     """The text objects of forms, which draw a part of the page in one step and may be switched off."""
+    is_whole: bool = True
+    """Whether all objects of the page were looked at."""
 
     def strikes(self, left: float, right: float, bottom: float, top: float) -> bool:
         """Returns whether a line is drawn through the middle of a word."""
-        if not self.lines:
-            return False
         height = top - bottom
-        middle, centre = bottom + 0.46 * height, (left + right) / 2
+        middle = bottom + 0.46 * height
+        near = self.lines.get(int(middle))
+        if near is None:  # as for by far most words
+            return False
+        centre = (left + right) / 2
         return any(
             line[0] <= centre <= line[2]
             and abs((line[1] + line[3]) / 2 - middle) < _WHOLE_LINE * height
             and line[3] - line[1] < max(_THICKEST_LINE, _THICKEST_SHARE * height)
-            for line in self.lines.get(int(middle), ())
+            for line in near
         )
 
     def is_on_ground(self, left: float, right: float, bottom: float, top: float) -> bool:
@@ -106,16 +110,19 @@ class Drawn:
     def is_in_colour_of_ground(self, text: int, colour: Colour, place: Box) -> bool:
         """Returns whether words of the text object at this address have the colour of what was drawn last behind them.
 
-        Where that has several colours, as a picture has, or one that is not known, the words are taken to be seen.
+        Where that has several colours, as a picture has, or one that is not known, the words are taken to be seen,
+        and so are words of which it is not known what was drawn before them.
         """
+        order = self.orders.get(text)
+        if order is None:
+            return False
         left, bottom, right, top = place
         across, up = (left + right) / 2, (bottom + top) / 2
         is_paper = _is_same(_PAPER, colour)
         if not is_paper and not any(_holds(fill.box, across, up) for fill in self.fills_of(colour)):
             return False
-        order = self.orders.get(text)
         for fill in reversed(self.fills):
-            if (order is None or fill.order < order) and _holds(fill.box, across, up):
+            if fill.order < order and _holds(fill.box, across, up):
                 return fill.colour is not None and _is_same(fill.colour, colour)
         return is_paper
 

@@ -1,17 +1,18 @@
 """Which words of a page its readers see: what is tiny, covered, clipped, switched off or in the colour of its ground is not."""
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from backend.documents.parsing.pdf.addresses import by_address
 from backend.documents.parsing.pdf.gathering import clip_of, drawn_on
-from backend.documents.parsing.pdf.glyph_runs import GlyphRun, is_outside, is_too_small, turned
-from backend.documents.parsing.pdf.glyphs import OBLIQUE, Glyphs, Printed
+from backend.documents.parsing.pdf.glyph_runs import GlyphRun, is_outside, is_too_small, joined, turned
+from backend.documents.parsing.pdf.glyphs import OBLIQUE, Glyphs, Place, Printed
 from backend.documents.parsing.pdf.ink import Ink
-from backend.documents.parsing.pdf.objects import Drawn
+from backend.documents.parsing.pdf.objects import Box, Drawn
 
 _NEARLY_WHITE = 250
 _SPILL = 1.0
@@ -27,9 +28,6 @@ _name_of_mark = by_address(
 _name = (ctypes.c_char * _MARK_BYTES)()
 _length = ctypes.c_ulong()
 
-Place = tuple[float, float, float, float]
-"""Left, right, bottom, top."""
-
 
 class Sight:
     """Judges the pieces of one page; `reasons` tells why some are left out."""
@@ -39,48 +37,44 @@ class Sight:
         self._bounds = page.get_bbox()
         self._glyphs = glyphs
         self._drawn = drawn
+        self._limits: dict[int, tuple[bool, Box | None]] = {}
+        self._tests: dict[str, Callable[[Printed], bool]] = {
+            "Text that something covers is left out.": self._is_covered,
+            "White text on white is left out.": self._is_white_on_paper,
+            "Text in the colour of its ground is left out.": self._is_in_colour_of_ground,
+        }
         self.reasons: dict[str, None] = {}
 
     def seen(self, pieces: Sequence[GlyphRun]) -> list[GlyphRun]:
         """Returns the pieces of the page, or what of them is seen."""
-        visible = [piece for piece in pieces if self._is_visible(piece)]
-        doubtful = {piece for piece in visible if self._is_doubtful(piece)}
+        visible, doubtful = [], set()
+        for piece in pieces:
+            # A piece of several text objects is judged by both its ends.
+            first, last = self._glyphs.look(piece.first), self._glyphs.look(piece.last)
+            if reason := self._reason(piece, first, last):
+                self.reasons[reason] = None
+                continue
+            visible.append(piece)
+            if first.is_printed and (self._may_be_hidden(first) or self._may_be_hidden(last)):
+                doubtful.add(piece)
         if not doubtful:
             return visible
         ink = Ink(self._page, self._objects_of(doubtful))
         judged = (self._inked(piece, ink) if piece in doubtful else piece for piece in visible)
         return [piece for piece in judged if piece is not None]
 
-    def _is_visible(self, piece: GlyphRun) -> bool:
-        reason = self._reason(piece, self._glyphs.look(piece.first))
-        if reason:
-            self.reasons[reason] = None
-        return not reason
-
-    def _is_doubtful(self, piece: GlyphRun) -> bool:
-        """Returns whether only drawing the page tells if the piece is seen. Both its ends are asked."""
-        first = self._glyphs.look(piece.first)
-        last = self._glyphs.text_object(piece.last)
-        is_doubtful = self._may_be_hidden(first.character, first.address) or self._may_be_hidden(piece.last, last)
-        return first.is_printed and is_doubtful
-
     def _objects_of(self, pieces: Iterable[GlyphRun]) -> set[int]:
         """Returns what prints these pieces alone: the ink of others that stand in the same place is not theirs."""
         found = {self._glyphs.text_object(index) for piece in pieces for index in range(piece.first, piece.last + 1)}
         return found - {0}
 
-    def _reason(self, piece: GlyphRun, first: Printed) -> str:
+    def _reason(self, piece: GlyphRun, first: Printed, last: Printed) -> str:
         if is_too_small(piece):
             return "Text of less than two points is left out."
         if not first.is_printed and not self._drawn.is_on_picture(*_upright(piece)):
             return "Text that is not printed is left out."
-        tests = {
-            "Text that something covers is left out.": self._is_covered,
-            "White text on white is left out.": self._is_white_on_paper,
-            "Text in the colour of its ground is left out.": self._is_in_colour_of_ground,
-        }
-        for reason, is_hidden in tests.items():
-            if is_hidden(first) and is_hidden(self._glyphs.look(piece.last)):
+        for reason, is_hidden in self._tests.items():
+            if is_hidden(first) and is_hidden(last):
                 return reason
         if is_outside(piece, self._bounds):
             return "Text beyond the edge of the page is left out."
@@ -95,7 +89,11 @@ class Sight:
         box = self._glyphs.box(end.character)
         if not end.colour[3]:
             return not self._is_named_drawing(end, box)
-        return not self._drawn.is_on_ground(*box) and not drawn_on(self._page, whole=True).is_on_ground(*box)
+        return not self._drawn.is_on_ground(*box) and not self._whole.is_on_ground(*box)
+
+    @cached_property
+    def _whole(self) -> Drawn:
+        return self._drawn if self._drawn.is_whole else drawn_on(self._page, whole=True)
 
     def _is_in_colour_of_ground(self, end: Printed) -> bool:
         if end.colour is None or not (self._drawn.fills_of(end.colour[:3]) or min(end.colour) >= _NEARLY_WHITE):
@@ -103,35 +101,33 @@ class Sight:
         left, right, bottom, top = self._glyphs.box(end.character)
         return self._drawn.is_in_colour_of_ground(end.address, end.colour[:3], (left, bottom, right, top))
 
-    def _may_be_hidden(self, index: int, address: int) -> bool:
+    def _may_be_hidden(self, end: Printed) -> bool:
         """Returns whether only drawing the page tells if a character is seen."""
-        if not address:
+        if not end.address:
             return False
-        if address in self._drawn.within_forms or _is_of_a_layer(address):
-            return True
-        clip = clip_of(address)
-        if clip is None:
-            return False
-        left, right, bottom, top = self._glyphs.box(index)
+        if end.address not in self._limits:
+            is_switched = end.address in self._drawn.within_forms or _is_of_a_layer(end.address)
+            self._limits[end.address] = is_switched, clip_of(end.address)
+        is_switched, clip = self._limits[end.address]
+        if is_switched or clip is None:
+            return is_switched
+        left, right, bottom, top = self._glyphs.box(end.character)
         spill = _SPILL + 0.2 * (top - bottom)  # the box of a character is higher than its ink
         return clip[0] > left + spill or clip[1] > bottom + spill or clip[2] < right - spill or clip[3] < top - spill
 
     def _inked(self, piece: GlyphRun, ink: Ink) -> GlyphRun | None:
-        """Returns the words whose first and last letters or digits left ink."""
-        words, is_whole = [], True
-        for first, last in self._glyphs.words_of(piece):
-            letters = [index for index in range(first, last + 1) if self._glyphs.text[index].isalnum()] or [first]
-            if all(self._leaves_ink(ink, index) for index in {letters[0], letters[-1]}):
-                words.append((first, last))
-            else:
-                is_whole = False
-        if is_whole:
+        """Returns the words whose first and last letters or digits left ink, raised and lowered as they stand."""
+        parts = self._glyphs.parts_of(piece)
+        words = [part for part in parts if self._is_inked(part, ink)]
+        if len(words) == len(parts):
             return piece
         self.reasons[_PARTLY] = None
-        if not words:
-            return None
-        text = " ".join(self._glyphs.text[first : last + 1] for first, last in words)
-        return piece._replace(text=text, first=words[0][0], last=words[-1][1])
+        return joined(words)._replace(is_bold=piece.is_bold) if words else None
+
+    def _is_inked(self, part: GlyphRun, ink: Ink) -> bool:
+        span = range(part.first, part.last + 1)
+        letters = [index for index in span if self._glyphs.text[index].isalnum()] or [part.first]
+        return all(self._leaves_ink(ink, index) for index in {letters[0], letters[-1]})
 
     def _leaves_ink(self, ink: Ink, index: int) -> bool:
         box = self._glyphs.box(index)
