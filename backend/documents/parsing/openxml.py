@@ -76,9 +76,7 @@ class Package:
     def xml(self, part: str) -> Element | None:
         """Returns the root element of a part; None if there is none. Raises XMLSyntaxError for a damaged one."""
         content = self.content(part)
-        if content is None:
-            return None
-        return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True))
+        return None if content is None else parsed(content)
 
     def related(self, part: str) -> list[Relationship]:
         """Returns what the part, or with an empty name the archive, refers to."""
@@ -107,6 +105,19 @@ class Package:
             root = self.xml(relationship.target) if relationship.kind == "core-properties" else None
             if root is not None:
                 return meaningful_title(root.findtext(_DC_TITLE) or "")
+        return None
+
+
+def parsed(content: bytes) -> Element:
+    """Returns the root element of a part's bytes. Raises XMLSyntaxError for a damaged one."""
+    return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True))
+
+
+def parsed_or_none(content: bytes | None) -> Element | None:
+    """Returns the root element of a part that a document does without, None if there is none or it is damaged."""
+    try:
+        return None if content is None else parsed(content)
+    except etree.XMLSyntaxError:
         return None
 
 

@@ -21,7 +21,7 @@ from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.grids import Cell, Grid
 from backend.documents.parsing.numerals import formatted
 from backend.documents.parsing.openxml import Element, Package, meaningful_title
-from backend.documents.parsing.slide_visibility import Visibility, is_white
+from backend.documents.parsing.slide_visibility import Visibility
 from backend.documents.parsing.word.equations import M, linear
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -157,7 +157,7 @@ class _Slide:
             if properties is not None and properties.get("strike", "noStrike") != "noStrike" and text.strip():
                 self._warn(WarningKind.STRUCK_OUT, "Struck-out text is left out.")
                 continue
-            if not self._is_on_ground and is_white(properties) and text.strip():
+            if not self._is_on_ground and self._visibility.is_white(properties) and text.strip():
                 self._warn(WarningKind.INVISIBLE_TEXT, "White text on white is left out.")
                 continue
             shift = 0 if properties is None else _integer(properties.get("baseline"))

@@ -7,7 +7,9 @@ from backend.documents.parsing.blocks import BlockKind, Fragment, row_text
 from backend.documents.parsing.errors import CorruptFile
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.grids import Cell, Grid
-from backend.documents.parsing.openxml import Element, Package, R
+from backend.documents.parsing.openxml import Element, Package, R, parsed_or_none
+from backend.documents.parsing.theme import Theme
+from backend.documents.parsing.word.looks import word_theme
 from backend.documents.parsing.word.numbering import Numbering, W
 from backend.documents.parsing.word.paragraphs import DocumentContext, Shown, shown
 from backend.documents.parsing.word.styles import ParagraphStyle, Styles, outlined, value
@@ -34,7 +36,7 @@ class _WordDocument:
         self._package = package
         self._parts = {r.kind: r.target for r in package.related(main) if not r.is_external}
         self._main = main
-        self._styles = Styles(self._part("styles"))
+        self._styles = Styles(self._part("styles"), self._theme())
         self._numbering = Numbering(self._part("numbering"))
         self._context = DocumentContext(package, main, findings, self._styles)
         self._notes = {kind: self._notes_of(kind) for kind in ("footnote", "endnote")}
@@ -56,6 +58,13 @@ class _WordDocument:
 
     def _part(self, kind: str) -> Element | None:
         return self._package.xml(self._parts[kind]) if kind in self._parts else None
+
+    def _theme(self) -> Theme:
+        theme, settings = (
+            parsed_or_none(self._package.content(self._parts[kind])) if kind in self._parts else None
+            for kind in ("theme", "settings")
+        )
+        return word_theme(theme, settings)
 
     def _notes_of(self, kind: str) -> dict[str, Element]:
         root = self._part(f"{kind}s")
@@ -185,9 +194,9 @@ class _WordDocument:
         for element in _nearest(row, W + "tc"):
             if element.find(f"{W}tcPr/{W}cellDel") is not None:
                 self._context.warn(WarningKind.TRACKED_CHANGE, "A cell that a tracked change deletes is left out.")
-                cells.append(Cell(""))
-                continue
-            cell = self._cell(element, attached)
+                cell = _cell("", element)  # it keeps its place, so that the columns after it keep theirs
+            else:
+                cell = self._cell(element, attached)
             merge = element.find(f"{W}tcPr/{W}hMerge")
             if cells and merge is not None and merge.get(W + "val", "continue") == "continue":
                 cells[-1] = cells[-1]._replace(columns=min(cells[-1].columns + cell.columns, _MOST_COLUMNS))
@@ -199,14 +208,19 @@ class _WordDocument:
         texts: list[Fragment] = []
         for fragment in self._blocks(cell):
             (attached if fragment.text.startswith("[note ") else texts).append(fragment)
-        properties = cell.find(W + "tcPr")
-        span = value(properties, "gridSpan")
-        merge = None if properties is None else properties.find(W + "vMerge")
-        return Cell(
-            " ".join(fragment.text for fragment in texts),
-            columns=min(int(span), _MOST_COLUMNS) if span and span.isdigit() else 1,
-            is_continued=merge is not None and merge.get(W + "val", "continue") == "continue",
-        )
+        return _cell(" ".join(fragment.text for fragment in texts), cell)
+
+
+def _cell(text: str, cell: Element) -> Cell:
+    """Returns a cell with how it is merged with others."""
+    properties = cell.find(W + "tcPr")
+    span = value(properties, "gridSpan")
+    merge = None if properties is None else properties.find(W + "vMerge")
+    return Cell(
+        text,
+        columns=min(int(span), _MOST_COLUMNS) if span and span.isdigit() else 1,
+        is_continued=merge is not None and merge.get(W + "val", "continue") == "continue",
+    )
 
 
 def _ends_with(paragraph: Element, mark: str) -> bool:

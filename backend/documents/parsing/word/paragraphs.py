@@ -12,10 +12,11 @@ from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.numerals import formatted
 from backend.documents.parsing.openxml import Element, Package, R, Relationship
 from backend.documents.parsing.word.equations import M, linear
+from backend.documents.parsing.word.fields import Fields
 from backend.documents.parsing.word.looks import is_invisible, shift_of
 from backend.documents.parsing.word.numbering import W
 from backend.documents.parsing.word.styles import Look, Styles
-from backend.documents.parsing.word.symbols import letter_of_symbol
+from backend.documents.parsing.word.symbols import FIRST, LAST, fonts_of, is_symbol_font, letter_of
 
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _VML = "{urn:schemas-microsoft-com:vml}"
@@ -25,10 +26,6 @@ _PICTURE = "{http://schemas.openxmlformats.org/drawingml/2006/picture}pic"
 _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 _OFF = {"0", "false", "off"}
 _NOT_TEXT = {W + name for name in ("pPr", "rPr", "instrText", "delInstrText", "delText", "fldChar", "bookmarkStart")}
-_SYMBOLS = {
-    0xA8: "☐", 0x6F: "☐", 0xFE: "☒", 0xFD: "☒", 0x78: "☒", 0x53: "☒", 0x52: "☑", 0xFC: "✓", 0xB7: "•", 0xA7: "▪",
-    0xE0: "→", 0xD8: "➢",
-}  # fmt: skip
 _KNOWN_GRAPHIC = re.compile(
     r"/(?:picture|chart|diagram|lockedCanvas|compatibility|wordprocessing(?:Shape|Group|Canvas))$"
 )
@@ -65,8 +62,7 @@ class DocumentContext:
         self.place = "beginning of the document"
         self.related: dict[str, Relationship] = {}
         self.styles = styles
-        self.fields: list[bool] = []
-        """For each open field whether its result has begun."""
+        self.fields = Fields()
         self.has_whole_fields = False
         self._note_numbers = {"footnote": 0, "endnote": 0}
         self.enter(part)
@@ -77,7 +73,11 @@ class DocumentContext:
 
     def begin(self, root: Element) -> None:
         """Takes fields over from paragraph to paragraph if each that begins in this text also ends in it."""
-        kinds = Counter(character.get(W + "fldCharType") for character in root.iter(W + "fldChar"))
+        kinds = Counter(
+            character.get(W + "fldCharType")
+            for character in root.iter(W + "fldChar")
+            if next(character.iterancestors(W + "del", W + "moveFrom"), None) is None
+        )
         self.has_whole_fields = kinds["begin"] == kinds["end"]
         self.fields.clear()
 
@@ -114,7 +114,7 @@ class _ParagraphReader:
         self._context = context
         self._style = style
         self._fields = context.fields
-        self._instruction = ""
+        self._look = Look(None, context.styles, style)
 
     def read(self, element: Element) -> None:
         for child in element.iterchildren("*"):
@@ -129,8 +129,7 @@ class _ParagraphReader:
                 )
                 self.read(child)
             elif tag == W + "fldSimple":
-                self.has_page_field |= bool(_PAGE_FIELD.match(child.get(W + "instr", "")))
-                self.read(child)
+                self._simple_field(child)
             elif tag.startswith(M):
                 self._equation(child)
             elif tag == _MC + "AlternateContent":
@@ -147,6 +146,7 @@ class _ParagraphReader:
         look = Look(run.find(W + "rPr"), self._context.styles, self._style)
         if self._is_left_out(look, run):
             return
+        self._look = look
         before = len(self.pieces)
         for child in run.iterchildren("*"):
             self._content(child)
@@ -157,20 +157,18 @@ class _ParagraphReader:
 
     def _content(self, child: Element) -> None:  # noqa: C901, PLR0912 — a case for each kind of content
         match child.tag.rpartition("}")[2]:
-            case "t" if child.tag == W + "t":
-                if all(self._fields):
-                    self.pieces.append(self._lettered(child.text or ""))
+            case "fldChar":
+                self._field(child)
+            case "t" | "instrText" if child.tag.startswith(W):
+                self._written(child)
+            case _ if not self._fields.is_shown:
+                pass
             case "tab" | "br" | "cr" | "ptab":
                 self.pieces.append(" ")
             case "noBreakHyphen":
                 self.pieces.append("-")
             case "sym":
                 self._symbol(child)
-            case "fldChar":
-                self._field(child)
-            case "instrText":
-                self.has_page_field |= bool(_PAGE_FIELD.match(child.text or ""))
-                self._instruction += child.text or ""
             case "contentPart":
                 self._context.warn(WarningKind.PICTURE, "A drawing by hand is not read.")
             case "footnoteReference" | "endnoteReference":
@@ -193,37 +191,40 @@ class _ParagraphReader:
             self._context.warn(WarningKind.HIDDEN_CONTENT, "Hidden text is left out.")
         elif look.is_on("strike") or look.is_on("dstrike"):
             self._context.warn(WarningKind.STRUCK_OUT, "Struck-out text is left out.")
-        elif is_invisible(look, run):
+        elif is_invisible(look, run, self._context.styles.theme):
             self._context.warn(WarningKind.INVISIBLE_TEXT, "Text in white or of less than three points is left out.")
         else:
             return False
         return True
 
+    def _written(self, child: Element) -> None:
+        text = child.text or ""
+        if child.tag == W + "t":
+            if self._fields.shows(text):
+                self.pieces.append(self._lettered(text))
+        elif (field := self._fields.innermost) is not None:
+            field.instruct(text)
+
     def _field(self, character: Element) -> None:
         match character.get(W + "fldCharType"):
             case "begin":
-                self._fields.append(False)
-                self._instruction = ""
-                self._form_field(character)
-            case "separate" if self._fields:
-                self._fields[-1] = True
-            case "end" if self._fields:
-                if not self._fields.pop() and all(self._fields):
-                    self._without_result(self._instruction)
-                self._instruction = ""
+                self._fields.begin().form_value = _form_value(character)
+            case "separate":
+                self._fields.separate()
+            case "end" if (field := self._fields.end()) is not None and self._fields.is_shown:
+                self.has_page_field |= bool(_PAGE_FIELD.match(field.instruction))
+                if field.form_value and not self._fields.has_text(field):
+                    self.pieces.append(field.form_value)
+                elif not field.has_result:
+                    self._without_result(field.instruction)
 
-    def _form_field(self, character: Element) -> None:
-        box = character.find(f"{W}ffData/{W}checkBox")
-        if box is not None:
-            state = box.find(W + "checked")
-            state = box.find(W + "default") if state is None else state
-            self.pieces.append("☒" if state is not None and state.get(W + "val", "1") not in _OFF else "☐")
-        choice = character.find(f"{W}ffData/{W}ddList")
-        if choice is not None:
-            entries = [entry.get(W + "val", "") for entry in choice.iterchildren(W + "listEntry")]
-            result = choice.find(W + "result")
-            index = int(result.get(W + "val", "0")) if result is not None else 0
-            self.pieces.append(entries[index] if index < len(entries) else "")
+    def _simple_field(self, element: Element) -> None:
+        instruction = element.get(W + "instr", "")
+        if self._fields.is_shown:
+            self.has_page_field |= bool(_PAGE_FIELD.match(instruction))
+            if next(element.iterchildren(W + "r", W + "hyperlink", W + "ins"), None) is None:
+                self._without_result(instruction)
+        self.read(element)
 
     def _without_result(self, instruction: str) -> None:
         """Reads a fraction that a field draws; tells other fields whose result the file does not hold."""
@@ -237,20 +238,34 @@ class _ParagraphReader:
 
     def _symbol(self, child: Element) -> None:
         code = int(child.get(W + "char", "0"), 16)
-        is_symbol = child.get(W + "font", "").lower() == "symbol"
-        self.pieces.append(self._letter(code, is_symbol=is_symbol))
+        font = child.get(W + "font") or fonts_of(self._look)[1]
+        is_code = FIRST <= code <= LAST or (is_symbol_font(font) and code <= LAST - FIRST)
+        self.pieces.append(self._letter(code, font) if is_code else chr(code) if code > 0x1F else " ")
 
     def _lettered(self, text: str) -> str:
         """Returns text with letters for characters of symbol fonts, which have no meaning outside them."""
-        if text.isascii() or not any("\uf020" <= character <= "\uf0ff" for character in text):
+        plain, other = fonts_of(self._look)
+        if is_symbol_font(plain) or is_symbol_font(other):
+            private = other if is_symbol_font(other) else plain
+            return "".join(self._of_font(character, plain, other, private) for character in text)
+        if text.isascii() or not any(FIRST <= ord(character) <= LAST for character in text):
             return text
-        return "".join(self._letter(ord(c), is_symbol=True) if "\uf020" <= c <= "\uf0ff" else c for c in text)
+        return "".join(self._letter(ord(c), other) if FIRST <= ord(c) <= LAST else c for c in text)
 
-    def _letter(self, code: int, *, is_symbol: bool) -> str:
-        small = code & 0xFF
-        known = chr(code) if code > 0x1F else None
-        if 0xF000 <= code <= 0xF0FF or (is_symbol and code <= 0xFF):
-            known = letter_of_symbol(small) if is_symbol else _SYMBOLS.get(small)
+    def _of_font(self, character: str, plain: str, other: str, private: str) -> str:
+        code = ord(character)
+        font = plain if code < 0x80 else other if code <= 0xFF else private
+        if character.isspace() or not is_symbol_font(font) or (code > 0xFF and not FIRST <= code <= LAST):
+            return character
+        return self._letter(code, font)
+
+    def _letter(self, code: int, font: str) -> str:
+        if not is_symbol_font(font):
+            self._context.warn(
+                WarningKind.UNREADABLE_TEXT, "A character has a meaning in its font alone and is read as it is written."
+            )
+            return chr(code)
+        known = letter_of(code & 0xFF, font)
         if known is None:
             self._context.warn(
                 WarningKind.UNREADABLE_TEXT, "A character of a symbol font has no letter and is left out."
@@ -305,3 +320,19 @@ def _is_within_fallback(box: Element, root: Element) -> bool:
         for above in box.iterancestors()
         if root in above.iterancestors()
     )
+
+
+def _form_value(character: Element) -> str:
+    """Returns what a form field shows by its properties: whether a box is ticked, or what is chosen of a list."""
+    box = character.find(f"{W}ffData/{W}checkBox")
+    if box is not None:
+        state = box.find(W + "checked")
+        state = box.find(W + "default") if state is None else state
+        return "☒" if state is not None and state.get(W + "val", "1") not in _OFF else "☐"
+    choice = character.find(f"{W}ffData/{W}ddList")
+    if choice is None:
+        return ""
+    entries = [entry.get(W + "val", "") for entry in choice.iterchildren(W + "listEntry")]
+    result = choice.find(W + "result")
+    index = int(result.get(W + "val", "0")) if result is not None else 0
+    return entries[index] if index < len(entries) else ""

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from backend.documents.parsing.blocks import BlockKind
 from backend.documents.parsing.openxml import Element
+from backend.documents.parsing.theme import Theme
 from backend.documents.parsing.word.numbering import W
 
 _HEADING_NAME = re.compile(r"(?i)heading (\d)")
 _NO_OUTLINE = 9
 _OFF = {"0", "false", "off"}
+_FONTS = W + "rFonts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,9 @@ class ParagraphStyle:
 class Styles:
     """The styles of a document by their ids."""
 
-    def __init__(self, root: Element | None) -> None:
+    def __init__(self, root: Element | None, theme: Theme) -> None:
         """Reads the part of styles, if there is one."""
+        self.theme = theme
         elements = [] if root is None else root.findall(W + "style")
         self._elements = {element.get(W + "styleId", ""): element for element in elements}
         self._resolved: dict[str, ParagraphStyle] = {}
@@ -105,6 +108,16 @@ class Look:
     def is_on(self, name: str) -> bool:
         """Returns whether a switch is set."""
         return self.find(name) is not None and self.get(name, "true") not in _OFF
+
+    def font(self, script: str) -> str:
+        """Returns the font for a script, such as `ascii`; one that the theme names is no font of symbols, and empty."""
+        own = None if self._own is None else self._own.find(_FONTS)
+        for fonts in (own, self._style.get(_FONTS), self._paragraph.get(_FONTS)):
+            if fonts is not None and fonts.get(f"{W}{script}Theme") is not None:
+                return ""
+            if fonts is not None and (named := fonts.get(W + script)):
+                return named
+        return ""
 
 
 def outlined(outline: Element, style: ParagraphStyle) -> ParagraphStyle:
