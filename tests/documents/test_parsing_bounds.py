@@ -70,6 +70,12 @@ async def test_six_hundred_thousand_cells_are_streamed_in_sixty_megabytes(tmp_pa
         ("quotes.md", ">" * 3_000 + " 7,140.25"),
         ("notes.md", "[^1]" * 50_000 + " 7,140.25"),
         ("words.txt", "½²" * 400_000),
+        ("heights.html", f'<p style="{"height:0;" * 2_000}">7,140.25</p>' * 300),
+        ("brackets.html", f'<p style="{"(" * 20_000}">7,140.25</p>' * 300),
+        ("figures.html", f'<p style="font:{"1" * 19_000};color:rgb({"1" * 900}">7,140.25</p>' * 300),
+        ("sheet.html", f"<style>{'a' * 200_000}</style><p>7,140.25</p>"),
+        ("media.html", f"<style>{'@media ' * 28_000}</style><p>7,140.25</p>"),
+        ("comments.html", f"<style>{'/*' * 100_000}</style><p>7,140.25</p>"),
     ],
 )
 async def test_a_file_made_to_be_slow_is_read_or_refused_in_time(tmp_path: Path, name: str, content: str) -> None:

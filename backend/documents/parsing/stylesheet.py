@@ -2,39 +2,93 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
-_OTHER_MEDIA = re.compile(r"@media(?![^{]*\b(?:screen|all)\b\s*\{)[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
+from backend.documents.parsing.declarations import Declared, declared, uncommented
+
+_BRACE = re.compile(r"[{}]")
+_SHOWN_MEDIA = re.compile(r"@media\b(?!.*\bnot\b).*\b(?:screen|all)$|@(?:supports|layer)\b", re.DOTALL | re.IGNORECASE)
 _DECIDING = re.compile(
-    r"(?i)(?:^|;)\s*(?:display|visibility|text-decoration(?:-line)?|vertical-align|color|background(?:-color)?|font-size|opacity"
-    r"|list-style(?:-type)?|left|text-indent)\s*:"
+    r"(?i)(?:^|;)\s*(?:display|visibility|text-decoration(?:-line)?|vertical-align|color|background(?:-color|-image|-clip)?"
+    r"|-webkit-background-clip|font(?:-size)?|opacity|list-style(?:-type)?|left|top|text-indent|transform|clip(?:-path)?"
+    r"|overflow(?:-[xy])?|(?:max-)?(?:height|width))\s*:"
 )
-_PLAIN = re.compile(r"[\w\s.#,>*-]+")
+_PLAIN = re.compile(r"[\w\s.#>*-]+")
+_PARTS = re.compile(r"([.#]?)[\w-]+")
 _MOST_RULES = 2_000
 _MOST_MATCHES = 100_000
 _LONGEST = 200_000
+_NOTHING: Declared = {}
 
-Styles = Mapping[int, str]
-"""By the number of an element: what style sheets declare of it, as its own style would be written."""
+
+class Styles:
+    """What is declared of each element of a page."""
+
+    def __init__(self, rules: Mapping[int, Sequence[str]]) -> None:
+        """Takes the rules for each element, by its number, the one that counts most last."""
+        self._rules = rules
+        self._declared: dict[int, Declared] = {}
+
+    def of(self, node: LexborNode) -> Declared:
+        """Returns the declarations for an element: of older attributes, of style sheets, and of its own."""
+        if (known := self._declared.get(node.mem_id)) is not None:
+            return known
+        attributes = node.attributes
+        styles = [*self._rules.get(node.mem_id, ())]
+        if attributes.get("bgcolor"):
+            styles.insert(0, f"background:{attributes['bgcolor']}")
+        if node.tag == "font" and attributes.get("color"):
+            styles.insert(0, f"color:{attributes['color']}")
+        if own := attributes.get("style"):
+            styles.append(own)
+        if not styles:
+            return _NOTHING
+        found = self._declared[node.mem_id] = declared(styles)
+        return found
 
 
 def styles_of(tree: LexborHTMLParser) -> Styles:
     """Returns what rules for screens of any width declare; selectors with conditions are left alone."""
     written = "".join(node.text() for node in tree.css("style"))[:_LONGEST]
-    sheet = _OTHER_MEDIA.sub("", _COMMENT.sub("", written))
-    styles: dict[int, str] = defaultdict(str)
+    found: dict[int, list[tuple[tuple[int, ...], str]]] = defaultdict(list)
     matches = 0
-    for number, rule in enumerate(_RULE.finditer(sheet)):
-        selector, declarations = rule[1].strip(), rule[2]
+    for number, (selector, style) in enumerate(_rules(uncommented(written))):
         if number >= _MOST_RULES or matches >= _MOST_MATCHES:
             break
-        if not _DECIDING.search(declarations) or not _PLAIN.fullmatch(selector):
-            continue
+        rank = (*_specificity(selector), number)
         for node in tree.css(selector):
-            styles[node.mem_id] += f";{declarations}"
+            found[node.mem_id].append((rank, style))
             matches += 1
-    return styles
+    return Styles({node: [style for _, style in sorted(ranked)] for node, ranked in found.items()})
+
+
+def _rules(sheet: str) -> Iterator[tuple[str, str]]:
+    """Yields each plain selector with the declarations for it that may decide what is seen, from the first."""
+    heads: list[str] = []
+    others = 0
+    start = 0
+    for brace in _BRACE.finditer(sheet):
+        text, start = sheet[start : brace.start()], brace.end()
+        if brace[0] == "{":
+            heads.append(text.rpartition(";")[2].strip())
+            others += _is_other(heads[-1])
+            continue
+        head = heads.pop() if heads else ""
+        if head.startswith("@"):
+            others -= _is_other(head)
+        elif not others and _DECIDING.search(text):
+            selectors = (selector.strip() for selector in head.split(","))
+            yield from ((selector, text) for selector in selectors if selector and _PLAIN.fullmatch(selector))
+
+
+def _is_other(head: str) -> bool:
+    """Returns whether what stands within is for paper, for some widths, or no rules for elements."""
+    return head.startswith("@") and not _SHOWN_MEDIA.match(head)
+
+
+def _specificity(selector: str) -> tuple[int, int, int]:
+    """Returns how much a selector counts: its ids, its classes, its elements."""
+    signs = _PARTS.findall(selector)
+    return signs.count("#"), signs.count("."), signs.count("")

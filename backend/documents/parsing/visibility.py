@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from selectolax.lexbor import LexborNode
 
 from backend.documents.parsing.colours import is_in_colour_of_ground
+from backend.documents.parsing.declarations import NUMBER, Declared
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.stylesheet import Styles
 
@@ -23,14 +24,14 @@ _SITE_NAME = re.compile(
     r"|related-?(?:articles?|posts?|links?|content))(?:$|\s)"
 )
 _NOTICE = re.compile(r"(?i)\b(?:cookies?|consent)\b")
-_HIDDEN_STYLE = re.compile(r"(?i)display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)")
-_INVISIBLE_STYLE = re.compile(
-    r"(?i)font-size\s*:\s*(?:0(?:\.\d+)?|1(?:\.\d+)?(?=px|pt))(?![\d.%]|r?em)|font-size\s*:\s*0?\.[01]\d*r?em"
-    r"|opacity\s*:\s*0(?:\.0+)?%?\s*(?:;|!|$)|(?:left|text-indent|top)\s*:\s*-\d{4,}|transform\s*:[^;]*scale\(\s*0\s*[,)]"
-    r"|clip-path\s*:\s*(?:inset\(\s*(?:100|50)%|circle\(\s*0)|clip\s*:\s*rect\(\s*0(?:px)?[\s,]+0(?:px)?[\s,]+0(?:px)?[\s,]+0"
-    r"|(?:^|;)\s*(?:max-)?(?:height|width)\s*:\s*0(?:px)?\s*(?:;[^}]*)?;\s*overflow\s*:\s*hidden"
-)
-_STRUCK_STYLE = re.compile(r"(?i)text-decoration(?:-line)?\s*:[^;]*line-through")
+_LENGTH = re.compile(rf"({NUMBER})([a-z]*|%)")
+_PIXELS = {"px": 1.0, "": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0}
+_SMALLEST = {"px": 2.0, "pt": 2.0, "em": 0.2, "rem": 0.2, "%": 20.0}
+_FAINTEST = 0.05
+_FAR_AWAY = -1000.0
+_FLAT = re.compile(r"scale[xy]?\(\s*0(?:\.0+)?\s*[,)]")
+_CUT_OFF = re.compile(r"inset\(\s*(?:100|50)%|circle\(\s*0")
+_CLIP = re.compile(r"rect\(([^()]*)\)")
 
 
 def is_visible(node: LexborNode, styles: Styles, findings: Findings) -> bool:
@@ -39,7 +40,7 @@ def is_visible(node: LexborNode, styles: Styles, findings: Findings) -> bool:
     if tag in _MACHINERY:
         return False
     attributes = node.attributes
-    style = style_of(node, styles)
+    style = styles.of(node)
     told = _left_out(tag, attributes, style, styles, node)
     if told is None:
         return True
@@ -49,27 +50,18 @@ def is_visible(node: LexborNode, styles: Styles, findings: Findings) -> bool:
     return False
 
 
-def style_of(node: LexborNode, styles: Styles) -> str:
-    """Returns the declarations for an element: of style sheets, of its own, and of older attributes."""
-    attributes = node.attributes
-    own = f"{styles.get(node.mem_id, '')};{attributes.get('style') or ''}"
-    if attributes.get("bgcolor"):
-        own = f"background:{attributes['bgcolor']};{own}"
-    return f"{own};color:{attributes['color']}" if node.tag == "font" and attributes.get("color") else own
-
-
 def _left_out(  # noqa: PLR0911 — a return for each reason
-    tag: str, attributes: dict[str, str | None], style: str, styles: Styles, node: LexborNode
+    tag: str, attributes: dict[str, str | None], style: Declared, styles: Styles, node: LexborNode
 ) -> tuple[WarningKind | None, str] | None:
     if tag in _EMBEDDED:
         return WarningKind.EMBEDDED_FILE, "Embedded content is not read."
     if tag == "svg":
         return WarningKind.PICTURE, "A drawing with text is not read."
-    if tag in _STRUCK or _STRUCK_STYLE.search(style):
+    if tag in _STRUCK or "line-through" in style.get("text-decoration-line", ""):
         return WarningKind.STRUCK_OUT, "Struck-out text is left out."
-    if "hidden" in attributes or _HIDDEN_STYLE.search(style):
+    if _is_hidden(style) or ("hidden" in attributes and "display" not in style):
         return WarningKind.HIDDEN_CONTENT, "Hidden text is left out."
-    if _INVISIBLE_STYLE.search(style) or is_in_colour_of_ground(style, (style_of(n, styles) for n in _around(node))):
+    if _is_invisible(style) or is_in_colour_of_ground(style, map(styles.of, _around(node))):
         return WarningKind.INVISIBLE_TEXT, "Text in the colour of its ground or too small to read is left out."
     if tag == "option":
         chosen = "selected" in attributes or not _has_selected(node)
@@ -81,6 +73,57 @@ def _left_out(  # noqa: PLR0911 — a return for each reason
     if _is_of_the_site(tag, attributes, node):
         return WarningKind.BOILERPLATE, "Navigation, notices on cookies and footers of the site are left out."
     return None
+
+
+def _is_hidden(style: Declared) -> bool:
+    return (
+        style.get("display") == "none"
+        or style.get("visibility") in {"hidden", "collapse"}
+        or style.get("content-visibility") == "hidden"
+    )
+
+
+def _is_invisible(style: Declared) -> bool:
+    """Returns whether words are too small or faint to be read, far outside the page, or cut off, however it is written."""
+    if not style:
+        return False
+    size, unit = _length(style, "font-size")
+    if size is not None and (not size or size < _SMALLEST.get(unit, 0.0)):
+        return True
+    opacity, percent = _length(style, "opacity")
+    if opacity is not None and opacity < _FAINTEST * (100 if percent else 1):
+        return True
+    if any(_pixels(style, side, 0.0) <= _FAR_AWAY for side in ("left", "top", "text-indent")):
+        return True
+    if _FLAT.search(style.get("transform", "")) or _CUT_OFF.search(style.get("clip-path", "")):
+        return True
+    is_cut = any(
+        style.get(name, "").startswith(("hidden", "clip")) for name in ("overflow", "overflow-x", "overflow-y")
+    )
+    sides = ("height", "width", "max-height", "max-width")
+    return _is_clipped_away(style.get("clip", "")) or (is_cut and any(_pixels(style, side, 2.0) <= 1 for side in sides))
+
+
+def _length(style: Declared, name: str) -> tuple[float | None, str]:
+    found = _LENGTH.fullmatch(style.get(name, ""))
+    return (None, "") if found is None else (float(found[1]), found[2])
+
+
+def _pixels(style: Declared, name: str, default: float) -> float:
+    length, unit = _length(style, name)
+    if length is None or (length and unit not in _PIXELS):
+        return default
+    return length * _PIXELS.get(unit, 1.0)
+
+
+def _is_clipped_away(clip: str) -> bool:
+    """Returns whether a box, of which top, right, bottom and left are written, is at most a point."""
+    found = _CLIP.match(clip)
+    sides = [_LENGTH.fullmatch(side) for side in re.split(r"[\s,]+", found[1].strip())] if found else []
+    if len(sides) != 4 or any(side is None for side in sides):
+        return False
+    top, right, bottom, left = (float(side[1]) for side in sides if side is not None)
+    return right <= left or bottom <= top
 
 
 def _is_of_the_site(tag: str, attributes: dict[str, str | None], node: LexborNode) -> bool:

@@ -17,7 +17,7 @@ from backend.documents.parsing.mathml import linear
 from backend.documents.parsing.openxml import meaningful_title
 from backend.documents.parsing.stylesheet import Styles, styles_of
 from backend.documents.parsing.text import opened
-from backend.documents.parsing.visibility import is_visible, style_of
+from backend.documents.parsing.visibility import is_visible
 
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure"  # noqa: SIM905 — or a line for each
@@ -27,7 +27,7 @@ _ENTITY_HEAD_CHARACTERS = 65_536
 _CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{1,200}(?:charset|encoding)\s*=\s*["']?\s*([\w-]{1,40})""", re.IGNORECASE)
 _WIDEST_SPAN = 1_000
 _NOTE_MARK = re.compile(r"(?i)\b(?:foot|end)?note-?ref\b|\bdoc-noteref\b")
-_SHIFTED = re.compile(r"(?i)vertical-align\s*:\s*(super|sub)\b")
+_SHIFTED = re.compile(r"(super|sub)\b")
 _FIELDS = {"text", "number", "date", "email", "tel", "url", "search", "time", "month", "datetime-local"}
 
 
@@ -94,8 +94,8 @@ class _WebpageReader:
         attributes = node.attributes
         if tag == "a" and _NOTE_MARK.search(f"{attributes.get('class') or ''} {attributes.get('role') or ''}"):
             return "sup"
-        found = _SHIFTED.search(style_of(node, self._styles))
-        return "" if found is None else found[1].lower()[:3]
+        found = _SHIFTED.match(self._styles.of(node).get("vertical-align", ""))
+        return "" if found is None else found[1][:3]
 
     def _inline(self, tag: str, node: LexborNode) -> None:
         if tag in {"br", "wbr"}:
@@ -186,7 +186,7 @@ class _WebpageReader:
 
 def _ordered(node: LexborNode, styles: Styles) -> OrderedList:
     items = len(node.css("li")) if "reversed" in node.attributes else 0
-    return OrderedList.of({**node.attributes, "style": style_of(node, styles)}, items)
+    return OrderedList.of({**node.attributes, "style": styles.of(node).get("list-style-type", "")}, items)
 
 
 def _cell(text: str, tag: str, node: LexborNode) -> Cell:

@@ -116,7 +116,7 @@ class Look:
             if fonts is not None and fonts.get(f"{W}{script}Theme") is not None:
                 return ""
             if fonts is not None and (named := fonts.get(W + script)):
-                return named
+                return str(named)
         return ""
 
 
