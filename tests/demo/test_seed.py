@@ -54,6 +54,17 @@ async def test_a_past_moment_shows_the_fee_of_its_time(service: Service, credent
     assert ("$34" in past["answer"], "$20" in past["answer"]) == (True, False)
 
 
+async def test_who_also_reads_the_privileged_memorandum_finds_the_fee_in_the_schedule_first(
+    service: Service, credentials: dict[str, Any]
+) -> None:
+    approver = await headers(service, credentials, "approver")
+    answer = (await service.client.post("/answer", json=FEE, headers=approver)).json()
+    assert answer["answer"].startswith("The overdraft fee is $20"), answer["answer"]
+    found = (await service.client.post("/retrieve", json={"query": FEE["question"]}, headers=approver)).json()
+    assert found["contexts"][0]["doc_id"] == "fee-schedule-personal"
+    assert "overdraft-class-action-memo" in {context["doc_id"] for context in found["contexts"]}
+
+
 async def test_guidance_was_approved_by_somebody_else_than_its_author(
     service: Service, credentials: dict[str, Any]
 ) -> None:

@@ -35,6 +35,17 @@ def test_a_page_counts_and_its_second_chunk_stands_behind_other_pages() -> None:
     assert [one.chunk_id.int for one in by_page(hits, {}, share=0.5)] == [1, 3, 4, 5, 2]
 
 
+def test_a_page_that_scores_less_than_its_chunk_puts_nothing_of_no_page_before_it() -> None:
+    def on(page: int | None, number: int, score: float):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        return replace(hit(UUID(int=number), score=score), span=ChunkSpan(page_start=page))
+
+    hits = [on(1, 1, 0.9), on(None, 2, 0.8), on(2, 3, 0.7), on(None, 4, 0.6), on(2, 5, 0.5)]
+    ranked = by_page(hits, {(ANY, 1): 0.4, (ANY, 2): 0.3}, share=0.5)
+    assert [one.chunk_id.int for one in ranked] == [1, 2, 3, 4, 5]
+    better = by_page(hits, {(ANY, 1): 0.1, (ANY, 2): 0.6}, share=0.5)
+    assert [one.chunk_id.int for one in better] == [3, 2, 1, 4, 5], "pages change places with one another"
+
+
 @pytest.mark.anyio
 async def test_each_page_is_shown_before_any_is_shown_again(service: Service, tenant: Tenant) -> None:
     chunks = [{"text": text, "page_start": page, "page_end": page} for page, texts in PAGES.items() for text in texts]

@@ -2,8 +2,13 @@
 
 Measured on 42 questions about whole annual and quarterly reports: the page that answers is among the first ten results for .33
 of them by the chunks' own scores, for .43 when its year counts, and for .62 when its page does as well and is shown once.
+
+A page scores less than its best chunk, so a score with a page in it says nothing against a score without one: what is in no page,
+such as a memorandum that was sent as chunks, would come before the very sentence of a fee schedule. Chunks of pages therefore
+change places with one another alone. Where chunks of pages stand among the others, their own scores decide.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -32,19 +37,26 @@ async def with_pages(
 
 
 def by_page(hits: Sequence[Hit], scores: Mapping[Page, float], share: float) -> list[Hit]:
-    """Returns the hits with `share` of their scores from their pages, in rounds: the best of each page, the second, and so on."""
+    """Returns the hits with `share` of their scores from their pages, in rounds: the best of each page, the second, and so on.
+
+    Hits of pages are put in order by these scores, at the places that they have among the others by their own.
+    """
     counted = [
         hit if (score := scores.get(_page(hit))) is None
         else replace(hit, page_score=score, score=(1 - share) * hit.score + share * score)
         for hit in hits
     ]  # fmt: skip
-    counted.sort(key=lambda hit: (-hit.score, hit.chunk_id))
-    seen: dict[Page, int] = {}
+    of_pages = iter([hit for hit in _in_rounds(counted) if hit.span.page_start is not None])
+    return [hit if hit.span.page_start is None else next(of_pages) for hit in _in_rounds(hits)]
+
+
+def _in_rounds(hits: Sequence[Hit]) -> list[Hit]:
+    """Returns hits by score in rounds: the best of each page and all that are in none, then the second of each page."""
+    seen = Counter[Page]()
     rounds: list[tuple[int, Hit]] = []
-    for hit in counted:
-        number = seen.get(_page(hit), 0) if hit.span.page_start is not None else 0
-        seen[_page(hit)] = number + 1
-        rounds.append((number, hit))
+    for hit in sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id)):
+        rounds.append((seen[_page(hit)], hit))
+        seen[_page(hit)] += hit.span.page_start is not None
     return [hit for _, hit in sorted(rounds, key=lambda ranked: ranked[0])]
 
 
