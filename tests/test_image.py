@@ -29,11 +29,17 @@ def test_the_image_runs_without_root_tools_or_unlocked_packages() -> None:
     build, last_stage = (INFRA / "Dockerfile").read_text().rsplit("\nFROM ", 1)
     assert re.search(r"^USER 10001:10001$", last_stage, re.MULTILINE)
     assert not re.search(r"\b(apt-get|gcc|uv|pip install|build-essential)\b", last_stage)
-    installing = re.findall(r"uv pip \w+ .*", build)
+    installing = re.findall(r"(?:uv )?pip (?:install|sync) .*", build)
+    assert len(installing) == 3
     assert [line for line in installing if "--require-hashes" not in line] == [INSTALLATION]
     assert "--no-index --no-deps --find-links /wheel" in INSTALLATION
     for source in re.findall(r"^COPY (?!--from)(.*) \S+$", build, re.MULTILINE):
         assert [name for name in source.split() if not (ROOT / name).exists()] == []
+
+
+def test_the_image_installs_with_the_uv_that_its_sources_are_developed_with() -> None:
+    (locked,) = re.findall(r"^uv==(\S+) \\$", (ROOT / "requirements-image.lock").read_text(), re.MULTILINE)
+    assert f"UV_VERSION := {locked}\n" in (ROOT / "Makefile").read_text()
 
 
 def test_the_first_process_of_the_image_is_an_init() -> None:
@@ -50,7 +56,11 @@ def installed_as_in_the_image(folder: Path) -> dict[str, str]:
     """Does what the image does with this repository in a folder; returns the hash of each file that is installed there."""
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder / "venv", symlinks=True)
-    made = {"/wheel": folder / "wheel", "/opt/build/bin/python": sys.executable, "/opt/affidavit": folder / "venv"}
+    made = {
+        "/wheel": folder / "wheel",
+        "python -m hatchling": f"{sys.executable} -m hatchling",
+        "/opt/affidavit": folder / "venv",
+    }
     (line,) = re.findall(r"^RUN (\S+ -m hatchling (?:.*\\\n)*.*)$", (INFRA / "Dockerfile").read_text(), re.MULTILINE)
     for path, here in made.items():
         line = line.replace(path, str(here))
