@@ -36,7 +36,8 @@ select d.domain, d.tenant_id from tenancy.domain d where tenancy.is_home(d.tenan
 -- name: purged
 -- Which of these tenants were deleted here for good: their logs stay. A database that was put back to before a tenant has neither.
 select t.id from unnest($1::uuid[]) as t (id)
-where not exists (select from tenancy.tenant k where k.id = t.id) and exists (select from audit.event e where e.tenant_id = t.id)
+where not exists (select from tenancy.tenant k where k.id = t.id)
+  and (exists (select from audit.log l where l.tenant_id = t.id) or exists (select from audit.event e where e.tenant_id = t.id))
 
 -- name: tenant
 -- A tenant by its id.
