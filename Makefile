@@ -1,6 +1,6 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage test-servers test-slow test-cells test-models test-browser test-doors test-deployment test-again mutation sbom screenshots lint format bench bench-all bench-answers bench-audit bench-doors bench-fairness bench-grounding bench-pages bench-personal-data bench-ratios bench-routes bench-scale bench-sealing isolation-report fuzz lock
+.PHONY: help setup demo test coverage test-servers test-slow test-cells test-models test-browser test-doors test-deployment test-again mutation sbom screenshots lint format bench bench-all bench-answers bench-audit bench-capacity bench-doors bench-fairness bench-grounding bench-pages bench-personal-data bench-ratios bench-routes bench-scale bench-sealing isolation-report fuzz lock
 
 PYTHON ?= python3
 EXAMPLES ?= 20
@@ -106,6 +106,9 @@ bench-scale: setup ## Measure cost by tenant size, recall of the indexes and dis
 bench-audit: setup ## Measure the offline verifier, and how long reviewers wait for a page of a large log
 	$(BIN)/python -m tests.benchmarks.audit_verifier
 	$(BIN)/python -m tests.benchmarks.audit_log
+
+bench-capacity: setup ## Measure how many bytes of the database a chunk, a retrieval and an answer take
+	$(BIN)/python -m tests.benchmarks.capacity
 
 bench-sealing: setup ## Measure how soon events are sealed, how fast a backlog is, and what the record costs a retrieval
 	$(BIN)/python -m tests.benchmarks.sealing

@@ -133,6 +133,7 @@ BENCHMARKS = (
     Benchmark("filings"),
     Benchmark("audit_verifier"),
     Benchmark("audit_log"),
+    Benchmark("capacity"),
     Benchmark("scale", "scale.json", _scale),
 )
 
