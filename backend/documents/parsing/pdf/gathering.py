@@ -12,6 +12,7 @@ from backend.documents.parsing.pdf.objects import Box, Colour, Drawn, Fill
 
 _MOST_OBJECTS = 20_000
 _SAMPLE = 300
+_STEP = 0.5 / _MOST_OBJECTS  # from one object of a form to the next, which all come before the next of the page
 _DEEPEST_FORM = 5
 _THINNEST_GROUND = 4.0
 _THICKEST_LINE = 1.6
@@ -43,24 +44,25 @@ def drawn_on(page: pypdfium2.PdfPage, *, whole: bool) -> Drawn:
     if count > _MOST_OBJECTS and not whole:
         indexes = [*range(_SAMPLE), *range(count - _SAMPLE, count)]
     addresses = list(map(_object_at, repeat(ctypes.cast(page.raw, ctypes.c_void_p)), indexes))
-    drawn = Drawn(is_whole=len(addresses) == count)
-    gathered = _Gathered(drawn)
-    for order, (address, kind) in enumerate(zip(addresses, map(_type_of, addresses), strict=True)):
-        if kind == pdfium.FPDF_PAGEOBJ_TEXT:  # by far most of them
-            drawn.orders[address] = order + gathered.inner
-        else:
-            gathered.take(address, order)
+    kinds = list(map(_type_of, addresses))
+    # By far most objects are text, of which only the place is asked for.
+    drawn = Drawn(is_whole=len(addresses) == count, orders=dict(zip(addresses, range(len(addresses)), strict=True)))
+    text = pdfium.FPDF_PAGEOBJ_TEXT
+    gathered = _Gathered(drawn, kinds.index(text) if text in kinds else len(kinds))
+    for order, kind in enumerate(kinds):
+        if kind != text:
+            gathered.take(addresses[order], order)
     return drawn
 
 
 class _Gathered:
     """Takes objects in the order of drawing, and what forms among them hold in their place."""
 
-    def __init__(self, drawn: Drawn) -> None:
+    def __init__(self, drawn: Drawn, first_text: int) -> None:
         self.drawn = drawn
-        self.inner = 0
-        """How many objects of forms were taken before those of the page."""
-        self._order = 0
+        self._first_text = first_text
+        self._inner = 0
+        self._order: float = 0
         self._matrices: list[pdfium.FS_MATRIX] = []
         self._sides = (ctypes.c_float * 4)()
         start = ctypes.addressof(self._sides)
@@ -74,7 +76,7 @@ class _Gathered:
     def _take(self, address: int) -> None:
         kind = _type_of(address)
         if kind == pdfium.FPDF_PAGEOBJ_TEXT:
-            self.drawn.orders[address] = self._order + self.inner
+            self.drawn.orders[address] = self._order
             self.drawn.within_forms.add(address)
         elif kind == pdfium.FPDF_PAGEOBJ_FORM and len(self._matrices) < _DEEPEST_FORM:
             self._take_form(address)
@@ -87,9 +89,10 @@ class _Gathered:
         pdfium.FPDFPageObj_GetMatrix(form, matrix)
         self._matrices.append(matrix)
         for index in range(max(pdfium.FPDFFormObj_CountObjects(form), 0)):
-            if self.inner >= _MOST_OBJECTS:
+            if self._inner >= _MOST_OBJECTS:
                 break
-            self.inner += 1
+            self._inner += 1
+            self._order += _STEP
             self._take(_inner_at(address, index))
         self._matrices.pop()
 
@@ -109,7 +112,7 @@ class _Gathered:
             self._note_path(ctypes.cast(address, pdfium.FPDF_PAGEOBJECT), box)
         else:
             self.drawn.grounds.append(box)
-            self.drawn.fills.append(Fill(self._order + self.inner, box, None))
+            self.drawn.fills.append(Fill(self._order, box, None))
 
     def _note_path(self, path: Any, box: Box) -> None:  # noqa: ANN401
         drawn = self.drawn
@@ -129,9 +132,13 @@ class _Gathered:
         if min(colour or (0,)) < _NEARLY_WHITE and not (colour is None and _is_white(path)):
             drawn.grounds.append(box)
         if filled:
-            drawn.fills.append(Fill(self._order + self.inner, box, colour))
-            if drawn.orders and colour is not None and _is_black_or_white(colour):
-                drawn.covers.append((self._order + self.inner, box))
+            drawn.fills.append(Fill(self._order, box, colour))
+            if (
+                (self._order > self._first_text or drawn.within_forms)
+                and colour is not None
+                and _is_black_or_white(colour)
+            ):
+                drawn.covers.append((self._order, box))
 
     def _on_page(self, box: Box) -> Box:
         for matrix in reversed(self._matrices):

@@ -210,14 +210,20 @@ class Glyphs:
                     yield self._oblique(start, line_end)
             if turn == OBLIQUE:
                 continue
-            word, last = match[0], _last(match)
+            word, last = match[0], end - 1
             if word[-1] == HYPHEN:
+                last = _last(match)
                 line_end = end  # the rest of the word is on the next line
             parts = self._parts(word, start, last, turn)
             if len(parts) > 1 and (own := self._angle(start)) not in {None, turn, OBLIQUE}:
                 turn = own or 0  # PDFium takes turned text for the end of a level line that it stands beside
                 parts = self._parts(word, start, last, turn)
-            yield from parts if self._is_struck is None else self._not_struck(parts, turn)
+            if self._is_struck is None:
+                yield from parts
+            elif len(parts) == 1 and not turn and not self._is_struck(*parts[0][1:5]):  # as by far most words
+                yield parts[0]
+            else:
+                yield from self._not_struck(parts, turn)
 
     def _not_struck(self, parts: Sequence[GlyphRun], turn: int) -> Sequence[GlyphRun]:
         if self._is_struck is None:

@@ -21,7 +21,7 @@ _PAPER: Colour = (255, 255, 255)
 class Fill(NamedTuple):
     """What is filled on a page: its place in the order of drawing, and its colour unless that is not one or not known."""
 
-    order: int
+    order: float
     box: Box
     colour: Colour | None
 
@@ -42,11 +42,11 @@ class Drawn:
     lines: dict[int, list[Box]] = field(default_factory=dict)
     rules: list[Box] = field(default_factory=list)
     uprights: list[Box] = field(default_factory=list)
-    covers: list[tuple[int, Box]] = field(default_factory=list)
+    covers: list[tuple[float, Box]] = field(default_factory=list)
     """What is drawn opaque in black or white over text before it, each with its place in the order of drawing."""
     fills: list[Fill] = field(default_factory=list)
     has_paths: bool = False
-    orders: dict[int, int] = field(default_factory=dict)
+    orders: dict[int, float] = field(default_factory=dict)
     """The place of each text object, by its address, in the order of drawing."""
     within_forms: set[int] = field(default_factory=set)
     """The text objects of forms, which draw a part of the page in one step and may be switched off."""
