@@ -130,7 +130,7 @@ class Egress:
                     follow_redirects=False,
                 ) as response:
                     yield response
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:  # the last of records after a handshake
             if _distrusts(error):
                 raise UntrustedServer("The server's certificate is not trusted.") from error
             raise ServerAway("The server does not answer.") from error

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 import threading
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from backend.egress import Egress, RefusedAddress
+from backend.egress import Egress, RefusedAddress, ServerAway
 from backend.errors import NotFound
 from backend.identity.oauth.clients import Clients
 from backend.identity.sign_in.seal import Seal
@@ -94,6 +95,28 @@ async def test_a_certificate_of_nobody_known_is_refused(tmp_path: Path) -> None:
     async with serving(tmp_path, {"/": response(b"hello")}) as (url, _), httpx.AsyncClient(timeout=60) as client:
         with pytest.raises(RefusedAddress):
             await Egress(client, own_machine=True).get(f"{url}/", most_bytes=100)
+
+
+async def test_a_server_that_breaks_off_its_encryption_does_not_answer(tmp_path: Path) -> None:
+    certificate = _certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+
+    def break_off(listener: socket.socket) -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as encrypted:
+            encrypted.recv(4096)
+            with socket.socket(fileno=os.dup(encrypted.fileno())) as plain:
+                plain.sendall(b"this is no record of TLS")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        breaking = asyncio.create_task(asyncio.to_thread(break_off, listener))
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        async with httpx.AsyncClient(verify=trusting) as client:
+            with pytest.raises(ServerAway):
+                await Egress(client, own_machine=True).get(
+                    f"https://localhost:{listener.getsockname()[1]}/", most_bytes=100
+                )
+        await breaking
 
 
 @pytest.mark.parametrize(

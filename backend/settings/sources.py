@@ -20,7 +20,7 @@ class SourceSettings(BaseModel):
         default=60.0, gt=0, le=600, description="Seconds that one request to a source may take, with what it answers."
     )
     source_run_seconds: float = Field(
-        default=1800.0,
+        default=300.0,
         gt=0,
         le=3600,
         description="Seconds that one run of a source may take; the next run does the rest.",

@@ -47,11 +47,13 @@ class Plan:
     held: int = 0  # files that became documents and were there
 
     def check_gone(self) -> None:
-        """Raises SourceFailed when so much is gone that the source itself may be what is wrong."""
-        if len(self.gone) > max(_FEW, self.held // 2):
-            detail = (
-                f"{len(self.gone)} of {self.held} files are gone. Nothing was changed; run it again and accept that."
-            )
+        """Raises SourceFailed when so much is gone that the source itself may be what is wrong.
+
+        Files that never became documents do not count: whoever may drop some there could stop the source for good.
+        """
+        gone = sum(item.document_id is not None for item in self.gone)
+        if gone > max(_FEW, self.held // 2):
+            detail = f"{gone} of {self.held} files are gone. Nothing was changed; run it again and accept that."
             raise SourceFailed("too_many_gone", detail)
 
 

@@ -175,6 +175,22 @@ async def _ten_and_more(there: Site) -> str:
     return "\n".join(there.page(f"/{n}.md", f"Rule {n}: wires leave before noon.") for n in range(12))
 
 
+async def test_whoever_drops_files_that_cannot_be_read_stops_no_run_by_taking_them_away(service: Service) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as there, reaching(service):
+        rule = there.page("/rule.md", "Wires leave before noon.")
+        for time in ("first", "second"):
+            odd = [there.page(f"/{time}-{n}", "x") for n in range(12)]
+            there.types |= {f"/{time}-{n}": "application/x-odd" for n in range(12)}
+            there.pages["/map.txt"] = "\n".join([rule, *odd]).encode()
+            if time == "first":
+                source = await created(service, bank, f"{there.url}/map.txt", "sitemap")
+                assert counted(await run(service, bank, source)) == {"new": 1, "refused": 12}
+        there.page("/rule.md", "Wires leave before ten.")
+        ended = await run(service, bank, source)
+        assert (ended["state"], counted(ended)["changed"]) == ("succeeded", 1)
+
+
 async def test_a_source_that_is_suddenly_empty_retires_nothing_unless_a_person_accepts_that(service: Service) -> None:
     bank = await bank_with_policies(service)
     async with site() as there, reaching(service):

@@ -126,6 +126,19 @@ async def test_a_sitemap_is_followed_within_its_own_host_and_as_robots_allows(se
         assert [path for _, path, _ in there.asked if path == "/private/cards"] == []
 
 
+@pytest.mark.parametrize("rule", ["Disallow: //[x", "Crawl-delay: \u00b2"])
+async def test_a_host_whose_robots_txt_cannot_be_read_is_left_alone_and_the_others_are_not(
+    service: Service, rule: str
+) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as odd, site() as there, reaching(service):
+        odd.pages["/robots.txt"] = f"User-agent: *\n{rule}\n".encode()
+        source = await created(service, bank, f"{odd.page('/cards.md', CARDS)} {there.page('/wires.md', WIRES)}")
+        found = await run(service, bank, source)
+        assert (counted(found), found["counts"]["reasons"]) == ({"new": 1, "refused": 1}, {"robots": 1})
+        assert odd.fetched("/cards.md") == []
+
+
 async def test_a_dry_run_says_what_would_happen_and_changes_nothing(service: Service) -> None:
     bank = await bank_with_policies(service)
     async with site() as there, reaching(service):

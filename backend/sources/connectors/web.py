@@ -15,6 +15,7 @@ from backend.sources.connector import Fetched, ItemGone, ItemRefused, Listing, O
 from backend.sources.connectors.lists import MOST_LIST_BYTES, read_lines, read_list, text
 
 _AGENT = "affidavit"  # as robots.txt may call us
+_NOTHING = ("User-agent: *", "Disallow: /")
 _MOST_ROBOTS_BYTES = 512 * 1024
 _MOST_SITEMAPS = 50
 _EXTENSIONS = {
@@ -89,14 +90,23 @@ class Web:
             raise ItemRefused("robots")
 
     async def _read_robots(self, host: str) -> RobotFileParser:
-        rules = RobotFileParser()
         async with self.asking.ask("GET", f"{host}/robots.txt") as answer:
             if answer.status == 200:
                 body = await answer.body(_MOST_ROBOTS_BYTES)
-                await to_thread.run_sync(lambda: rules.parse(body.decode(errors="replace").splitlines()))
-            else:  # of one that is away nobody knows what it forbids; one that is not there forbids nothing
-                rules.parse(["User-agent: *", "Disallow: /" if answer.status >= 500 else "Allow: /"])
-        return rules
+                return await to_thread.run_sync(_robots, body.decode(errors="replace").splitlines())
+            # Of one that is away nobody knows what it forbids; one that is not there forbids nothing.
+            return _robots(_NOTHING if answer.status >= 500 else [])
+
+
+def _robots(lines: Sequence[str]) -> RobotFileParser:
+    """Returns the rules that lines of a robots.txt state; those that cannot be read allow nothing."""
+    rules = RobotFileParser()
+    try:
+        rules.parse(lines)
+    except ValueError:  # of an address or a number in it
+        rules = RobotFileParser()
+        rules.parse(_NOTHING)
+    return rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
