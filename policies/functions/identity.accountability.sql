@@ -145,7 +145,8 @@ end;
 
 -- A user as a caller. Functions that take a context bind their transaction to it, and to none other that it may have been
 
--- its owner's rights goes, since it was granted to the owner of that time.
+-- its owner's rights goes, since it was granted to the owner of that time. So do its secrets, all of them: the owner before knows them,
+-- and would act as the new one. The new owner rotates it.
 create or replace function identity.hand_over_key(key uuid, new_owner uuid) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -158,6 +159,7 @@ begin
     return false;
   end if;
   update identity.collection_grant g set beyond_owner = false where g.tenant_id = tenancy.tenant_id() and g.principal_id = key;
+  update identity.api_key_secret s set expires_at = now() where s.tenant_id = tenancy.tenant_id() and s.key_id = key and s.expires_at > now();
   return true;
 end
 $$;
@@ -204,14 +206,14 @@ create or replace trigger refuse_taken_id before insert on identity.api_key for 
 
 -- Forgets a user who has no roles any more: its name becomes free, its keys end, and nothing signs it in. The row stays, since
 
--- documents and the log name it.
+-- documents and the log name it. Who knew its password stays on record: nobody becomes a stranger to what it did under that name.
 create or replace function identity.delete_user(deleted uuid) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   tenant uuid := tenancy.tenant_id();
 begin
-  update identity."user" u set username = 'deleted-' || u.id, status = 'deleted', credentials_of = null
+  update identity."user" u set username = 'deleted-' || u.id, status = 'deleted'
   where u.tenant_id = tenant and u.id = deleted and u.status <> 'deleted' and tenancy.has_permission('users:manage')
     and u.id is distinct from identity.acting_user()
     and not exists (select from identity.user_role r where r.tenant_id = tenant and r.user_id = deleted);

@@ -181,6 +181,30 @@ async def test_no_key_places_or_releases_a_hold(service: Service, bank: Tenant) 
     assert (await service.get("/audit/holds", bank, "compliance")).json()["holds"][0]["released_at"] is None
 
 
+async def test_who_knew_the_password_of_a_deleted_user_still_counts_as_that_user(
+    service: Service, bank: Tenant
+) -> None:
+    await service.add_user(bank, "mighty", Role.ADMIN, Role.APPROVER)
+
+    async def hire(username: str, role: str) -> str:
+        wanted = {"username": username, "password": PASSWORD, "roles": [role]}
+        return str((await service.post("/users", bank, "mighty", wanted)).json()["id"])
+
+    async def delete(user: str) -> int:
+        headers = await service.as_user(bank, "mighty")
+        return (await service.client.delete(f"/users/{user}", headers=headers)).status_code
+
+    writer, asker = await hire("writer", "editor"), await hire("asker", "admin")
+    submitted = await submit(service, bank, "washed", "Text of one person.", username="writer")
+    path = f"/collections/{GUIDANCE}"
+    assert (await patch(service, bank, path, RELAXED, "asker")).status_code == 202
+    assert (await delete(writer), await delete(asker)) == (204, 204)
+    assert (await decide(service, bank, submitted, "approve", "mighty")).status_code == 403
+    assert (await patch(service, bank, path, RELAXED, "mighty")).status_code == 202
+    assert (await service.get(path, bank, "admin")).json()["approval_required"] is True
+    assert (await decide(service, bank, submitted)).status_code == 200, "another person may"
+
+
 # What injected SQL can do with one person's own context.
 
 

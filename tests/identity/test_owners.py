@@ -90,7 +90,9 @@ async def test_disabling_a_user_ends_its_keys_and_tokens_until_somebody_takes_th
     assert (await service.client.get("/auth/me", headers=token)).status_code == 401
     taken = await patch(service, bank, keys, {"owner": str(bank.users["admin"])})
     assert (taken.status_code, taken.json()["handed_over_by"]) == (200, str(bank.users["admin"])), taken.text
-    assert (await ask(service, key["key"])).status_code == 200
+    assert (await ask(service, key["key"])).status_code == 401
+    rotated = await service.post(f"{keys}/rotate", bank, "admin", {"overlap_seconds": 0})
+    assert (await ask(service, rotated.json()["key"])).status_code == 200
     (event,) = await service.events(bank, action="key:handed_over")
     assert event["event"]["key"]["owner_before"] == str(bank.users["admin2"])
 
@@ -142,19 +144,23 @@ async def test_an_administrator_comes_to_no_collection_through_its_key_or_a_key_
     assert len((await ask(service, child["key"], RESTRICTED)).json()["contexts"]) == 1
 
 
-async def test_who_handed_a_key_over_still_knows_its_secret_and_grants_it_nothing(
+async def test_a_key_that_is_handed_over_opens_nothing_until_its_new_owner_rotates_it(
     service: Service, bank: Tenant
 ) -> None:
     key = await create_key(service, bank)
+    overlapping = await service.post(f"/auth/keys/{key['id']}/rotate", bank, "admin", {"overlap_seconds": 600})
     mine = {"owner": str(bank.users["admin2"])}
-    assert (await patch(service, bank, f"/auth/keys/{key['id']}", mine, "admin2")).status_code == 200
-    assert await grant(service, bank, key["id"], "admin") == 403
+    handed = await patch(service, bank, f"/auth/keys/{key['id']}", mine, "admin2")
+    assert (handed.status_code, handed.json()["lookup_ids"]) == (200, [])
+    known = (key["key"], overlapping.json()["key"])
+    assert [(await ask(service, secret)).status_code for secret in known] == [401, 401], "the owner before knows them"
     rotated = await service.post(f"/auth/keys/{key['id']}/rotate", bank, "admin2", {"overlap_seconds": 0})
-    assert rotated.status_code == 200
-    assert await grant(service, bank, key["id"], "admin") == 201, "now the new owner alone knows it"
+    assert (await ask(service, rotated.json()["key"])).status_code == 200
+    assert await grant(service, bank, key["id"], "admin") == 201, "the new owner alone knows it"
     taken = {"owner": str(bank.users["admin"])}
     await patch(service, bank, f"/auth/keys/{key['id']}", taken, "admin")
-    assert (await ask(service, rotated.json()["key"], RESTRICTED)).status_code == 404, "that was for the other owner"
+    again = await service.post(f"/auth/keys/{key['id']}/rotate", bank, "admin", {"overlap_seconds": 0})
+    assert (await ask(service, again.json()["key"], RESTRICTED)).status_code == 404, "that was for the other owner"
 
 
 async def test_a_user_reads_no_more_than_who_chose_its_password_until_it_has_its_own(
@@ -188,7 +194,8 @@ async def test_a_user_who_owns_things_is_deleted_and_what_it_made_stays(service:
     token, path = await service.as_user(bank, "leaver"), f"/users/{leaver}"
     assert (await service.client.delete(path, headers=await service.as_user(bank, "admin"))).status_code == 204
     assert (await service.client.get("/auth/me", headers=token)).status_code == 401
-    assert [(await ask(service, key["key"])).status_code for key in (kept, lost)] == [200, 401]
+    rotated = await service.post(f"/auth/keys/{kept['id']}/rotate", bank, "admin", {"overlap_seconds": 0})
+    assert [(await ask(service, key["key"])).status_code for key in (rotated.json(), lost)] == [200, 401]
     found = (await service.post("/retrieve", bank, "analyst", {"query": "Who left?"})).json()["contexts"]
     assert "of-leaver" in {context["doc_id"] for context in found}
     assert (await service.get(path, bank, "admin")).json()["status"] == "deleted"

@@ -9,11 +9,12 @@ class Employee:
 
     role: str
     password_of: str | None = None
+    deleted: bool = False  # whoever knew its password still stands behind what it did
 
 
 @dataclass
 class Key:
-    """A key acts as its owner; whoever made its secret knows it."""
+    """A key acts as its owner; whoever made its secret knows it. Handed over, it has none until it is rotated."""
 
     owner: str
     knowers: set[str]
@@ -56,7 +57,9 @@ class People:
         return chosen_by is None or self.reads(chosen_by)
 
     def may_grant(self, caller: str, principal: str) -> bool:
-        return not self.controls(caller, principal)
+        """A key of its own, it may give what it reads itself; else only what it does not come to thereby."""
+        own_key = principal in self.keys and self.keys[principal].owner == caller
+        return not self.controls(caller, principal) or (own_key and self.reads(caller))
 
     def may_hand_over(self, caller: str, key: str) -> bool:
         return self.person(caller) != self.person(self.keys[key].owner)

@@ -49,13 +49,20 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
                 for boss in sorted(BOSSES, key=lambda boss: boss != by):  # who hired it tries first, and then the other
                     self._grant(boss, name)
 
-        @precondition(lambda self: any(user.password_of for user in self.model.users.values()))
+        @precondition(lambda self: any(user.password_of for user in self._staff().values()))
         @rule(choice=Choice)
         def choose_an_own_password(self, choice: Any) -> None:
-            name = choice.choice(sorted(name for name, user in self.model.users.items() if user.password_of))
+            name = choice.choice(sorted(name for name, user in self._staff().items() if user.password_of))
             body = {"old_password": PASSWORD, "new_password": OWN_PASSWORD}
             assert everyone.run(self._ask(name, "POST", "/auth/password", body)).status_code == 204
             self.model.users[name].password_of = None
+
+        @precondition(lambda self: self._hired_editors())
+        @rule(by=st.sampled_from(BOSSES), choice=Choice)
+        def delete_an_editor(self, by: str, choice: Any) -> None:
+            name = choice.choice(self._hired_editors())
+            assert everyone.run(self._ask(by, "DELETE", f"/users/{self.ids[name]}")).status_code == 204
+            self.model.users[name].deleted = True
 
         @rule(by=st.sampled_from(BOSSES))
         def make_a_key(self, by: str) -> None:
@@ -73,7 +80,8 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
             answer = everyone.run(self._ask(by, "PATCH", f"/auth/keys/{self.ids[name]}", {"owner": self.ids[to]}))
             assert answer.status_code == (200 if self.model.may_hand_over(by, name) else 403), answer.text
             if answer.is_success:
-                self.model.keys[name].owner = to
+                self.model.keys[name].owner, self.model.keys[name].knowers = to, set()
+                assert everyone.run(self._ask(name, "GET", "/auth/me")).status_code == 401
                 if name in self.model.grants:  # what was granted beyond its owner was for the other one
                     self.model.grants[name].beyond_owner = False
 
@@ -106,7 +114,7 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
         @precondition(lambda self: self.model.authors)
         @rule(choice=Choice)
         def approve(self, choice: Any) -> None:
-            by = choice.choice(sorted(name for name, user in self.model.users.items() if user.role == "approver"))
+            by = choice.choice(sorted(name for name, user in self._staff().items() if user.role == "approver"))
             doc_id = choice.choice(sorted(self.model.authors))
             version = self.versions[doc_id]
             path = f"/documents/{version['document_id']}/versions/{version['document_version']}/approve"
@@ -118,7 +126,7 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
 
         @rule(choice=Choice)
         def converse(self, choice: Any) -> None:
-            asking = sorted(name for name, user in self.model.users.items() if user.role != "admin")
+            asking = sorted(name for name, user in self._staff().items() if user.role != "admin")
             by, known = choice.choice(asking), sorted(self.model.conversations)
             conversation = choice.choice([*known, str(UUID(int=len(known) + 1))])
             body = {"question": "Which version?", "conversation": conversation}
@@ -132,7 +140,7 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
 
         @invariant()
         def everybody_reads_what_the_model_allows(self) -> None:
-            for name in [*self.model.users, *self.model.keys]:
+            for name in [*self._staff(), *self._live_keys()]:
                 me = everyone.run(self._ask(name, "GET", "/auth/me")).json()
                 reads = COLLECTION in me["readable_collections"]
                 assert reads == self.model.reads(name), (name, self.model)
@@ -142,13 +150,22 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
             answer = everyone.run(self._ask(by, "POST", f"/collections/{COLLECTION}/grants", body))
             assert answer.status_code == (201 if self.model.may_grant(by, to) else 403), (by, to, answer.text)
             if answer.is_success:
-                self.model.grants[to] = Grant(beyond_owner=to in self.model.keys)
+                self.model.grants[to] = Grant(to in self.model.keys and not self.model.controls(by, to))
+
+        def _staff(self) -> dict[str, Employee]:
+            return {name: user for name, user in self.model.users.items() if not user.deleted}
+
+        def _live_keys(self) -> list[str]:
+            return [name for name, key in self.model.keys.items() if key.knowers]
+
+        def _hired_editors(self) -> list[str]:
+            return sorted(n for n, user in self._staff().items() if user.role == "editor" and n != "eve")
 
         def _without_a_grant(self) -> list[str]:
-            return [name for name in [*self.model.users, *self.model.keys] if name not in self.model.grants]
+            return [name for name in [*self._staff(), *self.model.keys] if name not in self.model.grants]
 
         def _readers(self, role: str) -> list[str]:
-            return sorted(n for n, user in self.model.users.items() if user.role == role and self.model.reads(n))
+            return sorted(n for n, user in self._staff().items() if user.role == role and self.model.reads(n))
 
         async def _found(self) -> None:
             everyone.tenants += 1

@@ -66,7 +66,8 @@ class KeyChange(ApiModel):
     purpose: Purpose | None = None
     owner: UUID | None = Field(
         default=None,
-        description="The user who answers for the key from now on. Another person than its present owner says so.",
+        description="The user who answers for the key from now on, and rotates it, since its secrets end. Another person than its"
+        " present owner says so.",
     )
     expires_at: Moment | None = Field(default=None, description="When the key ends.")
     allowed_networks: Networks = Field(default_factory=list)

@@ -51,7 +51,10 @@ async def list_keys(tenancy: Provided[Tenancy], caller: KeyManager) -> KeyList:
 async def change_key(
     tenancy: Provided[Tenancy], recorder: Provided[Recorder], key_id: UUID, body: KeyChange, caller: KeyManager
 ) -> KeySummary:
-    """Changes what the body names. Keys of a disabled user wait until another administrator gives them an owner."""
+    """Changes what the body names. Keys of a disabled user wait until another administrator gives them an owner.
+
+    A key that gets another owner stops opening: the owner before knows its secret. The new owner rotates it.
+    """
     async with tenancy.transaction(caller.claims()) as connection:
         return await keys.change_key(connection, caller, recorder, key_id, body)
 

@@ -70,7 +70,10 @@ async def create_key(connection: Connection, caller: Caller, recorder: Recorder,
 async def change_key(
     connection: Connection, caller: Caller, recorder: Recorder, key_id: UUID, change: KeyChange
 ) -> KeySummary:
-    """Changes what bounds a key, and whose it is; raises NotFound for none that is live, and Forbidden to hand over one's own."""
+    """Changes what bounds a key, and whose it is; raises NotFound for none that is live, and Forbidden to hand over one's own.
+
+    What is handed over opens nothing until its new owner rotates it.
+    """
     current = await connection.fetchrow(queries.live_key, caller.tenant_id, key_id)
     if current is None:
         raise NotFound(reason="key:unknown")
