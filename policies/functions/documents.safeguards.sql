@@ -35,6 +35,56 @@ create or replace trigger guard_retirement before update on documents.version
   for each row when (new.status = 'retired' and old.status <> 'retired')
   execute function documents.guard_retirement();
 
+-- What is or was in force where approval is asked for stays what it was: its beginning and planned end, and that it is a version
+-- which was approved. Two people who retire it give it another end.
+create or replace function documents.guard_plan() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from documents.collection c where c.tenant_id = new.tenant_id and c.id = new.collection_id and c.approval_required)
+    and (new.effective_from <> old.effective_from or new.status not in ('approved', 'superseded', 'retired')
+      or old.status = 'retired' and new.status <> 'retired'
+      or old.status = 'superseded' and new.status = 'approved' and old.effective_to <= now()
+      or new.planned_to is distinct from old.planned_to and not identity.has_joined('version:retire', new.id))
+  then
+    raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger guard_plan before update on documents.version
+  for each row when (old.effective_from < 'infinity') execute function documents.guard_plan();
+
+-- A version ends when it was planned to, or when a later one begins, and at no other moment. Asked at the end of a transaction, which
+-- ends the one before first; and of every change in it, since chunks followed each.
+create or replace function documents.guard_end() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from documents.collection c where c.tenant_id = new.tenant_id and c.id = new.collection_id and c.approval_required)
+    and new.effective_to <> (
+      select greatest(new.effective_from, least(coalesce(new.planned_to, 'infinity'), min(v.effective_from))) from documents.version v
+      where v.tenant_id = new.tenant_id and v.document_id = new.document_id and v.number > new.number
+        and v.effective_from < v.effective_to)
+  then
+    raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
+  end if;
+  return null;
+end
+$$;
+
+do $$
+begin
+  if not exists (select from pg_trigger where tgrelid = 'documents.version'::regclass and tgname = 'guard_end') then
+    create constraint trigger guard_end after update on documents.version deferrable initially deferred
+      for each row when (new.effective_from < 'infinity'
+        and (new.effective_from <> old.effective_from or new.effective_to <> old.effective_to))
+      execute function documents.guard_end();
+  end if;
+end
+$$;
+
 -- Whether the caller is another person than everybody who has approved a version.
 create or replace function documents.is_another_approver(version uuid) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -18,12 +18,12 @@ create policy writable on documents.version for insert to affidavit_runtime
     and ((select tenancy.context() ->> 'kind') is distinct from 'source' or approvals_needed > 0)
     and approvals_needed = (select case when c.approval_required then c.approvers else 0 end from documents.collection c
       where c.tenant_id = version.tenant_id and c.id = version.collection_id));
--- The creator of a version adds chunks and submits it for review. Where no approval is required, every caller with documents:write
--- that may write the collection also decides when versions are in force.
+-- The creator of a version adds chunks and submits it for review, until it has a validity. Where no approval is required, every caller
+-- with documents:write that may write the collection also decides when versions are in force.
 create policy authored on documents.version for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and collection_id = any ((select tenancy.writable_collections())::uuid[])
-    and (created_by = (select tenancy.principal_id()) or approvals_needed = 0))
+    and (created_by = (select tenancy.principal_id()) and effective_from = 'infinity' or approvals_needed = 0))
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:write'))
     and collection_id = any ((select tenancy.writable_collections())::uuid[])
     and (status in ('draft', 'in_review')

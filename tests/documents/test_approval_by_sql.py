@@ -8,7 +8,7 @@ import pytest
 
 from backend.identity.callers.permissions import Role
 from backend.tenancy import Claims, ContextSigner
-from tests.factories import approved, create_collection, decide, submit
+from tests.factories import approved, create_collection, decide, submit, versions
 from tests.service import Secrets, Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -121,12 +121,9 @@ async def test_the_database_keeps_writers_from_validity_and_approved_text(
 ) -> None:
     identifier = await version_id(service, await approved(service, tenant, "sql-text", "Approved text."))
     await bind(runtime, service, tenant, "editor", run_secrets, writing="chunks")
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await runtime.execute("update documents.version set effective_to = now() where id = $1", identifier)
-    assert (
-        await runtime.execute("update documents.chunk set effective_to = now() where version_id = $1", identifier)
-        == "UPDATE 0"
-    )
+    for table, key in (("version", "id"), ("chunk", "version_id")):
+        ended = f"update documents.{table} set effective_to = now() where {key} = $1"
+        assert await runtime.execute(ended, identifier) == "UPDATE 0"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await runtime.execute("update documents.chunk set text = 'Forged.' where version_id = $1", identifier)
     with pytest.raises(asyncpg.PostgresError):
@@ -175,3 +172,59 @@ async def test_the_database_forges_no_history(
             assert await runtime.execute(change) in {"UPDATE 0", "DELETE 0"}
         except asyncpg.InsufficientPrivilegeError:
             continue
+
+
+async def in_one_transaction(connection: asyncpg.Connection, statements: list[tuple[str, UUID]]) -> list[str]:
+    async with connection.transaction():
+        return [await connection.execute(statement, version) for statement, version in statements]
+
+
+END = "update documents.version set effective_to = now() where id = $1"
+FOREVER = "update documents.version set effective_to = 'infinity' where id = $1"
+FOLLOW = """
+update documents.chunk c set effective_from = v.effective_from, effective_to = v.effective_to
+from documents.version v where v.id = c.version_id and v.id = $1
+"""
+UNAPPROVE = """
+update documents.version set status = 'draft', effective_from = 'infinity', effective_to = 'infinity' where id = $1
+"""
+CHANGES = """
+update documents.version set planned_to = now() where id = $1
+update documents.version set effective_from = now() - interval '1 year' where id = $1
+update documents.version set effective_from = 'infinity', effective_to = 'infinity' where id = $1
+update documents.version set planned_to = now(), effective_to = now() where id = $1
+update documents.version set status = 'retired', effective_to = now() where id = $1
+"""
+
+
+async def test_no_reviewer_alone_ends_what_is_in_force_nor_brings_back_what_was(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    first = await version_id(service, await approved(service, tenant, "sql-end", "The old text."))
+    submitted = await approved(service, tenant, "sql-end", "The new text.")
+    second = await version_id(service, submitted)
+    await bind(runtime, service, tenant, "approver", run_secrets)
+    attempts = [
+        [(END, second), (FOLLOW, second)],
+        [(END, second), (FOLLOW, second), (FOREVER, second)],  # its passages alone
+        [(END, second), (FOLLOW, second), (FOREVER, first), (FOLLOW, first)],
+        [(UNAPPROVE, second), (FOREVER, first)],
+        [("update documents.version set status = 'approved' where id = $1", first)],
+        [("update documents.version set effective_to = effective_to + interval '1 s' where id = $1", first)],
+        *([(change, second)] for change in CHANGES.strip().splitlines()),
+    ]
+    for statements in attempts:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await in_one_transaction(runtime, statements)
+    seen = await versions(service, tenant, submitted)
+    assert {number: version["status"] for number, version in seen.items()} == {1: "superseded", 2: "approved"}
+    assert (seen[1]["effective_to"], seen[2]["effective_to"]) == (seen[2]["effective_from"], None)
+
+
+async def test_no_author_takes_back_that_its_version_was_approved(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    submitted = await approved(service, tenant, "sql-back", "Approved text.")
+    await bind(runtime, service, tenant, "editor", run_secrets)
+    assert await runtime.execute(UNAPPROVE, await version_id(service, submitted)) == "UPDATE 0"
+    assert (await versions(service, tenant, submitted))[1]["status"] == "approved"
