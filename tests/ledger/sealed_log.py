@@ -68,24 +68,24 @@ class SealedLog:
             body = {"query": f"question {number} about fees"}
             assert (await self.service.post("/retrieve", self.tenant, "analyst", body)).status_code == 200
 
-    async def export(self, **changed: object) -> Path:
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Connection]:
+        """Opens a transaction of the tenant's reviewer."""
         reviewer = Caller(
             self.tenant.id, self.tenant.slug, self.tenant.users["compliance"], "user", "compliance", "export",
             permissions=ROLE_PERMISSIONS[Role.COMPLIANCE],
         )  # fmt: skip
+        async with self.service.services.tenancy.transaction(reviewer.claims()) as connection:
+            yield connection
 
-        @asynccontextmanager
-        async def opened() -> AsyncIterator[Connection]:
-            async with self.service.services.tenancy.transaction(reviewer.claims()) as connection:
-                yield connection
-
+    async def export(self, **changed: object) -> Path:
         async def report(_done: int, _all: int) -> None:
             await asyncio.sleep(0)
 
         wanted = {"format": ExportFormat.BUNDLE, "reveal": True} | changed
         export = Export(self.tenant.id, BEGIN, self.end, **wanted)  # type: ignore[arg-type]
         stream = io.BytesIO()
-        exporter = Exporter(opened, self.service.services.payloads, export, report)
+        exporter = Exporter(self.opened, self.service.services.payloads, export, report)
         await exporter.write(stream, *(await exporter.parts(1_000_000)))
         path = self.folder / "bundle.zip"
         path.write_bytes(stream.getvalue())

@@ -10,6 +10,7 @@ import pytest
 from backend.identity.callers.permissions import Permission
 from backend.jobs.worker import Worker
 from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, sign_checkpoint
+from backend.review.verification.live import LiveLog, convicting
 from tests.factories import ingest
 from tests.ledger.sealed_log import KEY, SealedLog
 from tests.service import Database, Secrets, Service, Tenant, running, settings_for
@@ -62,6 +63,25 @@ async def test_a_sound_log_is_found_sound_and_that_is_on_record(log: SealedLog, 
     assert any(finding["subject"] == "payloads" and finding["kind"] == "OK" for finding in done["findings"]) == texts
     event = await recorded(log)
     assert (event["outcome"], event["event"]["proved"]["sound"]) == ("succeeded", True)
+
+
+async def test_a_log_that_grows_while_it_is_verified_is_found_sound(log: SealedLog) -> None:
+    grown = 0
+
+    async def progress(_done: int, _of: int) -> None:
+        nonlocal grown
+        if not grown:
+            grown = 1
+            await log.act(8)
+            await log.seal()
+
+    verified = LiveLog(log.opened, log.tenant.id, str(KEY.verifier_key))
+    report = await verified.verify(progress)
+    assert grown
+    assert not convicting(report), report.findings
+    bogus = "select tenant_id, level, position + 1000, hash from audit.node"
+    await log.execute(f"insert into audit.node {bogus} where tenant_id = '{log.tenant.id}' and level = 1 limit 1")
+    assert convicting(await verified.verify(progress))
 
 
 async def test_a_tampering_is_named_first_and_is_on_record_as_a_failure(log: SealedLog) -> None:

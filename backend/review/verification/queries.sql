@@ -10,8 +10,12 @@ from (select) as one left join audit.log l on l.tenant_id = $1
 select position, hash from audit.node where tenant_id = $1 and level = $2 and position > $3 order by position limit $4
 
 -- name: node_above
--- One of the nodes that cover more leaves than there are.
-select level, position from audit.node where tenant_id = $1 and level > $2 limit 1
+-- Of the nodes above a level the one that covers most leaves.
+select level, position from audit.node where tenant_id = $1 and level > $2 order by level desc, position desc limit 1
+
+-- name: size_by_now
+-- How many leaves the log has by now, by its right edge and by the last of them.
+select greatest((select size from audit.log where tenant_id = $1), (select max(index) + 1 from audit.leaf where tenant_id = $1), 0)
 
 -- name: archives
 -- Months that are said to have left the log, and whether an event of the log says so.
