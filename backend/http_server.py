@@ -141,6 +141,15 @@ class _Worker(Process):
             self._server = DrainingServer(self.config, self._drain_seconds)
         return self._server
 
+    def target(self, sockets: list[Any] | None = None) -> None:
+        """Serves, and answers its parent from a thread.
+
+        The server is made before that thread asks for it: of two that were made at once the thread could know the one that
+        never starts, and the parent would wait for it in vain.
+        """
+        assert self.server
+        super().target(sockets)
+
     def hangs(self) -> bool:
         """Tells whether it has not answered for long; asks it again, and does not wait for its answer."""
         while self.parent_conn.poll():

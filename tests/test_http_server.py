@@ -1,8 +1,10 @@
 """What serves is stopped neither by the collection of garbage nor by threads that compute."""
 
 import gc
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
@@ -45,3 +47,28 @@ async def test_the_loop_has_its_turn_soon_while_threads_compute() -> None:
 def test_every_server_of_ours_begins_so() -> None:
     assert issubclass(_GreetingServer, http_server.SettledServer)
     assert issubclass(http_server.DrainingServer, http_server.SettledServer)
+
+
+def test_the_thread_that_answers_the_parent_knows_the_server_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However soon it is asked: else a successor never seems ready, and the process that it is to replace stays."""
+    known: list[uvicorn.Server | None] = []
+
+    class AskedAtOnce(http_server._Worker):
+        def always_pong(self) -> None:
+            known.append(self._server)
+            self.server.should_exit = True
+
+    class AtOnce:
+        def __init__(self, target: Callable[[], None], *, daemon: bool) -> None:
+            self.start = target
+            assert daemon
+
+    monkeypatch.setattr("uvicorn.supervisors.multiprocess.threading", SimpleNamespace(Thread=AtOnce))
+    config = uvicorn.Config(
+        create_prepared_app(), port=0, lifespan="off", **http_server.options() | {"loop": "asyncio"}
+    )
+    worker = AskedAtOnce(config, [], 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        worker.target([listener])
+    gc.unfreeze()
+    assert known == [worker._server]

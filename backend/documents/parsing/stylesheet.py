@@ -23,7 +23,7 @@ _LONGEST = 200_000
 _NOTHING: Declared = {}
 
 
-class Styles:
+class StyleSheet:
     """What is declared of each element of a page."""
 
     def __init__(self, rules: Mapping[int, Sequence[str]]) -> None:
@@ -49,7 +49,7 @@ class Styles:
         return found
 
 
-def styles_of(tree: LexborHTMLParser) -> Styles:
+def styles_of(tree: LexborHTMLParser) -> StyleSheet:
     """Returns what rules for screens of any width declare; selectors with conditions are left alone."""
     written = "".join(node.text() for node in tree.css("style"))[:_LONGEST]
     found: dict[int, list[tuple[tuple[int, ...], str]]] = defaultdict(list)
@@ -61,7 +61,7 @@ def styles_of(tree: LexborHTMLParser) -> Styles:
         for node in tree.css(selector):
             found[node.mem_id].append((rank, style))
             matches += 1
-    return Styles({node: [style for _, style in sorted(ranked)] for node, ranked in found.items()})
+    return StyleSheet({node: [style for _, style in sorted(ranked)] for node, ranked in found.items()})
 
 
 def _rules(sheet: str) -> Iterator[tuple[str, str]]:

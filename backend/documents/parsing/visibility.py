@@ -8,7 +8,7 @@ from selectolax.lexbor import LexborNode
 from backend.documents.parsing.colours import is_in_colour_of_ground
 from backend.documents.parsing.declarations import NUMBER, Declared
 from backend.documents.parsing.findings import Findings, WarningKind
-from backend.documents.parsing.stylesheet import Styles
+from backend.documents.parsing.stylesheet import StyleSheet
 
 _MACHINERY = frozenset("script style template noscript head title datalist meta link base rt rp".split())  # noqa: SIM905
 _EMBEDDED = frozenset({"iframe", "object", "embed", "video", "audio", "canvas"})
@@ -34,7 +34,7 @@ _CUT_OFF = re.compile(r"inset\(\s*(?:100|50)%|circle\(\s*0")
 _CLIP = re.compile(r"rect\(([^()]*)\)")
 
 
-def is_visible(node: LexborNode, styles: Styles, findings: Findings) -> bool:
+def is_visible(node: LexborNode, styles: StyleSheet, findings: Findings) -> bool:
     """Returns whether an element is read; what is left out although somebody may miss it is told."""
     tag = node.tag or ""
     if tag in _MACHINERY:
@@ -51,7 +51,7 @@ def is_visible(node: LexborNode, styles: Styles, findings: Findings) -> bool:
 
 
 def _left_out(  # noqa: PLR0911 — a return for each reason
-    tag: str, attributes: dict[str, str | None], style: Declared, styles: Styles, node: LexborNode
+    tag: str, attributes: dict[str, str | None], style: Declared, styles: StyleSheet, node: LexborNode
 ) -> tuple[WarningKind | None, str] | None:
     if tag in _EMBEDDED:
         return WarningKind.EMBEDDED_FILE, "Embedded content is not read."

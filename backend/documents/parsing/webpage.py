@@ -15,7 +15,7 @@ from backend.documents.parsing.grids import Cell, Grid
 from backend.documents.parsing.lists import OrderedList
 from backend.documents.parsing.mathml import linear
 from backend.documents.parsing.openxml import meaningful_title
-from backend.documents.parsing.stylesheet import Styles, styles_of
+from backend.documents.parsing.stylesheet import StyleSheet, styles_of
 from backend.documents.parsing.text import opened
 from backend.documents.parsing.visibility import is_visible
 
@@ -58,7 +58,7 @@ _KINDS = {f"h{level}": (BlockKind.HEADING, level) for level in range(1, 7)} | {"
 class _WebpageReader:
     """Walks the tree once, gathering text until a block element begins or ends."""
 
-    def __init__(self, body: LexborNode, styles: Styles, findings: Findings) -> None:
+    def __init__(self, body: LexborNode, styles: StyleSheet, findings: Findings) -> None:
         self._body = body
         self._styles = styles
         self._findings = findings
@@ -184,7 +184,7 @@ class _WebpageReader:
         return table is None or table.mem_id in self._layout_tables
 
 
-def _ordered(node: LexborNode, styles: Styles) -> OrderedList:
+def _ordered(node: LexborNode, styles: StyleSheet) -> OrderedList:
     items = len(node.css("li")) if "reversed" in node.attributes else 0
     return OrderedList.of({**node.attributes, "style": styles.of(node).get("list-style-type", "")}, items)
 
@@ -219,7 +219,7 @@ def _layout_tables(body: LexborNode) -> set[int]:
     return layout
 
 
-def _walk(root: LexborNode, styles: Styles, findings: Findings) -> Iterator[tuple[bool, LexborNode]]:
+def _walk(root: LexborNode, styles: StyleSheet, findings: Findings) -> Iterator[tuple[bool, LexborNode]]:
     """Yields (entering, node) in document order without what a reader does not see; depth needs no stack."""
     node = root
     while True:
