@@ -25,6 +25,7 @@ draining = threading.Event()
 
 HEAD_SECONDS = 10  # in which a request line and its headers must have come
 START_SECONDS = 300.0  # in which a process must answer for the first time
+LAST_REQUESTS_SECONDS = 0.3  # in which a connection that was accepted last sends its request
 HUNG_SECONDS = 60.0  # in which it must answer later; one that is busy for long is not dead
 TURN_SECONDS = 0.0005  # that a thread computes in Python before another has its turn; Python's own is ten times that
 MAX_CONNECTIONS = 2_000  # of one process; more are answered 503
@@ -100,6 +101,19 @@ class SettledServer(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.enable()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends without cutting off a request that was on its way.
+
+        uvicorn closes what it has accepted and not yet read. So nothing more is accepted first, and what was may still ask.
+        """
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        if not self.force_exit:
+            await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        await super().shutdown(sockets)
 
 
 class DrainingServer(SettledServer):

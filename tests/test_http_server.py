@@ -1,5 +1,6 @@
 """What serves is stopped neither by the collection of garbage nor by threads that compute."""
 
+import asyncio
 import gc
 import socket
 import sys
@@ -47,6 +48,21 @@ async def test_the_loop_has_its_turn_soon_while_threads_compute() -> None:
 def test_every_server_of_ours_begins_so() -> None:
     assert issubclass(_GreetingServer, http_server.SettledServer)
     assert issubclass(http_server.DrainingServer, http_server.SettledServer)
+
+
+async def test_who_was_accepted_just_before_the_end_is_still_answered(started: uvicorn.Server) -> None:
+    port = started.servers[0].sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while not started.server_state.connections:
+        await asyncio.sleep(0)
+    ending = asyncio.create_task(started.shutdown())
+    await asyncio.sleep(0)
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await ending
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
 
 
 def test_the_thread_that_answers_the_parent_knows_the_server_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
