@@ -49,6 +49,7 @@ async def test_a_key_shows_the_list_of_keys_and_another_leads_to_the_search(
     browser: Browser, tenant: Tenant, address: str, filled: None
 ) -> None:
     async with visiting(browser, address, tenant, "analyst") as page:
+        await page.wait_for_load_state("load")  # a key that is pressed before its script is there is lost
         await page.keyboard.press("?")
         keys = page.get_by_role("dialog", name="Keyboard")
         await expect(keys).to_contain_text("This list")
