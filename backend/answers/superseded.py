@@ -4,6 +4,7 @@ Whether it did is decided by the built-in extractive generator, whatever generat
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -14,6 +15,8 @@ from backend.answers.generator import Generator, Passage
 from backend.answers.models import SupersededVersion
 from backend.retrieval.ask import Retrieval
 from backend.retrieval.stages import Asked, Hit, ValidityFilter
+
+_MOST_YEARS = 30
 
 
 async def find_superseded(retrieval: Retrieval, asked: Asked, built_in: Generator) -> list[SupersededVersion]:
@@ -26,7 +29,7 @@ async def find_superseded(retrieval: Retrieval, asked: Asked, built_in: Generato
     lapsed = await retrieval.ask_lapsed(asked)
     if lapsed is None:
         return []
-    prompt = prompts.render(asked.question.request.query, passages(lapsed.hits), vector=vector_of(lapsed))
+    prompt = prompts.render(asked.question.request.query, _dated(lapsed.hits), vector=vector_of(lapsed))
     generation = await built_in.generate(prompt)
     answering = {quote.passage.chunk_id for claim in generation.claims for quote in claim.quotes}
     named = {(hit.document_id, hit.version): _version(hit) for hit in lapsed.hits if hit.chunk_id in answering}
@@ -61,6 +64,20 @@ def passages(hits: Sequence[Hit]) -> list[Passage]:
         )
         for number, hit in enumerate(hits, start=1)
     ]  # fmt: skip
+
+
+def _dated(hits: Sequence[Hit]) -> list[Passage]:
+    """Returns hits as passages whose titles name the years in which they applied: a question about one of these means them."""
+    return [
+        replace(passage, title=f"{passage.title or passage.doc_id}, {_years(hit)}")
+        for hit, passage in zip(hits, passages(hits), strict=True)
+    ]
+
+
+def _years(hit: Hit) -> str:
+    """Returns the years in which a version applied, the last of many: no question is about more."""
+    last = hit.effective_to.year
+    return ", ".join(map(str, range(max(hit.effective_from.year, last - _MOST_YEARS), last + 1)))
 
 
 def _version(hit: Hit) -> SupersededVersion:

@@ -124,7 +124,7 @@ async def _send(client: httpx.AsyncClient, document: content.DemoDocument, house
         (await client.post("/documents/versions", json=body, headers=editor)).raise_for_status()
         return
     form = {name: value for name, value in _fields(document).items() if value is not None}
-    form |= {"metadata": json.dumps(document.metadata), "replace": document.version > 1}  # its title names another year
+    form |= {"metadata": json.dumps(document.metadata)}
     paper = (f"{document.doc_id}.pdf", pdf(house, document.title, document.parts), "application/pdf")
     (await client.post("/documents", data=form, files={"file": paper}, headers=editor)).raise_for_status()
 

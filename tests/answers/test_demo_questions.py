@@ -78,6 +78,8 @@ async def test_what_held_before_is_named_with_its_dates(service: Service, bank: 
     answer = (await service.post("/answer", bank, "analyst", {"question": question})).json()
     assert answer["refused"], answer["answer"]
     assert [old["doc_id"] for old in answer["superseded"]] == ["fee-schedule-personal"]
+    earlier = {"question": question.replace("2025", "2023")}  # when no version applied
+    assert (await service.post("/answer", bank, "analyst", earlier)).json()["superseded"] == []
 
 
 @pytest.mark.parametrize(
