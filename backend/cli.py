@@ -9,15 +9,15 @@ import asyncpg
 import typer
 
 from backend import http_server, logging, metrics
-from backend.command_output import CommandFailed, CommandGroup, CommandResult, is_json, tell
+from backend.command_output import CommandFailed, CommandGroup, CommandResult, doing, is_json, tell
 from backend.documents.files.commands import ingest
 from backend.evaluation.commands import evaluate
 from backend.ledger.verifier_commands import audit_verifier, audit_verify
 from backend.operation.archive_commands import archive
-from backend.operation.cell_commands import cell_app
+from backend.operation.balance_commands import cell_app
 from backend.operation.check_commands import check as check_log
-from backend.operation.command_line import needed, read_settings
-from backend.operation.commands import operator_key_app, tenant_app
+from backend.operation.command_line import needed, read_settings, run_operator
+from backend.operation.commands import AllCells, operator_key_app, tenant_app
 from backend.operation.doctor_command import doctor, findings_of
 from backend.operation.domain_commands import domain_app
 from backend.operation.init_command import init
@@ -175,19 +175,30 @@ def serve(
 
 
 @app.command()
-def migrate() -> CommandResult:
+def migrate(*, all_cells: AllCells = False) -> CommandResult:
     """Bring the database to this version's schema and policies, as its owner.
+
+    Of all cells, one after the other in the directory's order; it stops at the first that fails, and goes on when given again.
 
     Example: AFFIDAVIT_DATABASE_URL=postgresql://affidavit_owner:…@db/affidavit affidavit migrate
     """
+    if all_cells:
+        return _migrate_every_cell()
+    owner_url, context_key = needed(read_settings(), "database_url", "context_key")
+    _migrate(owner_url, context_key)
+    return CommandResult({"up_to_date": True}, "The schema and its policies are up to date.")
+
+
+def _migrate(owner_url: str, context_key: str | None) -> None:
+    """Brings one database to this version; exits with a sentence when that cannot be done."""
     from backend.migration import OtherContextKey, store_context_key  # noqa: PLC0415
     from backend.migration import migrate as apply  # noqa: PLC0415 - loads alembic
     from backend.tenancy import ContextSigner  # noqa: PLC0415
 
-    owner_url, context_key = needed(read_settings(), "database_url", "context_key")
     try:
         differences = apply(owner_url)
-        asyncio.run(store_context_key(owner_url, ContextSigner(context_key)))
+        if context_key is not None:
+            asyncio.run(store_context_key(owner_url, ContextSigner(context_key)))
     except OtherContextKey:
         raise CommandFailed(
             "the schema is up to date, but the database verifies contexts of another AFFIDAVIT_CONTEXT_KEY; "
@@ -197,7 +208,36 @@ def migrate() -> CommandResult:
         raise CommandFailed(f"the database refused: {error}") from None
     if differences:
         raise CommandFailed("; ".join(f"{difference}: {difference.remedy}" for difference in differences))
-    return CommandResult({"up_to_date": True}, "The schema and its policies are up to date.")
+
+
+def _migrate_every_cell() -> CommandResult:
+    from backend.operation import every_cell  # noqa: PLC0415 - loads what --help does not need
+    from backend.operation.signing import signing_from  # noqa: PLC0415
+
+    settings = read_settings()
+
+    async def known() -> list[every_cell.CellToMigrate]:
+        async with signing_from(settings) as signing:
+            return every_cell.to_migrate(signing)
+
+    cells = run_operator(known())
+    done, failed = [], None
+    for cell in cells:
+        try:
+            with doing(f"migrating {cell.name}"):
+                run_operator(every_cell.refuse_other(cell))
+                _migrate(cell.owner_url, cell.context_key)
+        except CommandFailed as error:
+            failed = {"cell": cell.name, "problem": error.message}
+            break
+        done.append(cell.name)
+    left = [cell.name for cell in cells[len(done) + (failed is not None) :]]
+    facts = {"up_to_date": failed is None, "done": done, "failed": failed, "not_begun": left}
+    if failed is None:
+        return CommandResult(facts, f"The schema and its policies are up to date in {len(done)} cells.")
+    words = [f"Up to date: {', '.join(done) or 'none'}.", f"Failed: {failed['cell']}: {failed['problem']}.",
+             f"Not begun: {', '.join(left) or 'none'}."]  # fmt: skip
+    return CommandResult(facts, words, status=1)
 
 
 @app.command()

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 BACKEND = Path(__file__).resolve().parent.parent / "backend"
 # They print a line for each thing that they did, which can be none. Long-running processes print nothing: they log.
-STREAMS = {"audit archive", "cell purge", "demo", "sealer", "serve", "tenant purge", "worker"}
+STREAMS = {"audit archive", "cell drain", "cell purge", "demo", "sealer", "serve", "tenant purge", "worker"}
 # Programs of their own, which speak to whoever started them or are run by an auditor.
 PROGRAMS = {"demo/smollm2_server.py", "ledger/verifier/command.py"}
 
@@ -302,7 +302,10 @@ async def of_deployments(done: Invocations, bank: Tenant, folder: Path, service:
     await done.run("migrate")
     await done.run("cell key directory.pem")
     assert (folder / "directory.pem.pub").exists()
-    for line in ("cell add eu-1 --region eu --address https://eu.example", "cell list", "cell purge eu-1"):
+    for line in (
+        "cell add eu-1 --region eu --address https://eu.example", "cell list", "cell purge eu-1", "cell plan", "cell drain eu-1",
+        "cell remove eu-1", "migrate --all-cells", "doctor --all-cells", "tenant list --all-cells",
+    ):  # fmt: skip
         await done.run(line, fails="AFFIDAVIT_DIRECTORY_URL")
     await done.run("backup backup.tar", fails="holds no embedded database")
     (folder / "no.tar").write_bytes(b"nothing")

@@ -16,17 +16,28 @@ queries = Queries.beside(__file__)
 CHANNEL = "affidavit_directory"
 
 
+_PAGE = 10_000
+
+
 async def catch_up(connection: Connection, directory: Directory) -> bool:
     """Lets a directory take what is new, and returns whether anything is; raises NotTheDirectory for an older or other one."""
-    rows = await connection.fetch(queries.since, max(directory.size - 1, 0))
-    if directory.size:
-        if not rows:
+    before = directory.size
+    if before:
+        note = await connection.fetchval(queries.note_of, before - 1)
+        if note is None:
             raise NotTheDirectory("the control database holds an older directory than is known")
-        directory.confirm(rows[0]["note"])
-        rows = rows[1:]
-    if rows:
-        directory.extend([row["entry"] for row in rows], rows[-1]["note"])
-    return bool(rows)
+        directory.confirm(note)
+    while rows := await connection.fetch(queries.since, directory.size, _PAGE):
+        note = await connection.fetchval(queries.note_of, directory.size + len(rows) - 1)
+        directory.extend([row["entry"] for row in rows], note)
+        if len(rows) < _PAGE:
+            break
+    return directory.size > before
+
+
+async def all_entries(connection: Connection, size: int) -> list[str]:
+    """Returns the first entries, as many as a directory has."""
+    return [row["entry"] for row in await connection.fetch(queries.since, 0, size)]
 
 
 @asynccontextmanager

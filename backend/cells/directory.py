@@ -13,14 +13,16 @@ state of the directory takes no other history, and no older one. A later entry o
 """
 
 import re
-from collections import ChainMap
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
 from uuid import UUID
 
 import orjson
 
 from backend.audit.canonical import canonical_json
+from backend.cells.tables import NameTable, TenantTable
 from backend.ledger.checkpoints import (
     Checkpoint,
     InvalidNote,
@@ -32,9 +34,9 @@ from backend.ledger.checkpoints import (
 )
 from backend.ledger.merkle import Frontier, leaf_hash
 from backend.settings.cells import CELL_NAME
-from backend.tenancy import tenant_tag
 
 LOG_NAME = "cells"
+STATES = ("serving", "draining", "removed")
 
 
 class NotTheDirectory(Exception):
@@ -43,15 +45,19 @@ class NotTheDirectory(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CellEntry:
-    """One PostgreSQL with its processes; `address` is where they answer."""
+    """One PostgreSQL with its processes; `address` is where they answer. No tenant moves to one that is `draining`."""
 
     name: str
     region: str
     address: str
+    state: str = "serving"
 
     def entry(self) -> str:
-        """Returns the cell as a line of the directory."""
-        return canonical_json({"kind": "cell", "name": self.name, "region": self.region, "address": self.address})
+        """Returns the cell as a line of the directory. Processes of before there were states read it all the same."""
+        state = {} if self.state == "serving" else {"state": self.state}
+        return canonical_json(
+            {"kind": "cell", "name": self.name, "region": self.region, "address": self.address, **state}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,44 +100,136 @@ class GoneEntry:
         return canonical_json({"kind": "gone", "tenant": str(self.tenant_id)})
 
 
+class HomesByTenant(Mapping[UUID, Home]):
+    """Where tenants are at home, those that are gone as well; made of rows when asked."""
+
+    def __init__(self, tenants: TenantTable, slugs: NameTable, cell_names: Sequence[str]) -> None:
+        self._tenants, self._slugs, self._cell_names = tenants, slugs, cell_names
+
+    def __getitem__(self, tenant_id: UUID) -> Home:
+        row = self._tenants.row_of(tenant_id)
+        if row is None:
+            raise KeyError(tenant_id)
+        return self.at(row, tenant_id)
+
+    def get(self, tenant_id: UUID, default: Any = None) -> Any:  # noqa: ANN401 - as a mapping's
+        """Returns a tenant's home."""
+        row = self._tenants.row_of(tenant_id)
+        return default if row is None else self.at(row, tenant_id)
+
+    def at(self, row: int, tenant_id: UUID | None = None) -> Home:
+        """Returns the home of a row."""
+        cell, epoch, slug = self._tenants.place(row)
+        return Home(tenant_id or self._tenants.id(row), self._slugs.name(slug), self._cell_names[cell], epoch)
+
+    def __iter__(self) -> Iterator[UUID]:
+        return (self._tenants.id(row) for row in range(len(self._tenants)))
+
+    def __len__(self) -> int:
+        return len(self._tenants)
+
+
 @dataclass(slots=True)
 class Directory:
-    """All entries up to a signed state. `lines` are kept for the copy in a file."""
+    """All entries up to a signed state. `lines` are those that are in no copy yet, the last of all: `copy.save` takes them."""
 
     keys: Sequence[VerifierKey]
+    keeps_lines: bool = True
     frontier: Frontier = field(default_factory=Frontier)
     note: str = ""
     lines: list[str] = field(default_factory=list)
-    cells: dict[str, CellEntry] = field(default_factory=dict)
-    homes: dict[UUID, Home] = field(default_factory=dict)
-    slugs: dict[str, UUID] = field(default_factory=dict)
-    domains: dict[str, UUID | None] = field(default_factory=dict)  # none where it was taken away
-    tags: dict[str, UUID | None] = field(default_factory=dict)  # none where two tenants have one
-    gone: set[UUID] = field(default_factory=set)
+    cells: dict[str, CellEntry] = field(default_factory=dict)  # those that were removed as well
+    _cell_names: list[str] = field(default_factory=list)
+    _cell_numbers: dict[str, int] = field(default_factory=dict)
+    _tenants: TenantTable = field(default_factory=TenantTable)
+    _slugs: NameTable = field(default_factory=NameTable)
+    _domains: NameTable = field(default_factory=NameTable)
 
     @property
     def size(self) -> int:
         """How many entries there are."""
         return self.frontier.size
 
+    @property
+    def homes(self) -> HomesByTenant:
+        """The home of every tenant, the last of those that are gone."""
+        return HomesByTenant(self._tenants, self._slugs, self._cell_names)
+
+    @property
+    def present(self) -> dict[str, CellEntry]:
+        """The cells that there are."""
+        return {name: cell for name, cell in self.cells.items() if cell.state != "removed"}
+
+    def domains(self) -> dict[str, UUID]:
+        """Returns whose each domain is, of tenants that are not gone."""
+        owned = self._domains.items()
+        return {domain: self._tenants.id(row) for domain, row in owned if not self._tenants.is_gone(row)}
+
+    def at_home(self, cell: str | None = None) -> Iterator[Home]:
+        """Yields the homes of tenants that are not gone, in one cell if it is named."""
+        homes, wanted = self.homes, None if cell is None else self._cell_numbers.get(cell, -1)
+        for row in range(len(self._tenants)):
+            if not self._tenants.is_gone(row) and wanted in {None, self._tenants.place(row)[0]}:
+                yield homes.at(row)
+
+    def tenants_by_cell(self) -> Counter[str]:
+        """Returns how many tenants are at home in each cell."""
+        rows = (row for row in range(len(self._tenants)) if not self._tenants.is_gone(row))
+        return Counter(self._cell_names[self._tenants.place(row)[0]] for row in rows)
+
+    def is_gone(self, tenant_id: UUID) -> bool:
+        """Tells whether a tenant was deleted for good."""
+        row = self._tenants.row_of(tenant_id)
+        return row is not None and self._tenants.is_gone(row)
+
+    def holder_of_slug(self, slug: str) -> UUID | None:
+        """Returns which tenant had a slug last, whether it is gone or not."""
+        row = self._slugs.row_of(slug)
+        return None if row is None else self._tenants.id(row)
+
+    def holder_of_domain(self, domain: str) -> UUID | None:
+        """Returns which tenant has a domain, or had it when it was deleted."""
+        row = self._domains.row_of(domain)
+        return None if row is None else self._tenants.id(row)
+
     def named(self, named: str) -> Home | None:
         """Returns the home of the tenant of this slug, or of this domain: no slug has a dot, and every domain has."""
-        tenant = self.slugs.get(named)
-        if tenant is None or tenant in self.gone:
-            tenant = self.domains.get(named)
-        return None if tenant is None or tenant in self.gone else self.homes[tenant]
+        row = self._slugs.row_of(named)
+        if row is None or self._tenants.is_gone(row):
+            row = self._domains.row_of(named)
+        return None if row is None or self._tenants.is_gone(row) else self.homes.at(row)
 
     def tagged(self, tag: str) -> Home | None:
         """Returns the home of the only tenant whose secrets have this tag."""
-        tenant = self.tags.get(tag)
-        return None if tenant is None else self.homes[tenant]
+        row = self._tenants.row_tagged(tag)
+        return None if row is None else self.homes.at(row)
 
     def extend(self, entries: Sequence[str], note: str) -> None:
         """Takes further entries, all or none; raises NotTheDirectory unless the note signs just these after those before."""
         frontier = _grown(self.frontier, entries)
         self._refuse_other(note, frontier)
         self._take(entries)
+        if self.keeps_lines:
+            self.lines += entries
         self.frontier, self.note = frontier, note
+
+    def begin(self, pages: Iterable[Sequence[str]], note: Callable[[], str]) -> None:
+        """Lets an empty directory take what a copy holds, page by page; `note` is asked for when they are read.
+
+        Raises NotTheDirectory, and is empty again then.
+        """
+        assert self.size == 0
+        try:
+            for page in pages:
+                self._take(page)
+                self.frontier = _grown(self.frontier, page)
+            self._refuse_other(signed := note(), self.frontier)
+        except BaseException:
+            for emptied in fields(self)[2:]:
+                made = emptied.default if emptied.default_factory is MISSING else emptied.default_factory()
+                setattr(self, emptied.name, made)
+            raise
+        self.note = signed
 
     def confirm(self, note: str) -> None:
         """Raises NotTheDirectory for a note of the same size that signs another history."""
@@ -147,80 +245,118 @@ class Directory:
             self.extend([entry], notes[-1])
         return notes
 
+    def size_signed_by(self, note: str) -> int:
+        """Returns how many entries a note signs; raises NotTheDirectory for one of somebody else."""
+        return self._signed(note).size
+
     def _refuse_other(self, note: str, frontier: Frontier) -> None:
+        checkpoint = self._signed(note)
+        if (checkpoint.size, checkpoint.root) != (frontier.size, frontier.root()):
+            raise NotTheDirectory("the entries of the directory are not those that were signed")
+
+    def _signed(self, note: str) -> Checkpoint:
         try:
             checkpoint = open_checkpoint(note, self.keys)
         except InvalidNote as error:
             raise NotTheDirectory(f"the directory is not signed by the operator's key: {error}") from None
         if checkpoint.origin not in {log_origin(key.name, LOG_NAME) for key in self.keys}:
             raise NotTheDirectory("what is signed is no directory")
-        if (checkpoint.size, checkpoint.root) != (frontier.size, frontier.root()):
-            raise NotTheDirectory("the entries of the directory are not those that were signed")
+        return checkpoint
 
     def _take(self, entries: Sequence[str]) -> None:
-        cells, homes, slugs = ChainMap({}, self.cells), ChainMap({}, self.homes), ChainMap({}, self.slugs)
-        domains, gone = ChainMap({}, self.domains), set(self.gone)
+        """Takes entries, once none of them contradicts what was said before."""
+        new = _Changes(self)
         for entry in entries:
-            read = _read(entry)
-            if isinstance(read, CellEntry):
-                cells[read.name] = read
-            elif isinstance(read, DomainEntry):
-                _give(read, homes, domains, gone)
-            elif isinstance(read, GoneEntry):
-                _end(read, homes, gone)
-            else:
-                _place(read, cells, homes, slugs, gone)
-        self.cells |= cells.maps[0]
-        for tenant in homes.maps[0]:
-            tag = tenant_tag(tenant)
-            self.tags[tag] = tenant if self.tags.get(tag, tenant) == tenant else None
-        self.homes |= homes.maps[0]
-        self.slugs |= slugs.maps[0]
-        self.domains |= domains.maps[0]
-        self.gone = gone
-        self.lines += entries
+            new.say(_read(entry))
+        for name, cell in new.cells.items():
+            if name not in self._cell_numbers:
+                self._cell_numbers[name] = len(self._cell_names)
+                self._cell_names.append(name)
+            self.cells[name] = cell
+        for tenant_id, home in new.homes.items():
+            row = self._tenants.row_of(tenant_id)
+            if row is None:
+                row = self._tenants.add(tenant_id)
+            slug = self._slugs.give(home.slug, row)
+            self._tenants.put(row, self._cell_numbers[home.cell], home.epoch, slug)
+        for slug_name, holder in new.slugs.items():  # one may have been given twice among these entries
+            self._slugs.give(slug_name, self._tenants.row_of(holder))
+        for domain, owner in new.domains.items():
+            self._domains.give(domain, None if owner is None else self._tenants.row_of(owner))
+        for tenant_id in new.gone:
+            ended = self._tenants.row_of(tenant_id)
+            assert ended is not None
+            self._tenants.end(ended)
 
 
-def _place(
-    home: Home,
-    cells: MutableMapping[str, CellEntry],
-    homes: MutableMapping[UUID, Home],
-    slugs: MutableMapping[str, UUID],
-    gone: Collection[UUID],
-) -> None:
-    """Gives a tenant a home; raises NotTheDirectory when that contradicts what was said before."""
-    known = homes.get(home.tenant_id)
-    if home.cell not in cells:
-        raise NotTheDirectory(f"there is no cell {home.cell}")
-    if home.epoch != (known.epoch + 1 if known else 1):
-        raise NotTheDirectory(f"{home.slug} is given the epoch {home.epoch} after {known.epoch if known else 0}")
-    if home.tenant_id in gone:
-        raise NotTheDirectory(f"{home.slug} was deleted")
-    holder = slugs.get(home.slug, home.tenant_id)
-    if holder != home.tenant_id and holder not in gone:
-        raise NotTheDirectory(f"there are two tenants {home.slug}")
-    homes[home.tenant_id], slugs[home.slug] = home, home.tenant_id
+@dataclass(slots=True)
+class _Changes:
+    """What further entries say, over what a directory holds."""
 
+    known: Directory
+    cells: dict[str, CellEntry] = field(default_factory=dict)
+    homes: dict[UUID, Home] = field(default_factory=dict)
+    slugs: dict[str, UUID] = field(default_factory=dict)
+    domains: dict[str, UUID | None] = field(default_factory=dict)
+    gone: set[UUID] = field(default_factory=set)
 
-def _give(
-    given: DomainEntry, homes: Mapping[UUID, Home], domains: MutableMapping[str, UUID | None], gone: Collection[UUID]
-) -> None:
-    """Gives a domain to a tenant, or takes it away; raises NotTheDirectory when that contradicts what was said before."""
-    if "." not in given.domain:
-        raise NotTheDirectory(f"{given.domain} is no domain")
-    if given.tenant_id is not None and (given.tenant_id not in homes or given.tenant_id in gone):
-        raise NotTheDirectory(f"{given.domain} is given to a tenant that has no home")
-    holder = domains.get(given.domain)
-    if None not in {given.tenant_id, holder} and holder != given.tenant_id and holder not in gone:
-        raise NotTheDirectory(f"there are two tenants of the domain {given.domain}")
-    domains[given.domain] = given.tenant_id
+    def say(self, entry: CellEntry | DomainEntry | GoneEntry | Home) -> None:
+        """Takes one entry; raises NotTheDirectory when it contradicts what was said before."""
+        if isinstance(entry, CellEntry):
+            self._found(entry)
+        elif isinstance(entry, DomainEntry):
+            self._give(entry)
+        elif isinstance(entry, GoneEntry):
+            if self._home(entry.tenant_id) is None:
+                raise NotTheDirectory(f"{entry.tenant_id} is deleted, and never had a home")
+            self.gone.add(entry.tenant_id)
+        else:
+            self._place(entry)
 
+    def _found(self, cell: CellEntry) -> None:
+        """Founds a cell, changes it, or removes one in which nobody is at home."""
+        if cell.state == "removed":
+            here = (home.tenant_id for home in self.known.at_home(cell.name) if home.tenant_id not in self.homes)
+            came = (home.tenant_id for home in self.homes.values() if home.cell == cell.name)
+            if any(tenant not in self.gone for tenant in (*here, *came)):
+                raise NotTheDirectory(f"{cell.name} is removed, and tenants are at home there")
+        self.cells[cell.name] = cell
 
-def _end(ended: GoneEntry, homes: Mapping[UUID, Home], gone: set[UUID]) -> None:
-    """Says that a tenant was deleted; raises NotTheDirectory for one that never was."""
-    if ended.tenant_id not in homes:
-        raise NotTheDirectory(f"{ended.tenant_id} is deleted, and never had a home")
-    gone.add(ended.tenant_id)
+    def _place(self, home: Home) -> None:
+        """Gives a tenant a home."""
+        before = self._home(home.tenant_id)
+        cell = self.cells.get(home.cell) or self.known.cells.get(home.cell)
+        if cell is None or cell.state == "removed":
+            raise NotTheDirectory(f"there is no cell {home.cell}")
+        if home.epoch != (before.epoch + 1 if before else 1):
+            raise NotTheDirectory(f"{home.slug} is given the epoch {home.epoch} after {before.epoch if before else 0}")
+        if before is not None and self._is_gone(home.tenant_id):
+            raise NotTheDirectory(f"{home.slug} was deleted")
+        holder = self.slugs.get(home.slug)
+        if holder is None:
+            holder = self.known.holder_of_slug(home.slug)
+        if holder not in {None, home.tenant_id} and not self._is_gone(holder):
+            raise NotTheDirectory(f"there are two tenants {home.slug}")
+        self.homes[home.tenant_id], self.slugs[home.slug] = home, home.tenant_id
+
+    def _give(self, given: DomainEntry) -> None:
+        """Gives a domain to a tenant, or takes it away."""
+        if "." not in given.domain:
+            raise NotTheDirectory(f"{given.domain} is no domain")
+        tenant = given.tenant_id
+        if tenant is not None and (self._home(tenant) is None or self._is_gone(tenant)):
+            raise NotTheDirectory(f"{given.domain} is given to a tenant that has no home")
+        now = self.domains
+        holder = now[given.domain] if given.domain in now else self.known.holder_of_domain(given.domain)
+        if None not in {tenant, holder} and holder != tenant and not self._is_gone(holder):
+            raise NotTheDirectory(f"there are two tenants of the domain {given.domain}")
+        self.domains[given.domain] = tenant
+
+    def _home(self, tenant_id: UUID) -> Home | None:
+        return self.homes.get(tenant_id) or self.known.homes.get(tenant_id)
+
+    def _is_gone(self, tenant_id: UUID | None) -> bool:
+        return tenant_id is not None and (tenant_id in self.gone or self.known.is_gone(tenant_id))
 
 
 def _grown(frontier: Frontier, entries: Sequence[str]) -> Frontier:
@@ -234,8 +370,8 @@ def _read(entry: str) -> CellEntry | DomainEntry | GoneEntry | Home:
     """Reads an entry; raises NotTheDirectory for what is none."""
     try:
         read = orjson.loads(entry)
-        if read["kind"] == "cell" and re.fullmatch(CELL_NAME, read["name"]):
-            return CellEntry(read["name"], str(read["region"]), str(read["address"]))
+        if read["kind"] == "cell" and re.fullmatch(CELL_NAME, read["name"]) and read.get("state", "serving") in STATES:
+            return CellEntry(read["name"], str(read["region"]), str(read["address"]), read.get("state", "serving"))
         if read["kind"] == "domain":
             return DomainEntry(str(read["domain"]), UUID(read["tenant"]) if "tenant" in read else None)
         if read["kind"] == "gone":

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -20,7 +21,9 @@ from backend.tenancy import Claims, Homes, OneCell, Purpose
 log = structlog.get_logger()
 
 _PATIENCE_SECONDS = 2.0
+_LOAD_SECONDS = 300.0  # for a million tenants, where there is no copy of them
 _REST_SECONDS = 1.0  # before a control database that was away is asked again
+_RESTS_FOR = 20  # times as long as the copy took to be written, before it is written again
 
 
 class DirectoryUnknown(RuntimeError):
@@ -33,6 +36,7 @@ class CellHomes:
     def __init__(self, cell: str, directory: Directory, *, redirect: bool, url: str | None, file: Path | None) -> None:
         self._cell = cell
         self._directory = directory
+        directory.keeps_lines = file is not None
         self._redirect = redirect
         self._url = url
         self._file = file
@@ -41,6 +45,8 @@ class CellHomes:
         self._asking = asyncio.Lock()
         self._asked_at = 0.0
         self._rests_until = 0.0
+        self._keeping = asyncio.Lock()
+        self._keep_after = 0.0
 
     def epoch_of(self, claims: Claims) -> int | None:
         """Returns since when the tenant is at home here; raises Misdirected for one that is not. One not listed is new."""
@@ -56,7 +62,7 @@ class CellHomes:
             raise self._elsewhere(home)
         return home.epoch if claims.tenant_id == home.tenant_id else None
 
-    async def refresh(self) -> None:
+    async def refresh(self, patience: float = _PATIENCE_SECONDS) -> None:
         """Takes what is new in the control database; what is forged, older or away changes nothing.
 
         Who comes while somebody asks gets what that brings. One that was away is left alone for a moment.
@@ -69,10 +75,8 @@ class CellHomes:
                 return
             self._asked_at = time.monotonic()
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    connection = await self._connected()
-                    if await control.catch_up(connection, self._directory):
-                        self._keep()
+                async with asyncio.timeout(patience):
+                    await control.catch_up(await self._connected(), self._directory)
             except NotTheDirectory as error:
                 log.critical("the control database's directory is refused", reason=str(error))
             except (asyncpg.PostgresError, *UNREACHABLE) as error:
@@ -80,17 +84,18 @@ class CellHomes:
                 log.warning("the control database is away", cause=type(error).__name__)
                 self._rests_until = time.monotonic() + _REST_SECONDS
                 await self._disconnect()
+            await self._keep()
 
     async def load(self) -> None:
         """Reads the signed copy and asks the control database; raises DirectoryUnknown when neither gives a directory."""
         if self._file is not None:
             try:
-                copy.load(self._directory, self._file)
+                await asyncio.to_thread(copy.load, self._directory, self._file)
             except NotTheDirectory as error:
                 log.critical("the copy of the directory is refused", reason=str(error))
             except OSError:
                 log.info("there is no copy of the directory yet")
-        await self.refresh()
+        await self.refresh(_LOAD_SECONDS)
         if not self._directory.size:
             raise DirectoryUnknown(
                 "no directory: the control database does not answer, and there is no signed copy of it"
@@ -129,13 +134,27 @@ class CellHomes:
         if connection is not None:
             connection.terminate()
 
-    def _keep(self) -> None:
-        if self._file is None:
+    async def _keep(self) -> None:
+        """Brings the copy up to date, beside the event loop, and takes little of the time for a large one."""
+        if self._file is None or not self._directory.lines or self._keeping.locked():
             return
-        try:
-            copy.save(self._directory, self._file)
-        except OSError as error:
-            log.warning("the copy of the directory is not kept", cause=str(error))
+        began = time.monotonic()
+        if began < self._keep_after:
+            return
+        async with self._keeping:
+            entries = copy.unsaved(self._directory)
+            try:
+                try:
+                    await asyncio.to_thread(copy.write, entries, self._file)
+                except copy.CopyFallsShort:  # somebody removed it
+                    async with self._asking:
+                        lines = await control.all_entries(await self._connected(), entries.size)
+                    await asyncio.to_thread(copy.write, replace(entries, lines=lines), self._file)
+                copy.forget(entries)
+            except (asyncpg.PostgresError, *UNREACHABLE) as error:  # an OSError among them
+                end_if_cancelled()
+                log.warning("the copy of the directory is not kept", cause=str(error))
+            self._keep_after = time.monotonic() + _RESTS_FOR * (time.monotonic() - began)
 
 
 @asynccontextmanager

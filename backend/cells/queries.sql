@@ -1,6 +1,10 @@
 -- name: since
--- Entries from one on, each with the note that signs all up to it.
-select entry, note from cells.entry where index >= $1 order by index
+-- Entries from one on, as many as a page has.
+select entry from cells.entry where index >= $1 order by index limit $2
+
+-- name: note_of
+-- The note that signs all up to an entry.
+select note from cells.entry where index = $1
 
 -- name: append
 -- A further entry.

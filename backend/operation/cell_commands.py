@@ -1,51 +1,21 @@
 """`affidavit cell …` and `affidavit tenant move`: several databases, and which tenant is at home in which."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 from rich.table import Table
 
 from backend.command_output import CommandFailed, CommandGroup, CommandResult, progress, tell
-from backend.operation.command_line import needed, read_settings, run_operator
+from backend.operation.command_line import read_settings, run_operator
 from backend.operation.commands import Slug, tenant_app
-from backend.settings import Settings
-
-if TYPE_CHECKING:
-    from backend.operation.moving.adding import Signing
+from backend.operation.signing import signing_from
 
 cell_app = CommandGroup(help="Add and list cells: databases over which tenants are spread.")
 
 CellName = Annotated[str, typer.Argument(help="The cell's name.")]
-
-
-@asynccontextmanager
-async def _signing(settings: Settings) -> AsyncIterator["Signing"]:
-    """Opens the directory to change it; exits when it is not the operator's, or older than this machine has seen it.
-
-    Else a control database that was put back would have the operator sign another history over it.
-    """
-    from backend.cells import control, copy  # noqa: PLC0415 - loads what --help does not need
-    from backend.cells.directory import Directory, NotTheDirectory  # noqa: PLC0415
-    from backend.ledger.checkpoints import SigningKey  # noqa: PLC0415
-    from backend.operation.moving.adding import Signing  # noqa: PLC0415
-
-    url, pem = needed(settings, "directory_url", "directory_key")
-    key = SigningKey.load(settings.directory_key_name, pem.encode())
-    directory, seen = Directory([key.verifier_key]), settings.directory_file or settings.home_folder / "directory"
-    async with control.control(url) as connection:
-        try:
-            if seen.exists():
-                copy.load(directory, seen)
-            await control.catch_up(connection, directory)
-            yield Signing(connection, directory, key, settings.cells_folder)
-            seen.parent.mkdir(parents=True, exist_ok=True)
-            copy.save(directory, seen)
-        except NotTheDirectory as error:
-            raise CommandFailed(str(error)) from None
 
 
 @cell_app.command("key")
@@ -88,7 +58,7 @@ def cell_add(
     settings = read_settings()
 
     async def run() -> int:
-        async with _signing(settings) as signing, AsyncExitStack() as stack:
+        async with signing_from(settings) as signing, AsyncExitStack() as stack:
             return await add_cell(signing, await signing.opened(stack, name, named=False), region, address)
 
     entered = run_operator(run())
@@ -98,31 +68,44 @@ def cell_add(
 
 @cell_app.command("list")
 def cell_list() -> CommandResult:
-    """List the cells and how many tenants are at home in each.
+    """List the cells: who is at home in each, whether its database answers, its revision and size, and how work goes there.
 
     Example: affidavit cell list
     """
+    from backend.operation import every_cell  # noqa: PLC0415 - loads what --help does not need
+
     settings = read_settings()
 
-    async def run() -> list[dict[str, str | int]]:
-        async with _signing(settings) as signing:
-            directory = signing.directory
-            homes = [home.cell for home in directory.homes.values() if home.tenant_id not in directory.gone]
-            return [
-                {"name": cell.name, "region": cell.region, "address": cell.address, "tenants": homes.count(cell.name)}
-                for cell in directory.cells.values()
-            ]
+    async def run() -> list[dict[str, Any]]:
+        async with signing_from(settings) as signing:
+            return await every_cell.states(signing)
 
     cells = run_operator(run())
-    table = Table("cell", "region", "address", "tenants")
+    table = Table(
+        "cell", "region", "address", "tenants", "revision", "size", "jobs queued", "events unsealed", "problem"
+    )
     for cell in cells:
-        table.add_row(*map(str, cell.values()))
+        size = "" if cell["bytes"] is None else f"{cell['bytes'] / 1e9:,.2f} GB"
+        queued = "" if cell["jobs"] is None else cell["jobs"].get("queued", 0)
+        shown = (
+            cell["name"],
+            cell["region"],
+            cell["address"],
+            cell["tenants"],
+            cell["revision"],
+            size,
+            queued,
+            cell["unsealed"],
+        )
+        table.add_row(*("" if one is None else str(one) for one in shown), cell["problem"] or "")
     return CommandResult(cells, table)
 
 
 @cell_app.command("purge")
 def cell_purge(name: CellName) -> None:
-    """Remove the old copies of tenants that moved out of a cell and whose time of grace is over; run it daily.
+    """Remove the old copies of tenants that moved out of a cell and whose time of grace is over; run it daily, or more often.
+
+    From old copies that stay, what was erased where the tenant is at home now is removed too.
 
     Example: affidavit cell purge eu-1
     """
@@ -130,14 +113,17 @@ def cell_purge(name: CellName) -> None:
 
     settings = read_settings()
 
+    def done(slug: str, rows: int, *, kept: bool) -> None:
+        said = (
+            f"Removed {rows} rows from the old copy of {slug}"
+            if kept
+            else f"Removed the old copy of {slug}: {rows} rows"
+        )
+        tell(CommandResult({"tenant": slug, "rows": rows, "kept": kept}, f"{said}."))
+
     async def run() -> None:
-        async with _signing(settings) as signing, AsyncExitStack() as stack:
-            await purge_copies(
-                signing, stack, name,
-                lambda slug, rows: tell(
-                    CommandResult({"tenant": slug, "rows": rows}, f"Removed the old copy of {slug}: {rows} rows.")
-                ),
-            )  # fmt: skip
+        async with signing_from(settings) as signing, AsyncExitStack() as stack:
+            await purge_copies(signing, stack, name, done)
 
     run_operator(run())
 
@@ -161,7 +147,7 @@ def tenant_move(
     async def run(bar: Progress) -> None:
         task = bar.add_task("looking", total=None)
         async with (
-            _signing(settings) as signing,
+            signing_from(settings) as signing,
             AsyncExitStack() as stack,
             mover(
                 signing, stack, slug, to, timedelta(hours=grace_hours),

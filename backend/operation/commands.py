@@ -2,19 +2,26 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import asyncpg
 import typer
+from rich.console import RenderableType
 from rich.table import Table
 
 from backend.command_output import CommandFailed, CommandGroup, CommandResult, tell
 from backend.operation.command_line import as_owner, database_urls, read_settings, run_operator, secret
 
+if TYPE_CHECKING:
+    from backend.operation.every_cell import CellAnswer
+
 tenant_app = CommandGroup(help="Create, suspend, resume, export and delete tenants.")
 operator_key_app = CommandGroup(help="Create, list, rotate and revoke keys of the operator's API.")
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
+AllCells = Annotated[
+    bool, typer.Option("--all-cells", help="In every cell of the directory, rather than in one database.")
+]
 
 
 @tenant_app.command("create")
@@ -33,12 +40,17 @@ def tenant_create(
 
 
 @tenant_app.command("list")
-def tenant_list() -> CommandResult:
+def tenant_list(*, all_cells: AllCells = False) -> CommandResult:
     """List all tenants, with how many chunks they hold and where; a proposed promotion makes searches cheaper.
+
+    Of all cells, each with its cell; exit 1 if one of them does not answer.
 
     Example: affidavit tenant list
     """
     from backend.operation.tenants import Tenants  # noqa: PLC0415
+
+    if all_cells:
+        return _tenants_of_every_cell()
 
     rows = as_owner(lambda owner: Tenants(owner).list())
     table = Table("slug", "name", "status", "created", "can be purged from", "chunks", "placement")
@@ -47,6 +59,29 @@ def tenant_list() -> CommandResult:
         where = "shared, promotion proposed" if row.promotion_proposed else row.placement
         table.add_row(row.slug, row.name, row.status, f"{row.created_at:%Y-%m-%d}", end, f"{row.chunks:,}", where)
     return CommandResult([row.told() for row in rows], table)
+
+
+def _tenants_of_every_cell() -> CommandResult:
+    from backend.operation import every_cell  # noqa: PLC0415
+    from backend.operation.signing import signing_from  # noqa: PLC0415
+
+    settings = read_settings()
+
+    async def run() -> "list[CellAnswer[list[dict[str, Any]]]]":
+        async with signing_from(settings) as signing:
+            return await every_cell.tenants(signing)
+
+    answers = run_operator(run())
+    rows = [row for asked in answers for row in asked.answer or ()]
+    silent = [{"cell": asked.cell.name, "problem": asked.problem} for asked in answers if asked.problem]
+    table = Table("cell", "slug", "name", "status", "created", "chunks", "placement")
+    for row in rows:
+        created = f"{row['created_at']:%Y-%m-%d}"
+        table.add_row(
+            row["cell"], row["slug"], row["name"], row["status"], created, f"{row['chunks']:,}", row["placement"]
+        )
+    words: list[RenderableType] = [table, *(f"{one['cell']}: {one['problem']}" for one in silent)]
+    return CommandResult({"tenants": rows, "without_answer": silent}, words, status=1 if silent else 0)
 
 
 @tenant_app.command("suspend")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from rich.console import RenderableType
@@ -10,18 +11,25 @@ from rich.text import Text
 
 from backend.command_output import CommandResult
 from backend.database import connect
-from backend.operation.command_line import database_urls, read_settings
+from backend.operation.command_line import database_urls, read_settings, run_operator
+from backend.operation.commands import AllCells
 from backend.operation.retrieval_commands import embedder_finding, outgrown_tenants, uncalibrated_model
 from backend.self_check import CheckResult, check, check_clocks, check_conditions, check_sealer, check_server
 
+if TYPE_CHECKING:
+    from backend.operation.moving.adding import Signing
 
-def doctor() -> CommandResult:
+
+def doctor(*, all_cells: AllCells = False) -> CommandResult:
     """Check role, row-level security, policies, versions and keys; exit 1 if anything is wrong.
 
     Also names tenants that have outgrown the shared partition, and an embedding model that nobody calibrated. That is advice.
+    Of all cells, also whether each answers for the tenants that the directory has there.
 
     Example: affidavit doctor --json
     """
+    if all_cells:
+        return _doctor_of_every_cell()
     settings = read_settings()
     urls = database_urls(settings)
     findings = findings_of(urls["runtime_url"], settings.other_passwords, thorough=True, ordered=True)
@@ -48,21 +56,62 @@ def doctor() -> CommandResult:
 
 def findings_of(runtime_url: str, others: Sequence[str], *, thorough: bool, ordered: bool) -> list[CheckResult]:
     """Checks as the runtime role. Serving may begin before sealing does, and on a server that cannot be closed entirely."""
+    return asyncio.run(_findings(runtime_url, others, thorough=thorough, ordered=ordered))
 
-    async def run() -> list[CheckResult]:
-        try:
-            connection = await connect(runtime_url, other_passwords=others, timeout=5, statement_cache_size=0)
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-            return [CheckResult("database", f"cannot connect: {type(error).__name__}")]
-        try:
-            async with connection.transaction():  # a pooler lends one server process to each
-                findings = [await check_clocks(connection), *await check(connection)]
-                if ordered:
-                    findings.append(await check_conditions(connection))
-                if thorough and all(finding.problem is None for finding in findings):
-                    findings += [await check_server(connection), await check_sealer(connection)]
-            return findings
-        finally:
-            await connection.close()
 
-    return asyncio.run(run())
+async def _findings(runtime_url: str, others: Sequence[str], *, thorough: bool, ordered: bool) -> list[CheckResult]:
+    try:
+        connection = await connect(runtime_url, other_passwords=others, timeout=5, statement_cache_size=0)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        return [CheckResult("database", f"cannot connect: {type(error).__name__}")]
+    try:
+        async with connection.transaction():  # a pooler lends one server process to each
+            findings = [await check_clocks(connection), *await check(connection)]
+            if ordered:
+                findings.append(await check_conditions(connection))
+            if thorough and all(finding.problem is None for finding in findings):
+                findings += [await check_server(connection), await check_sealer(connection)]
+        return findings
+    finally:
+        await connection.close()
+
+
+def _doctor_of_every_cell() -> CommandResult:
+    from backend.operation.signing import signing_from  # noqa: PLC0415 - loads what --help does not need
+
+    settings = read_settings()
+
+    async def run() -> list[dict[str, Any]]:
+        async with signing_from(settings) as signing:
+            return await _cells_checked(signing)
+
+    cells = run_operator(run())
+    sound = all(cell["ok"] for cell in cells)
+    table = Table("cell", "check", "result")
+    for cell in cells:
+        for one in cell["checks"]:
+            table.add_row(cell["cell"], one["check"], Text("ok", "green") if one["ok"] else Text(one["problem"], "red"))
+    advice = [f"{cell['cell']}: {text}" for cell in cells for text in cell["advice"]]
+    words: list[RenderableType] = [table, *(Text.assemble(("advice:", "yellow"), " ", text) for text in advice)]
+    return CommandResult({"ok": sound, "cells": cells}, words, status=0 if sound else 1)
+
+
+async def _cells_checked(signing: "Signing") -> list[dict[str, Any]]:
+    from backend.operation import every_cell  # noqa: PLC0415
+    from backend.operation.service import OperatorError  # noqa: PLC0415
+
+    checked = []
+    for asked in await every_cell.check_homes(signing):
+        homes = asked.answer.result if asked.answer else CheckResult("homes", asked.problem)
+        try:
+            settings, url = every_cell.runtime_url(signing, asked.cell.name)
+            findings = await _findings(url, settings.other_passwords, thorough=True, ordered=True)
+        except OperatorError as error:
+            findings = [CheckResult("database", str(error))]
+        findings.append(homes)
+        checked.append({
+            "cell": asked.cell.name, "ok": all(finding.problem is None for finding in findings),
+            "checks": [{"check": f.check, "ok": f.problem is None, "problem": f.problem} for f in findings],
+            "advice": list(asked.answer.advice) if asked.answer else [],
+        })  # fmt: skip
+    return checked

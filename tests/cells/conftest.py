@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cells.world import World, two_cells
+from tests.cells.world import World, cells_of
 from tests.service import Service
 
 
 @pytest.fixture(scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory, model_home: Path) -> AsyncIterator[World]:
-    async with two_cells(tmp_path_factory.mktemp("world"), model_home) as made:
+    async with cells_of(tmp_path_factory.mktemp("world"), model_home, "eu-1", "us-1") as made:
         yield made
 
 

@@ -1,5 +1,6 @@
 """Commands that meet, stop half-way or know too little: a tenant is never at home twice, and never removed where it is."""
 
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -103,7 +104,7 @@ async def test_no_purge_takes_what_has_come_back_or_is_on_the_way(world: World, 
             assert (done.returncode, done.stdout) == (0, "")
         cell = await late.opened(stack, "eu-1")
         await world.move(tenant, "eu-1")
-        await _purge_copy(late, stack, cell, tenant.id, lambda slug, _: removed.append(slug))
+        await _purge_copy(late, stack, cell, tenant.id, lambda slug, _rows, *, kept: removed.append(f"{slug} {kept}"))
     assert removed == []
     assert files(old, tenant)
     assert await old.fetch("select from tenancy.tenant where id = $1", tenant.id)
@@ -150,25 +151,29 @@ async def test_chunks_that_get_a_partition_of_their_own_meanwhile_keep_the_tenan
 
 
 async def test_no_log_of_a_server_holds_the_password_of_another(world: World, eu: Service) -> None:
-    tenant, new = await working_tenant(world, eu, "eu-1"), world.cells["us-1"]
-    log = new.server.folder / "server.log"
-    source, target = [await asyncpg.connect(cell.database.superuser_url) for cell in world.cells.values()]
-    for setting in ("log_min_error_statement = error", "log_statement = ddl", "log_min_duration_statement = 0"):
-        await target.execute(f"alter system set {setting}")
-    await target.execute("select pg_reload_conf()")
-    await new.until("current_setting('log_statement') = 'ddl'")
-    await new.fetch("select 'it is written'")
+    tenant, cells = await working_tenant(world, eu, "eu-1"), list(world.cells.values())
+    source, target = [await asyncpg.connect(cell.database.superuser_url) for cell in cells]
+    for cell, connection in zip(cells, (source, target), strict=True):
+        for setting in ("log_min_error_statement = error", "log_statement = all", "log_min_duration_statement = 0"):
+            await connection.execute(f"alter system set {setting}")
+        await connection.execute("select pg_reload_conf()")
+        await cell.until("current_setting('log_statement') = 'all'")
+        await cell.fetch("select 'it is written'")
     replication = Replication(source, target, tenant.id)
     with pytest.raises(asyncpg.PostgresError):
         await replication.begin("postgresql://postgres:Very-Secret-1@localhost:1/postgres")
+    assert await source.fetchval(
+        "select rolvaliduntil < now() + interval '3 days' from pg_roles where rolname = $1", replication.name
+    )
     await replication.stop_sending()
-    for setting in ("log_min_error_statement", "log_statement", "log_min_duration_statement"):
-        await target.execute(f"alter system reset {setting}")
-    await target.execute("select pg_reload_conf()")
-    written = log.read_text(errors="replace")
-    assert "it is written" in written
-    assert "Very-Secret-1" not in written
-    for connection in (source, target):
+    assert not await source.fetchval("select exists (select from pg_roles where rolname = $1)", replication.name)
+    for cell, connection in zip(cells, (source, target), strict=True):
+        for setting in ("log_min_error_statement", "log_statement", "log_min_duration_statement"):
+            await connection.execute(f"alter system reset {setting}")
+        await connection.execute("select pg_reload_conf()")
+        written = (cell.server.folder / "server.log").read_text(errors="replace")
+        assert "it is written" in written
+        assert re.search(r"Very-Secret-1|password '|:[0-9a-f]{64}@", written) is None
         await connection.close()
 
 

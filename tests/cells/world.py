@@ -163,19 +163,20 @@ class World:
 
 
 @asynccontextmanager
-async def two_cells(folder: Path, model_home: Path) -> AsyncIterator[World]:
-    """Cells `eu-1` and `us-1`, migrated and in the directory, each with a sealer."""
+async def cells_of(folder: Path, model_home: Path, *names: str) -> AsyncIterator[World]:
+    """Cells, migrated and in the directory, each with a sealer; the first one's server holds the control database."""
     async with AsyncExitStack() as stack:
         cells = {}
-        for name in ("eu-1", "us-1"):
+        for name in names:
             started = stack.enter_context(server(wal_level="logical"))
             own = Secrets(jwt_private_key=JWT_KEY)
             (folder / name).mkdir()
             cells[name] = CellUnderTest(name, started, await migrated(started, own), own, model_home, folder / name)
-        admin = await asyncpg.connect(cells["eu-1"].database.superuser_url)
+        first = cells[names[0]]
+        admin = await asyncpg.connect(first.database.superuser_url)
         await admin.execute("create database control")
         await admin.close()
-        control = cells["eu-1"].server.url("postgres", cells["eu-1"].server.passwords.superuser, "control")
+        control = first.server.url("postgres", first.server.passwords.superuser, "control")
         world = World(cells, control, folder)
         (folder / "cells").mkdir()
         for cell in cells.values():
@@ -189,6 +190,7 @@ def _settings_file(world: World, cell: CellUnderTest) -> str:
     others = [other.secrets.payload_key for other in world.cells.values() if other is not cell]
     return (
         f'replication_url = "{cell.database.superuser_url}"\n'
+        f'database_url = "{cell.database.owner_url}"\nruntime_database_url = "{cell.database.runtime_url}"\n'
         f'payload_key = "{cell.secrets.payload_key}"\npayload_other_keys = {others}\nstorage_folder = "{cell.folder / "files"}"\n'
     )
 

@@ -1,17 +1,18 @@
 """Cells and tenants enter the directory, and a move finds out where it has to go on."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 from backend.cells import control
 from backend.cells.directory import CellEntry, Directory, DomainEntry, GoneEntry, Home
 from backend.database import Connection, Queries
 from backend.ledger.checkpoints import SigningKey
-from backend.operation.moving import copies
+from backend.operation.moving import copies, following
 from backend.operation.moving.cells import OpenCell, open_cell, read_cell
 from backend.operation.moving.mover import BeingMoved, Mover, alone
 from backend.operation.moving.replication import Progress
@@ -38,14 +39,14 @@ class Signing:
         await control.add(self.control, self.directory, self.key, entries)
 
 
-async def add_cell(signing: Signing, cell: OpenCell, region: str, address: str) -> int:
+async def add_cell(signing: Signing, cell: OpenCell, region: str, address: str, state: str = "serving") -> int:
     """Names a database as a cell, and enters it, the tenants at home there and their domains; returns how many tenants are new.
 
     Raises OperatorError for a database that has another name, and for a tenant whose name or domain another one has.
     """
     if await cell.database.fetchval(queries.name_cell, cell.name) is None:
         raise OperatorError(f"the database is another cell already: {await cell.database.fetchval(queries.cell_name)}")
-    entries, entered = [], CellEntry(cell.name, region, address)
+    entries, entered = [], CellEntry(cell.name, region, address, state)
     if signing.directory.cells.get(cell.name) != entered:
         entries.append(entered.entry())
     at_home = [Home(row["id"], row["slug"], cell.name, 1) for row in await cell.database.fetch(queries.tenants)]
@@ -57,12 +58,7 @@ async def add_cell(signing: Signing, cell: OpenCell, region: str, address: str) 
     for home in new:
         if signing.directory.named(home.slug) is not None:
             raise OperatorError(f"another cell has a tenant {home.slug}")
-    known = {
-        domain: tenant
-        for domain, tenant in signing.directory.domains.items()
-        if tenant is not None and tenant not in signing.directory.gone
-    }
-    changed = _changed_domains(known, here, {home.tenant_id for home in at_home})
+    changed = _changed_domains(signing.directory.domains(), here, {home.tenant_id for home in at_home})
     await signing.add([*entries, *(home.entry() for home in new), *(domain.entry() for domain in changed)])
     return len(new)
 
@@ -74,10 +70,10 @@ async def _purged(signing: Signing, cell: OpenCell, names: Collection[str]) -> l
     """
     directory = signing.directory
     having = [home for name in names if (home := directory.named(name)) is not None and home.cell != cell.name]
-    of_this = [home for home in directory.homes.values() if home.cell == cell.name]
+    of_this = list(directory.at_home(cell.name))
     asked: dict[str, set[UUID]] = {}
     for home in [*having, *of_this]:
-        if home.tenant_id not in directory.gone:
+        if not directory.is_gone(home.tenant_id):
             asked.setdefault(home.cell, set()).add(home.tenant_id)
     purged = []
     async with AsyncExitStack() as stack:
@@ -110,8 +106,11 @@ async def mover(
     async with alone(signing.control, _known(signing, slug).tenant_id):
         await control.catch_up(signing.control, signing.directory)
         home = _known(signing, slug)
-        if to not in signing.directory.cells:
+        cell = signing.directory.present.get(to)
+        if cell is None:
             raise OperatorError(f"there is no cell {to}")
+        if cell.state == "draining" and home.cell != to:
+            raise OperatorError(f"{to} is being emptied: nothing moves there until `affidavit cell add` is given again")
         target = await signing.opened(stack, to)
         source_name = home.cell
         if home.cell == to:
@@ -130,32 +129,41 @@ def _known(signing: Signing, slug: str) -> Home:
     return home
 
 
-async def purge_copies(signing: Signing, stack: AsyncExitStack, name: str, purged: Callable[[str, int], None]) -> None:
-    """Removes the old copies in a cell whose time of grace is over, but those of tenants that are being moved.
+class OldCopyProgress(Protocol):
+    """Is told of an old copy from which rows went: its tenant, how many, and whether the rest stays."""
 
-    `purged` is told each tenant's name and how many rows those were. Raises OperatorError.
+    def __call__(self, slug: str, rows: int, *, kept: bool) -> None:
+        """Takes it."""
+
+
+async def purge_copies(signing: Signing, stack: AsyncExitStack, name: str, done: OldCopyProgress) -> None:
+    """Removes the old copies in a cell whose time of grace is over, and from the others what was erased where they are at home.
+
+    Those of tenants that are being moved are left alone. Raises OperatorError.
     """
     cell = await signing.opened(stack, name)
-    for row in await cell.database.fetch(queries.purgeable):
+    for row in await cell.database.fetch(queries.old_copies):
         with suppress(BeingMoved):
             async with alone(signing.control, row["tenant_id"]):
-                await _purge_copy(signing, stack, cell, row["tenant_id"], purged)
+                await _purge_copy(signing, stack, cell, row["tenant_id"], done)
 
 
 async def _purge_copy(
-    signing: Signing, stack: AsyncExitStack, cell: OpenCell, tenant_id: UUID, purged: Callable[[str, int], None]
+    signing: Signing, stack: AsyncExitStack, cell: OpenCell, tenant_id: UUID, done: OldCopyProgress
 ) -> None:
-    """Removes one, unless the tenant has come back or is not settled since the list was made."""
+    """Does that to one, unless the tenant has come back or is not settled since the list was made."""
     await control.catch_up(signing.control, signing.directory)
     old = await cell.database.fetchrow(queries.residence, tenant_id)
-    if old is None or not await cell.database.fetchval(queries.has_left, tenant_id):
+    if old is None or old["state"] != "departed":
         return
     home = signing.directory.homes.get(tenant_id)
     if home is None or home.cell == cell.name or home.epoch <= old["epoch"]:
         raise OperatorError(f"the directory does not say that {tenant_id} has left {cell.name}; nothing was removed")
     at = await signing.opened(stack, home.cell)
     there = await at.database.fetchrow(queries.residence, tenant_id)
-    if there is not None and there["state"] == "home":
-        rows = await copies.purge(cell, at, tenant_id, home.slug, old["epoch"])
-        if rows:
-            purged(home.slug, rows)
+    if there is None or (there["state"], there["epoch"]) != ("home", home.epoch):
+        return
+    over = await cell.database.fetchval(queries.has_left, tenant_id)
+    remove = copies.purge if over else following.follow
+    if rows := await remove(cell, at, tenant_id, home.slug, old["epoch"]):
+        done(home.slug, rows, kept=not over)

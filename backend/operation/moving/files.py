@@ -86,6 +86,12 @@ async def delete_files(cell: OpenCell, tenant_id: UUID) -> int:
     return len(files)
 
 
+async def delete_missing_files(cell: OpenCell, home: OpenCell, tenant_id: UUID) -> None:
+    """Removes the files of an old copy that are at home no longer."""
+    for file_id in set(await _files(cell, tenant_id)) - set(await _files(home, tenant_id)):
+        await cell.store.delete(object_name(tenant_id, file_id))
+
+
 async def _copy(
     source: OpenCell, target: OpenCell, vault: FileVault, key: TenantKey, file_id: UUID, sha256: bytes
 ) -> bool:

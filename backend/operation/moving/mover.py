@@ -129,6 +129,7 @@ class Mover:
                 f"the cell {self.target.name} takes {self.home.slug} for its own, against the directory"
             )
         if await self._replication.is_under_way():
+            await self._replication.keep_sender()
             return
         await copies.clear(self.target, self.source, tenant_id, self.home.epoch + 1)
         await self._replication.stop_sending()

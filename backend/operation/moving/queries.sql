@@ -85,10 +85,6 @@ where tenant_id = $1 and epoch = $2 and state in ('leaving', 'departed') returni
 -- Whether the old copy of a tenant may go.
 select tenancy.has_left($1)
 
--- name: purgeable
--- Tenants whose old copy may go.
-select tenant_id from tenancy.residence where tenancy.has_left(tenant_id)
-
 -- name: fence_id
 -- The transaction that closes the fence.
 select pg_current_xact_id()::xid::text
@@ -135,6 +131,10 @@ select pg_drop_replication_slot($1)
 -- Whether there is a publication.
 select exists (select from pg_publication where pubname = $1)
 
+-- name: has_role
+-- Whether there is a role.
+select exists (select from pg_roles where rolname = $1)
+
 -- name: has_subscription
 -- Whether there is a subscription.
 select exists (select from pg_subscription where subname = $1)
@@ -173,3 +173,22 @@ select id, wrapped from storage.data_key where tenant_id = $1
 -- name: data_key
 -- The newest wrapped key of a tenant's texts.
 select id, wrapped from audit.data_key where tenant_id = $1 order by id desc limit 1
+
+-- name: keyed_tables
+-- Of these tables those from which rows may be deleted: what each is a partition of if that has no key, and the columns of its key.
+select c.oid::regclass::text as name,
+  coalesce((select i.inhparent::regclass::text from pg_inherits i where i.inhrelid = c.oid), c.oid::regclass::text) as whole,
+  array_agg(quote_ident(a.attname) order by k.place) as columns,
+  array_agg(format_type(a.atttypid, a.atttypmod) order by k.place) as types
+from unnest($1::text[]) as n (name)
+join pg_class c on c.oid = n.name::regclass
+join pg_index x on x.indrelid = c.oid and x.indisprimary
+cross join unnest(x.indkey[0 : x.indnkeyatts - 1]) with ordinality as k (attnum, place)
+join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum and a.attname <> 'tenant_id'
+where not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'no_change')
+group by c.oid order by 1
+
+-- name: old_copies
+-- Tenants that have left and whose rows are still here.
+select r.tenant_id from tenancy.residence r
+where r.state = 'departed' and exists (select from tenancy.tenant t where t.id = r.tenant_id)

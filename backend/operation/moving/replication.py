@@ -1,8 +1,10 @@
 """PostgreSQL's logical replication of one tenant from one database to another: a publication, a slot and a subscription."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 import asyncpg
@@ -51,11 +53,39 @@ class Replication:
             f"create publication {self.name} for table {listed} with (publish_via_partition_root = true)"
         )
         await self.target.execute(_UNWRITTEN)  # what follows holds a password
-        url = await self.target.fetchval("select quote_literal($1)", source_url)
+        url = await self.target.fetchval("select quote_literal($1)", await self._sender(source_url))
         await self.target.execute(
             f"create subscription {self.name} connection {url} publication {self.name}"
             " with (run_as_owner = true, synchronous_commit = on)"
         )
+
+    async def _sender(self, source_url: str) -> str:
+        """Makes the role as which the target reads, of this move alone, anew; returns the source's address with its password.
+
+        It may read what there is, as tables cannot be given to it one by one while the service checks whose they are, and changes
+        nothing. Without the connections of the move its password opens nothing after two days.
+        """
+        password = secrets.token_hex(32)
+        await self.source.execute(_UNWRITTEN)
+        await self._drop_sender()
+        await self.source.execute(
+            f"create role {self.name} login replication bypassrls in role pg_read_all_data password '{password}'"
+        )
+        await self.keep_sender()
+        database = await self.source.fetchval("select quote_ident(current_database())")
+        await self.source.execute(f"grant connect on database {database} to {self.name}")
+        return with_user(source_url, self.name, password)
+
+    async def keep_sender(self) -> None:
+        """Lets the role's password hold for two more days; a move of an older version has no role."""
+        if await self.source.fetchval(queries.has_role, self.name):
+            until = await self.source.fetchval("select (now() + interval '2 days')::text")
+            await self.source.execute(f"alter role {self.name} valid until '{until}'")
+
+    async def _drop_sender(self) -> None:
+        if await self.source.fetchval(queries.has_role, self.name):
+            await self.source.execute(f"drop owned by {self.name}")
+            await self.source.execute(f"drop role {self.name}")
 
     async def copied(self, progress: Progress, target: str) -> None:
         """Waits for PostgreSQL to copy what is there; raises OperatorError when it cannot."""
@@ -65,6 +95,7 @@ class Replication:
             assert copied is not None
             progress("copying tables", copied["done"], copied["tables"])
             if copied["done"] == copied["tables"] > 0:
+                await self._read_no_more()
                 return
             errors_before = copied["errors"] if errors_before is None else errors_before
             if copied["errors"] > errors_before + 2:
@@ -76,6 +107,11 @@ class Replication:
                     "or it does not reach the other database"
                 )
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _read_no_more(self) -> None:
+        """Takes from the role what only the first copy needed: what changes is sent to it without."""
+        if await self.source.fetchval(queries.has_role, self.name):
+            await self.source.execute(f"alter role {self.name} nobypassrls; revoke pg_read_all_data from {self.name}")
 
     async def caught_up(self, progress: Progress) -> None:
         """Returns when the target is only moments behind."""
@@ -99,7 +135,7 @@ class Replication:
             await self.target.execute(f"drop subscription {self.name}")
 
     async def stop_sending(self) -> None:
-        """Drops slot and publication."""
+        """Drops slot, publication and role."""
         while await self.source.fetchval(queries.has_slot, self.name):
             try:
                 await self.source.execute(queries.drop_slot, self.name)
@@ -107,3 +143,15 @@ class Replication:
                 await asyncio.sleep(_POLL_SECONDS)
         if await self.source.fetchval(queries.has_publication, self.name):
             await self.source.execute(f"drop publication {self.name}")
+        await self._drop_sender()
+
+
+def with_user(url: str, user: str, password: str) -> str:
+    """Returns a database's address with another user; hosts and options stay, but what tells who connects."""
+    scheme, _, rest = url.partition("://")
+    address, _, query = rest.partition("?")
+    hosts = address.rpartition("@")[2]
+    kept = urlencode(
+        [(name, value) for name, value in parse_qsl(query) if name not in {"user", "password", "passfile"}]
+    )
+    return f"{scheme}://{user}:{password}@{hosts}" + (f"?{kept}" if kept else "")
