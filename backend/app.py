@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(settings, doors),
         servers=[{"url": settings.public_url, "description": "This deployment."}],
         contact={"name": "The operator of this deployment", "url": settings.public_url},
-        generate_unique_id_function=openapi.operation_id, responses=openapi.ERROR_RESPONSES,
+        generate_unique_id_function=openapi.operation_id, responses=openapi.OWN_ERRORS,
         docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(supported_body)], telemetry=_UNTOLD,
     )  # fmt: skip
     # Matched in this order: first what is asked most.

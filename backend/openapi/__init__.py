@@ -68,10 +68,9 @@ _ERRORS = {
     429: "Too many requests; see Retry-After.",
     503: "The database is away or the audit record cannot be written; nothing was returned or changed.",
 }
-ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody, "description": description} for status, description in _ERRORS.items()
-}
+_ERROR_CONTENT = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}}}
 
+OWN_ERRORS: dict[int | str, dict[str, Any]] = {422: {}}  # else the framework describes one of its own
 
 Operation = dict[str, Any]
 _MAY_BE_ARCHIVED = ("{event_id}", "{turn}", "{response_id}", "{export_id}", "{month}")
@@ -139,6 +138,7 @@ def _schema(app: FastAPI, doors: Sequence[FrontDoor]) -> dict[str, Any]:
             continue
         for method in route.methods or ():
             operation = schema["paths"][context.path_format][method.lower()]
+            _add_errors(operation)
             _say_who_may(operation, route)
             _leave_out_errors(operation, route, method)
             _describe_parameters(operation)
@@ -148,6 +148,14 @@ def _schema(app: FastAPI, doors: Sequence[FrontDoor]) -> dict[str, Any]:
             if "description" not in field and name in WORDS:
                 field["description"] = WORDS[name].means
     return schema
+
+
+def _add_errors(operation: Operation) -> None:
+    """Adds the errors of every route. Told to the framework, it would make models of each for every route at each start."""
+    for status, description in _ERRORS.items():
+        told = operation["responses"].setdefault(str(status), {})
+        if "content" not in told:
+            told |= {"description": description, "content": _ERROR_CONTENT}
 
 
 def _say_who_may(operation: Operation, route: APIRoute) -> None:

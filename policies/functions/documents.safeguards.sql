@@ -56,6 +56,27 @@ $$;
 create or replace trigger guard_plan before update on documents.version
   for each row when (old.effective_from < 'infinity') execute function documents.guard_plan();
 
+-- What is in review begins when its author asked for, or later where an approver put it off; without a moment asked for, with its last
+-- approval. Nobody who approves it gives it an earlier beginning or another end.
+create or replace function documents.guard_beginning() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from documents.collection c where c.tenant_id = new.tenant_id and c.id = new.collection_id and c.approval_required)
+    and (new.planned_to is distinct from old.planned_to
+      or new.planned_from is distinct from old.planned_from
+        and not coalesce(new.planned_from > coalesce(old.planned_from, now()) and new.planned_from < coalesce(new.planned_to, 'infinity'), false)
+      or new.effective_from < coalesce(new.planned_from, now()))
+  then
+    raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger guard_beginning before update on documents.version
+  for each row when (old.status = 'in_review') execute function documents.guard_beginning();
+
 -- A version ends when it was planned to, or when a later one begins, and at no other moment. Asked at the end of a transaction, which
 -- ends the one before first; and of every change in it, since chunks followed each.
 create or replace function documents.guard_end() returns trigger

@@ -34,7 +34,6 @@ begin atomic
 end;
 
 -- The one rule of four eyes: whether the caller may do the second part of an act that asks for two people, of which somebody else
-
 -- did the first. The second is a user and no key, and another person than the first. Behind what a source did stands everybody who
 -- ever made or changed it, also after somebody else did, and after it was deleted.
 create or replace function identity.is_second_person(act text, first uuid) returns boolean
@@ -67,7 +66,6 @@ begin atomic
 end;
 
 -- Asks for an act in the caller's name. A source asks that a version be retired, which a person then joins. The state is 'joined' when another person has asked for the same within a week: then the
-
 -- act may be done, in this transaction and by this caller. Else it is 'asked', or 'waiting' when the same person asked before.
 create or replace function identity.ask_jointly(act text, target uuid, change jsonb, new_request uuid)
 returns table (state text, request uuid, asked_by uuid)
@@ -113,7 +111,6 @@ begin atomic
 end;
 
 -- The collections that a user may read or write: those granted to it or to one of its roles. While somebody else may know its
-
 -- password, it reads nothing that this person may not read.
 create or replace function identity.granted_to(tenant uuid, person uuid, access text) returns uuid[]
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -143,8 +140,7 @@ begin atomic
   where u.tenant_id = (select tenancy.tenant_id()) and u.id = (select tenancy.principal_id()) and u.credentials_of is not null;
 end;
 
--- A user as a caller. Functions that take a context bind their transaction to it, and to none other that it may have been
-
+-- Gives a key to somebody else, who acts with it from then on. What another person granted it beyond
 -- its owner's rights goes, since it was granted to the owner of that time. So do its secrets, all of them: the owner before knows them,
 -- and would act as the new one. The new owner rotates it.
 create or replace function identity.hand_over_key(key uuid, new_owner uuid) returns boolean
@@ -205,7 +201,6 @@ create or replace trigger refuse_taken_id before insert on identity."user" for e
 create or replace trigger refuse_taken_id before insert on identity.api_key for each row execute function identity.refuse_taken_id();
 
 -- Forgets a user who has no roles any more: its name becomes free, its keys end, and nothing signs it in. The row stays, since
-
 -- documents and the log name it. Who knew its password stays on record: nobody becomes a stranger to what it did under that name.
 create or replace function identity.delete_user(deleted uuid) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp

@@ -1,35 +1,40 @@
 -- Who a token or an API key stands for, asked anew at every request.
 
+-- A user as a caller. Functions that take a context bind their transaction to it, and to none other that it may have been
 -- bound to: who is calling is asked at every request, and this asks it in one round trip.
 create or replace function identity.user_caller(context text, session uuid)
 returns table (tenant_slug text, tenant_status text, tenant_requests_per_minute integer, principal_requests_per_minute integer,
   name text, live boolean, session_live boolean, lacks_second_factor boolean, roles text[], readable uuid[], writable uuid[])
-language sql volatile set plan_cache_mode = force_generic_plan
+language sql volatile security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
 begin atomic
   select set_config('app.context', $1, true) where $1 is not null;
   -- Reads the tables of tenancy before those of identity, in the order in which an upgrade locks them: the other way round,
   -- requests that wait for the upgrade would hold what it waits for.
-  select t.slug from tenancy.own_tenant() t where tenancy.tenant_id() is not null;
-  with held as (
+  select tenancy.context() is null;
+  select t.id from tenancy.tenant t where false;
+  with caller as materialized (
+    select (claims ->> 'tenant')::uuid as tenant, (claims ->> 'principal')::uuid as id
+    from (select tenancy.context() as claims offset 0) bound
+  ), held as materialized (
     select r.role from identity.user_role r
-    where r.tenant_id = (select tenancy.tenant_id()) and r.user_id = (select tenancy.principal_id())
-  ), granted as (
+    where r.tenant_id = (select c.tenant from caller c) and r.user_id = (select c.id from caller c)
+  ), granted as materialized (
     select distinct g.access, g.collection_id from identity.collection_grant g
-    where g.tenant_id = (select tenancy.tenant_id())
-      and (g.principal_id = (select tenancy.principal_id()) or g.role in (select h.role from held h))
+    where g.tenant_id = (select c.tenant from caller c)
+      and (g.principal_id = (select c.id from caller c) or g.role in (select h.role from held h))
   )
   select t.slug, t.status, t.requests_per_minute, t.principal_requests_per_minute, u.username, u.status = 'active',
     s.revoked_at is null and s.expires_at > now(),
     not s.second_factor and s.method <> 'oidc' and exists (select from identity.sign_in_rule i
-      where i.tenant_id = (select tenancy.tenant_id()) and i.second_factor_required),
+      where i.tenant_id = u.tenant_id and i.second_factor_required),
     array(select h.role from held h order by h.role),
     array(select g.collection_id from granted g where g.access = 'read'
       and (u.credentials_of is null or g.collection_id = any ((select identity.read_by_who_knows_its_password())::uuid[]))),
     array(select g.collection_id from granted g where g.access = 'write')
   from identity."user" u
-  cross join tenancy.own_tenant() t
+  join tenancy.tenant t on t.id = u.tenant_id
   join identity.session s on s.tenant_id = u.tenant_id and s.user_id = u.id and s.id = $2
-  where u.tenant_id = (select tenancy.tenant_id()) and u.id = (select tenancy.principal_id());
+  where u.tenant_id = (select c.tenant from caller c) and u.id = (select c.id from caller c);
 end;
 
 -- A key as a caller. It reads and writes what it was given as far as its owner may, but for what another person granted it.
@@ -58,7 +63,6 @@ begin atomic
 end;
 
 -- The key that a presented secret opens, as a caller: what its holder learns by using it. As the owner, since a secret is
-
 -- looked up across tenants.
 create or replace function identity.presented_key(context text)
 returns table (tenant_id uuid, key_id uuid, tenant_slug text, tenant_status text, tenant_requests_per_minute integer,

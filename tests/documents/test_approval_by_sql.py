@@ -228,3 +228,36 @@ async def test_no_author_takes_back_that_its_version_was_approved(
     await bind(runtime, service, tenant, "editor", run_secrets)
     assert await runtime.execute(UNAPPROVE, await version_id(service, submitted)) == "UPDATE 0"
     assert (await versions(service, tenant, submitted))[1]["status"] == "approved"
+
+
+OTHERWISE = """
+update documents.version set status = 'approved', effective_from = now() - interval '1 day', effective_to = 'infinity' where id = $1
+update documents.version set planned_from = now() - interval '1 day' where id = $1
+update documents.version set planned_to = '2999-01-01' where id = $1
+update documents.version set planned_from = '2999-01-01' where id = $1
+"""
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"effective_from": "2090-01-01T00:00:00Z"}], ids=["with its approval", "in 2090"]
+)
+@pytest.mark.parametrize("change", OTHERWISE.strip().splitlines(), ids=["begun", "planned", "ended", "too late"])
+async def test_who_approves_gives_no_earlier_beginning_and_no_other_end_than_were_asked_for(
+    service: Service,
+    tenant: Tenant,
+    runtime: asyncpg.Connection,
+    run_secrets: Secrets,
+    change: str,
+    asked: dict[str, str],
+) -> None:
+    ends = {"effective_to": "2098-01-01T00:00:00Z"}
+    submitted = await submit(service, tenant, "sql-begins", f"Text, {change[-40:]}, {asked}.", **asked, **ends)
+    identifier = await version_id(service, submitted)
+    await bind(runtime, service, tenant, "approver", run_secrets)
+    deciding = runtime.transaction()
+    await deciding.start()
+    await runtime.execute(APPROVE.format(author="author_id"), identifier, tenant.users["approver"])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="another person"):
+        await runtime.execute(change, identifier)
+    await deciding.rollback()
+    assert (await versions(service, tenant, submitted))[submitted["document_version"]]["status"] == "in_review"
