@@ -5,6 +5,7 @@ space, processor time, other processes, other files, a place to write. Starting 
 processor time, most of it for the import of the format's library.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -17,11 +18,13 @@ from backend.documents.parsing import wire
 from backend.documents.parsing.blocks import BlockKind, Fragment, within_length
 from backend.documents.parsing.confinement import confine, private_stdout
 from backend.documents.parsing.errors import CorruptFile, ParseError, ParseMemory
-from backend.documents.parsing.findings import Findings
+from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.formats import PARSERS, Format, recognise
 from backend.documents.parsing.limits import ParseLimits
 
 _LIBXML_NO_MEMORY = 2
+_STROKE = "\u0336"
+_STRUCK = re.compile(f"(?:[^{_STROKE}]{_STROKE})+")
 
 
 def main(path: str, declared: str, limits: str) -> None:
@@ -51,10 +54,24 @@ def _parse(path: Path, declared: Format | None, limits: ParseLimits, output: Bin
 
 def _read(path: Path, found: Format, findings: Findings) -> Iterator[Fragment]:
     """Yields the fragments; a document without a title of its own is called by its first heading."""
-    for fragment in within_length(_parser(found)(path, findings)):
+    for fragment in within_length(_without_struck(_parser(found)(path, findings), findings)):
         if findings.title is None and fragment.kind is BlockKind.HEADING and fragment.sheet is None:
             findings.title = fragment.text
         yield fragment
+
+
+def _without_struck(fragments: Iterator[Fragment], findings: Findings) -> Iterator[Fragment]:
+    """Leaves out characters with a stroke through each, by which people strike out what has no formats."""
+    for fragment in fragments:
+        text = fragment.text
+        if text.isascii() or _STROKE not in text:
+            yield fragment
+            continue
+        place = "whole file" if fragment.page is None else f"page {fragment.page}"
+        findings.warn(WarningKind.STRUCK_OUT, place, "Struck-out text is left out.")
+        rest = len(text) - fragment.next_page_at if fragment.next_page_at else 0
+        kept = _STRUCK.sub(" ", text)
+        yield fragment._replace(text=kept, next_page_at=max(len(kept) - rest, 0) if rest else 0)
 
 
 def _parser(found: Format) -> Callable[[Path, Findings], Iterator[Fragment]]:

@@ -14,6 +14,7 @@ NUMBER = r"[+-]?(?:\d++(?:\.\d++)?|\.\d++)"
 _FONT_SIZE = re.compile(rf"(?:^|\s)({NUMBER}(?:[a-z]++|%)?+)(?:/|\s|$)")
 _LONGHANDS = {"text-decoration": "text-decoration-line", "list-style": "list-style-type"}
 _LONGEST = 20_000  # characters of one attribute
+_IN_FULL = {"content", "counter-reset", "counter-increment", "counter-set"}
 
 
 def declared(styles: Iterable[str]) -> Declared:
@@ -46,8 +47,9 @@ def uncommented(text: str) -> str:
 def _written(style: str) -> Iterator[tuple[str, str]]:
     for part in _parts(uncommented(style[:_LONGEST])):
         name, colon, value = part.partition(":")
-        if colon and value.strip():
-            yield name.strip().lower(), value.strip().lower()
+        name, written = name.strip().lower(), value.strip()
+        if colon and written:
+            yield name, written if name in _IN_FULL else written.lower()
 
 
 def _parts(style: str) -> Iterator[str]:

@@ -20,6 +20,19 @@ _DEEPEST = 10
 _FIGURE = re.compile(r"\d[\d.,]*")
 _SOFT_BREAK = re.compile(r"(?<!^--) \n(?=[^\n>])", re.MULTILINE)
 _SEVEN_BITS = {"iso2022_jp", "hz"}
+_OTHER_UNITS = {
+    "utf-7",
+    "utf-16",
+    "utf-16le",
+    "utf-16be",
+    "utf-32",
+    "utf-32le",
+    "utf-32be",
+}  # which pages are not written in
+_MESSAGES = {"message/rfc822", "message/global", "message/news"}
+_ENCODED = re.compile(
+    r"^begin(?:-base64)? [0-7]{3,4} (?P<name>[^\n]{1,200})\n(?:[^\n]{1,100}\n)*?(?:end|====)[ \t]*$", re.MULTILINE
+)
 _SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 _ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}
 
@@ -46,7 +59,7 @@ def _part(part: Message, findings: Findings, depth: int) -> Iterator[Fragment]:
     name = collapse(part.get_filename() or "")
     if kind in _ENCRYPTED:
         findings.warn(WarningKind.PROTECTED_PART, f"part of type {kind}", "An encrypted part is not read.")
-    elif kind == "message/rfc822":
+    elif kind in _MESSAGES:
         for inner in map(_decoded, _inner(part)) if depth < _DEEPEST else ():
             yield from _message(inner, findings, depth + 1)
         if depth >= _DEEPEST:
@@ -77,8 +90,9 @@ def _parts(parts: list[Message], kind: str, findings: Findings, depth: int) -> I
         return
     plain = next((p for p in parts if p.get_content_type() == "text/plain"), None)
     others = [part for part in parts if part is not plain]
-    html = next((leaf for part in others for leaf in part.walk() if leaf.get_content_type() == "text/html"), None)
-    if plain is None or (html is not None and _says_less(_text(plain, findings), _text(html, findings))):
+    pages = [leaf for part in others for leaf in part.walk() if leaf.get_content_type() == "text/html"]
+    html = "\n".join(_text(page, findings) for page in pages)
+    if plain is None or (pages and _says_less(_text(plain, findings), html)):
         for part in others:
             yield from _part(part, findings, depth)
     else:
@@ -110,6 +124,8 @@ def _text(part: Message, findings: Findings) -> str:
     if not isinstance(content, bytes):
         return str(content or "")
     declared = part.get_content_charset()
+    if declared and declared.lower() in _OTHER_UNITS:
+        return content.decode(declared, "replace")
     codec = codec_named(declared) if declared else None
     if codec in _SEVEN_BITS:
         return content.decode(codec, "replace")
@@ -140,6 +156,10 @@ def _body(text: str, part: Message, findings: Findings) -> Iterator[Fragment]:
         findings.title = title
         return
     lines = text.replace("\r\n", "\n")
+    for encoded in _ENCODED.finditer(lines):
+        name = collapse(encoded["name"])[:100]
+        findings.warn(WarningKind.ATTACHMENT, "body of the message", f"The attachment {name!r} is not read.")
+    lines = _ENCODED.sub("", lines)
     if part.get_param("format") == "flowed":
         lines = _SOFT_BREAK.sub("" if part.get_param("delsp") == "yes" else " ", lines)
     yield from text_fragments(lines.splitlines(keepends=True))

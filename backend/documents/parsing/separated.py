@@ -9,12 +9,14 @@ from pathlib import Path
 
 from backend.documents.parsing.blocks import BlockKind, Fragment, row_text
 from backend.documents.parsing.errors import CorruptFile, FileTooLarge
-from backend.documents.parsing.findings import Findings
+from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.text import opened
 
 _DELIMITERS = ",;\t|^~"
 _SAID = re.compile(r"sep=(.)\r?\n")
 _TORN = re.compile(r'"[,;\t|^~]|[,;\t|^~]"')  # quotation marks of other cells
+_DECIMAL = re.compile(r"[-+(]?\d{1,3}(?:\.?\d{3})*,\d+\s?[%)]?")
+_NONE = "\x1f"  # which no text file holds
 _SAMPLE_CHARACTERS = 65_536
 _SAMPLE_ROWS = 200
 _LONGEST_CELL = 1_000_000
@@ -27,12 +29,13 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     with opened(path, findings) as file:
         sample = file.read(_SAMPLE_CHARACTERS)
         said = _SAID.match(sample)
-        delimiter = said[1] if said else _delimiter(sample)
+        delimiter, escape = _dialect(sample, said[1] if said else None)
         file.seek(0)
         if said:
             file.readline()
+        reader = csv.reader(file, delimiter=delimiter, escapechar=escape, skipinitialspace=True)
         try:
-            yield from rows_under_header(_rows(csv.reader(file, delimiter=delimiter)), None)
+            yield from rows_under_header(_closed(_rows(reader), delimiter, findings), None)
         except csv.Error as error:
             raise CorruptFile("The comma-separated values are malformed.") from error
 
@@ -44,18 +47,43 @@ def _rows(rows: Iterable[list[str]]) -> Iterator[list[str]]:
         yield row
 
 
-def _delimiter(sample: str) -> str:
-    """Returns the delimiter that cuts most rows of the sample into the same number of columns, more than one.
+def _closed(rows: Iterable[list[str]], delimiter: str, findings: Findings) -> Iterator[list[str]]:
+    """Yields the rows, and those that a quotation mark without its end took for one cell, which is told."""
+    width = 0
+    for number, row in enumerate(rows, start=1):
+        within = next((i for i, cell in enumerate(row) if width > 1 and "\n" in cell), None)
+        lines = [] if within is None else row[within].rstrip("\r\n").splitlines()
+        others = [next(csv.reader([line], delimiter=delimiter), []) for line in lines[1:]]
+        if within is None or not others or any(len(other) != width for other in others[:-1] or others):
+            width = max(width, len(row))
+            yield row
+            continue
+        detail = "A quotation mark has no end, so that it was read as a sign like others."
+        findings.warn(WarningKind.DAMAGED_PART, f"row {number}", detail)
+        first, *rest = next(csv.reader([lines[0]], delimiter=delimiter), [""])
+        yield [*row[:within], f'"{first}', *rest]
+        yield from others[:-1]
+        yield [*others[-1], *row[within + 1 :]]
 
-    A title line above the table may hold commas of its own, and cells in quotation marks any delimiter.
+
+def _dialect(sample: str, said: str | None) -> tuple[str, str | None]:
+    """Returns the delimiter that cuts most rows of the sample into as many columns, more than one, and what escapes a sign.
+
+    A title line above the table may hold commas of its own, and cells in quotation marks any delimiter. Some programs write
+    a quotation mark within a cell with a backslash rather than twice.
     """
     complete = sample.rpartition("\n")[0] or sample
+    escapes = (None, "\\") if '\\"' in sample else (None,)
 
-    def agreement(delimiter: str) -> tuple[float, int]:
+    def agreement(dialect: tuple[str, str | None]) -> tuple[float, int]:
+        delimiter, escape = dialect
         counts: Counter[int] = Counter()
         torn = 0
         try:
-            for number, row in enumerate(csv.reader(complete.splitlines(keepends=True), delimiter=delimiter)):
+            reader = csv.reader(
+                complete.splitlines(keepends=True), delimiter=delimiter, escapechar=escape, skipinitialspace=True
+            )
+            for number, row in enumerate(reader):
                 if number >= _SAMPLE_ROWS:
                     break
                 if row:
@@ -69,7 +97,15 @@ def _delimiter(sample: str) -> str:
         width, rows = max(several.items(), key=lambda item: (item[1], item[0]))
         return (rows - torn) / counts.total(), width
 
-    return max(_DELIMITERS, key=agreement)
+    if said is None and _is_one_column(complete):
+        return _NONE, None
+    return max(((delimiter, escape) for delimiter in said or _DELIMITERS for escape in escapes), key=agreement)
+
+
+def _is_one_column(sample: str) -> bool:
+    """Returns whether the commas are those of figures (1,50) that stand alone under a name without one."""
+    name, *rows = [line.strip() for line in sample.splitlines() if line.strip()] or [""]
+    return bool(rows) and "," not in name and all(map(_DECIMAL.fullmatch, rows))
 
 
 def rows_under_header(rows: Iterable[Iterable[str]], sheet: str | None) -> Iterator[Fragment]:

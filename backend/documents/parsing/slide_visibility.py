@@ -26,11 +26,13 @@ class Visibility:
         self._is_white_ground = ground is None or _is_white_fill(ground, self._theme)
         self._drawn = [shape for layer in layers for shape in layer.shapes if _is_drawn(shape, self._theme)]
 
-    def left_out(self, shape: BaseShape) -> tuple[WarningKind, str] | None:
-        """Returns why a shape is not read, None if it is."""
+    def left_out(self, shape: BaseShape, *, is_member: bool = False) -> tuple[WarningKind, str] | None:
+        """Returns why a shape is not read, None if it is; the places of a group's members are counted within the group."""
         named = next(shape.element.iter(_P + "cNvPr"), None)
         if named is not None and named.get("hidden") in {"1", "true"}:
             return WarningKind.HIDDEN_CONTENT, "A hidden shape is left out."
+        if is_member:
+            return None
         width, height = self._size
         left, top = shape.left or 0, shape.top or 0
         beside = left + (shape.width or 0) <= 0 or left >= width

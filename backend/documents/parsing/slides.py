@@ -1,6 +1,6 @@
 """Presentations, through python-pptx."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pptx import Presentation
@@ -14,13 +14,14 @@ from pptx.slide import Slide
 from pptx.text.text import TextFrame
 
 from backend.documents.parsing import marks
-from backend.documents.parsing.blocks import BlockKind, Fragment, collapse, row_text
+from backend.documents.parsing.blocks import BlockKind, Fragment, collapse
 from backend.documents.parsing.charts import chart_rows
 from backend.documents.parsing.equations import joined
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.grids import Cell, Grid
 from backend.documents.parsing.numerals import formatted
 from backend.documents.parsing.openxml import Element, Package, meaningful_title
+from backend.documents.parsing.slide_lists import bullet, list_styles
 from backend.documents.parsing.slide_visibility import Visibility
 from backend.documents.parsing.word.equations import M, linear
 
@@ -83,20 +84,20 @@ class _Slide:
     def _warn(self, kind: WarningKind, detail: str) -> None:
         self._findings.warn(kind, self._place, detail)
 
-    def _shape(self, shape: BaseShape) -> Iterator[Fragment]:
-        left_out = self._visibility.left_out(shape)
+    def _shape(self, shape: BaseShape, *, is_member: bool = False) -> Iterator[Fragment]:
+        left_out = self._visibility.left_out(shape, is_member=is_member)
         if left_out is not None:
             self._warn(*left_out)
         elif isinstance(shape, GroupShape):
             for member in _as_read(shape.shapes):
-                yield from self._shape(member)
+                yield from self._shape(member, is_member=True)
         elif isinstance(shape, GraphicFrame):
             yield from self._graphic(shape)
         elif isinstance(shape, Picture):
             self._warn(WarningKind.PICTURE, "A picture is not read.")
         elif isinstance(shape, Shape) and not _is_slide_number(shape):
             self._is_on_ground = self._visibility.is_on_ground(shape)
-            yield from self._paragraphs(shape.text_frame)
+            yield from self._paragraphs(shape.text_frame, list_styles(shape))
             self._is_on_ground = True
 
     def _graphic(self, shape: GraphicFrame) -> Iterator[Fragment]:
@@ -111,8 +112,7 @@ class _Slide:
                 yield from grid.row(cells, first_is_header=True)
         elif shape.has_chart:
             rows = chart_rows(self._package, str(shape.chart.part.partname).lstrip("/"))
-            for index, values in enumerate(rows):
-                yield Fragment(BlockKind.TABLE_ROW if index else BlockKind.TABLE_HEADER, row_text(values))
+            yield from rows
             if not rows:
                 self._warn(WarningKind.CHART, "A chart is not read.")
         elif "diagram" in shape.element.xml:
@@ -131,11 +131,11 @@ class _Slide:
         if choice is not None and "chart" in (choice.get("Requires") or ""):
             self._warn(WarningKind.CHART, "A chart is not read.")
 
-    def _paragraphs(self, frame: TextFrame) -> Iterator[Fragment]:
+    def _paragraphs(self, frame: TextFrame, styles: Sequence[Element] = ()) -> Iterator[Fragment]:
         counts = [0] * _LEVELS
         texts = []
         for paragraph in frame._txBody.iterchildren(_A + "p"):  # noqa: SLF001 — has no other name
-            number = _number(paragraph, counts)
+            number = _number(paragraph, styles, counts)
             if text := collapse(self._text(paragraph)):
                 texts.append(f"{number} {text}" if number else text)
         kind = BlockKind.LIST_ITEM if len(texts) > 1 else BlockKind.PARAGRAPH
@@ -183,13 +183,13 @@ def _is_slide_number(shape: Shape) -> bool:
     return shape.is_placeholder and shape.placeholder_format.type == PP_PLACEHOLDER.SLIDE_NUMBER
 
 
-def _number(paragraph: Element, counts: list[int]) -> str:
+def _number(paragraph: Element, styles: Sequence[Element], counts: list[int]) -> str:
     """Counts a paragraph of a numbered list; returns its number as shown, or the empty string."""
     properties = paragraph.find(_A + "pPr")
     level = min(_integer(properties.get("lvl")), _LEVELS - 1) if properties is not None else 0
     counts[level + 1 :] = [0] * (_LEVELS - level - 1)
-    numbered = None if properties is None else properties.find(_A + "buAutoNum")
-    if numbered is None or next(paragraph.iter(_A + "t"), None) is None:
+    numbered = bullet(paragraph, styles, level)
+    if numbered is None or numbered.tag != _A + "buAutoNum" or next(paragraph.iter(_A + "t"), None) is None:
         counts[level] = 0
         return ""
     counts[level] = counts[level] + 1 if counts[level] else max(1, _integer(numbered.get("startAt")))

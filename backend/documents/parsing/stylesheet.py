@@ -13,8 +13,9 @@ _SHOWN_MEDIA = re.compile(r"@media\b(?!.*\bnot\b).*\b(?:screen|all)$|@(?:support
 _DECIDING = re.compile(
     r"(?i)(?:^|;)\s*(?:display|visibility|text-decoration(?:-line)?|vertical-align|color|background(?:-color|-image|-clip)?"
     r"|-webkit-background-clip|font(?:-size)?|opacity|list-style(?:-type)?|left|top|text-indent|transform|clip(?:-path)?"
-    r"|overflow(?:-[xy])?|(?:max-)?(?:height|width))\s*:"
+    r"|overflow(?:-[xy])?|(?:max-)?(?:height|width)|content|counter-(?:reset|increment|set))\s*:"
 )
+_BESIDE = re.compile(r"(?P<element>.*[^:\s])\s*::?(?P<side>before|after|marker)", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w\s.#>*-]+")
 _PARTS = re.compile(r"([.#]?)[\w-]+")
 _MOST_RULES = 2_000
@@ -26,17 +27,18 @@ _NOTHING: Declared = {}
 class StyleSheet:
     """What is declared of each element of a page."""
 
-    def __init__(self, rules: Mapping[int, Sequence[str]]) -> None:
-        """Takes the rules for each element, by its number, the one that counts most last."""
+    def __init__(self, rules: Mapping[tuple[int, str], Sequence[str]]) -> None:
+        """Takes the rules for each element, by its number, and for what is beside it, the one that counts most last."""
         self._rules = rules
         self._declared: dict[int, Declared] = {}
+        self._has_beside = any(side for _, side in rules)
 
     def of(self, node: LexborNode) -> Declared:
         """Returns the declarations for an element: of older attributes, of style sheets, and of its own."""
         if (known := self._declared.get(node.mem_id)) is not None:
             return known
         attributes = node.attributes
-        styles = [*self._rules.get(node.mem_id, ())]
+        styles = [*self._rules.get((node.mem_id, ""), ())]
         if attributes.get("bgcolor"):
             styles.insert(0, f"background:{attributes['bgcolor']}")
         if node.tag == "font" and attributes.get("color"):
@@ -48,20 +50,26 @@ class StyleSheet:
         found = self._declared[node.mem_id] = declared(styles)
         return found
 
+    def beside(self, node: LexborNode, side: str) -> Declared:
+        """Returns the declarations for what a style writes `before` or `after` an element, or as its `marker`."""
+        styles = self._rules.get((node.mem_id, side)) if self._has_beside else None
+        return declared(styles) if styles else _NOTHING
+
 
 def styles_of(tree: LexborHTMLParser) -> StyleSheet:
     """Returns what rules for screens of any width declare; selectors with conditions are left alone."""
     written = "".join(node.text() for node in tree.css("style"))[:_LONGEST]
-    found: dict[int, list[tuple[tuple[int, ...], str]]] = defaultdict(list)
+    found: dict[tuple[int, str], list[tuple[tuple[int, ...], str]]] = defaultdict(list)
     matches = 0
     for number, (selector, style) in enumerate(_rules(uncommented(written))):
         if number >= _MOST_RULES or matches >= _MOST_MATCHES:
             break
         rank = (*_specificity(selector), number)
-        for node in tree.css(selector):
-            found[node.mem_id].append((rank, style))
+        beside = _BESIDE.fullmatch(selector)
+        for node in tree.css(selector if beside is None else beside["element"]):
+            found[node.mem_id, "" if beside is None else beside["side"].lower()].append((rank, style))
             matches += 1
-    return StyleSheet({node: [style for _, style in sorted(ranked)] for node, ranked in found.items()})
+    return StyleSheet({place: [style for _, style in sorted(ranked)] for place, ranked in found.items()})
 
 
 def _rules(sheet: str) -> Iterator[tuple[str, str]]:
@@ -80,7 +88,10 @@ def _rules(sheet: str) -> Iterator[tuple[str, str]]:
             others -= _is_other(head)
         elif not others and _DECIDING.search(text):
             selectors = (selector.strip() for selector in head.split(","))
-            yield from ((selector, text) for selector in selectors if selector and _PLAIN.fullmatch(selector))
+            for selector in filter(None, selectors):
+                beside = _BESIDE.fullmatch(selector)
+                if _PLAIN.fullmatch(selector if beside is None else beside["element"]):
+                    yield selector, text
 
 
 def _is_other(head: str) -> bool:

@@ -10,13 +10,16 @@ from backend.documents.parsing.encodings import encoding_of
 from backend.documents.parsing.findings import Findings
 
 _PIECE_CHARACTERS = LONGEST_FRAGMENT // 2
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours and the like
+_UNDERLINED = re.compile("([^_\x08\n])\x08_")
+_STRUCK_TWICE = re.compile("[^\x08\n]\x08")  # a printer's bold, and underlining
 _BULLET = re.compile(r"\s*(?:[-*•–]|\d{1,3}[.)]|\([a-z\d]{1,3}\))\s+\S")
 
 
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     """Yields what blank lines and form feeds separate, and list items; lines within keep their breaks."""
     with path.open(encoding=encoding_of(path, findings), errors="replace") as file:
-        yield from text_fragments(_lines(file))
+        yield from text_fragments(map(printed, _lines(file)))
 
 
 def text_fragments(lines: Iterable[str]) -> Iterator[Fragment]:
@@ -24,6 +27,13 @@ def text_fragments(lines: Iterable[str]) -> Iterator[Fragment]:
     for paragraph in _paragraphs(lines):
         kind = BlockKind.LIST_ITEM if _BULLET.match(paragraph) else BlockKind.PARAGRAPH
         yield Fragment(kind, paragraph)
+
+
+def printed(text: str) -> str:
+    """Returns a text as a terminal or a printer shows it, which write over what they have written."""
+    if "\x1b" in text:
+        text = _TERMINAL.sub("", text)
+    return _STRUCK_TWICE.sub("", _UNDERLINED.sub(r"\1", text)) if "\x08" in text else text
 
 
 def opened(path: Path, findings: Findings, declared: str | None = None) -> TextIO:

@@ -23,6 +23,7 @@ _SITE_NAME = re.compile(
     r"|navigation|menu|menubar)|site-?header|skip-?(?:link|to|nav)\w*|social|social-?(?:share|links?|media)|share-?(?:bar|buttons?|links?)"
     r"|related-?(?:articles?|posts?|links?|content))(?:$|\s)"
 )
+_FOR_EARS = re.compile(r"(?i)sr-?only|visually-?hidden|screen-?reader|off-?screen|assistive|katex-mathml")
 _NOTICE = re.compile(r"(?i)\b(?:cookies?|consent)\b")
 _LENGTH = re.compile(rf"({NUMBER})([a-z]*|%)")
 _PIXELS = {"px": 1.0, "": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0}
@@ -50,6 +51,14 @@ def is_visible(node: LexborNode, styles: StyleSheet, findings: Findings) -> bool
     return False
 
 
+def has_gap(style: Declared, least: float) -> bool:
+    """Returns whether an element has so many pixels free at one of its sides."""
+    sides = (
+        f"{box}-{side}" for box in ("margin", "padding") for side in ("left", "right", "inline-start", "inline-end")
+    )
+    return bool(style) and any(_pixels(style, side, 0.0) >= least for side in sides)
+
+
 def _left_out(  # noqa: PLR0911 — a return for each reason
     tag: str, attributes: dict[str, str | None], style: Declared, styles: StyleSheet, node: LexborNode
 ) -> tuple[WarningKind | None, str] | None:
@@ -63,6 +72,8 @@ def _left_out(  # noqa: PLR0911 — a return for each reason
         return WarningKind.HIDDEN_CONTENT, "Hidden text is left out."
     if _is_invisible(style) or is_in_colour_of_ground(style, map(styles.of, _around(node))):
         return WarningKind.INVISIBLE_TEXT, "Text in the colour of its ground or too small to read is left out."
+    if attributes.get("aria-hidden") == "true" and _is_said_beside(node):
+        return None, ""
     if tag == "option":
         chosen = "selected" in attributes or not _has_selected(node)
         return None if chosen else (None, "")
@@ -171,6 +182,19 @@ def _has_selected(option: LexborNode) -> bool:
         return False
     first = around.css_first("option")
     return around.css_first("option[selected]") is not None or (first is not None and first.mem_id != option.mem_id)
+
+
+def _is_said_beside(node: LexborNode) -> bool:
+    """Returns whether an element only draws what its neighbour says to those who cannot see it, such as an equation."""
+    before, after = node.prev, node.next
+    while before is not None and before.is_text_node and not (before.text_content or "").strip():
+        before = before.prev
+    while after is not None and after.is_text_node and not (after.text_content or "").strip():
+        after = after.next
+    beside = [other for other in (before, after) if other is not None and other.is_element_node]
+    return any(
+        _FOR_EARS.search(f"{other.tag} {other.attributes.get('class') or ''}") and _has_text(other) for other in beside
+    )
 
 
 def _has_text(node: LexborNode) -> bool:

@@ -11,13 +11,14 @@ from backend.documents.parsing.blocks import BlockKind, Fragment, collapse
 from backend.documents.parsing.equations import joined
 from backend.documents.parsing.errors import XmlBomb
 from backend.documents.parsing.findings import Findings, WarningKind
+from backend.documents.parsing.generated import Counters, content
 from backend.documents.parsing.grids import Cell, Grid
-from backend.documents.parsing.lists import OrderedList
+from backend.documents.parsing.lists import OrderedList, style_of
 from backend.documents.parsing.mathml import linear
 from backend.documents.parsing.openxml import meaningful_title
 from backend.documents.parsing.stylesheet import StyleSheet, styles_of
 from backend.documents.parsing.text import opened
-from backend.documents.parsing.visibility import is_visible
+from backend.documents.parsing.visibility import has_gap, is_visible
 
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure"  # noqa: SIM905 — or a line for each
@@ -28,6 +29,10 @@ _CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{1,200}(?:charset|encoding)\s*=\s*
 _WIDEST_SPAN = 1_000
 _NOTE_MARK = re.compile(r"(?i)\b(?:foot|end)?note-?ref\b|\bdoc-noteref\b")
 _SHIFTED = re.compile(r"(super|sub)\b")
+_LAID_OUT = {"block", "flow-root", "flex", "grid", "table", "list-item", "table-row", "table-caption"}
+_ITEMS_OF = {"flex", "grid", "inline-flex", "inline-grid"}
+_BOXES = {"option", "textarea", "meter", "progress"}
+_LEAST_GAP = 8.0  # pixels at the side of words
 _FIELDS = {"text", "number", "date", "email", "tel", "url", "search", "time", "month", "datetime-local"}
 
 
@@ -67,11 +72,13 @@ class _WebpageReader:
         self._cells: list[Cell] | None = None
         self._cell_starts: list[int] = []
         self._grids: list[Grid] = []
-        self._lists: list[OrderedList | None] = []
+        self._lists: list[OrderedList] = []
         self._number = ""
         self._raised: list[tuple[str, int]] = []
         self._preformatted = 0
         self._open: list[str] = []
+        self._counters = Counters()
+        self._depth = 0
 
     def fragments(self) -> Iterator[Fragment]:
         for entering, node in _walk(self._body, self._styles, self._findings):
@@ -79,13 +86,45 @@ class _WebpageReader:
                 self._text.append(node.text_content or "")
                 continue
             tag = node.tag or ""
+            if entering:
+                self._counters.enter(self._styles.of(node), self._depth)
+            else:
+                self._text.append(self._beside(node, "after"))
+            self._depth += 1 if entering else -1
             if tag in _BLOCKS:
                 yield from self._entered(tag, node) if entering else self._left(tag, node)
             elif shift := self._shift_of(tag, node):
                 self._shift(shift, entering=entering)
-            elif entering:
-                self._inline(tag, node)
+            else:
+                yield from self._apart(node)
+                if entering:
+                    self._inline(tag, node)
+            if entering:
+                self._text.append(self._beside(node, "before"))
         yield from self._flush()
+
+    def _beside(self, node: LexborNode, side: str) -> str:
+        """Returns what a style writes beside an element, and counts as it asks for."""
+        style = self._styles.beside(node, side)
+        if not style:
+            return ""
+        self._counters.enter(style, self._depth)
+        return content(style, node.attributes, self._counters)
+
+    def _apart(self, node: LexborNode) -> Iterator[Fragment]:
+        """Separates what styles lay out as a block or a cell, or beside a gap, from the words before and after it."""
+        style = self._styles.of(node)
+        display = style.get("display", "")
+        around = self._styles.of(node.parent).get("display", "") if node.parent is not None else ""
+        if display in _LAID_OUT and self._cells is None:
+            yield from self._flush()
+        elif (
+            node.tag in _BOXES
+            or display in {*_LAID_OUT, "table-cell"}
+            or around in _ITEMS_OF
+            or has_gap(style, _LEAST_GAP)
+        ):
+            self._text.append(" ")
 
     def _shift_of(self, tag: str, node: LexborNode) -> str:
         """Returns "sup" or "sub" for an element that is raised or lowered."""
@@ -106,8 +145,6 @@ class _WebpageReader:
             self._text.append(linear(node))
         elif tag == "input":
             self._text.append(_field(node))
-        elif tag in {"option", "textarea", "meter", "progress"}:
-            self._text.append(" ")
 
     def _shift(self, tag: str, *, entering: bool) -> None:
         if entering:
@@ -128,9 +165,14 @@ class _WebpageReader:
         self._open.append(tag)
         self._preformatted += tag == "pre"
         if tag in {"ol", "ul"}:
-            self._lists.append(_ordered(node, self._styles) if tag == "ol" else None)
-        elif tag == "li" and self._lists and (ordered := self._lists[-1]) is not None:
-            number = ordered.next(node.attributes.get("value"))
+            self._lists.append(_ordered(node, self._styles))
+        elif tag == "li" and self._lists:
+            ordered = self._lists[-1]
+            number = ordered.next(node.attributes.get("value"), style_of(_list_style(node, self._styles)))
+            marker = self._styles.beside(node, "marker")
+            if "content" in marker:
+                self._counters.enter({"counter-set": f"list-item {ordered.number - ordered.step}"}, self._depth)
+                number = content(marker, node.attributes, self._counters).strip()
             if self._cells is None:
                 self._number = number
             else:
@@ -186,7 +228,12 @@ class _WebpageReader:
 
 def _ordered(node: LexborNode, styles: StyleSheet) -> OrderedList:
     items = len(node.css("li")) if "reversed" in node.attributes else 0
-    return OrderedList.of({**node.attributes, "style": styles.of(node).get("list-style-type", "")}, items)
+    said = _list_style(node, styles)
+    return OrderedList.of(said if node.tag == "ol" or style_of(said) else {"style": "disc"}, items)
+
+
+def _list_style(node: LexborNode, styles: StyleSheet) -> dict[str, str | None]:
+    return {**node.attributes, "style": styles.of(node).get("list-style-type", "")}
 
 
 def _cell(text: str, tag: str, node: LexborNode) -> Cell:
@@ -195,6 +242,8 @@ def _cell(text: str, tag: str, node: LexborNode) -> Cell:
 
 def _span(node: LexborNode, name: str) -> int:
     text = node.attributes.get(name) or "1"
+    if name == "rowspan" and text == "0":
+        return _WIDEST_SPAN  # to the end of the table
     return max(1, min(int(text), _WIDEST_SPAN)) if text.isdecimal() else 1
 
 

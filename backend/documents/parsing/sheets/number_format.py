@@ -22,13 +22,19 @@ BUILT_IN = {
     42: '_("$"* #,##0_);_("$"* (#,##0);_("$"* "-"_);_(@_)', 43: '_(* #,##0.00_);_(* (#,##0.00);_(* "-"??_);_(@_)',
     44: '_("$"* #,##0.00_);_("$"* (#,##0.00);_("$"* "-"??_);_(@_)', 45: "mm:ss", 46: "[h]:mm:ss", 47: "mm:ss.0",
     48: "##0.0E+0", 49: "@",
+    # East Asian sheets write dates and times in these, by the calendars of their countries.
+    **dict.fromkeys((*range(27, 37), *range(50, 59)), "[<1]h:mm:ss;yyyy-mm-dd"),
+    # And Thai ones in these.
+    59: "0", 60: "0.00", 61: "#,##0", 62: "#,##0.00", 67: "0%", 68: "0.00%", 69: "# ?/?", 70: "# ??/??", 71: "yyyy-mm-dd",
+    72: "yyyy-mm-dd", 73: "d-mmm", 74: "mmm-yy", 75: "h:mm", 76: "h:mm:ss", 77: "yyyy-mm-dd h:mm", 78: "mm:ss", 79: "[h]:mm:ss",
+    80: "mm:ss.0", 81: "yyyy-mm-dd",
 }  # fmt: skip
 
 _LONGEST_FORMAT = 500
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|_(?P<padding>.)|\*(?P<fill>.)|\[\$(?P<currency>[^\]-]*)(?:-[^\]]*)?\]'
     r"|\[(?P<condition>[<>=]+)(?P<bound>-?[\d.]+)\]|\[(?P<elapsed>h+|m+|s+)\]|\[[^\]]*\]|(?P<general>General)"
-    r"|(?P<noon>AM/PM|A/P)|(?P<exponent>E[+-])|(?P<date>y+|m+|d+|h+|s+|e+)|(?P<digit>[0#?])|(?P<mark>[.,%/@])"
+    r"|(?P<noon>AM/PM|A/P)|(?P<era>g+(?=e))|(?P<exponent>E[+-])|(?P<date>y+|m+|d+|h+|s+|e+)|(?P<digit>[0#?])|(?P<mark>[.,%/@])"
     r"|(?P<literal>.)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -103,7 +109,7 @@ def _parsed(code: str) -> tuple[_Section, ...]:
             tokens.append(FormatToken("literal", " "))
         elif kind == "date":
             tokens.append(FormatToken(kind, text.lower()))
-        elif kind and kind != "fill":
+        elif kind and kind not in {"fill", "era"}:  # years are those of the common calendar
             tokens.append(FormatToken(kind, text))
     sections.append(_Section(tuple(tokens), condition))
     return tuple(sections)

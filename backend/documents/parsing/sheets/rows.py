@@ -16,15 +16,17 @@ _MOST_MERGED = 100_000
 _WIDEST_MERGED = 256
 _SCAN_BYTES = 1 << 18
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})")
-_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=\"([A-Z0-9:$]{2,30})\"")
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=[\"']([A-Z0-9:$]{2,30})[\"']")
 _PAGE_TEXT = re.compile(rb"<(?:\w+:)?(?:odd|even|first)(?:Header|Footer)>([^<]{1,1500})<")
 _GROUNDS = re.compile(rb"<(?:\w+:)?(?:tablePart|conditionalFormatting)\b")
 _OVERLAP = 2_000  # bytes of a page header at most
 _COLUMNS = re.compile(rb"<(?:\w+:)?col\s[^>]*>")
-_ATTRIBUTE = re.compile(rb"(\w+)=\"([^\"]*)\"")
+_ATTRIBUTE = re.compile(rb"(\w+)=[\"']([^\"']*)[\"']")
 _SHEET_DATA = re.compile(rb"<(?:\w+:)?sheetData\b")
 _OFF = {"0", "false"}
 _NO_STYLE = CellStyle()
+_LONGEST_EXACT = 15  # digits of a number; sheets keep no more, and other programs write identifiers as longer ones
+_AS_WRITTEN = {"General", "0", "@"}
 
 
 @dataclass(slots=True)
@@ -150,6 +152,12 @@ class Rows:
         style = styles[int(style_index)] if style_index.isdigit() and int(style_index) < len(styles) else _NO_STYLE
         kind = cell.get("t", "n")
         value = cell.findtext("{*}v")
+        if kind == "e" and cell.get("vm"):
+            self.findings.warn(
+                WarningKind.UNREADABLE_TEXT,
+                self._at(column, row),
+                "A picture or a linked value of a newer kind is not read.",
+            )
         if kind == "inlineStr":
             inline = cell.find("{*}is")
             text = "" if inline is None else rich_text(inline)
@@ -184,6 +192,8 @@ class Rows:
             return "TRUE" if value.strip() == "1" else "FALSE"
         if kind in {"str", "e", "d"}:
             return unescaped(value)
+        if len(value) > _LONGEST_EXACT and value.isdecimal() and style.number_format in _AS_WRITTEN:
+            return value
         try:
             return shown(float(value), style.number_format, since_1904=self.workbook.since_1904)
         except (ValueError, OverflowError):

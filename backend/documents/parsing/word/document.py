@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend.documents.parsing.blocks import BlockKind, Fragment, row_text
+from backend.documents.parsing.blocks import BlockKind, Fragment
 from backend.documents.parsing.errors import CorruptFile
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.grids import Cell, Grid
 from backend.documents.parsing.openxml import Element, Package, R, parsed_or_none
-from backend.documents.parsing.theme import Theme
 from backend.documents.parsing.word.looks import word_theme
+from backend.documents.parsing.word.notes import NoteMarks
 from backend.documents.parsing.word.numbering import Numbering, W
 from backend.documents.parsing.word.paragraphs import DocumentContext, Shown, shown
 from backend.documents.parsing.word.styles import ParagraphStyle, Styles, outlined, value
@@ -36,16 +36,19 @@ class _WordDocument:
         self._package = package
         self._parts = {r.kind: r.target for r in package.related(main) if not r.is_external}
         self._main = main
-        self._styles = Styles(self._part("styles"), self._theme())
+        settings = self._part_or_none("settings")
+        self._styles = Styles(self._part("styles"), word_theme(self._part_or_none("theme"), settings))
         self._numbering = Numbering(self._part("numbering"))
-        self._context = DocumentContext(package, main, findings, self._styles)
+        self._context = DocumentContext(package, main, findings, self._styles, NoteMarks(settings))
         self._notes = {kind: self._notes_of(kind) for kind in ("footnote", "endnote")}
         self._paragraphs = 0
         self._begun = ""
+        self._cells_around = 0
 
     def read(self, body: Element) -> Iterator[Fragment]:
         yield from self._furniture(body, "header")
         self._context.begin(body)
+        self._context.notes.begin(body)
         yield from self._blocks(body)
         yield from self._furniture(body, "footer")
         if "comments" in self._parts:
@@ -59,12 +62,8 @@ class _WordDocument:
     def _part(self, kind: str) -> Element | None:
         return self._package.xml(self._parts[kind]) if kind in self._parts else None
 
-    def _theme(self) -> Theme:
-        theme, settings = (
-            parsed_or_none(self._package.content(self._parts[kind])) if kind in self._parts else None
-            for kind in ("theme", "settings")
-        )
-        return word_theme(theme, settings)
+    def _part_or_none(self, kind: str) -> Element | None:
+        return parsed_or_none(self._package.content(self._parts[kind])) if kind in self._parts else None
 
     def _notes_of(self, kind: str) -> dict[str, Element]:
         root = self._part(f"{kind}s")
@@ -95,6 +94,8 @@ class _WordDocument:
                 if not in_furniture:
                     self._context.place = f"paragraph {self._paragraphs}"
                 yield from self._paragraph(child, in_furniture=in_furniture)
+                if not in_furniture and child.find(f"{W}pPr/{W}sectPr") is not None:
+                    self._context.notes.end_section()
             elif child.tag == W + "tbl":
                 yield from self._table(child)
             elif child.tag in {W + "altChunk", W + "subDoc"}:
@@ -109,14 +110,18 @@ class _WordDocument:
         style_id = self._style_of(paragraph)
         content = shown(paragraph, self._context, style_id, self._begun)
         self._begun = ""
-        is_open = _ends_with(paragraph, "del")
-        if is_open or (not content.text and _ends_with(paragraph, "vanish")):
+        # A large initial stands in a frame, which is a paragraph of its own.
+        initial = paragraph.find(f"{W}pPr/{W}framePr")
+        is_initial = initial is not None and initial.get(W + "dropCap", "none") != "none"
+        is_open = is_initial or _has(paragraph, "pPr", "rPr", "del") or _has(paragraph, "pPr", "rPr", "moveFrom")
+        if is_open or (not content.text and _has(paragraph, "pPr", "rPr", "vanish")):
             # Its end is deleted or hidden, so that it goes on in the next paragraph and has no number of its own.
             self._begun = content.written
             yield from self._attached(content)
             return
         style, number = self._numbered(paragraph, style_id)
-        text = f"{number} {content.text}" if number and content.text else content.text
+        is_shown = bool(content.text) or self._cells_around > 0  # tables number their rows by cells of nothing else
+        text = f"{number} {content.text}".strip() if is_shown else ""
         if text and not (in_furniture and content.is_page_number):
             yield Fragment(style.kind, text, level=style.level)
         yield from self._attached(content)
@@ -125,8 +130,7 @@ class _WordDocument:
         """Yields what hangs on a paragraph: text boxes, charts, and the notes it refers to."""
         for box in content.boxes:
             yield from self._blocks(box)
-        for index, row in enumerate(content.chart_rows):
-            yield Fragment(BlockKind.TABLE_ROW if index else BlockKind.TABLE_HEADER, row_text(row))
+        yield from content.chart_rows
         for kind, note_id, mark in content.notes:
             note = self._notes[kind].pop(note_id, None)
             if note is not None:
@@ -180,6 +184,9 @@ class _WordDocument:
             if row.find(f"{W}trPr/{W}del") is not None:
                 self._context.warn(WarningKind.TRACKED_CHANGE, "A table row that a tracked change deletes is left out.")
                 continue
+            if _has(row, "trPr", "hidden"):
+                self._context.warn(WarningKind.HIDDEN_CONTENT, "A hidden table row is left out.")
+                continue
             attached: list[Fragment] = []
             cells = self._cells(row, attached)
             before = value(row.find(W + "trPr"), "gridBefore")
@@ -206,8 +213,10 @@ class _WordDocument:
 
     def _cell(self, cell: Element, attached: list[Fragment]) -> Cell:
         texts: list[Fragment] = []
+        self._cells_around += 1
         for fragment in self._blocks(cell):
             (attached if fragment.text.startswith("[note ") else texts).append(fragment)
+        self._cells_around -= 1
         return _cell(" ".join(fragment.text for fragment in texts), cell)
 
 
@@ -223,9 +232,9 @@ def _cell(text: str, cell: Element) -> Cell:
     )
 
 
-def _ends_with(paragraph: Element, mark: str) -> bool:
-    """Returns whether the paragraph's end has a property: it is deleted, or hidden."""
-    found = paragraph.find(f"{W}pPr/{W}rPr/{W}{mark}")
+def _has(element: Element, *path: str) -> bool:
+    """Returns whether a property is set, such as that of a paragraph's end which is deleted or hidden."""
+    found = element.find("/".join(W + name for name in path))
     return found is not None and found.get(W + "val", "true") not in {"0", "false", "off"}
 
 

@@ -5,15 +5,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from backend.documents.parsing import marks
-from backend.documents.parsing.blocks import collapse
+from backend.documents.parsing.blocks import Fragment, collapse
 from backend.documents.parsing.charts import chart_rows
 from backend.documents.parsing.equations import Laid, joined
 from backend.documents.parsing.findings import Findings, WarningKind
-from backend.documents.parsing.numerals import formatted
 from backend.documents.parsing.openxml import Element, Package, R, Relationship
 from backend.documents.parsing.word.equations import M, linear
 from backend.documents.parsing.word.fields import Fields
 from backend.documents.parsing.word.looks import is_invisible, shift_of
+from backend.documents.parsing.word.notes import NoteMarks
 from backend.documents.parsing.word.numbering import W
 from backend.documents.parsing.word.styles import Look, Styles
 from backend.documents.parsing.word.symbols import FIRST, LAST, fonts_of, is_symbol_font, letter_of
@@ -34,6 +34,7 @@ _SHOWS_NOTHING = re.compile(
     r"(?i)\s*(?:$|(?:xe|tc|ta|rd|set|private|advance|index|formcheckbox|formdropdown|formtext|page|numpages|sectionpages|html"
     r"|comments|asktext|ask|bidioutline|print|shape|hyperlink|embed|macrobutton\s+\w+\s*$)\b)"
 )
+_OF_TODAY = {"dayShort", "dayLong", "monthShort", "monthLong", "yearShort", "yearLong"}
 _PAGE_FIELD = re.compile(r"(?i)\s*(PAGE|NUMPAGES|SECTIONPAGES)\b")
 
 
@@ -44,7 +45,7 @@ class Shown:
     written: str
     boxes: list[Element] = field(default_factory=list)
     notes: list[tuple[str, str, str]] = field(default_factory=list)
-    chart_rows: list[list[str]] = field(default_factory=list)
+    chart_rows: list[Fragment] = field(default_factory=list)
     is_page_number: bool = False
 
     @property
@@ -56,7 +57,7 @@ class Shown:
 class DocumentContext:
     """What the paragraphs of a document share: its parts, its notes counted so far, and where the reader is."""
 
-    def __init__(self, package: Package, part: str, findings: Findings, styles: Styles) -> None:
+    def __init__(self, package: Package, part: str, findings: Findings, styles: Styles, notes: NoteMarks) -> None:
         self.package = package
         self.findings = findings
         self.place = "beginning of the document"
@@ -64,7 +65,7 @@ class DocumentContext:
         self.styles = styles
         self.fields = Fields()
         self.has_whole_fields = False
-        self._note_numbers = {"footnote": 0, "endnote": 0}
+        self.notes = notes
         self.enter(part)
 
     def enter(self, part: str) -> None:
@@ -80,11 +81,6 @@ class DocumentContext:
         )
         self.has_whole_fields = kinds["begin"] == kinds["end"]
         self.fields.clear()
-
-    def note_number(self, kind: str) -> str:
-        """Counts a note; returns its mark. Endnotes are counted in Roman numerals."""
-        self._note_numbers[kind] += 1
-        return formatted(self._note_numbers[kind], "decimal" if kind == "footnote" else "lowerRoman")
 
     def warn(self, kind: WarningKind, detail: str) -> None:
         """Tells the uploader of something left out here."""
@@ -109,7 +105,7 @@ class _ParagraphReader:
         self.pieces: list[str] = [begun]
         self.boxes: list[Element] = []
         self.notes: list[tuple[str, str, str]] = []
-        self.chart_rows: list[list[str]] = []
+        self.chart_rows: list[Fragment] = []
         self.has_page_field = False
         self._context = context
         self._style = style
@@ -169,6 +165,10 @@ class _ParagraphReader:
                 self.pieces.append("-")
             case "sym":
                 self._symbol(child)
+            case name if name in _OF_TODAY:
+                self._context.warn(
+                    WarningKind.FORMULA_WITHOUT_VALUE, "A part of the date of the day on which it is read is left out."
+                )
             case "contentPart":
                 self._context.warn(WarningKind.PICTURE, "A drawing by hand is not read.")
             case "footnoteReference" | "endnoteReference":
@@ -275,7 +275,7 @@ class _ParagraphReader:
     def _note(self, child: Element) -> None:
         kind = child.tag.removeprefix(W).removesuffix("Reference")
         custom = child.get(W + "customMarkFollows", "0") not in _OFF
-        mark = "" if custom else self._context.note_number(kind)
+        mark = "" if custom else self._context.notes.next(kind)
         if mark:
             self.pieces.append(marks.note("".join(self.pieces[-4:]), mark))
         self.notes.append((kind, child.get(W + "id", ""), mark))
