@@ -23,8 +23,10 @@ from backend.ledger.verifier import (
     MANIFEST,
     MAX_LINE_BYTES,
     MAX_RATIO,
+    PROOF,
     RATIO_APPLIES_FROM,
     SCHEMA,
+    SCHEMA_OF_SIGNED,
     UNSEALED,
 )
 
@@ -52,10 +54,10 @@ class BundleScope:
         if self.frontier is not None and (self.filters or self.frontier.size != self.leaves.start):
             raise ValueError("a complete bundle has no filters and begins at its frontier")
 
-    def manifest(self, events: int) -> dict[str, Any]:
-        """Returns the content of manifest.json."""
+    def manifest(self, events: int, *, proven: bool) -> dict[str, Any]:
+        """Returns the content of manifest.json; `proven` if a checkpoint is not signed by itself."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA if proven else SCHEMA_OF_SIGNED,
             "tenant": self.tenant,
             "complete": self.frontier is not None,
             "revealed": self.revealed,
@@ -105,7 +107,7 @@ class BundleWriter:
         # Level 1 is three times as fast as the default, and the archive a quarter larger.
         method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
         self._zip = zipfile.ZipFile(stream, "w", method, compresslevel=1)
-        self._scope, self._events = scope, 0
+        self._scope, self._events, self._proven = scope, 0, False
         self._member, self._output = "", io.BufferedWriter(cast("io.RawIOBase", io.BytesIO()))
 
     def __enter__(self) -> Self:
@@ -122,7 +124,7 @@ class BundleWriter:
         for name in {EVENTS, CHECKPOINTS} - set(self._zip.namelist()) - {self._member}:
             self._begin(name)
         self._begin(MANIFEST)
-        self._output.write(orjson.dumps(self._scope.manifest(self._events)))
+        self._output.write(orjson.dumps(self._scope.manifest(self._events, proven=self._proven)))
         self._output.close()
         self._zip.close()
         self._refuse_what_looks_like_a_bomb()
@@ -156,7 +158,8 @@ class BundleWriter:
         self._events += 1
 
     def add_checkpoint(self, note: str, consistency: Sequence[bytes] | None = None) -> None:
-        """Adds a signed checkpoint, with its consistency proof from the one added before."""
+        """Adds a checkpoint, signed or with its proof, and its consistency proof from the one added before."""
+        self._proven |= f"\n\n{PROOF}\n" in note
         members: dict[str, Any] = {"checkpoint": note}
         if consistency is not None:
             members["consistency"] = [element.hex() for element in consistency]

@@ -7,6 +7,8 @@
 
     — affidavit.example 9kPe…=  base64 of key id (4 bytes) and signature of the text above the empty line
 
+So is the log over all tenants signed; a tenant's own checkpoint is proven by that: see `backend/ledger/rounds.py`.
+
 The time rides in an extension line, which the specification allows and other readers pass over. A public key
 is handed out as one line `name+keyid+base64`, the specification's verifier key.
 """
@@ -29,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from backend.ledger import verifier
 from backend.ledger.merkle import HASH_BYTES
 
 MAX_NOTE_LENGTH = 64 * 1024
@@ -170,11 +173,13 @@ def sign_text(text: str, *keys: SigningKey) -> str:
 
 
 def open_checkpoint(note: str, keys: Iterable[VerifierKey]) -> Checkpoint:
-    """Returns the checkpoint in `note` if at least one of `keys` signed it.
+    """Returns the checkpoint in `note` if at least one of `keys` signed it, or what proves it.
 
     Raises InvalidNote otherwise, and also when a signature that names one of the keys does not verify.
     Signatures of unknown keys (witnesses, rotated keys) are passed over, as the specification asks.
     """
+    if f"\n\n{verifier.PROOF}\n" in note:
+        return open_kept(note, keys)[0]
     text, signatures = _split(note)
     known = {(key.name, key.key_id): key for key in keys}
     verified = 0
@@ -188,6 +193,22 @@ def open_checkpoint(note: str, keys: Iterable[VerifierKey]) -> Checkpoint:
     if not verified:
         raise InvalidNote("none of the given keys signed this note")
     return Checkpoint.parse(text)
+
+
+def open_kept(text: str, keys: Iterable[VerifierKey]) -> list[Checkpoint]:
+    """Returns all that a signed note, a proof or a round vouches for, the signed one last.
+
+    Raises InvalidNote unless one of `keys` signed it and it proves everything else.
+    """
+    try:
+        opened = verifier.open_text(text, verifier.Keys("\n".join(map(str, keys))))
+    except ValueError as error:
+        raise InvalidNote(str(error)) from None
+    for one in opened.checkpoints:
+        if one.signer is None:
+            raise InvalidNote(one.fault or "none of the given keys signed this note")
+    found = dict.fromkeys((*opened.checkpoints, *opened.views[:1]))
+    return [Checkpoint(one.origin, one.size, one.root, one.time) for one in found]
 
 
 def _split(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:

@@ -15,6 +15,7 @@ on would sign a second history. Two people of the operator decide; then each log
 
 import base64
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -26,15 +27,16 @@ from backend.ledger.checkpoints import (
     SigningKey,
     VerifierKey,
     log_origin,
-    open_checkpoint,
+    open_kept,
     sign_text,
 )
 from backend.ledger.merkle import Frontier
+from backend.ledger.rounds import head_of
 from backend.ledger.sinks import CheckpointSink, CheckpointsNotKept
 
 queries = Queries.beside(__file__)
 
-# The log whose leaves are the checkpoints of all others: one signature a minute then vouches for every tenant.
+# The log whose leaves are the checkpoints of all others: one signature of it proves every one of them.
 META_LOG = UUID(int=1)
 META_LOG_NAME = "checkpoints"
 
@@ -71,18 +73,15 @@ async def compare(connection: Connection, sinks: Sequence[CheckpointSink], keys:
     Raises CheckpointsNotKept when there are sinks and none answers.
     """
     since = await _since(connection)
-    known = {_text(row["note"]) for row in await connection.fetch(queries.notes_since, META_LOG, since)}
+    known = {head_of(row["note"]) for row in await connection.fetch(queries.notes_since, META_LOG, since)}
     name = keys[0].name
     meta = log_origin(name, META_LOG_NAME)
     lacking: list[Checkpoint] = []
     declared: list[Checkpoint] = []
-    async for note in _kept(sinks, since):
-        checkpoint = _own(note, keys)
-        if checkpoint is None:
-            continue
+    async for checkpoint in _kept(sinks, since, keys):
         if checkpoint.origin == log_origin(name, f"{RESTORED}/{META_LOG_NAME}"):
             declared.append(checkpoint)
-        elif checkpoint.origin == meta and _text(note) not in known:
+        elif checkpoint.origin == meta and checkpoint not in known:
             lacking.append(checkpoint)
     unexplained = [kept for kept in lacking if not any(_explains(one, kept) for one in declared)]
     if unexplained:
@@ -97,9 +96,8 @@ async def lost(connection: Connection, sinks: Sequence[CheckpointSink], keys: Se
     """Returns what each log has lost, that of all logs last; raises Forked where a log went on without what it lost."""
     since, prefix = await _since(connection), log_origin(keys[0].name, "")
     kept: dict[str, list[Checkpoint]] = {}
-    async for note in _kept(sinks, since):
-        if (checkpoint := _own(note, keys)) is not None:
-            kept.setdefault(checkpoint.origin.removeprefix(prefix), []).append(checkpoint)
+    async for checkpoint in _kept(sinks, since, keys):
+        kept.setdefault(checkpoint.origin.removeprefix(prefix), []).append(checkpoint)
     newest = dict[str, Checkpoint]()
     for log, checkpoints in kept.items():
         declared = kept.get(f"{RESTORED}/{log}", [])
@@ -124,33 +122,24 @@ async def _since(connection: Connection) -> datetime:
     note = await connection.fetchval(queries.newest_note, META_LOG)
     if note is None:
         return datetime(1970, 1, 1, tzinfo=UTC)
-    signed = Checkpoint.parse(_text(note)).time
-    return datetime.fromtimestamp(signed / 1000, UTC) - _OVERLAP
+    return datetime.fromtimestamp(head_of(note).time / 1000, UTC) - _OVERLAP
 
 
-async def _kept(sinks: Sequence[CheckpointSink], since: datetime) -> AsyncIterator[str]:
+async def _kept(
+    sinks: Sequence[CheckpointSink], since: datetime, keys: Sequence[VerifierKey]
+) -> AsyncIterator[Checkpoint]:
+    """Yields the checkpoints in sinks that one of the keys signed; what others wrote there stops nobody."""
     failures = []
     for sink in sinks:
         try:
-            async for note in sink.since(since):
-                yield note
+            async for text in sink.since(since):
+                with suppress(InvalidNote):
+                    for checkpoint in open_kept(text, keys):
+                        yield checkpoint
         except CheckpointsNotKept as error:
             failures.append(str(error))
     if failures and len(failures) == len(sinks):
         raise CheckpointsNotKept(f"no sink answers: {failures[0]}")
-
-
-def _own(note: str, keys: Sequence[VerifierKey]) -> Checkpoint | None:
-    """Returns the checkpoint in a note that one of these keys signed; what others wrote into a sink stops nobody."""
-    try:
-        return open_checkpoint(note, keys)
-    except InvalidNote:
-        return None
-
-
-def _text(note: str) -> str:
-    """Returns what is signed in a note. Of its signatures a crash may have left only some in a sink."""
-    return note.rpartition("\n\n")[0] + "\n"
 
 
 def _explains(declaration: Checkpoint, kept: Checkpoint) -> bool:

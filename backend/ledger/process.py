@@ -30,7 +30,10 @@ async def run(settings: Settings) -> None:
         )  # fmt: skip
         stack.push_async_callback(pool.close)
         async with asyncio.TaskGroup() as running:
-            running.create_task(Sealer(pool, keys, sinks_from_settings(settings)).run())
+            sealer = Sealer(
+                pool, keys, sinks_from_settings(settings), sign_each=settings.sign_each_checkpoint
+            )  # fmt: skip
+            running.create_task(sealer.run())
             running.create_task(Indexer(pool).run())
 
 

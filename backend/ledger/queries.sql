@@ -67,6 +67,10 @@ on conflict do nothing
 -- The right edges of these logs.
 select tenant_id, size, frontier from audit.log where tenant_id = any ($1::uuid[])
 
+-- name: first_leaf
+-- The hash of a log's first leaf.
+select hash from audit.leaf where tenant_id = $1 and index = 0
+
 -- name: add_leaves
 -- New leaves.
 insert into audit.leaf (tenant_id, index, event_id, hash)

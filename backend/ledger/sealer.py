@@ -1,4 +1,4 @@
-"""Seals committed events: appends them to their tenant's Merkle log and signs checkpoints.
+"""Seals committed events: appends them to their tenant's Merkle log, and signs one checkpoint of all logs.
 
 A trigger enters every event into a queue, in the event's own transaction; the transaction that appends its leaf takes it out.
 So nothing depends on the order in which transactions commit, nor on their ids, which a restored database counts anew. A
@@ -10,9 +10,9 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -24,7 +24,8 @@ from backend.database import UNREACHABLE, Connection, Pool, Queries, end_if_canc
 from backend.ledger.checkpoints import Checkpoint, log_origin, sign_checkpoint
 from backend.ledger.history import META_LOG, META_LOG_NAME, Forked, compare
 from backend.ledger.keyring import Keyring
-from backend.ledger.merkle import Frontier, Node, leaf_hash
+from backend.ledger.merkle import Frontier
+from backend.ledger.rounds import GrowingLog, entry_of, hidden, proven, signed_round, whole_round
 from backend.ledger.sinks import CheckpointSink, CheckpointsNotKept
 
 queries = Queries.beside(__file__)
@@ -43,20 +44,6 @@ class LeadLost(Exception):
     """Another sealer leads."""
 
 
-@dataclass(slots=True)
-class _GrowingLog:
-    """One log while events are appended to it."""
-
-    frontier: Frontier
-    leaves: list[tuple[int, UUID, bytes]] = field(default_factory=list)
-    nodes: list[Node] = field(default_factory=list)
-
-    def append(self, entry_id: UUID, entry: bytes) -> None:
-        hashed = leaf_hash(entry)
-        self.leaves.append((self.frontier.size, entry_id, hashed))
-        self.nodes.extend(self.frontier.append(hashed)[1:])
-
-
 @dataclass(frozen=True, slots=True)
 class UnsealedEvent:
     """A committed event in the queue; `sealed` says that replication brought its leaf before it."""
@@ -69,7 +56,7 @@ class UnsealedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """What one round sealed, and the signed notes that it published."""
+    """What one round sealed, and the notes to be kept outside the database."""
 
     events: int
     notes: Sequence[str]
@@ -99,12 +86,18 @@ class _Rests:
 
 
 class Sealer:
-    """One of possibly several processes that seal; at most one leads."""
+    """One of possibly several processes that seal; at most one leads.
 
-    def __init__(self, pool: Pool, keys: Keyring, sinks: Sequence[CheckpointSink] = ()) -> None:
+    With `sign_each` the checkpoint of each log is signed by itself, as verifiers of version 0.1.0 read it.
+    """
+
+    def __init__(
+        self, pool: Pool, keys: Keyring, sinks: Sequence[CheckpointSink] = (), *, sign_each: bool = False
+    ) -> None:
         self._pool = pool
         self._keys = keys
         self._sinks = sinks
+        self._sign_each = sign_each
         self._behind: set[CheckpointSink] = set()
         self._edge: bytes | None = None  # the root of the meta-log as this sealer left it
         self._grown: bytes | None = None
@@ -277,31 +270,51 @@ class Sealer:
         `adopt` appends to that as well what tenants brought from another cell, whose sealer signed it.
         """
         touched = {event.tenant_id for event in events}
-        logs = {tenant: _GrowingLog(Frontier()) for tenant in (*touched, META_LOG)}
+        logs = {tenant: GrowingLog(Frontier()) for tenant in (*touched, META_LOG)}
         for row in await connection.fetch(queries.logs, list(logs)):
-            logs[row["tenant_id"]].frontier = Frontier(row["size"], list(row["frontier"]))
+            logs[row["tenant_id"]] = GrowingLog(Frontier(row["size"], list(row["frontier"])))
+        all_logs = logs[META_LOG]
         # A pool connects anew without a word, also to a replica that was promoted before it had everything.
-        if self._edge is not None and self._edge != logs[META_LOG].frontier.root():
+        if self._edge is not None and self._edge != all_logs.frontier.root():
             raise LeadLost
         for event in events:
             logs[event.tenant_id].append(event.event_id, event.envelope.encode())
-        checkpoints = []
         for brought in await connection.fetch(queries.newcomers_checkpoints, META_LOG) if adopt else ():
-            logs[META_LOG].append(brought["id"], brought["note"].encode())
-        for tenant in touched:
-            identifier, note = uuid7(), self._sign(str(tenant), logs[tenant].frontier)
-            checkpoints.append((tenant, identifier, logs[tenant].frontier.size, note))
-            logs[META_LOG].append(identifier, note.encode())
-        note = self._sign(META_LOG_NAME, logs[META_LOG].frontier)
-        checkpoints.append((META_LOG, uuid7(), logs[META_LOG].frontier.size, note))
-        self._grown = logs[META_LOG].frontier.root()
+            all_logs.append(brought["id"], entry_of(brought["note"]))
+        first = await connection.fetchval(queries.first_leaf, META_LOG)
+        checkpoints, kept = self._checkpoints(touched, logs, first)
+        self._grown = all_logs.frontier.root()
         await _store(connection, logs)
         await connection.execute(queries.add_checkpoints, *map(list, zip(*checkpoints, strict=True)))
-        return [checkpoint[3] for checkpoint in checkpoints]
+        return kept
 
-    def _sign(self, name: str, frontier: Frontier) -> str:
-        origin, moment = log_origin(self._keys.name, name), int(time.time() * 1000)
-        return sign_checkpoint(Checkpoint(origin, frontier.size, frontier.root(), moment), *self._keys.signing)
+    def _checkpoints(
+        self, touched: Collection[UUID], logs: Mapping[UUID, GrowingLog], first: bytes | None
+    ) -> tuple[list[tuple[UUID, UUID, int, str]], list[str]]:
+        """Returns the checkpoints of a round as they are stored, and what is kept of them outside.
+
+        The signed checkpoint of all logs is kept by itself as well: it is what a sealer looks for before it seals.
+        """
+        all_logs, moment = logs[META_LOG], int(time.time() * 1000)
+        before = Frontier(all_logs.frontier.size, list(all_logs.frontier.hashes))
+        made = []
+        for tenant in touched:
+            checkpoint = self._checkpoint(str(tenant), logs[tenant].frontier, moment)
+            text = sign_checkpoint(checkpoint, *self._keys.signing) if self._sign_each else hidden(checkpoint)
+            identifier = uuid7()
+            made.append((tenant, identifier, checkpoint.size, text, all_logs.append(identifier, text.encode())))
+        signed = self._checkpoint(META_LOG_NAME, all_logs.frontier, moment)
+        note = signed_round(signed, first or next((leaf[2] for leaf in all_logs.leaves), None), *self._keys.signing)
+        stored = [
+            (tenant, identifier, size, text if self._sign_each else proven(text, index, all_logs.proof(index), note))
+            for tenant, identifier, size, text, index in made
+        ]
+        texts = [text for *_, text, _ in made]
+        kept = [whole_round(texts, before, note)] if texts and not self._sign_each else texts
+        return [*stored, (META_LOG, uuid7(), signed.size, note)], [*kept, note]
+
+    def _checkpoint(self, name: str, frontier: Frontier, moment: int) -> Checkpoint:
+        return Checkpoint(log_origin(self._keys.name, name), frontier.size, frontier.root(), moment)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
@@ -314,7 +327,7 @@ def _first_id_at(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-async def _store(connection: Connection, logs: dict[UUID, _GrowingLog]) -> None:
+async def _store(connection: Connection, logs: Mapping[UUID, GrowingLog]) -> None:
     leaves = [(tenant, *leaf) for tenant, grown in logs.items() for leaf in grown.leaves]
     nodes = [(tenant, *node) for tenant, grown in logs.items() for node in grown.nodes]
     edges = [(tenant, grown.frontier.size, b"".join(grown.frontier.hashes)) for tenant, grown in logs.items()]

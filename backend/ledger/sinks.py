@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 # The end of a note: an empty line and whole signature lines, two while keys are exchanged.
 _SIGNED = re.compile("\n\n(?:\u2014 [^\n]+\n)+".encode())
 _TIME = re.compile(r"^time ([0-9]{1,19})$", re.MULTILINE)
-_LONGEST_NOTE_BYTES = 64 * 1024
+_USUAL_NOTE_BYTES = 64 * 1024
 _BLOCK_BYTES = 1 << 20
 
 
@@ -100,10 +100,14 @@ def _signed_at(note: str) -> int:
 def _end_of_last_note(file: BinaryIO) -> int:
     """Returns where the last whole note ends; cuts off what a crash left half written behind it."""
     size = file.seek(0, os.SEEK_END)
-    start = max(0, size - _LONGEST_NOTE_BYTES)
-    file.seek(start)
-    ends = [match.end() for match in _SIGNED.finditer(file.read())]
-    end = start + ends[-1] if ends else 0
+    start, length = size, _USUAL_NOTE_BYTES
+    ends: list[int] = []
+    while start and not ends:  # a round is as long as it has checkpoints
+        start = max(0, size - length)
+        file.seek(start)
+        ends = [start + match.end() for match in _SIGNED.finditer(file.read())]
+        length *= 4
+    end = ends[-1] if ends else 0
     if end < size:
         file.truncate(end)
     return end

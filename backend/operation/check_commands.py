@@ -56,7 +56,8 @@ async def _check(
         raise CommandFailed(f"there is no tenant {unknown[0]}")
     found = dict[str, Report]()
     if settings.sealer_database_url is not None and not slugs:
-        found["all logs"] = await checking.check_checkpoints(settings.sealer_database_url.get_secret_value(), keys)
+        sealer_url = settings.sealer_database_url.get_secret_value()
+        found["all logs"] = await checking.check_checkpoints(sealer_url, keys, kept)
     payload_key = secret(settings, "payload_key") if texts else None
     async with checking.open_reader(
         settings, urls["runtime_url"], secret(settings, "context_key"), payload_key

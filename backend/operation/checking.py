@@ -33,13 +33,13 @@ async def tenants(owner_url: str, slugs: Collection[str]) -> dict[str, UUID]:
     return {slug: tenant for slug, tenant in known.items() if slug in slugs or not slugs}
 
 
-async def check_checkpoints(sealer_url: str, keys: str) -> Report:
-    """Verifies the log of all checkpoints, as the sealer's role."""
+async def check_checkpoints(sealer_url: str, keys: str, kept: Sequence[str] = ()) -> Report:
+    """Verifies the log of all checkpoints, and holds it against what was kept of it, as the sealer's role."""
     report = Report()
     sealer = await asyncpg.connect(sealer_url)
     try:
         await sealer.execute("set statement_timeout = 0")
-        await verify_checkpoints(sealer, [VerifierKey.parse(line) for line in keys.split()], report)
+        await verify_checkpoints(sealer, [VerifierKey.parse(line) for line in keys.split()], report, kept)
     finally:
         await sealer.close()
     return report

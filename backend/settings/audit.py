@@ -29,6 +29,10 @@ class AuditSettings(BaseModel):
         pattern=r"^[^\s+]+$",
         description="Name of the checkpoint key, usually the service's domain.",
     )
+    sign_each_checkpoint: bool = Field(
+        default=False,
+        description="Sign the checkpoint of each tenant's log, as verifiers of version 0.1.0 read it, and not only that of all.",
+    )
     checkpoint_folder: Path | None = Field(
         default=None, description="Folder outside the database to which checkpoints are appended."
     )

@@ -36,13 +36,15 @@ from backend.audit.events import Event, envelope
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import ROLE_PERMISSIONS, Role
 from backend.ledger.bundle import BundleScope, BundleWriter
-from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, sign_checkpoint
+from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin
 from backend.ledger.merkle import Frontier, leaf_hash
+from backend.ledger.rounds import GrowingLog, hidden, proven, signed_round
 from backend.ledger.verifier.single_file import single_file
 from tests.benchmarks.deployment import RESULTS
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 PER_SECOND = 500
+OTHERS = 49  # tenants that are sealed at once with this one
 TARGET_PER_SECOND, TARGET_SECONDS = 80_000, 15
 
 console = Console()
@@ -117,12 +119,22 @@ def envelopes(tenant: UUID) -> Iterator[str]:
         number += 1
 
 
+def round_of(checkpoint: Checkpoint, all_logs: GrowingLog, key: SigningKey) -> str:
+    """Returns a checkpoint as it is proven among those of other tenants that were sealed at once."""
+    texts = [hidden(replace(checkpoint, origin=f"{key.name}/{number}")) for number in range(OTHERS)]
+    leaves = [all_logs.append(identifier(START), text.encode()) for text in [*texts, hidden(checkpoint)]]
+    signed = replace(checkpoint, origin=log_origin(key.name, "checkpoints"))
+    signed = replace(signed, size=all_logs.frontier.size, root=all_logs.frontier.root())
+    note = signed_round(signed, all_logs.leaves[0][2], key)
+    return proven(texts[-1], leaves[-1], all_logs.proof(leaves[-1]), note)
+
+
 def write(path: Path, events: int, *, compress: bool) -> tuple[str, int]:
     """Writes a sealed log as a bundle; returns the public key and the bytes of its envelopes."""
     key, tenant, frontier, size = SigningKey.generate("bench"), identifier(START), Frontier(), 0
     end = START + timedelta(seconds=events / PER_SECOND)
     scope = BundleScope(str(tenant), START, end, range(events), Frontier())
-    notes = []
+    notes, all_logs = [], GrowingLog(Frontier())
     with path.open("wb") as file, BundleWriter(file, scope, compress=compress) as bundle:
         log = zip(range(events), envelopes(tenant), strict=False)
         for leaf, text in track(log, "writing", total=events, console=console):
@@ -132,7 +144,7 @@ def write(path: Path, events: int, *, compress: bool) -> tuple[str, int]:
             if (leaf + 1) % PER_SECOND == 0 or leaf + 1 == events:
                 signed_at = int(START.timestamp() * 1000) + (leaf + 1) * 1000 // PER_SECOND + 1000
                 checkpoint = Checkpoint(log_origin(key.name, str(tenant)), leaf + 1, frontier.root(), signed_at)
-                notes.append(sign_checkpoint(checkpoint, key))
+                notes.append(round_of(checkpoint, all_logs, key))
         for note in notes:
             bundle.add_checkpoint(note)
     return str(key.verifier_key), size

@@ -1,5 +1,8 @@
 """Measures sealing: lag while 2,000 events a second are offered, capacity when catching up, and what recording costs.
 
+Also what 50 tenants of two events a second each have signed, stored and kept outside, with one signature a round and, as
+before, with one of each log.
+
 Run: python -m tests.benchmarks.sealing
 """
 
@@ -42,6 +45,7 @@ from tests.service import Database, Secrets, Service, Tenant, running, settings_
 Figures: TypeAlias = dict[str, float]
 
 RATE, SECONDS, WRITERS, TENANTS = 2_000, 20, 32, 200
+FEW_RATE, FEW_TENANTS = 100, 50
 BACKLOG = 30_000
 SIZES = (1_000, 20_000)
 RETRIEVALS, WARM_UP = 150, 20
@@ -54,12 +58,13 @@ with unindexed as (
 )
 insert into audit.event (id, envelope) values ($1::uuid, $2)
 """
+WAYS = {"each log signed": True, "one signature a round": False}
 TENANT_IDS = [uuid7() for _ in range(TENANTS)]
 
 
-def made(number: int) -> tuple[UUID, str]:
+def made(number: int, tenants: int = TENANTS) -> tuple[UUID, str]:
     """Returns id and envelope of an event of about 1 KB, as a retrieval's."""
-    actor = Caller(TENANT_IDS[number % TENANTS], "bench", None, "operator", "", str(uuid7()))
+    actor = Caller(TENANT_IDS[number % tenants], "bench", None, "operator", "", str(uuid7()))
     event_id = uuid7()
     chunks = [
         RecordedChunk(id=uuid7(), doc_id="d", version=1, rank=rank, score_micros=0, sha256="0" * 64, used=True)
@@ -79,13 +84,13 @@ def made(number: int) -> tuple[UUID, str]:
     return event_id, canonical_json(envelope(event_id, datetime.now(UTC), actor, event, {}))
 
 
-async def offer(url: str, writer: int) -> list[tuple[UUID, float]]:
+async def offer(url: str, writer: int, rate: int = RATE, tenants: int = TENANTS) -> list[tuple[UUID, float]]:
     """Commits events one by one at a writer's share of the rate; returns when each was committed."""
     connection = await asyncpg.connect(url)
-    committed, share, started = [], RATE / WRITERS, time.time()
+    committed, share, started = [], rate / WRITERS, time.time()
     for number in range(int(share * SECONDS)):
         await asyncio.sleep(max(0.0, started + number / share - time.time()))
-        event_id, text = made(writer + WRITERS * number)
+        event_id, text = made(writer + WRITERS * number, tenants)
         await connection.execute(ADD_EVENT, event_id, text)
         committed.append((event_id, time.time()))
     await connection.close()
@@ -95,14 +100,17 @@ async def offer(url: str, writer: int) -> list[tuple[UUID, float]]:
 class WatchedSealer(Sealer):
     """Notes when each event was sealed."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.rounds = self.kept_bytes = 0
         self.sealed_at: dict[UUID, float] = {}
         self._appended: list[UUID] = []
 
     async def seal(self, epoch: int, resting: Collection[UUID] = ()) -> Sealing:
         sealing = await super().seal(epoch, resting)
         self.sealed_at |= dict.fromkeys(self._appended, time.time())
+        self.rounds += bool(sealing.notes)
+        self.kept_bytes += sum(len(note) + 1 for note in sealing.notes)
         self._appended = []
         return sealing
 
@@ -136,6 +144,35 @@ async def seal_lag(urls: dict[str, str], superuser: Connection) -> Figures:
         "offered_per_second": RATE, "committed_per_second": round(len(committed) / took), "events": len(committed),
         "not_sealed": len(committed) - len(lags), "not_indexed": await superuser.fetchval("select count(*) from audit.unindexed"), "lag_p50_s": round(percentile(lags, 50), 3),
         "lag_p99_s": round(percentile(lags, 99), 3),
+    }  # fmt: skip
+
+
+async def signatures(urls: dict[str, str], superuser: Connection, *, sign_each: bool) -> Figures:
+    """Returns what is signed and stored of each event of a few active tenants, and how late it is sealed."""
+    pool = await open_pool(urls["sealer_url"], size=3, timeout=5)
+    before = await superuser.fetchval("select count(*) from audit.checkpoint")
+    sealer = WatchedSealer(pool, Keyring(SigningKey.generate("bench")), sign_each=sign_each)
+    running = asyncio.gather(sealer.run())
+    offering = (offer(urls["superuser_url"], writer, FEW_RATE, FEW_TENANTS) for writer in range(WRITERS))
+    committed = [event for part in await asyncio.gather(*offering) for event in part]
+    await asyncio.sleep(3)
+    if running.done():
+        await running  # raises what ended it
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await pool.close()
+    lags = [sealer.sealed_at[event_id] - moment for event_id, moment in committed]
+    checkpoints = await superuser.fetchval("select count(*) from audit.checkpoint") - before
+    signed = checkpoints if sign_each else sealer.rounds
+    stored = await superuser.fetchval(
+        "select avg(pg_column_size(c.*))::int from (select * from audit.checkpoint order by id desc limit $1) c",
+        checkpoints,
+    )
+    return {
+        "events": len(committed), "rounds": sealer.rounds, "checkpoints_per_event": round(checkpoints / len(committed), 3),
+        "signatures_per_event": round(signed / len(committed), 3), "stored_bytes_per_checkpoint": stored,
+        "kept_bytes_per_event": round(sealer.kept_bytes / len(committed)),
+        "lag_p50_s": round(percentile(lags, 50), 3), "lag_p99_s": round(percentile(lags, 99), 3),
     }  # fmt: skip
 
 
@@ -238,10 +275,11 @@ async def measure() -> dict[str, Figures]:
     async with database(folder) as urls:
         superuser = await asyncpg.connect(urls["superuser_url"])
         lag = await seal_lag(urls, superuser)
+        few = {f"50 tenants, {how}": await signatures(urls, superuser, sign_each=each) for how, each in WAYS.items()}
         recording = await cost_of_recording(urls, superuser, folder)
         catching_up = await capacity(urls)
         await superuser.close()
-        return {"seal lag": lag, "catching up": catching_up, **recording}
+        return {"seal lag": lag, **few, "catching up": catching_up, **recording}
 
 
 def main() -> None:

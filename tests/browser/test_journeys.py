@@ -2,10 +2,11 @@
 
 import asyncio
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from backend.ledger.checkpoints import SigningKey
 from tests.browser.conftest import RULE
@@ -87,6 +88,20 @@ async def test_a_reviewer_reads_a_turn_and_its_browser_verifies_the_record(
         await page.goto(f"/console/review/events/{answered['audit_event_id']}")
         await expect(page.locator("[data-result]")).to_contain_text("Verified in this browser: the event is leaf")
         await page.screenshot(path=tmp_path / "event.png", full_page=True)
+        for forged in (("\nindex ", "\nindex 1"), ("/checkpoints\n", "/others\n"), ("\ntime 1", "\ntime 2")):
+            await page.route("**/proof", partial(_forge, *forged))
+            await page.reload()
+            await expect(page.locator("[data-result]")).to_have_text(
+                "No signature of the published key is under the checkpoint."
+            )
+            await page.unroute("**/proof")
+
+
+async def _forge(old: str, new: str, route: Route) -> None:
+    """Changes the first place in the checkpoint, as whoever stands between could."""
+    told = await (await route.fetch()).json()
+    assert old in told["checkpoint"]
+    await route.fulfill(json=told | {"checkpoint": told["checkpoint"].replace(old, new, 1)})
 
 
 async def test_several_files_are_dropped_and_each_is_followed_to_its_version(

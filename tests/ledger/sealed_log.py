@@ -38,12 +38,12 @@ class SealedLog:
     folder: Path
     end: datetime = BEGIN
 
-    async def seal(self, key: SigningKey = KEY) -> str:
+    async def seal(self, key: SigningKey = KEY, *, sign_each: bool = False) -> str:
         """Seals what is there and returns the newest note."""
         pool = await open_pool(self.database.sealer_url, size=2, timeout=5)
         try:
             await self.execute("update audit.sealer set lease_until = '-infinity'")
-            sealer = Sealer(pool, Keyring(key))
+            sealer = Sealer(pool, Keyring(key), sign_each=sign_each)
             await sealer.enter_unsealed()  # what was inserted with triggers off
             epoch = await sealer.take_lead()
             assert epoch is not None

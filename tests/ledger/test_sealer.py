@@ -19,6 +19,7 @@ from backend.identity.callers.caller import Caller
 from backend.ledger.checkpoints import Checkpoint, SigningKey, open_checkpoint, sign_checkpoint
 from backend.ledger.keyring import Keyring
 from backend.ledger.merkle import leaf_hash
+from backend.ledger.rounds import entry_of
 from backend.ledger.sealer import META_LOG, LeadLost, Sealer
 from tests.ledger.rfc9162 import root_hash, verify_consistency, verify_inclusion
 from tests.service import Database, Service, Tenant
@@ -153,7 +154,7 @@ async def test_leaves_hash_the_stored_envelopes_and_checkpoints_commit_to_them(
         checkpoint = open_checkpoint(row["note"], [KEY.verifier_key])
         assert checkpoint.origin == f"affidavit-test/{tenant.id}"
         assert checkpoint.root == root_hash(bytes(leaf["hash"]) for leaf in leaves[: row["size"]])
-    assert leaf_hash(notes[-1]["note"].encode()) in {bytes(entry["hash"]) for entry in entries}
+    assert leaf_hash(entry_of(notes[-1]["note"])) in {bytes(entry["hash"]) for entry in entries}
     newest = open_checkpoint(metas[-1]["note"], [KEY.verifier_key])
     assert (newest.size, newest.root) == (len(entries), root_hash(bytes(entry["hash"]) for entry in entries))
 

@@ -14,9 +14,10 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from backend.database import open_pool
-from backend.ledger.checkpoints import open_checkpoint
+from backend.ledger.checkpoints import Checkpoint, open_checkpoint, open_kept
 from backend.ledger.keyring import Keyring
 from backend.ledger.merkle import Frontier, leaf_hash
+from backend.ledger.rounds import entry_of, head_of
 from backend.ledger.sealer import META_LOG, Sealer
 from backend.ledger.sinks import CheckpointFolder
 from backend.ledger.verifier import notes_in
@@ -109,13 +110,14 @@ async def test_sealers_killed_at_random_moments_lose_nothing_and_leave_every_roo
         await last.wait()
 
     assert written <= stored
-    kept = set(notes_in(folder))
-    published = {row["note"] for row in await superuser.fetch("select note from audit.checkpoint")}
+    kept = kept_in(folder)
+    rows = await superuser.fetch("select note from audit.checkpoint")
+    published = {open_checkpoint(row["note"], [KEY.verifier_key]) for row in rows}
     assert kept <= published
     # A kill between sealing and publishing costs one round of notes at most.
     assert len(published - kept) <= KILLS * (len(TENANTS) + 1)
     for log in (*TENANTS, META_LOG):
-        assert await every_root_is_right(superuser, log) in kept
+        assert open_checkpoint(await every_root_is_right(superuser, log), [KEY.verifier_key]) in kept
     sealed = [
         row["event_id"]
         for row in await superuser.fetch("select event_id from audit.leaf where tenant_id = any ($1)", TENANTS)
@@ -134,8 +136,12 @@ async def until_sealed(superuser: asyncpg.Connection, events: int) -> None:
 async def until_published(superuser: asyncpg.Connection, folder: Path) -> None:
     newest = "select distinct on (tenant_id) note from audit.checkpoint order by tenant_id, id desc"
     async with asyncio.timeout(120):
-        while not {row["note"] for row in await superuser.fetch(newest)} <= set(notes_in(folder)):
+        while not {head_of(row["note"]) for row in await superuser.fetch(newest)} <= kept_in(folder):
             await asyncio.sleep(0.1)
+
+
+def kept_in(folder: Path) -> set[Checkpoint]:
+    return {checkpoint for note in notes_in(folder) for checkpoint in open_kept(note, [KEY.verifier_key])}
 
 
 async def test_a_new_leader_publishes_what_the_last_one_did_not(database: Database, tmp_path: Path) -> None:
@@ -173,7 +179,7 @@ async def every_root_is_right(superuser: asyncpg.Connection, log: UUID) -> str:
         while unchecked and unchecked[0]["size"] == grown.size:
             assert open_checkpoint(unchecked.pop(0)["note"], [KEY.verifier_key]).root == grown.root()
         if leaf is not None:
-            assert bytes(leaf["hash"]) == leaf_hash(leaf["entry"].encode())
+            assert bytes(leaf["hash"]) == leaf_hash(entry_of(leaf["entry"]))
             grown.append(bytes(leaf["hash"]))
     assert not unchecked
     last: str = notes[-1]["note"]

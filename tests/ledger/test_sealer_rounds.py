@@ -16,7 +16,7 @@ from backend.audit.events import Event, envelope
 from backend.database import Pool, open_pool
 from backend.identity.callers.caller import Caller
 from backend.ledger import sealer as sealing
-from backend.ledger.checkpoints import SigningKey, open_checkpoint
+from backend.ledger.checkpoints import SigningKey, open_checkpoint, open_kept
 from backend.ledger.keyring import Keyring
 from backend.ledger.sealer import LeadLost, Sealer
 from backend.ledger.sinks import CheckpointsNotKept
@@ -101,7 +101,7 @@ async def test_a_quiet_log_is_signed_anew_once_a_minute(
     assert before - 0.001 <= signed <= time.time()
     assert not (await sealer.seal(epoch)).notes
     await write(superuser, uuid7())
-    assert len((await sealer.seal(epoch)).notes) == 2  # the tenant's, and that of all checkpoints
+    assert len((await sealer.seal(epoch)).notes) == 2  # the round, and the signed checkpoint of all
 
 
 async def test_partitions_are_looked_after_once_an_hour(
@@ -243,7 +243,7 @@ async def test_a_sealer_waits_for_a_sink_that_it_cannot_read_and_then_publishes_
                     await asyncio.sleep(0.02)
         assert sink.readings == 2
         assert all(sink.published)
-        kept = [open_checkpoint(note, [KEY.verifier_key]) for notes in sink.published for note in notes]
+        kept = [one for notes in sink.published for note in notes for one in open_kept(note, [KEY.verifier_key])]
         sizes = [checkpoint.size for checkpoint in kept if checkpoint.origin == f"affidavit-test/{TENANT}"]
         assert sizes[-1] == await superuser.fetchval("select size from audit.log where tenant_id = $1", TENANT)
         assert len(set(sizes)) == 2

@@ -11,8 +11,10 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from backend.ledger.checkpoints import Checkpoint, open_checkpoint, sign_checkpoint
+from backend.ledger.rounds import hidden
 from backend.ledger.sinks import CheckpointBucket, CheckpointFolder, CheckpointsNotKept
 from backend.ledger.verifier import notes_in
+from tests.ledger.proven_log import OTHERS, AllLogs, foreign
 from tests.ledger.test_sealer import KEY
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +48,24 @@ async def test_a_folder_keeps_whole_notes_whatever_a_crash_left_half_written(tmp
             torn.write("\n" + notes[2][:cut])
         await CheckpointFolder(folder).publish(notes[3:])
         assert list(notes_in(folder)) == [*notes[:2], *notes[3:]]
+
+
+async def test_a_round_that_a_crash_left_half_written_is_cut_off_however_long_it_is(tmp_path: Path) -> None:
+    all_logs = AllLogs(key=KEY)
+    first, second, third = (
+        all_logs.seal(*(hidden(foreign(OTHERS[0], 1)) for _ in range(size)), time=1) for size in (1, 2_000, 3)
+    )
+    assert len(second.whole) > 300_000
+    await CheckpointFolder(tmp_path).publish([first.whole, first.signed])
+    (file,) = tmp_path.iterdir()
+    with file.open("a") as torn:
+        torn.write("\n" + second.whole[:-50])
+    await CheckpointFolder(tmp_path).publish([third.whole, third.signed])
+    assert list(notes_in(tmp_path)) == [first.whole, first.signed, third.whole, third.signed]
+    await CheckpointFolder(tmp_path).publish([second.whole])
+    begin = datetime(1970, 1, 1, tzinfo=UTC)
+    kept = [first.whole, first.signed, third.whole, third.signed, second.whole]
+    assert [note async for note in CheckpointFolder(tmp_path).since(begin)] == kept
 
 
 async def test_a_bucket_keeps_notes_that_nobody_can_delete(bucket_url: str) -> None:

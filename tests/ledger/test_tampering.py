@@ -167,7 +167,7 @@ EDITED = "update audit.event set envelope = {change} where id = " + MIDDLE.repla
         ),
         pytest.param(
             sign_with_another_key,
-            "INVALID checkpoint [0-9]+: of size [0-9]+ is not signed by the given key", id="sign with another key",
+            "INVALID checkpoint [0-9]+: of size [0-9]+ is proven by a log that is not signed by the given key", id="sign with another key",
         ),
     ],
 )  # fmt: skip

@@ -188,7 +188,7 @@ CONTENTS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "a manifest that is too large": ("manifest.json", lambda text: text + b" " * verifier.MAX_MANIFEST_BYTES),
     "a manifest with a member twice": ("manifest.json", replaced(b'"events":', b'"events":1,"events":')),
     "a manifest with an unknown member": ("manifest.json", replaced(b'"events":', b'"x":1,"events":')),
-    "a manifest of a later schema": ("manifest.json", replaced(b"bundle/1", b"bundle/2")),
+    "a manifest of a later schema": ("manifest.json", replaced(b"bundle/1", b"bundle/3")),
     "another number of events": ("manifest.json", replaced(b'"events":12', b'"events":13')),
     "a later end": ("manifest.json", replaced(b'"end_leaf":12', b'"end_leaf":13')),
     "an earlier end": ("manifest.json", replaced(b'"end_leaf":12', b'"end_leaf":11')),

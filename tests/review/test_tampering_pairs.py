@@ -87,6 +87,8 @@ TAMPERINGS = [
               "MISSING checkpoints: that of the log's {size} leaves is gone: there is none", of_leaf=False),
     Tampering("a checkpoint is dated back", f"update audit.checkpoint set note = replace(note, 'time 1', 'time 0') where {OWN}",
               "INVALID (bundle: checkpoint 1 cannot be read|checkpoint [0-9a-f-]+: .* changed after it was signed)", of_leaf=False),
+    Tampering("the proof of a checkpoint is changed", f"update audit.checkpoint set note = replace(note, E'\\nindex ', E'\\nindex 1') where {OWN}",
+              "INVALID checkpoint [0-9a-f-]+: .* is not in the log of all checkpoints that was signed at size [0-9]+", of_leaf=False),
     Tampering("checkpoints are said to be of other sizes", f"update audit.checkpoint set size = {{size}} - size + 1 where {OWN}",
               "INVALID checkpoint .* is said to be of another size", of_leaf=False),
     Tampering("a payload is edited",

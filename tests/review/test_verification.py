@@ -108,6 +108,19 @@ async def test_a_kept_checkpoint_convicts_a_history_that_was_rewritten(log: Seal
     } in done["findings"]
 
 
+async def test_the_proof_of_a_checkpoint_that_was_kept_is_held_against_the_log(
+    log: SealedLog, other_tenant: Tenant
+) -> None:
+    note = (await log.service.get("/audit/checkpoint", log.tenant, "compliance")).json()["checkpoint"]
+    assert "c2sp.org/tlog-proof@v1" in note
+    done = await verify(log, checkpoints=[note])
+    assert done["ok"]
+    assert "agrees with 1 kept checkpoints" in [finding["detail"] for finding in done["findings"]]
+    for tenant, refused in ((log.tenant, note.replace("\nindex ", "\nindex 1")), (other_tenant, note)):
+        answer = await log.service.post("/audit/verifications", tenant, "compliance", {"checkpoints": [refused]})
+        assert answer.status_code == 422, answer.text
+
+
 async def test_checkpoints_of_others_and_what_is_none_are_refused(log: SealedLog, other_tenant: Tenant) -> None:
     foreign = Checkpoint(log_origin(KEY.name, str(other_tenant.id)), 2, bytes(32), 1)
     unsigned = Checkpoint(log_origin(KEY.name, str(log.tenant.id)), 2, bytes(32), 1)

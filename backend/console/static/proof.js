@@ -1,4 +1,4 @@
-// Verifies in this browser that an event is in the sealed log: RFC 6962 inclusion, and the checkpoint's Ed25519 signature.
+// Verifies in this browser that an event is in the sealed log: RFC 6962 inclusion, and the Ed25519 signature under the checkpoint.
 const words = document.querySelector("[data-words]").dataset;
 const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 const decoded = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -6,6 +6,7 @@ const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SH
 const same = (a, b) => a.length === b.length && a.every((octet, n) => octet === b[n]);
 
 async function root(leaf, index, size, proof) {
+  if (!(index >= 0 && index < size)) return null;
   let hash = leaf, at = index, last = size - 1;
   for (const sibling of proof) {
     if (last === 0) return null;
@@ -20,20 +21,28 @@ async function root(leaf, index, size, proof) {
   return last === 0 ? hash : null;
 }
 
+// A checkpoint that is not signed by itself is a leaf of the log of all checkpoints, which was signed at the same time.
+async function proven([head, proof, signed], name) {
+  const [, place, ...hashes] = proof.split("\n"), [origin, size, rootText, time] = signed.split("\n");
+  const leaf = await sha256(Uint8Array.of(0), new TextEncoder().encode(head + "\n"));
+  const computed = await root(leaf, Number(place.replace("index ", "")), Number(size), hashes.map(decoded));
+  return computed && same(computed, decoded(rootText)) && origin === `${name}/checkpoints` && head.split("\n")[3] === time;
+}
+
 async function verify(told) {
   const leaf = await sha256(Uint8Array.of(0), new TextEncoder().encode(told.envelope));
-  const cut = told.checkpoint.lastIndexOf("\n\n");
-  const text = told.checkpoint.slice(0, cut + 1);
-  const [, size, rootText] = text.split("\n");
+  const blocks = told.checkpoint.split("\n\n");
+  const text = blocks.at(-2) + "\n";
+  const [, size, rootText] = blocks[0].split("\n");
   const computed = await root(leaf, told.leaf_index, Number(size), told.proof.map(bytes));
   if (!computed || !same(computed, decoded(rootText))) return { good: false, said: words.foreign };
   if (!told.public_key) return { said: words.keyless };
-  const signatures = told.checkpoint.slice(cut + 2).split("\n").map((line) => line.split(" "));
+  const signatures = blocks.at(-1).split("\n").map((line) => line.split(" "));
   for (const published of told.public_key.trim().split("\n")) {  // a key that was exchanged has several lines
     const [name, , ...rest] = published.split("+");  // base64 has + too
     const key = await crypto.subtle.importKey("raw", decoded(rest.join("+")).slice(1), { name: "Ed25519" }, false, ["verify"]);
     for (const [, signer, signature] of signatures) {
-      if (signer !== name) continue;
+      if (signer !== name || (blocks.length > 2 && !(await proven(blocks, name)))) continue;
       if (await crypto.subtle.verify("Ed25519", key, decoded(signature).slice(4), new TextEncoder().encode(text))) {
         const filled = { leaf: told.leaf_index, size, name };
         return { good: true, said: words.verified.replace(/\{(\w+)\}/g, (_, part) => filled[part]) };

@@ -9,7 +9,7 @@ A bundle is a zip archive of these members, each stored (which verifies fastest)
 every line ends in a newline; hashes are lowercase hexadecimal; times are RFC 3339, UTC, with six decimals and `Z`.
 
 manifest.json     what the export says of itself, one object with exactly these members:
-  schema          "affidavit-bundle/1"
+  schema          "affidavit-bundle/2"; "affidavit-bundle/1" where every checkpoint is a signed note
   tenant          the tenant's id
   complete        true: every leaf from first_leaf to end_leaf is here; false: only events that match `filters`
   revealed        true: every payload is here or marked as erased; false: payloads may be left out
@@ -21,10 +21,14 @@ manifest.json     what the export says of itself, one object with exactly these 
   events          number of lines of events.ndjson
 
 checkpoints.ndjson, oldest first, one line each
-  {"checkpoint": C}                        C: the signed note (C2SP tlog-checkpoint with a line `time <Unix ms>`)
+  {"checkpoint": C}                        C: a signed note (C2SP tlog-checkpoint with a line `time <Unix ms>`), or a proof
   {"checkpoint": C, "consistency": [h…]}   with the RFC 6962 proof from the checkpoint of the line before; needed
                                            unless both sizes lie within the leaves of a complete export
   The first is the newest signed no later than `from` (unless first_leaf is 0); the last cover all events.
+  A proof is the text of such a note without signatures, an empty line, and a C2SP tlog-proof of this text in the log of the
+  origin NAME/checkpoints, whose signed checkpoint has the same time. That log holds the checkpoints of all tenants. A line
+  `nonce <base64>` in each keeps who knows a leaf's hash from guessing what it says. Its own line `log <base64>` is the hash of
+  its first leaf, by which it differs from the logs of other cells.
 
 events.ndjson, in the order of the log, one line each, members in this order and no spaces between them
   {"leaf":N,"envelope":E}                  E: the sealed text itself, whose UTF-8 bytes are the leaf
@@ -52,6 +56,10 @@ Members of an envelope that are read: id (UUID version 7), tenant, action, time;
 erased, [{"event": id, "payloads": [name…]}], in an `erasure:executed`; archive, {"first_leaf", "end_leaf", "sha256"
 of the bundle that holds these leaves, "month"}, in an `audit:archived`.
 
+Kept checkpoints (`--checkpoints`) are signed notes, proofs, and rounds: all checkpoints that were sealed at once, an empty line
+between two, then the lines `affidavit-round@v1`, `first <leaf>` and the frontier of the log of all checkpoints before that leaf,
+largest first, and its signed checkpoint, in which they are the last leaves.
+
 Several bundles are verified together: the parts of one export, or an export and the archives that it points to.
 """
 
@@ -69,21 +77,24 @@ from backend.ledger.verifier.bundle_format import (
     MAX_SHOWN,
     RATIO_APPLIES_FROM,
     SCHEMA,
+    SCHEMA_OF_SIGNED,
     UNSEALED,
 )
 from backend.ledger.verifier.command import NotReadable, ProgressBar, main, report_on
 from backend.ledger.verifier.entries import parse_entry
 from backend.ledger.verifier.findings import CONVICTING, Finding, Kind, Report
 from backend.ledger.verifier.plain import plain_events
-from backend.ledger.verifier.signed_notes import Keys, open_checkpoint
+from backend.ledger.verifier.proven import PROOF, ROUND, OpenedText, open_checkpoint, open_text
+from backend.ledger.verifier.signed_notes import Keys, OpenedCheckpoint, open_declaration
 from backend.ledger.verifier.together import verify_together
 from backend.ledger.verifier.tree import Tree, leaf_hash, node_hash, verify_consistency, verify_inclusion
 from backend.ledger.verifier.verification import Verification, verify
 
 __all__ = [
     "CHECKPOINTS", "CONVICTING", "DECLARATIONS", "ERASURES", "EVENTS", "HANDOVERS", "MANIFEST", "MAX_LINE_BYTES",
-    "MAX_MANIFEST_BYTES", "MAX_RATIO", "MAX_SHOWN", "RATIO_APPLIES_FROM", "SCHEMA", "UNSEALED", "Finding", "Keys",
-    "Kind", "NotReadable", "ProgressBar", "Report", "Tree", "Verification", "leaf_hash", "main", "node_hash", "notes_in",
-    "open_checkpoint", "parse_entry", "plain_events", "report_on", "verify", "verify_consistency", "verify_inclusion",
+    "MAX_MANIFEST_BYTES", "MAX_RATIO", "MAX_SHOWN", "PROOF", "RATIO_APPLIES_FROM", "ROUND", "SCHEMA", "SCHEMA_OF_SIGNED",
+    "UNSEALED", "Finding", "Keys", "Kind", "NotReadable", "OpenedCheckpoint", "OpenedText", "ProgressBar", "Report",
+    "Tree", "Verification", "leaf_hash", "main", "node_hash", "notes_in", "open_checkpoint", "open_declaration",
+    "open_text", "parse_entry", "plain_events", "report_on", "verify", "verify_consistency", "verify_inclusion",
     "verify_together",
 ]  # fmt: skip

@@ -125,7 +125,7 @@ def lines_of(block: bytes) -> list[bytes]:
 
 
 def notes_in(path: Path) -> Iterator[str]:
-    """Yields the signed notes in a file (an empty line between two), in each file of a directory, or in a bundle."""
+    """Yields what was signed in a file (an empty line between two), in each file of a directory, or in a bundle."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.is_file():
@@ -134,6 +134,12 @@ def notes_in(path: Path) -> Iterator[str]:
         with BundleArchive(path) as archive:
             yield from (str(object_of(line.decode()).get("checkpoint")) for line in archive.lines(CHECKPOINTS))
     else:
-        parts = path.read_text(encoding="utf-8").split("\n\n")
-        for text, signatures in zip(parts[::2], parts[1::2], strict=True):
-            yield f"{text}\n\n{signatures.rstrip()}\n"
+        pending: list[str] = []
+        for block in path.read_text(encoding="utf-8").split("\n\n"):
+            if pending and block.startswith("\u2014 "):
+                yield "\n\n".join([*pending, f"{block.rstrip()}\n"])
+                pending = []
+            else:
+                pending.append(block)
+        if pending:
+            raise ValueError("the last note is not signed")

@@ -1,6 +1,7 @@
 """Names and limits of bundles."""
 
-SCHEMA = "affidavit-bundle/1"
+SCHEMA, SCHEMA_OF_SIGNED = "affidavit-bundle/2", "affidavit-bundle/1"
+"""Of bundles with proven checkpoints, and of those in which every checkpoint is signed, which version 0.1.0 reads."""
 MANIFEST, CHECKPOINTS, EVENTS, ERASURES = ("manifest.json", "checkpoints.ndjson", "events.ndjson", "erasures.ndjson")
 DECLARATIONS, UNSEALED, HANDOVERS = "declarations.ndjson", "unsealed.ndjson", "handovers.ndjson"
 

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from backend.ledger.verifier.bundle_format import TOLERANCE, BadBundle
 from backend.ledger.verifier.entries import Manifest
 from backend.ledger.verifier.findings import INVALID, LOST, NOTE, OK, Report, shown
-from backend.ledger.verifier.signed_notes import Declaration, Keys, OpenedCheckpoint, open_checkpoint
+from backend.ledger.verifier.proven import Views, open_checkpoint
+from backend.ledger.verifier.signed_notes import Declaration, Keys, OpenedCheckpoint
 from backend.ledger.verifier.spelling import hashes_of, members_of, moment_of
 from backend.ledger.verifier.tree import Tree, verify_consistency
 
 
 class Checkpoints:
-    """Reads the checkpoints in order and judges each: its signature, its log, and the step from the one before."""
+    """Reads the checkpoints in order and judges each: its signature or proof, its log, and the step from the one before."""
 
-    def __init__(self, manifest: Manifest, lines: Iterator[bytes], keys: Keys, report: Report) -> None:
-        self._manifest, self._lines, self._keys, self._report = manifest, lines, keys, report
-        self._signers, self._count, self.faults = set[str](), 0, 0
+    def __init__(self, manifest: Manifest, lines: Iterator[bytes], keys: Keys, views: Views, report: Report) -> None:
+        self._manifest, self._lines, self._keys, self._views, self._report = manifest, lines, keys, views, report
+        self._signers, self._count, self._proven, self.faults = set[str](), 0, 0, 0
         self.first: OpenedCheckpoint | None = None
         self.last: OpenedCheckpoint | None = None
 
@@ -42,15 +43,23 @@ class Checkpoints:
         """Reports on all, if none was at fault."""
         if not self.faults and self.first and self.last:
             signers, sizes = ", ".join(map(shown, sorted(self._signers))), f"{self.first.size} to {self.last.size}"
-            self._report.add(OK, "checkpoints", f"{self._count} signed by {signers}, sizes {sizes}, consistent")
+            signed = f"{self._count} signed by {signers}"
+            if self._proven:
+                signed += f", {self._proven} of them with the log of all checkpoints"
+            self._report.add(OK, "checkpoints", f"{signed}, sizes {sizes}, consistent")
 
     def _judge(self, checkpoint: OpenedCheckpoint) -> None:
-        if checkpoint.signer is None:
+        if checkpoint.fault:
+            self._fault(f"of size {checkpoint.size} {checkpoint.fault}")
+        elif checkpoint.signer is None:
             self._fault(f"of size {checkpoint.size} is not signed by the given key")
         elif checkpoint.origin != f"{checkpoint.signer}/{self._manifest.tenant}":
             self._fault(f"is of the log {shown(checkpoint.origin)}, not of this tenant's")
         else:
             self._signers.add(checkpoint.signer)
+            if checkpoint.proven_by is not None:
+                self._proven += 1
+                self._views.add(checkpoint.proven_by)
         if not checkpoint.size and checkpoint.root != Tree().root():
             self._fault("is of size 0, but its root is not that of the empty tree")
 

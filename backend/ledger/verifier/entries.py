@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 from typing import Any, NamedTuple, Self
 
-from backend.ledger.verifier.bundle_format import SCHEMA
+from backend.ledger.verifier.bundle_format import SCHEMA, SCHEMA_OF_SIGNED
 from backend.ledger.verifier.spelling import ENVELOPES, hashes_of, members_of, milliseconds_of, object_of
 
 
@@ -32,8 +32,8 @@ class Manifest(NamedTuple):
         }  # fmt: skip
         if members.keys() != types.keys() or any(type(members[name]) is not types[name] for name in types):
             raise ValueError(f"exactly these members are expected: {', '.join(types)}")
-        if members.pop("schema") != SCHEMA:
-            raise ValueError(f"the schema is not {SCHEMA}")
+        if members.pop("schema") not in {SCHEMA, SCHEMA_OF_SIGNED}:
+            raise ValueError(f"the schema is neither {SCHEMA} nor {SCHEMA_OF_SIGNED}")
         begin, end = milliseconds_of(members.pop("from")), milliseconds_of(members.pop("to"))
         manifest = cls(begin=begin, end=end, **members)._replace(frontier=hashes_of(members["frontier"]))
         if not 0 <= manifest.first_leaf <= manifest.end_leaf < 2**63 or begin > end:

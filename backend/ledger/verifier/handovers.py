@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from backend.ledger.verifier.bundle_format import MAX_HANDOVERS, TOLERANCE
-from backend.ledger.verifier.signed_notes import Keys, OpenedCheckpoint, Trusted, open_checkpoint
+from backend.ledger.verifier.signed_notes import Keys, OpenedCheckpoint, Trusted, open_note
 
 _KEY_LINE = re.compile(r"key (\S+)")
 
@@ -26,7 +26,7 @@ def open_handover(note: object) -> Handover | None:
     lines = tuple(match[1] for line in note.split("\n") if (match := _KEY_LINE.fullmatch(line)))
     try:
         keys = Keys("\n".join(lines))
-        checkpoint = open_checkpoint(note, keys)
+        checkpoint = open_note(note, keys)
     except ValueError:
         return None
     joined = "".join(f"key {line}\n" for line in lines).encode()

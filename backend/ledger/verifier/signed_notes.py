@@ -18,13 +18,20 @@ _ED25519 = b"\x01"
 
 
 class OpenedCheckpoint(NamedTuple):
-    """A signed tree head; `signer` is None when none of the given keys vouches for it. Time in Unix ms."""
+    """A tree head; `signer` is None when none of the given keys vouches for it. Time in Unix ms.
+
+    Of a checkpoint that is not signed by itself, `proven_by` is the signed one of the log of all, and `fault` says why
+    that does not prove it. `log` is by what a log of all checkpoints differs from those of other cells.
+    """
 
     origin: str
     size: int
     root: bytes
     time: int
-    signer: str | None
+    signer: str | None = None
+    log: str = ""
+    proven_by: "OpenedCheckpoint | None" = None
+    fault: str = ""
 
 
 FOREVER = 2**63
@@ -87,20 +94,34 @@ def _key_of(line: str) -> tuple[str, bytes, bytes]:
     return name, expected, public[1:]
 
 
-def open_checkpoint(note: object, keys: Keys) -> OpenedCheckpoint:
-    """Reads a note; raises ValueError when malformed. The caller judges the signer."""
+def open_note(note: object, keys: Keys) -> OpenedCheckpoint:
+    """Reads a signed note; raises ValueError when malformed. The caller judges the signer."""
+    head, separator, tail = text_of(note).rpartition("\n\n")
+    signatures = tail.split("\n")
+    if not separator or signatures.pop() or not signatures:
+        raise ValueError("a checkpoint is origin, size, root, time, an empty line and signatures")
+    opened = open_head(head)
+    return opened._replace(signer=keys.signer(head + "\n", signatures, opened.time))
+
+
+def text_of(note: object) -> str:
+    """Returns a note; raises ValueError for anything but lines of text."""
     if not isinstance(note, str) or any(character < " " and character != "\n" for character in note):
         raise ValueError("a signed note is expected")
-    head, separator, tail = note.rpartition("\n\n")
-    signatures, lines = tail.split("\n"), head.split("\n")
-    if not separator or signatures.pop() or not signatures or len(lines) < 4 or not all(lines):
+    return note
+
+
+def open_head(head: str) -> OpenedCheckpoint:
+    """Reads what signatures cover, without its final newline, and passes over lines after the time; raises ValueError."""
+    lines = head.split("\n")
+    if len(lines) < 4 or not all(lines):
         raise ValueError("a checkpoint is origin, size, root, time, an empty line and signatures")
     origin, size, root, stamp = lines[:4]
     moment, decoded = _STAMP.fullmatch(stamp), base64_of(root)
     if not _SIZE.fullmatch(size) or moment is None or len(decoded) != 32:
         raise ValueError("size, root or time of the checkpoint is malformed")
-    signer = keys.signer(head + "\n", signatures, int(moment[1]))
-    return OpenedCheckpoint(origin, int(size), decoded, int(moment[1]), signer)
+    log = next((line.removeprefix("log ") for line in lines[4:] if line.startswith("log ")), "")
+    return OpenedCheckpoint(origin, int(size), decoded, int(moment[1]), log=log)
 
 
 class Declaration(NamedTuple):
@@ -120,7 +141,7 @@ _LOST = re.compile(r"lost (0|[1-9][0-9]{0,18}) (\S+) (0|[1-9][0-9]{0,18})")
 
 def open_declaration(note: object, keys: Keys) -> Declaration:
     """Reads a declaration; raises ValueError when malformed. The caller judges the signer."""
-    left = open_checkpoint(note, keys)
+    left = open_note(note, keys)
     lines = str(note).split("\n")
     lost, reason = _LOST.fullmatch(lines[4]), lines[5] if len(lines) > 5 else ""
     if lost is None or not reason.startswith("reason ") or len(root := base64_of(lost[2])) != 32:

@@ -7,8 +7,8 @@ FOLDER = Path(__file__).parent
 PACKAGE = "backend.ledger.verifier"
 # In the order in which they build on each other.
 MODULES = (
-    "bundle_format", "findings", "tree", "spelling", "signed_notes", "handovers", "archive", "entries", "plain", "checkpoints",
-    "log", "events", "archives", "payloads", "verification", "together", "command",
+    "bundle_format", "findings", "tree", "spelling", "signed_notes", "proven", "handovers", "archive", "entries", "plain",
+    "checkpoints", "log", "events", "archives", "payloads", "verification", "together", "command",
 )  # fmt: skip
 
 

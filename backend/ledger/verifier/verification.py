@@ -1,6 +1,7 @@
 """The whole verification."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from operator import add
 from pathlib import Path
@@ -28,7 +29,8 @@ from backend.ledger.verifier.handovers import learn
 from backend.ledger.verifier.log import Log
 from backend.ledger.verifier.payloads import Erasures, Payloads
 from backend.ledger.verifier.plain import plain_events
-from backend.ledger.verifier.signed_notes import Declaration, Keys, OpenedCheckpoint, open_checkpoint, open_declaration
+from backend.ledger.verifier.proven import OF_ALL, Views, open_text
+from backend.ledger.verifier.signed_notes import Declaration, Keys, OpenedCheckpoint, open_declaration
 from backend.ledger.verifier.spelling import (
     UUID7,
     hash_of,
@@ -55,8 +57,10 @@ class Verification:
         notes = list(notes)
         for sentence in learn(keys, [*notes, *self._handovers()]):
             report.add(NOTE, "keys", sentence)
-        checkpoints = Checkpoints(self._manifest, archive.lines(CHECKPOINTS), keys, report)
-        kept = Kept(self._kept(notes), self._declarations(notes), report)
+        self._views = Views(report)
+        checkpoints = Checkpoints(self._manifest, archive.lines(CHECKPOINTS), keys, self._views, report)
+        declarations = self._declarations(notes)
+        kept = Kept(self._kept(notes, declarations), declarations, report)
         self._log = Log(self._manifest, checkpoints, kept, report)
         began = checkpoints.first.time if self._manifest.first_leaf and checkpoints.first else None
         self._clock, self._identifiers, self._turns = Clock(report), Identifiers(report), Turns(report, began)
@@ -67,18 +71,26 @@ class Verification:
         report.leaves = range(self._manifest.first_leaf, self._manifest.end_leaf)
         self._lines = 0
 
-    def _kept(self, notes: Iterable[str]) -> Iterator[OpenedCheckpoint]:
-        """Yields the checkpoints of this log among the notes that the reviewer kept."""
+    def _kept(self, notes: Iterable[str], declarations: Sequence[Declaration]) -> Iterator[OpenedCheckpoint]:
+        """Yields the checkpoints of this log among the notes that the reviewer kept, and views the log of all in each."""
+        lost = self._declared(notes, OF_ALL).values()
         for note in notes:
             try:
-                checkpoint = open_checkpoint(note, self._keys)
+                opened = open_text(note, self._keys)
             except ValueError as error:
                 self._report.add(INVALID, "history", f"a kept checkpoint cannot be read: {error}")
                 continue
-            if checkpoint.signer is None:
-                self._report.add(INVALID, "history", "a kept checkpoint is not signed by the given key")
-            elif checkpoint.origin == f"{checkpoint.signer}/{self._manifest.tenant}":
-                yield checkpoint
+            refused = next((one for one in opened.checkpoints if one.signer is None), None)
+            if refused is not None:
+                said = refused.fault or "is not signed by the given key"
+                self._report.add(INVALID, "history", f"a kept checkpoint {said}")
+                continue
+            own = [one for one in opened.checkpoints if one.origin == f"{one.signer}/{self._manifest.tenant}"]
+            yield from own
+            if not any(declared.explains(one) for declared in declarations for one in own):
+                for view in opened.views:
+                    if not any(declared.explains(view) for declared in lost):
+                        self._views.add(view)
 
     def _handovers(self) -> Iterator[object]:
         for line in self._archive.lines(HANDOVERS):
@@ -103,14 +115,19 @@ class Verification:
                 self._report.add(
                     INVALID, DECLARATIONS, "a declaration is of another log, or not signed by the given key"
                 )
-        for note in notes:
-            try:
-                checkpoint = open_checkpoint(note, self._keys)
-                if checkpoint.origin == f"{checkpoint.signer}/restored/{self._manifest.tenant}":
-                    found[note] = open_declaration(note, self._keys)
-            except ValueError:
-                continue  # which is said of it as a kept checkpoint
+        found |= self._declared(notes, self._manifest.tenant)
         return sorted(found.values(), key=lambda declared: declared.left.time)
+
+    def _declared(self, notes: Iterable[str], log: str) -> dict[str, Declaration]:
+        """Returns what was declared lost of a log, by the notes that the reviewer kept."""
+        found = dict[str, Declaration]()
+        for note in notes:
+            if f"/restored/{log}\n" in note:
+                with suppress(ValueError):  # which is said of it as a kept checkpoint
+                    declared = open_declaration(note, self._keys)
+                    if declared.left.origin == f"{declared.left.signer}/restored/{log}":
+                        found[note] = declared
+        return found
 
     def _check_unsealed(self, until: int) -> None:
         """Reports events that were in no leaf: those of just before the export's end may have been on their way."""
@@ -137,6 +154,7 @@ class Verification:
             count, promised = self._report.events, self._manifest.events
             self._report.add(INVALID, EVENTS, f"has {count} events, the manifest says {promised}")
         last = self._log.finish()
+        self._views.finish()
         for entry in self._entries(ERASURES, self._archive.lines(ERASURES)):
             try:
                 self._check_erasure(entry, last)

@@ -22,8 +22,9 @@ from backend.audit.actions.operation import Moved, TenantChanged
 from backend.cells import control
 from backend.cells.directory import Directory, Home, NotTheDirectory
 from backend.database import Connection, Queries
-from backend.ledger.checkpoints import Checkpoint, InvalidNote, SigningKey
+from backend.ledger.checkpoints import InvalidNote, SigningKey
 from backend.ledger.merkle import Frontier
+from backend.ledger.rounds import head_of
 from backend.operation.moving import copies, files
 from backend.operation.moving.cells import OpenCell
 from backend.operation.moving.replication import Progress, Replication
@@ -214,7 +215,7 @@ class Mover:
                 f"nothing of {self.home.slug} was ever sealed; is a sealer running in {self.source.name}?"
             )
         try:
-            checkpoint = Checkpoint.parse(signed["note"].rpartition("\n\n")[0] + "\n")
+            checkpoint = head_of(signed["note"])
         except InvalidNote as error:
             raise OperatorError(f"the newest checkpoint of {self.home.slug} is none: {error}") from None
         frontier = Frontier(edge["size"], list(edge["frontier"]))

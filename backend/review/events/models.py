@@ -108,7 +108,10 @@ class EventPage(ApiModel):
 class SignedCheckpoint(ApiModel):
     """What the tenant's log commits to."""
 
-    checkpoint: str = Field(description="C2SP signed note: origin, size, root, time, and an Ed25519 signature.")
+    checkpoint: str = Field(
+        description="Origin, size, root and time: a C2SP signed note (Ed25519), or the text of one with its C2SP tlog-proof in "
+        "the signed log of all checkpoints."
+    )
     size: int = Field(description="Number of sealed events.")
     public_key: str | None = Field(description="The verifier key: name, key id and public key.")
 

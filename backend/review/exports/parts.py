@@ -9,7 +9,8 @@ from uuid import UUID, uuid5
 import orjson
 
 from backend.database import Connection, Queries
-from backend.ledger.checkpoints import Checkpoint, InvalidNote
+from backend.ledger.checkpoints import InvalidNote
+from backend.ledger.rounds import head_of
 
 queries = Queries.beside(__file__)
 
@@ -48,8 +49,7 @@ async def split(
 
 def signed_at(note: str) -> datetime:
     """Returns when a checkpoint says that it was signed."""
-    checkpoint = Checkpoint.parse(note.rpartition("\n\n")[0] + "\n")
-    return datetime.fromtimestamp(checkpoint.time / 1000, UTC)
+    return datetime.fromtimestamp(head_of(note).time / 1000, UTC)
 
 
 def file_of_part(export_id: UUID, number: int) -> UUID:
