@@ -30,6 +30,7 @@ from backend.ledger.checkpoints import (
     open_kept,
     sign_text,
 )
+from backend.ledger.keyring import HANDOVER
 from backend.ledger.merkle import Frontier
 from backend.ledger.rounds import head_of
 from backend.ledger.sinks import CheckpointSink, CheckpointsNotKept
@@ -97,7 +98,8 @@ async def lost(connection: Connection, sinks: Sequence[CheckpointSink], keys: Se
     since, prefix = await _since(connection), log_origin(keys[0].name, "")
     kept: dict[str, list[Checkpoint]] = {}
     async for checkpoint in _kept(sinks, since, keys):
-        kept.setdefault(checkpoint.origin.removeprefix(prefix), []).append(checkpoint)
+        if checkpoint.origin != f"{prefix}{HANDOVER}":  # which is of no log, and stands beside them
+            kept.setdefault(checkpoint.origin.removeprefix(prefix), []).append(checkpoint)
     newest = dict[str, Checkpoint]()
     for log, checkpoints in kept.items():
         declared = kept.get(f"{RESTORED}/{log}", [])

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from backend.database import open_pool
 from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, open_checkpoint, sign_checkpoint
-from backend.ledger.history import META_LOG_NAME
+from backend.ledger.history import META_LOG_NAME, lost
 from backend.ledger.keyring import Keyring
 from backend.ledger.sealer import Sealer
 from backend.ledger.sinks import CheckpointFolder
@@ -176,6 +177,19 @@ async def test_a_sealer_knows_the_checkpoints_that_the_key_before_signed(databas
     await CheckpointFolder(tmp_path).publish([sign_checkpoint(lost, old)])
     async with sealing(database, Keyring(new, known=(old.verifier_key,)), tmp_path):
         await until(database.superuser_url, "halted is not null from audit.sealer")
+
+
+async def test_what_a_database_lost_is_found_beside_handovers(database: Database, tmp_path: Path) -> None:
+    old, new = (SigningKey.generate("affidavit-test") for _ in range(2))
+    handed = Keyring(new, previous=old).handover(datetime.now(UTC))
+    assert handed is not None
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    gone = Checkpoint(log_origin(new.name, META_LOG_NAME), 1_000_000, bytes(32), now)
+    await CheckpointFolder(tmp_path).publish([handed, sign_checkpoint(gone, new)])
+    sealer = await asyncpg.connect(database.sealer_url)
+    found = await lost(sealer, [CheckpointFolder(tmp_path)], [new.verifier_key, old.verifier_key])
+    await sealer.close()
+    assert [(one.log, one.newest) for one in found] == [(META_LOG_NAME, gone)]
 
 
 def _signed(note: str, key: SigningKey) -> bool:
