@@ -1,6 +1,6 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage test-servers test-slow test-cells test-models test-browser test-doors test-deployment test-again mutation sbom screenshots lint format bench bench-all bench-answers bench-audit bench-capacity bench-doors bench-fairness bench-grounding bench-pages bench-personal-data bench-ratios bench-routes bench-scale bench-sealing isolation-report fuzz lock
+.PHONY: help setup demo test coverage test-servers test-slow test-cells test-models test-browser test-doors test-deployment test-again mutation sbom screenshots lint format bench bench-all bench-answers bench-audit bench-capacity bench-documents bench-doors bench-fairness bench-grounding bench-pages bench-personal-data bench-ratios bench-routes bench-scale bench-sealing isolation-report fuzz lock
 
 PYTHON ?= python3
 EXAMPLES ?= 20
@@ -87,6 +87,9 @@ bench-answers: setup ## Measure which questions the built-in generator answers, 
 
 bench-personal-data: setup ## Measure what is found of personal data, and what in filings is taken for it
 	$(BIN)/python -m tests.benchmarks.personal_data
+
+bench-documents: setup ## Measure how fast files are read and become searchable, and in how much memory
+	$(BIN)/python -m tests.benchmarks.documents
 
 bench-doors: setup ## Measure what OpenAI's protocol and MCP add to the routes that they wrap
 	$(BIN)/python -m tests.benchmarks.doors

@@ -4,10 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.report import BENCHMARKS, NOISE, Ratio, page, warnings
+from tests.benchmarks.documents import ASKED
+from tests.benchmarks.report import BENCHMARKS, NOISE, Ratio, _documents, page, warnings
 
 FOLDER = Path(__file__).parent / "benchmarks"
 HELPERS = {"__init__", "cost", "crossover", "deployment", "floor", "flood", "index_recall", "load_client", "platforms", "report", "synthetic"}  # fmt: skip
+
+
+def test_what_is_measured_of_documents_is_shown_beside_what_was_asked_for() -> None:
+    ratios = {ratio.name.partition(", to")[0]: ratio for ratio in _documents(dict.fromkeys(ASKED, 44.0))}
+    assert set(ratios) == set(ASKED)
+    assert [ratio.reached for ratio in ratios.values()] == [True, False, False]
 
 
 def test_every_benchmark_is_run() -> None:

@@ -37,6 +37,11 @@ def filings() -> dict[str, list[Path]]:
     return {company: sorted(paths.values()) for company, paths in found.items()}
 
 
+def file_of(found: dict[str, Any]) -> str:
+    """The file of a context or citation: documents are called by their folder as well."""
+    return str(found["doc_id"]).rpartition("/")[2]
+
+
 def peak_memory(pid: int) -> str:
     status = Path(f"/proc/{pid}/status").read_text()
     return next(line.split(":")[1].strip() for line in status.splitlines() if line.startswith("VmHWM"))
@@ -88,7 +93,7 @@ async def owners_questions(tenants: dict[str, Company]) -> dict[str, int]:
         counts["asked"] += 1
         for context in contexts:
             pages = range(context["page_start"], context["page_end"] + 1)
-            page = next((p for name, p in gold if f"{name}.pdf" == context["doc_id"] and p in pages), None)
+            page = next((p for name, p in gold if f"{name}.pdf" == file_of(context) and p in pages), None)
             if page is not None:
                 counts["gold page in the first 10"] += 1
                 version = f"/documents/{context['document_id']}/versions/{context['document_version']}"
@@ -110,7 +115,7 @@ async def probes(tenants: dict[str, Company]) -> dict[str, int]:
         forbidden = {name.rsplit("::p", 1)[0] + ".pdf" for name in probe["forbidden_doc_ids"]}
         answer = await tenant.ask("/answer", question=probe["question"])
         contexts = (await tenant.ask("/retrieve", query=probe["question"], k=100))["contexts"]
-        shown = {context["doc_id"] for context in contexts} | {citation["doc_id"] for citation in answer["citations"]}
+        shown = {file_of(found) for found in (*contexts, *answer["citations"])}
         counts["asked"] += 1
         counts["refused"] += answer["refused"]
         counts["showed something of the owner"] += bool(shown & forbidden)

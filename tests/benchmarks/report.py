@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.deployment import RESULTS
+from tests.benchmarks.documents import ASKED as DOCUMENTS_ASKED
 
 BASELINE = Path(__file__).with_name("baseline.json")
 NOISE = 0.10  # of a ratio, between two runs on one quiet machine
@@ -96,6 +97,12 @@ def _fairness(found: Mapping[str, float]) -> Iterator[Ratio]:
     yield Ratio("beside a load generator, to alone, p99", found["p99_generator"] / found["p99_alone"])
 
 
+def _documents(found: Mapping[str, float]) -> Iterator[Ratio]:
+    for name, value in found.items():
+        asked = DOCUMENTS_ASKED[name]
+        yield Ratio(f"{name}, to what was asked for", value / asked.value, 1.0, asked.higher_is_better)
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """A module that writes a file of results, and how to read ratios from it."""
@@ -125,6 +132,7 @@ BENCHMARKS = (
     Benchmark("isolation_cost", "isolation-cost.json", _walls, quick=True),
     Benchmark("sealing", "sealing.json", _sealing),
     Benchmark("fairness", "fairness.json", _fairness),
+    Benchmark("documents", "documents.json", _documents),
     Benchmark("ingestion"),
     Benchmark("answers"),
     Benchmark("grounding"),
