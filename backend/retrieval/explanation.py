@@ -38,7 +38,7 @@ async def explain(
             rerank_score=None if hit.rerank_micros is None else hit.shown_score, search_rank=search_ranks[hit.chunk_id],
             cosine=hit.cosine, bm25=hit.bm25,
             matched_terms=matched, page_score=hit.page_score,
-            phrases=list(hit.phrases), tier=ranking.coverage.partition, plan=ranking.plan,
+            phrases=list(hit.phrases), furniture=hit.furniture, tier=ranking.coverage.partition, plan=ranking.plan,
             semantic_rank=row["semantic_rank"] if question.dense is not None else None,
             lexical_rank=row["lexical_rank"] if ranking.coverage.idf else None,
         )  # fmt: skip

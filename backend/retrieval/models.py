@@ -173,6 +173,10 @@ class Explanation(ApiModel):
     rerank_score: float | None = Field(description="The reranker's, by its model's measure, where one was asked.")
     page_score: float | None = Field(description="What its page scores as a whole, which is part of its score.")
     phrases: list[str] = Field(description="Phrases quoted in the question that it has; each adds to its score.")
+    furniture: str | None = Field(
+        default=None,
+        description="`contents`, `index` or `mail_head` for what only leads to words: it scores less than body text does.",
+    )
     tier: str = Field(description="`shared` or `private`: the partition that holds the tenant's chunks.")
     plan: str = Field(
         description="`exact`, `hnsw`, or `exact-after-hnsw` where filters left the indexes with too little."

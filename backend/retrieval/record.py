@@ -33,8 +33,9 @@ def retrieval_event(question: Question, ranking: Ranking, milliseconds: int, *, 
     ]  # fmt: skip
     listed = leading(chunks)
     weights = RankingWeights(
-        lexical_micros=round(question.weights.lexical * MICROS), page_micros=round(question.weights.page * MICROS)
-    )
+        lexical_micros=round(question.weights.lexical * MICROS), page_micros=round(question.weights.page * MICROS),
+        furniture_micros=round(question.weights.furniture * MICROS) or None,
+    )  # fmt: skip
     retrieval = RecordedRetrieval(
         mode=request.mode, k=request.k, source_type=request.source_type, collection=request.collection,
         language=request.language, filtered=bool(request.filters or request.effective_from), as_of=question.moment,

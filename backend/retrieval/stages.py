@@ -121,6 +121,7 @@ class Hit:
     span: ChunkSpan = NOWHERE
     phrases: tuple[str, ...] = ()  # those quoted in the question that the text has
     page_score: float | None = None  # of its page, which is part of its own
+    furniture: str | None = None  # what it is if it only leads to words, for which it scores less
     rerank_micros: int | None = None  # a reranker's score, in millionths
     masked: Pseudonymous | None = None  # where personal data stood in what is now `text`
 

@@ -8,6 +8,7 @@ from backend.retrieval.embedding import minilm
 
 log = structlog.get_logger()
 
+FURNITURE_WEIGHT = 0.2  # what tables of contents, indexes and heads of mails score less than body text
 PERIOD_WEIGHT = 0.2  # of a document that is about a year that the question names; from 0.1 to 0.5 little changes
 
 
@@ -17,15 +18,17 @@ class Weights:
 
     BM25 stays raw on purpose: it grows with the number of specific terms that a question has, so that long, exact questions lean
     on their words and short, vague ones on their meaning. A page's score is the mean cosine of its chunks and their best BM25:
-    people ask for pages, whose chunks say together what they are about.
+    people ask for pages, whose chunks say together what they are about. What only leads to words, such as a table of contents,
+    scores `furniture` less.
     """
 
     lexical: float
     page: float = 0.67
+    furniture: float = FURNITURE_WEIGHT
 
 
 # Before weights were recorded, every retrieval had these.
-UNRECORDED = Weights(0.0175, 0.0)
+UNRECORDED = Weights(0.0175, 0.0, 0.0)
 
 _MEASURED = {minilm.NAME: Weights(0.015)}  # from 0.0125 to 0.0175 rankings hardly change
 _UNKNOWN_MODEL = Weights(0.01)
@@ -41,4 +44,4 @@ def weights_of(model: str, lexical: float | None = None) -> Weights:
     if lexical is None and not is_measured(model):
         log.warning("embedding model not calibrated", model=model, command="affidavit calibrate")
     known = _MEASURED.get(model, _UNKNOWN_MODEL)
-    return known if lexical is None else Weights(lexical, known.page)
+    return known if lexical is None else Weights(lexical, known.page, known.furniture)

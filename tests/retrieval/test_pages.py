@@ -62,4 +62,4 @@ async def test_each_page_is_shown_before_any_is_shown_again(service: Service, te
         cosine, bm25 = mean(one["cosine"] for one in on_page), max(one["bm25"] for one in on_page)
         assert score == pytest.approx(cosine + service.services.retrieval.weights.lexical * bm25)
     event = (await service.events(tenant, action="retrieval:executed"))[0]["event"]
-    assert event["retrieval"]["weights"] == {"lexical_micros": 15000, "page_micros": 670000}
+    assert event["retrieval"]["weights"] == {"lexical_micros": 15000, "page_micros": 670000, "furniture_micros": 200000}

@@ -39,6 +39,7 @@ class RankingWeights(Member):
 
     lexical_micros: int
     page_micros: int
+    furniture_micros: int | None = None
 
 
 class RecordedRetrieval(Member):

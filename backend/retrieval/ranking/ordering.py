@@ -14,6 +14,7 @@ import numpy as np
 from backend.database import Connection
 from backend.identity.callers.caller import Caller
 from backend.retrieval.ranking.diversity import marginal_order
+from backend.retrieval.ranking.furniture import set_back
 from backend.retrieval.ranking.pages import with_pages
 from backend.retrieval.ranking.phrases import PHRASE_WEIGHT, phrases_in
 from backend.retrieval.ranking.reranker import Reranking
@@ -39,15 +40,17 @@ async def ranked(
 async def candidates(
     connection: Connection, caller: Caller, question: Question, coverage: Coverage, *, reordered: bool
 ) -> Found:
-    """Returns the chunks that are to be put in order, by scores in which pages and quoted phrases count.
+    """Returns the chunks that are to be put in order, by scores in which pages, furniture and quoted phrases count.
 
-    There are more of them than are shown when `reordered` says that a reranker follows, or when pages, quoted phrases or
-    diversity can change the order.
+    There are more of them than are shown when `reordered` says that a reranker follows, or when pages, furniture, quoted phrases
+    or diversity can change the order.
     """
-    reordered = reordered or bool(question.phrases or question.request.diversity or question.weights.page)
+    weights = question.weights
+    reordered = reordered or bool(question.phrases or question.request.diversity or weights.page or weights.furniture)
     limit = max(question.request.k, CANDIDATES) if reordered else question.request.k
     found = await search(connection, caller, question, coverage, limit)
-    found = replace(found, hits=await with_pages(connection, caller, question, coverage, found.hits))
+    body_first = set_back(found.hits, weights.furniture)
+    found = replace(found, hits=await with_pages(connection, caller, question, coverage, body_first))
     if not question.phrases:
         return found
     # Texts are masked first: a question quotes the pseudonyms that its asker was shown.

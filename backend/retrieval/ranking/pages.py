@@ -33,17 +33,18 @@ async def with_pages(
     scope = scope_of(caller, question, coverage)
     rows = await connection.fetch(statement, *scope, paged)
     scores = {(row["version_id"], row["page_start"]): row["cosine"] + weights.lexical * row["bm25"] for row in rows}
-    return by_page(hits, scores, weights.page)
+    return by_page(hits, scores, weights.page, weights.furniture)
 
 
-def by_page(hits: Sequence[Hit], scores: Mapping[Page, float], share: float) -> list[Hit]:
+def by_page(hits: Sequence[Hit], scores: Mapping[Page, float], share: float, less: float = 0.0) -> list[Hit]:
     """Returns the hits with `share` of their scores from their pages, in rounds: the best of each page, the second, and so on.
 
-    Hits of pages are put in order by these scores, at the places that they have among the others by their own.
+    Hits of pages are put in order by these scores, at the places that they have among the others by their own. The page of a
+    hit that is no body text counts `less` for it, as the hit itself does.
     """
     counted = [
         hit if (score := scores.get(_page(hit))) is None
-        else replace(hit, page_score=score, score=(1 - share) * hit.score + share * score)
+        else replace(hit, page_score=score, score=(1 - share) * hit.score + share * (score - less * bool(hit.furniture)))
         for hit in hits
     ]  # fmt: skip
     of_pages = iter([hit for hit in _in_rounds(counted) if hit.span.page_start is not None])

@@ -251,7 +251,8 @@ def _weights(told: RecordedRetrieval) -> Weights:
     """Returns how the parts of a score counted then."""
     if told.weights is None:
         return UNRECORDED
-    return Weights(told.weights.lexical_micros / MICROS, told.weights.page_micros / MICROS)
+    known = told.weights
+    return Weights(known.lexical_micros / MICROS, known.page_micros / MICROS, (known.furniture_micros or 0) / MICROS)
 
 
 def _reranking(told: RecordedRetrieval, payloads: Mapping[str, str]) -> Reranking | None:
