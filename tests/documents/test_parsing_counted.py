@@ -1,5 +1,6 @@
 """What office programs count, place and copy: numbers of clauses and notes, of slides' lists, and the figures of charts."""
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pptx.slide import Slide
 from pptx.util import Inches
 
 from tests.documents import parsed
-from tests.documents.test_parsing_constructs import W
+from tests.documents.test_parsing_constructs import M, W
 
 A = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
 C = "http://schemas.openxmlformats.org/drawingml/2006/chart"
@@ -122,6 +123,22 @@ def test_notes_have_the_marks_of_their_sections(tmp_path: Path, first: str, seco
         f"Fee $25 [note {two}]",
         f"[note {two}] Waived 3.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("equation", "wanted"),
+    [
+        ("<m:limLow><m:e>5</m:e><m:lim>7</m:lim></m:limLow>", "5_7"),
+        ("<m:limUpp><m:e>5</m:e><m:lim>7</m:lim></m:limUpp>", "5^7"),
+        ("<m:sPre><m:sub>1</m:sub><m:sup>2</m:sup><m:e>5</m:e></m:sPre>", "_1^2 5"),
+        ("<m:borderBox><m:borderBoxPr><m:strikeH/></m:borderBoxPr><m:e>4711</m:e></m:borderBox>", "[struck out: 4711]"),
+        ("<m:borderBox><m:e>4711</m:e></m:borderBox>", "4711"),
+    ],
+)
+def test_figures_of_an_equation_in_word_are_not_run_together(tmp_path: Path, equation: str, wanted: str) -> None:
+    written = re.sub(r">(\d+)<", r"><m:r><m:t>\1</m:t></m:r><", equation)
+    texts, _ = read_word(tmp_path, f"<w:p>{run('Rate')}<m:oMath {M}>{written}</m:oMath></w:p>")
+    assert texts == [f"Rate{wanted}"]
 
 
 def presentation() -> tuple[Any, Slide]:

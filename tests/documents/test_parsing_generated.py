@@ -96,3 +96,25 @@ def test_a_figure_that_is_there_for_eyes_and_ears_is_read_once(tmp_path: Path, d
 def test_a_cell_over_all_rows_is_carried_to_the_last(tmp_path: Path) -> None:
     rows = "<tr><td rowspan=0>Basic<td>26</tr><tr><td>27</tr><tr><td>28</tr>"
     assert read(tmp_path, f"<table>{rows}</table>") == ["Basic | 26", "Basic | 27", "Basic | 28"]
+
+
+@pytest.mark.parametrize(
+    ("equation", "wanted"),
+    [
+        ('<mfenced open="[" close="]"><mn>5</mn><mn>7</mn></mfenced>', "[5,7]"),
+        ("<mmultiscripts><mn>5</mn><mn>1</mn><mn>2</mn></mmultiscripts>", "5_1^2"),
+        ('<menclose notation="updiagonalstrike"><mn>4711</mn></menclose><mn>5</mn>', "[struck out: 4711]5"),
+    ],
+)
+def test_figures_of_an_equation_are_not_run_together(tmp_path: Path, equation: str, wanted: str) -> None:
+    assert read(tmp_path, f"<p><math>{equation}</math></p>") == [wanted]
+
+
+def test_a_tree_of_its_own_within_a_page_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(
+        '<p>Fees</p><x-card><template shadowrootmode="open"><p>4711</p></template></x-card><template>x</template>'
+    )
+    texts, told = parsed.in_this_process(path)
+    assert texts == ["Fees"]
+    assert [(str(warning.kind), warning.place) for warning in told] == [("embedded_file", "element template")]

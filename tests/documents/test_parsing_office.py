@@ -294,7 +294,7 @@ async def test_an_encrypted_office_file_a_message_and_one_from_before_2007_are_t
     message.write_bytes(header + "__properties_version1.0".encode("utf-16-le").ljust(512, b"\0"))
     with pytest.raises(UnsupportedFile, match="2007"):
         await parse(legacy)
-    with pytest.raises(UnsupportedFile, match=r"\.eml"):
+    with pytest.raises(WrongFormat):
         await parse(message)
 
 

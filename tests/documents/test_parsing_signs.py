@@ -32,6 +32,8 @@ def read(folder: Path, name: str, content: str | bytes) -> tuple[list[str], list
         ('Id,Folder\n1,"C:\\files\\"\n2,"D:\\"\n', ["1 | C:\\files\\", "2 | D:\\"]),
         ("Preis\n1,50\n1.002,75\n-3,25 %\n", ["1,50", "1.002,75", "-3,25 %"]),
         ("Card,Fee\r\nGold,25\r\n\x1a", ["Gold | 25"]),
+        ("Card,Fee\n'Gold','1,200'\n'O''Brien','2,300'\n", ["Gold | 1,200", "O'Brien | 2,300"]),
+        ("Card,Fee\nO'Brien's,25\nDon't,30\n", ["O'Brien's | 25", "Don't | 30"]),
         ('Pipe,Size,Fee\nA,5",25\nB,6",30\n', ['A | 5" | 25', 'B | 6" | 30']),
         ('Card,Rules,Fee\nGold,"One,\ntwo, and three",25\n', ["Gold | One, two, and three | 25"]),
     ],
@@ -41,6 +43,14 @@ def test_figures_stay_in_their_cells(tmp_path: Path, content: str, wanted: list[
         [content.splitlines()[0].replace(", ", " | ").replace(",", " | "), *wanted],
         [],
     )
+
+
+def test_commas_of_figures_are_no_delimiters_where_another_sign_is_one(tmp_path: Path) -> None:
+    assert read(tmp_path, "rates.csv", "Name;1,5;2,5\nGold;1,50;2,75\n")[0] == [
+        "Name | 1,5 | 2,5",
+        "Gold | 1,50 | 2,75",
+    ]
+    assert read(tmp_path, "one.csv", "Rules\nAct, and keep.\n")[0] == ["Rules", "Act | and keep."]
 
 
 def test_rows_behind_a_quotation_mark_without_an_end_are_rows_and_it_is_told(tmp_path: Path) -> None:
@@ -95,6 +105,12 @@ def test_a_mail_is_read_in_the_units_that_it_names(tmp_path: Path, charset: str)
     content = "The fee is £25 a year.".encode(charset)
     texts, told = read(tmp_path, "fee.eml", mail(f"text/plain; charset={charset}", content))
     assert (texts, told) == (["Fee", "The fee is £25 a year."], [])
+
+
+@pytest.mark.parametrize("coding", ["Quoted-Printable ; x=y", "quoted-printable"])
+def test_a_mail_is_decoded_whatever_stands_behind_the_name_of_its_coding(tmp_path: Path, coding: str) -> None:
+    raw = f"Subject: s\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {coding}\n\nFee =C2=A325 =3D all.\n"
+    assert read(tmp_path, "fee.eml", raw)[0] == ["s", "Fee £25 = all."]
 
 
 @pytest.mark.parametrize("kind", ["message/global", "message/news", "message/rfc822"])
@@ -172,6 +188,22 @@ def test_an_identifier_longer_than_sheets_count_is_read_as_it_is_written(tmp_pat
         parts[SHEET] = parts[SHEET].replace(b"<v>1</v>", b"<v>12345678901234567890</v>")
 
     assert sheet(tmp_path, 1, change) == (["What | 12345678901234567890"], [])
+
+
+@pytest.mark.parametrize("kind", ["inlineStr", "str"])
+def test_a_text_is_shown_by_its_format_however_it_is_kept(tmp_path: Path, kind: str) -> None:
+    def change(parts: dict[str, bytes]) -> None:
+        text = b"<v>x</v>" if kind == "str" else b"<is><t>x</t></is>"
+        parts[SHEET] = re.sub(
+            rb'<c r="B1".*?</c>', b'<c r="B1" s="0" t="%s">%s</c>' % (kind.encode(), text), parts[SHEET]
+        )
+        styles = parts["xl/styles.xml"].replace(
+            b"<fonts", b'<numFmts><numFmt numFmtId="170" formatCode="0;0;0;&quot;n/a: &quot;@"/></numFmts><fonts'
+        )
+        styles = re.sub(rb"<numFmts[^>]*/>", b"", styles)
+        parts["xl/styles.xml"] = re.sub(rb'(<cellXfs[^>]*><xf )numFmtId="0"', rb'\g<1>numFmtId="170"', styles)
+
+    assert sheet(tmp_path, "x", change)[0] == ["n/a: What | n/a: x"]
 
 
 def test_a_linked_value_of_a_newer_kind_is_told(tmp_path: Path) -> None:

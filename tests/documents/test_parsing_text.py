@@ -217,7 +217,11 @@ async def test_a_message_is_read_with_its_subject_and_sender_and_its_attachments
         (P, "It rises in May."),
     ]
     assert info.warnings == (
-        (WarningKind.ATTACHMENT, "part of type application/pdf", "The attachment 'fees.pdf' is not read."),
+        (
+            WarningKind.ATTACHMENT,
+            "part of type application/pdf",
+            "The attachment 'fees.pdf' is not read; upload it as a document of its own.",
+        ),
     )
 
 

@@ -33,6 +33,11 @@ def index_and_power(base: str, under: str, over: str) -> Laid:
     return Laid(f"{base}_{grouped(under)}^{grouped(over)}")
 
 
+def struck(text: str) -> Laid:
+    """Returns a part that is struck out, as it is cancelled against another, marked as such."""
+    return Laid(f"[struck out: {text}]")
+
+
 def grouped(text: str) -> str:
     """Returns the text in brackets if it is more than a word or figure."""
     return text if _PLAIN.fullmatch(text) else f"({text})"

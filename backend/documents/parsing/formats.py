@@ -10,7 +10,6 @@ from backend.documents.parsing.errors import (
     EmptyFile,
     EncryptedFile,
     MacroEnabled,
-    ParseError,
     UnsupportedFile,
     WrongFormat,
 )
@@ -29,9 +28,10 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     TEXT = "text"
     EMAIL = "email"
+    OUTLOOK = "outlook"
 
 
-NAMES = "PDF, DOCX, PPTX, XLSX, CSV, HTML, Markdown, TXT, EML"  # where people are asked for files
+NAMES = "PDF, DOCX, PPTX, XLSX, CSV, HTML, Markdown, TXT, EML, MSG"  # where people are asked for files
 PARSERS = {  # the module of this package that reads each
     Format.PDF: "pdf.document",
     Format.DOCX: "word.document",
@@ -42,6 +42,7 @@ PARSERS = {  # the module of this package that reads each
     Format.MARKDOWN: "markdown",
     Format.TEXT: "text",
     Format.EMAIL: "mail",
+    Format.OUTLOOK: "outlook",
 }
 _EXTENSIONS = {
     ".pdf": Format.PDF,
@@ -58,10 +59,11 @@ _EXTENSIONS = {
     ".txt": Format.TEXT,
     ".text": Format.TEXT,
     ".eml": Format.EMAIL,
+    ".msg": Format.OUTLOOK,
 }
 _OLDER = {".doc": ".docx", ".dot": ".docx", ".xls": ".xlsx", ".xlt": ".xlsx", ".ppt": ".pptx", ".pps": ".pptx"}
 _SAVE_AS = {
-    ".msg": ".eml", ".rtf": ".docx", ".odt": ".docx", ".ods": ".xlsx", ".odp": ".pptx", ".xlsb": ".xlsx", ".pages": ".docx",
+    ".rtf": ".docx", ".odt": ".docx", ".ods": ".xlsx", ".odp": ".pptx", ".xlsb": ".xlsx", ".pages": ".docx",
     ".numbers": ".xlsx", ".key": ".pptx", ".wpd": ".docx", ".mht": ".html", ".mhtml": ".html", ".xps": ".pdf", ".epub": ".pdf",
 }  # fmt: skip
 _MACRO_EXTENSIONS = {".docm", ".dotm", ".xlsm", ".xltm", ".xlam", ".pptm", ".potm", ".ppsm", ".ppam"}
@@ -81,6 +83,7 @@ _MEDIA_TYPES = {
     # And this one for whatever they take for text.
     "text/plain": {Format.TEXT, Format.MARKDOWN, Format.CSV},
     "message/rfc822": {Format.EMAIL},
+    "application/vnd.ms-outlook": {Format.OUTLOOK},
 }
 _UNDECLARED = {"", "application/octet-stream", "binary/octet-stream", "application/zip"}
 
@@ -88,6 +91,7 @@ _HEAD_BYTES = 65_536
 _COMPOUND_FILE = bytes.fromhex("D0CF11E0A1B11AE1")
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 _OUTLOOK_PROPERTY = "__properties_version1.0".encode("utf-16-le")
+_OUTLOOK_NAMES = "__nameid_version1.0".encode("utf-16-le")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BINARY = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]|\x1a(?!\x1a*$)")  # older programs end a text with \x1a
 _HTML_START = re.compile(
@@ -148,7 +152,7 @@ def recognise(path: Path, declared: Format | None, limits: ParseLimits) -> Forma
     elif head.startswith(b"PK\x03\x04"):
         found = Format(archives.office_format(path, limits))
     elif head.startswith(_COMPOUND_FILE):
-        raise _compound_file(path)
+        found = _compound_file(path)
     elif _BINARY.search(head) and not head.startswith(_UTF16_MARKS) and utf16_without_mark(head) is None:
         raise UnsupportedFile if declared is None else WrongFormat
     else:
@@ -158,18 +162,18 @@ def recognise(path: Path, declared: Format | None, limits: ParseLimits) -> Forma
     return found
 
 
-def _compound_file(path: Path) -> ParseError:
-    """Tells an encrypted office file, a message and a file in the old format apart by the names in its directory sector."""
+def _compound_file(path: Path) -> Format:
+    """Tells a message, an encrypted office file and one in the old format apart by the names in its directory's first sectors."""
     with path.open("rb") as file:
         header = file.read(512)
         sector_size = 1 << min(int.from_bytes(header[30:32], "little"), 12)
         file.seek((int.from_bytes(header[48:52], "little") + 1) * sector_size)
         directory = file.read(4 * sector_size)
     if _ENCRYPTED_PACKAGE in directory:
-        return EncryptedFile()
-    if _OUTLOOK_PROPERTY in directory:
-        return UnsupportedFile("Messages in Outlook's own format are not accepted; save it as '.eml'.")
-    return UnsupportedFile("Office files in the format from before 2007 are not accepted.")
+        raise EncryptedFile
+    if _OUTLOOK_PROPERTY in directory or _OUTLOOK_NAMES in directory:
+        return Format.OUTLOOK
+    raise UnsupportedFile("Office files in the format from before 2007 are not accepted.")
 
 
 def _text_format(head: bytes, declared: Format | None) -> Format:

@@ -10,13 +10,15 @@ from pathlib import Path
 
 from backend.documents.parsing.blocks import BlockKind, Fragment, collapse
 from backend.documents.parsing.encodings import codec_named, of_bytes
+from backend.documents.parsing.errors import ParseError
 from backend.documents.parsing.findings import Findings, WarningKind
+from backend.documents.parsing.formats import declared_format
 from backend.documents.parsing.openxml import meaningful_title
 from backend.documents.parsing.text import text_fragments
 from backend.documents.parsing.webpage import html_fragments
 
 _FIELDS = ("From", "To", "Cc", "Date")
-_DEEPEST = 10
+DEEPEST = 10
 _FIGURE = re.compile(r"\d[\d.,]*")
 _SOFT_BREAK = re.compile(r"(?<!^--) \n(?=[^\n>])", re.MULTILINE)
 _SEVEN_BITS = {"iso2022_jp", "hz"}
@@ -60,9 +62,9 @@ def _part(part: Message, findings: Findings, depth: int) -> Iterator[Fragment]:
     if kind in _ENCRYPTED:
         findings.warn(WarningKind.PROTECTED_PART, f"part of type {kind}", "An encrypted part is not read.")
     elif kind in _MESSAGES:
-        for inner in map(_decoded, _inner(part)) if depth < _DEEPEST else ():
+        for inner in map(_decoded, _inner(part)) if depth < DEEPEST else ():
             yield from _message(inner, findings, depth + 1)
-        if depth >= _DEEPEST:
+        if depth >= DEEPEST:
             findings.warn(WarningKind.EMBEDDED_FILE, "innermost message", "Messages nested deeper are not read.")
     elif kind in {"message/delivery-status", "message/external-body", "message/partial"}:
         findings.warn(WarningKind.ATTACHMENT, f"part of type {kind}", f"A part of type {kind!r} is not read.")
@@ -73,7 +75,7 @@ def _part(part: Message, findings: Findings, depth: int) -> Iterator[Fragment]:
     elif part.get_content_disposition() == "attachment" or kind not in {"text/plain", "text/html"}:
         if kind not in _SIGNATURES:
             what = WarningKind.PICTURE if kind.startswith("image/") and part["Content-ID"] else WarningKind.ATTACHMENT
-            findings.warn(what, f"part of type {kind}", f"The attachment {name[:100] or kind!r} is not read.")
+            findings.warn(what, f"part of type {kind}", not_read(name or kind))
     else:
         yield from _body(_text(part, findings), part, findings)
 
@@ -92,7 +94,7 @@ def _parts(parts: list[Message], kind: str, findings: Findings, depth: int) -> I
     others = [part for part in parts if part is not plain]
     pages = [leaf for part in others for leaf in part.walk() if leaf.get_content_type() == "text/html"]
     html = "\n".join(_text(page, findings) for page in pages)
-    if plain is None or (pages and _says_less(_text(plain, findings), html)):
+    if plain is None or (pages and says_less(_text(plain, findings), html)):
         for part in others:
             yield from _part(part, findings, depth)
     else:
@@ -103,7 +105,17 @@ def _parts(parts: list[Message], kind: str, findings: Findings, depth: int) -> I
                     yield from _part(leaf, findings, depth)
 
 
-def _says_less(plain: str, html: str) -> bool:
+def not_read(name: str) -> str:
+    """Returns what to tell of an attachment, and what to do about one that could be a document."""
+    try:
+        is_document = declared_format(name, None) is not None
+    except ParseError:
+        is_document = False
+    instead = "; upload it as a document of its own." if is_document else ", nor are others of its kind."
+    return f"The attachment {name[:100]!r} is not read{instead}"
+
+
+def says_less(plain: str, html: str) -> bool:
     """Returns whether the plain version says less than the other, which is what mail programs show.
 
     It may lack figures, as "see the HTML version" does, or not tell what is struck out.
@@ -120,6 +132,11 @@ def _says_less(plain: str, html: str) -> bool:
 
 
 def _text(part: Message, findings: Findings) -> str:
+    coding = str(part["Content-Transfer-Encoding"] or "")
+    if (
+        plain := coding.partition(";")[0].strip()
+    ) != coding:  # some programs add parameters, which the library does not expect
+        part.replace_header("Content-Transfer-Encoding", plain)
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return str(content or "")
@@ -157,8 +174,7 @@ def _body(text: str, part: Message, findings: Findings) -> Iterator[Fragment]:
         return
     lines = text.replace("\r\n", "\n")
     for encoded in _ENCODED.finditer(lines):
-        name = collapse(encoded["name"])[:100]
-        findings.warn(WarningKind.ATTACHMENT, "body of the message", f"The attachment {name!r} is not read.")
+        findings.warn(WarningKind.ATTACHMENT, "body of the message", not_read(collapse(encoded["name"])))
     lines = _ENCODED.sub("", lines)
     if part.get_param("format") == "flowed":
         lines = _SOFT_BREAK.sub("" if part.get_param("delsp") == "yes" else " ", lines)

@@ -2,12 +2,12 @@
 
 from selectolax.lexbor import LexborNode
 
-from backend.documents.parsing.equations import Laid, fraction, index, index_and_power, joined, power
+from backend.documents.parsing.equations import Laid, fraction, grouped, index, index_and_power, joined, power, struck
 
 _SILENT = {"annotation", "annotation-xml"}
 
 
-def linear(node: LexborNode, deepest: int = 50) -> str:  # noqa: PLR0911 — a return for each construct
+def linear(node: LexborNode, deepest: int = 50) -> str:  # noqa: C901, PLR0911, PLR0912 — a return for each construct
     """Returns an equation as text: (a)/(b), x^2, sqrt(x)."""
     if node.is_text_node:
         return " ".join((node.text_content or "").split())
@@ -26,6 +26,15 @@ def linear(node: LexborNode, deepest: int = 50) -> str:  # noqa: PLR0911 — a r
             return index_and_power(base, under, over)
         case "mroot", [base, degree]:
             return Laid(f"root({degree}, {base})")
+        case "mfenced", _:
+            between = (node.attributes.get("separators") or ",")[:1]
+            opened, closed = (node.attributes.get(side) or default for side, default in (("open", "("), ("close", ")")))
+            return Laid(f"{opened}{between.join(parts)}{closed}")
+        case "mmultiscripts", [base, *scripts]:
+            lowered, raised = filter(None, scripts[::2]), filter(None, scripts[1::2])
+            return Laid(base + "".join(f"_{grouped(s)}" for s in lowered) + "".join(f"^{grouped(s)}" for s in raised))
+        case "menclose", _ if "strike" in (node.attributes.get("notation") or ""):
+            return struck(joined(parts))
         case "msqrt", _:
             return Laid(f"sqrt({joined(parts)})")
         case (("mtr" | "mtable"), _):

@@ -12,9 +12,10 @@ from backend.documents.parsing.errors import CorruptFile, FileTooLarge
 from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.text import opened
 
-_DELIMITERS = ",;\t|^~"
+_DELIMITERS = ";\t|^~,"  # of equals the first: commas stand in figures as well
 _SAID = re.compile(r"sep=(.)\r?\n")
 _TORN = re.compile(r'"[,;\t|^~]|[,;\t|^~]"')  # quotation marks of other cells
+_IN_APOSTROPHES = re.compile(r"(?m)(?:^|[,;\t|])'[^'\n]*'(?=[,;\t|\r\n])")
 _DECIMAL = re.compile(r"[-+(]?\d{1,3}(?:\.?\d{3})*,\d+\s?[%)]?")
 _NONE = "\x1f"  # which no text file holds
 _SAMPLE_CHARACTERS = 65_536
@@ -29,11 +30,12 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     with opened(path, findings) as file:
         sample = file.read(_SAMPLE_CHARACTERS)
         said = _SAID.match(sample)
-        delimiter, escape = _dialect(sample, said[1] if said else None)
+        quote = "'" if '"' not in sample and len(_IN_APOSTROPHES.findall(sample)) * 2 >= sample.count("\n") > 0 else '"'
+        delimiter, escape = _dialect(sample, said[1] if said else None, quote)
         file.seek(0)
         if said:
             file.readline()
-        reader = csv.reader(file, delimiter=delimiter, escapechar=escape, skipinitialspace=True)
+        reader = csv.reader(file, delimiter=delimiter, escapechar=escape, quotechar=quote, skipinitialspace=True)
         try:
             yield from rows_under_header(_closed(_rows(reader), delimiter, findings), None)
         except csv.Error as error:
@@ -66,7 +68,7 @@ def _closed(rows: Iterable[list[str]], delimiter: str, findings: Findings) -> It
         yield [*others[-1], *row[within + 1 :]]
 
 
-def _dialect(sample: str, said: str | None) -> tuple[str, str | None]:
+def _dialect(sample: str, said: str | None, quote: str) -> tuple[str, str | None]:
     """Returns the delimiter that cuts most rows of the sample into as many columns, more than one, and what escapes a sign.
 
     A title line above the table may hold commas of its own, and cells in quotation marks any delimiter. Some programs write
@@ -81,7 +83,11 @@ def _dialect(sample: str, said: str | None) -> tuple[str, str | None]:
         torn = 0
         try:
             reader = csv.reader(
-                complete.splitlines(keepends=True), delimiter=delimiter, escapechar=escape, skipinitialspace=True
+                complete.splitlines(keepends=True),
+                delimiter=delimiter,
+                escapechar=escape,
+                quotechar=quote,
+                skipinitialspace=True,
             )
             for number, row in enumerate(reader):
                 if number >= _SAMPLE_ROWS:
@@ -99,7 +105,11 @@ def _dialect(sample: str, said: str | None) -> tuple[str, str | None]:
 
     if said is None and _is_one_column(complete):
         return _NONE, None
-    return max(((delimiter, escape) for delimiter in said or _DELIMITERS for escape in escapes), key=agreement)
+    found = {
+        (delimiter, escape): agreement((delimiter, escape)) for delimiter in said or _DELIMITERS for escape in escapes
+    }
+    best = max(found, key=found.__getitem__)
+    return best if said or found[best][0] > 0 else (",", None)
 
 
 def _is_one_column(sample: str) -> bool:

@@ -11,6 +11,7 @@ from backend.documents.parsing.findings import Findings, WarningKind
 from backend.documents.parsing.stylesheet import StyleSheet
 
 _MACHINERY = frozenset("script style template noscript head title datalist meta link base rt rp".split())  # noqa: SIM905
+_SHADOWS = {"shadowrootmode", "shadowroot"}
 _EMBEDDED = frozenset({"iframe", "object", "embed", "video", "audio", "canvas"})
 _STRUCK = frozenset({"del", "s", "strike"})
 _HIGHEST_ABOVE = 100  # elements: a page nested thousands deep is not searched to its root for each
@@ -39,6 +40,10 @@ def is_visible(node: LexborNode, styles: StyleSheet, findings: Findings) -> bool
     """Returns whether an element is read; what is left out although somebody may miss it is told."""
     tag = node.tag or ""
     if tag in _MACHINERY:
+        if tag == "template" and node.attributes.keys() & _SHADOWS:
+            findings.warn(
+                WarningKind.EMBEDDED_FILE, "element template", "A part of the page with a tree of its own is not read."
+            )
         return False
     attributes = node.attributes
     style = styles.of(node)

@@ -25,7 +25,7 @@ _BLOCKS = frozenset(
     " footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tbody td tfoot th thead tr ul".split()
 )
 _ENTITY_HEAD_CHARACTERS = 65_536
-_CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{1,200}(?:charset|encoding)\s*=\s*["']?\s*([\w-]{1,40})""", re.IGNORECASE)
+CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{1,200}(?:charset|encoding)\s*=\s*["']?\s*([\w-]{1,40})""", re.IGNORECASE)
 _WIDEST_SPAN = 1_000
 _NOTE_MARK = re.compile(r"(?i)\b(?:foot|end)?note-?ref\b|\bdoc-noteref\b")
 _SHIFTED = re.compile(r"(super|sub)\b")
@@ -39,7 +39,7 @@ _FIELDS = {"text", "number", "date", "email", "tel", "url", "search", "time", "m
 def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     """Yields the visible text as headings, paragraphs, list items and table rows."""
     with path.open("rb") as file:
-        declared = _CHARSET.search(file.read(4096))
+        declared = CHARSET.search(file.read(4096))
     with opened(path, findings, declared[1].decode() if declared else None) as file:
         text = file.read()
     yield from html_fragments(text, findings)

@@ -160,7 +160,7 @@ class Rows:
             )
         if kind == "inlineStr":
             inline = cell.find("{*}is")
-            text = "" if inline is None else rich_text(inline)
+            text = "" if inline is None else _formatted(rich_text(inline), style)
         elif value is None or (value == "" and kind != "str"):
             text = self._formula(cell, column, row)
         else:
@@ -187,11 +187,11 @@ class Rows:
     def _value(self, kind: str, value: str, style: CellStyle) -> str:
         if kind == "s":
             text = self.workbook.strings.get(int(value) if value.isdigit() else -1)
-            return text if style.number_format == "General" else shown_text(text, style.number_format)
+            return _formatted(text, style)
         if kind == "b":
             return "TRUE" if value.strip() == "1" else "FALSE"
         if kind in {"str", "e", "d"}:
-            return unescaped(value)
+            return _formatted(unescaped(value), style) if kind == "str" else unescaped(value)
         if len(value) > _LONGEST_EXACT and value.isdecimal() and style.number_format in _AS_WRITTEN:
             return value
         try:
@@ -223,6 +223,10 @@ class Rows:
             self.findings.warn(
                 WarningKind.HIDDEN_CONTENT, f"{self.place}, columns {names}", "Hidden columns are left out."
             )
+
+
+def _formatted(text: str, style: CellStyle) -> str:
+    return text if style.number_format == "General" else shown_text(text, style.number_format)
 
 
 def position(reference: str) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """Equations (Office MathML) written in one line, as a reader would say them with a keyboard."""
 
-from backend.documents.parsing.equations import Laid, fraction, index, index_and_power, joined, power
+from backend.documents.parsing.equations import Laid, fraction, index, index_and_power, joined, power, struck
 from backend.documents.parsing.openxml import Element
 
+_STROKES = ("strikeH", "strikeV", "strikeBLTR", "strikeTLBR")
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 
 
@@ -11,7 +12,7 @@ def linear(element: Element) -> str:
     return joined(_written(child) for child in element)
 
 
-def _written(element: Element) -> str:  # noqa: C901, PLR0911 — a case for each construct
+def _written(element: Element) -> str:  # noqa: C901, PLR0911, PLR0912 — a case for each construct
     name = element.tag.removeprefix(M) if isinstance(element.tag, str) else ""
     match name:
         case "f":
@@ -22,6 +23,14 @@ def _written(element: Element) -> str:  # noqa: C901, PLR0911 — a case for eac
             return index(_part(element, "e"), _part(element, "sub"))
         case "sSubSup":
             return index_and_power(_part(element, "e"), _part(element, "sub"), _part(element, "sup"))
+        case "limLow":
+            return index(_part(element, "e"), _part(element, "lim"))
+        case "limUpp":
+            return power(_part(element, "e"), _part(element, "lim"))
+        case "sPre":
+            return Laid(f"_{_part(element, 'sub')}^{_part(element, 'sup')} {_part(element, 'e')}")
+        case "borderBox" if _is_struck(element):
+            return struck(_part(element, "e"))
         case "rad":
             degree = _part(element, "deg")
             radicand = _part(element, "e")
@@ -43,6 +52,12 @@ def _written(element: Element) -> str:  # noqa: C901, PLR0911 — a case for eac
             return ""
         case _:
             return joined([element.text or "" if element.tag.endswith("}t") else "", linear(element)])
+
+
+def _is_struck(element: Element) -> bool:
+    properties = element.find(M + "borderBoxPr")
+    strokes = [] if properties is None else [properties.find(M + name) for name in _STROKES]
+    return any(stroke is not None and stroke.get(M + "val", "1") not in {"0", "off", "false"} for stroke in strokes)
 
 
 def _part(element: Element, name: str) -> str:
