@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,15 @@ def test_a_short_secret_in_a_file_is_refused_without_repeating_it(
     with pytest.raises(ValidationError) as refused:
         Settings()
     assert "short-secret" not in str(refused.value)
+
+
+def test_recognition_is_refused_where_its_packages_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFIDAVIT_TEXT_RECOGNITION", "true")
+    if find_spec("rapidocr") is not None:
+        assert Settings().text_recognition
+        return
+    with pytest.raises(ValidationError, match=r"affidavit\[scans\]"):
+        Settings()
 
 
 def test_a_command_says_which_file_is_missing(tmp_path: Path) -> None:

@@ -32,6 +32,6 @@ class AffidavitRetriever(BaseRetriever):
 def _metadata(context: Context, event: str) -> dict[str, Any]:
     return {
         **context.metadata, "source": context.doc_id, "document_version": context.document_version,
-        "collection": context.collection, "page": context.page_start, "score": context.score, "link": context.link,
-        "audit_event_id": event,
+        "collection": context.collection, "page": context.page_start, "page_label": context.page_label,
+        "score": context.score, "link": context.link, "audit_event_id": event,
     }  # fmt: skip

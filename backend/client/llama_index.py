@@ -25,7 +25,8 @@ class AffidavitRetriever(BaseRetriever):
 def _node(context: Context, event: str) -> NodeWithScore:
     metadata = {
         **context.metadata, "doc_id": context.doc_id, "document_version": context.document_version,
-        "collection": context.collection, "page": context.page_start, "link": context.link, "audit_event_id": event,
+        "collection": context.collection, "page": context.page_start, "page_label": context.page_label, "link": context.link,
+        "audit_event_id": event,
     }  # fmt: skip
     node = TextNode(id_=str(context.chunk_id), text=context.chunk_text, metadata=metadata)
     return NodeWithScore(node=node, score=context.score)

@@ -56,7 +56,9 @@ class Citation:
     link: str
     page_start: int | None = None
     page_end: int | None = None
+    page_label: str | None = None
     heading_path: tuple[str, ...] | None = None
+    recognition_confidence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,9 @@ class Context:
     link: str
     page_start: int | None = None
     page_end: int | None = None
+    page_label: str | None = None
     heading_path: tuple[str, ...] | None = None
+    recognition_confidence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from sqlmodel import Field as TableField
 from sqlmodel import SQLModel
 
 from backend import schema
+from backend.documents.parsing.findings import LONGEST_LABEL
 from backend.documents.versions.validity import FOREVER, Validity
 
 Heading = Annotated[schema.Text, StringConstraints(max_length=500)]
@@ -28,6 +29,10 @@ class ChunkSpan(schema.ApiModel):
 
     page_start: int | None = Field(default=None, ge=1, le=1_000_000, description="Counted from 1.", examples=[7])
     page_end: int | None = Field(default=None, ge=1, le=1_000_000, examples=[7])
+    page_label: schema.Text | None = Field(
+        default=None, min_length=1, max_length=LONGEST_LABEL, examples=["A-1"],
+        description="What the file calls its first page, often as it is printed there; null where that is its number.",
+    )  # fmt: skip
     sheet: schema.Text | None = Field(default=None, max_length=255, description="Of a workbook.")
     char_start: int | None = Field(
         default=None,
@@ -40,6 +45,18 @@ class ChunkSpan(schema.ApiModel):
     heading_path: tuple[Heading, ...] | None = Field(
         default=None, max_length=16, description="The headings that it is under.", examples=[["Fees", "Wires"]]
     )
+    recognition_confidence: int | None = Field(
+        default=None, ge=0, le=100, examples=[97],
+        description="Of text that was recognised in a picture: how sure the recognition is of it, in per cent. Null for text "
+        "that the file itself holds.",
+    )  # fmt: skip
+
+    @property
+    def page_name(self) -> str | None:
+        """Its first page as people say it: by its label with the number behind it, or by the number alone."""
+        if self.page_start is None:
+            return None
+        return f"{self.page_label} ({self.page_start})" if self.page_label else str(self.page_start)
 
     @property
     def span(self) -> "ChunkSpan":

@@ -26,6 +26,7 @@ def retrieval_event(question: Question, ranking: Ranking, milliseconds: int, *, 
     chunks = [
         RecordedChunk(
             id=hit.chunk_id, doc_id=hit.doc_id, version=hit.version, sha256=hit.sha256, page=hit.span.page_start, rank=rank,
+            recognition_confidence=hit.span.recognition_confidence,
             score_micros=round(hit.shown_score * MICROS),
             search_score_micros=None if hit.rerank_micros is None else round(hit.score * MICROS), used=shown,
         )
@@ -48,7 +49,7 @@ def retrieval_event(question: Question, ranking: Ranking, milliseconds: int, *, 
         personal_data=question.discretion.found or None,
     )  # fmt: skip
     payloads = asked_texts(request, ranking.coverage)
-    payloads["contexts"] = _dump([{"id": str(hit.chunk_id), "text": hit.text} for hit in hits])
+    payloads["contexts"] = _dump([_shown(hit) for hit in hits])
     if request.filters or request.effective_from:
         narrowed = request.model_dump(
             mode="json", by_alias=True, exclude_unset=True, include={"filters", "effective_from"}
@@ -61,6 +62,12 @@ def retrieval_event(question: Question, ranking: Ranking, milliseconds: int, *, 
         payloads["chunks"] = _dump([chunk.members() for chunk in chunks])
     executed = RetrievalExecuted(retrieval=retrieval, conversation=request.conversation)
     return Event(executed, payloads=payloads, doc_ids=[hit.doc_id for hit in hits] if shown else [])
+
+
+def _shown(hit: Hit) -> dict[str, str]:
+    """Returns the words of a chunk that were shown; what a file calls its pages is among them, and can be erased with them."""
+    shown = {"id": str(hit.chunk_id), "text": hit.text}
+    return shown if hit.span.page_label is None else shown | {"page_label": hit.span.page_label}
 
 
 def asked_texts(request: RetrievalRequest, coverage: Coverage) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Settings: documents: their files, parsing and chunks."""
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 
 class DocumentSettings(BaseModel):
@@ -20,6 +22,20 @@ class DocumentSettings(BaseModel):
         default=1024 * 1024 * 1024, ge=256 * 1024 * 1024, description="Address space of the process that reads a file."
     )
     parser_seconds: int = Field(default=120, ge=1, le=3600, description="Processor time to read one file.")
+    text_recognition: bool = Field(
+        default=False,
+        description="Recognises the words of pages that are pictures, as scans are; needs `pip install affidavit[scans]`.",
+    )
+    recognition_memory_bytes: int = Field(
+        default=2048 * 1024 * 1024, ge=1024 * 1024 * 1024,
+        description="Address space of the process that reads a PDF, where pages that are pictures are recognised.",
+    )  # fmt: skip
+    recognition_seconds: int = Field(
+        default=1200,
+        ge=1,
+        le=3600,
+        description="Processor time to read a PDF, where pages that are pictures are recognised.",
+    )
     chunk_tokens: int = Field(
         default=180, ge=16, le=8_000, description="Size that a chunk is filled up to, in the embedder's tokens."
     )
@@ -29,3 +45,10 @@ class DocumentSettings(BaseModel):
     )
     max_chunk_chars: int = Field(default=20_000, ge=100, description="Longest chunk_text accepted.")
     max_batch_chunks: int = Field(default=1_000, ge=1, le=10_000, description="Most chunks in one /ingest/batch.")
+
+    @model_validator(mode="after")
+    def _recognition_is_installed(self) -> Self:
+        if self.text_recognition and find_spec("rapidocr") is None:
+            message = "text_recognition: needs the packages of affidavit[scans]"
+            raise ValueError(message)
+        return self

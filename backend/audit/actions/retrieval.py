@@ -19,6 +19,7 @@ class RecordedChunk(SentChunk):
     """A chunk that a retrieval found, and whether it was shown."""
 
     page: int | None = None
+    recognition_confidence: int | None = None
     rank: int
     score_micros: int
     search_score_micros: int | None = None

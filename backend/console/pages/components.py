@@ -17,7 +17,8 @@ router = pages()
 
 _BEGAN = datetime(2026, 4, 1, tzinfo=UTC)
 _CITATION = {
-    "number": 1, "doc_id": "fee-schedule-personal", "document_version": 2, "page_start": 7, "support": "verbatim",
+    "number": 1, "doc_id": "fee-schedule-personal", "document_version": 2, "page_start": 7, "page_name": "A-1 (7)",
+    "recognition_confidence": 97, "support": "verbatim",
     "quote": "An outgoing domestic wire costs $25.", "document_id": "", "chunk_id": "", "quote_start": 0, "quote_end": 36,
 }  # fmt: skip
 

@@ -14,8 +14,9 @@ Sentences are found within a block. Memory is bounded by a few dozen chunks,
 whatever the length of the document, and equal blocks give equal chunks.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from backend.documents.chunks.drafts import ChunkDraft, ChunkUnit, ends_structure, halves, place_of
 from backend.documents.parsing.blocks import Block, BlockKind
@@ -25,6 +26,7 @@ from backend.documents.tables import ChunkSpan
 CountTokens = Callable[[Sequence[str]], list[int]]
 """Returns the number of tokens of each text, without the special tokens that frame every passage."""
 
+NO_LABELS: Mapping[int, str] = MappingProxyType({})
 _BATCH = 64
 _TINY_SHARE = 6
 _MOST_HEADER_ROWS = 4
@@ -71,8 +73,12 @@ class Chunk(ChunkSpan):
 class Chunker:
     """Takes the blocks of one document in order and gives its chunks as soon as they are certain."""
 
-    def __init__(self, count_tokens: CountTokens, size: ChunkSize) -> None:
-        """Counts with the embedder's tokenizer; it is called with dozens of texts at once."""
+    def __init__(self, count_tokens: CountTokens, size: ChunkSize, labels: Mapping[int, str] = NO_LABELS) -> None:
+        """Counts with the embedder's tokenizer, which is called with dozens of texts at once.
+
+        `labels` are what the file calls its pages; those of a page are looked up when a chunk of it is made.
+        """
+        self._labels = labels
         self._count_tokens = count_tokens
         self._size = size
         self._tiny = size.target // _TINY_SHARE
@@ -244,9 +250,11 @@ class Chunker:
             heading_path=draft.heading_path(),
             page_start=first.page,
             page_end=last.block.page_at(last.end - 1),
+            page_label=None if first.page is None else self._labels.get(first.page),
             sheet=first.block.sheet,
             char_start=first.start,
             char_end=last.end,
+            recognition_confidence=draft.confidence(),
             token_count=tokens,
             ordinal=ordinal,
         )

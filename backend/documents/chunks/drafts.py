@@ -50,6 +50,11 @@ class ChunkDraft:
         header = "".join(f"{unit.text}\n" for unit in self.header)
         return header + self.units[0].text + "".join(_gap(a, b) + b.text for a, b in pairwise(self.units))
 
+    def confidence(self) -> int | None:
+        """Returns how sure recognition is of the parts that it recognised, by their lengths; None if there are none."""
+        sure = [(unit.block.confidence, len(unit.text)) for unit in self.units if unit.block.confidence is not None]
+        return sum(share * length for share, length in sure) // sum(length for _, length in sure) if sure else None
+
     def heading_path(self) -> tuple[str, ...]:
         """Returns the headings that all of it is under."""
         body = [unit.path for unit in self.units if unit.block.kind is not BlockKind.HEADING]

@@ -132,7 +132,7 @@ class Ingestion:
 
     async def _chunks(self, job: Job, parsed: ParsedFile) -> AsyncIterator[Chunk]:
         """Yields chunks as soon as they are certain, and reports the page that is reached."""
-        chunker = Chunker(self.vectorizer.count_tokens, self.size)
+        chunker = Chunker(self.vectorizer.count_tokens, self.size, parsed.labels)
         async for block in parsed:
             for chunk in chunker.add(block):
                 yield chunk
@@ -205,6 +205,8 @@ def parse_limits(settings: Settings) -> ParseLimits:
         max_bytes=settings.max_file_bytes, max_pages=settings.max_file_pages,
         max_characters=settings.max_file_characters, memory_bytes=settings.parser_memory_bytes,
         cpu_seconds=settings.parser_seconds, wall_seconds=settings.parser_seconds * 1.5,
+        recognises_pages=settings.text_recognition, recognition_memory_bytes=settings.recognition_memory_bytes,
+        recognition_seconds=settings.recognition_seconds,
     )  # fmt: skip
 
 

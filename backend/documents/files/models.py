@@ -80,6 +80,7 @@ class PageChunk(ApiModel):
     char_start: int | None = Field(description="In the text of the whole document.")
     char_end: int | None
     heading_path: list[str] | None
+    recognition_confidence: int | None = Field(description="Of text recognised in a picture, in per cent.")
 
 
 class PageView(ApiModel):
@@ -88,6 +89,14 @@ class PageView(ApiModel):
     doc_id: str
     document_version: int
     page: int
+    page_label: str | None = Field(
+        description="What the file calls it, where that is not its number.", examples=["A-1"]
+    )
     page_count: int
     text: str
     chunks: list[PageChunk]
+
+    @property
+    def page_name(self) -> str:
+        """The page as people say it."""
+        return f"{self.page_label} ({self.page})" if self.page_label else str(self.page)

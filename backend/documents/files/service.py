@@ -186,6 +186,7 @@ async def read_page(
     ]
     return PageView(
         doc_id=document.doc_id, document_version=number, page=page, page_count=page_count,
+        page_label=next((row.page_label for first, _, row in paged if first == page), None),
         text="\n".join(chunk.text for chunk in chunks), chunks=chunks,
     )  # fmt: skip
 

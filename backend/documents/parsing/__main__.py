@@ -46,9 +46,10 @@ def main(path: str, declared: str, limits: str) -> None:
 
 def _parse(path: Path, declared: Format | None, limits: ParseLimits, output: BinaryIO) -> None:
     found = recognise(path, declared, limits)
-    findings = Findings(limits.max_pages)
+    findings = Findings(limits.max_pages, recognises_pages=limits.recognises_pages)
     title = None
     for fragment in _read(path, found, findings):
+        output.writelines(wire.encode_label(page, label) for page, label in findings.take_labels())
         if findings.title != title:
             title = findings.title
             output.write(wire.encode_title(title))

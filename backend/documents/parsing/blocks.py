@@ -27,6 +27,7 @@ class Fragment(NamedTuple):
     """A piece of text as a parser found it; pages and heading levels count from 1, level 0 is no heading.
 
     A paragraph that goes over a page has the page where it begins; from the character `next_page_at` on it is on the next.
+    `confidence` says of text that was recognised in a picture how sure that is, in per cent.
     """
 
     kind: BlockKind
@@ -35,6 +36,7 @@ class Fragment(NamedTuple):
     page: int | None = None
     sheet: str | None = None
     next_page_at: int = 0
+    confidence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Block:
     page: int | None = None
     sheet: str | None = None
     next_page_at: int = 0
+    confidence: int | None = None
 
     def page_at(self, position: int) -> int | None:
         """Returns the page of a character of the document's text."""

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from backend.documents.parsing.errors import TooManyPages
 
+LONGEST_LABEL = 32
+"""What is longer is no label of a page."""
 _MOST_PER_KIND = 20
 _MOST_LISTED = 20
 
@@ -15,6 +17,8 @@ class WarningKind(StrEnum):
     """Why something that the source holds is not in the text, or not as it was written."""
 
     SCANNED_PAGE = "scanned_page"
+    RECOGNISED_PAGE = "recognised_page"
+    UNCERTAIN_FIGURE = "uncertain_figure"
     EMPTY_PAGE = "empty_page"
     PICTURE = "picture"
     CHART = "chart"
@@ -47,8 +51,11 @@ class Findings:
     """What a parser learns about the whole file on its way."""
 
     max_pages: int
+    recognises_pages: bool = False
     title: str | None = None
     page_count: int | None = None
+    labels: dict[int, str] = field(default_factory=dict)
+    """What the file calls its pages, by their numbers from 1."""
     warnings: list[ParseWarning] = field(default_factory=list)
     _seen: set[ParseWarning] = field(default_factory=set)
     _counts: Counter[WarningKind] = field(default_factory=Counter)
@@ -58,6 +65,12 @@ class Findings:
         if count > self.max_pages:
             raise TooManyPages(f"The file has {count} pages; {self.max_pages} are allowed.")
         self.page_count = count
+
+    def take_labels(self) -> list[tuple[int, str]]:
+        """Returns the labels that were not taken yet."""
+        labels = list(self.labels.items())
+        self.labels.clear()
+        return labels
 
     def warn(self, kind: WarningKind, place: str, detail: str) -> None:
         """Keeps a warning once; of each kind the first twenty are kept and the others counted."""

@@ -88,6 +88,7 @@ _MEDIA_TYPES = {
 _UNDECLARED = {"", "application/octet-stream", "binary/octet-stream", "application/zip"}
 
 _HEAD_BYTES = 65_536
+_PDF_MARK_WITHIN = 1024
 _COMPOUND_FILE = bytes.fromhex("D0CF11E0A1B11AE1")
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 _OUTLOOK_PROPERTY = "__properties_version1.0".encode("utf-16-le")
@@ -138,6 +139,16 @@ def _by_extension(extension: str) -> Format | None:
     return _EXTENSIONS.get(extension)
 
 
+def is_pdf(path: Path) -> bool:
+    """Returns whether the file begins as a PDF does, whatever it is called."""
+    with path.open("rb") as file:
+        return _begins_as_pdf(file.read(_PDF_MARK_WITHIN))
+
+
+def _begins_as_pdf(head: bytes) -> bool:
+    return b"%PDF-" in head[:_PDF_MARK_WITHIN]
+
+
 def recognise(path: Path, declared: Format | None, limits: ParseLimits) -> Format:
     """Returns the format of the file's content; raises WrongFormat if another one is declared.
 
@@ -147,7 +158,7 @@ def recognise(path: Path, declared: Format | None, limits: ParseLimits) -> Forma
         head = file.read(_HEAD_BYTES)
     if not head:
         raise EmptyFile
-    if b"%PDF-" in head[:1024]:
+    if _begins_as_pdf(head):
         found = Format.PDF
     elif head.startswith(b"PK\x03\x04"):
         found = Format(archives.office_format(path, limits))

@@ -24,11 +24,13 @@ from backend.documents.parsing.errors import (
     ParseMemory,
     ParseTimeout,
 )
-from backend.documents.parsing.formats import declared_format
+from backend.documents.parsing.formats import declared_format, is_pdf
 from backend.documents.parsing.limits import ParseLimits
-from backend.documents.parsing.wire import DocumentInfo, Title
+from backend.documents.parsing.wire import DocumentInfo, PageLabel, Title
 
 _PACKAGE_ROOT = Path(__file__).parents[3]
+# numpy, which recognition needs, would start threads when it is imported, and the parser may start none.
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class ParsedFile:
@@ -43,6 +45,8 @@ class ParsedFile:
         self._info: DocumentInfo | None = None
         self.title: str | None = None
         """What the document calls itself, known before its first block if it is known at all."""
+        self.labels: dict[int, str] = {}
+        """What the document calls its pages, by their numbers from 1; known before its first block."""
 
     @property
     def info(self) -> DocumentInfo:
@@ -62,12 +66,16 @@ class ParsedFile:
                 return
             if isinstance(message, Title):
                 self.title = message or None
+            elif isinstance(message, PageLabel):
+                if message.page > self._limits.max_pages:
+                    raise CorruptFile("The parser's answer makes no sense.")
+                self.labels[message.page] = message.label
             elif message.text:
                 yield self._placed(message)
 
     def _placed(self, fragment: Fragment) -> Block:
-        kind, text, level, page, sheet, next_page_at = fragment
-        block = Block(kind, text, self._characters, level, page, sheet, next_page_at)
+        kind, text, level, page, sheet, next_page_at, confidence = fragment
+        block = Block(kind, text, self._characters, level, page, sheet, next_page_at, confidence)
         self._characters = block.end + 1
         if self._characters > self._limits.max_characters:
             raise FileTooLarge(f"The file has more than {self._limits.max_characters} characters of text.")
@@ -102,6 +110,8 @@ async def parse_file(
     bounds = limits or ParseLimits()
     declared = declared_format(filename, media_type)
     _refuse_by_size(path, bounds)
+    if is_pdf(path):
+        bounds = bounds.of_pdf()
     process = await _started(_command("__main__", path, declared or "", bounds))
     try:
         yield ParsedFile(process, bounds)
@@ -169,7 +179,7 @@ async def _started(command: list[str], stdin: int = DEVNULL) -> Process:
         limit=wire.LONGEST_LINE,
         # `-m` finds the package in the working directory. The environment may hold secrets and stays here.
         cwd=_PACKAGE_ROOT,
-        env={},
+        env=_ENVIRONMENT,
         start_new_session=True,
     )
 

@@ -4,26 +4,34 @@ The parser has read a file that nobody vouches for, so the service checks every 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from backend.documents.parsing import errors
-from backend.documents.parsing.blocks import BlockKind, Fragment, clean
+from backend.documents.parsing.blocks import BlockKind, Fragment, clean, collapse
 from backend.documents.parsing.errors import CorruptFile, ParseError
-from backend.documents.parsing.findings import Findings, ParseWarning, WarningKind
+from backend.documents.parsing.findings import LONGEST_LABEL, Findings, ParseWarning, WarningKind
 from backend.documents.parsing.formats import Format
 
 LONGEST_LINE = 262_144
 _LONGEST_SENTENCE = 300
 _LONGEST_PLACE = 200
 _HIGHEST_LEVEL = 9
+_CERTAIN = 100  # per cent
 
 
 class Title(str):
     """What a document calls itself."""
 
     __slots__ = ()
+
+
+class PageLabel(NamedTuple):
+    """What a file calls one of its pages, which count from 1."""
+
+    page: int
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +51,18 @@ class DocumentInfo:
 def encode_fragment(fragment: Fragment) -> bytes:
     """Returns the line for a fragment no longer than LONGEST_FRAGMENT."""
     text = fragment.text.encode("utf-8", "replace").decode()
-    return _line(
-        {"fragment": [fragment.kind, text, fragment.level, fragment.page, fragment.sheet, fragment.next_page_at]}
-    )
+    kind, _, level, page, sheet, next_page_at, confidence = fragment
+    return _line({"fragment": [kind, text, level, page, sheet, next_page_at, confidence]})
 
 
 def encode_title(title: str | None) -> bytes:
     """Returns the line that names the document, as soon as its name is known."""
     return _line({"title": clean(title or "")[:_LONGEST_SENTENCE]})
+
+
+def encode_label(page: int, label: str) -> bytes:
+    """Returns the line that says what the file calls a page, before any fragment of it."""
+    return _line({"label": [page, label]})
 
 
 def encode_findings(found: Format, findings: Findings) -> bytes:
@@ -68,7 +80,7 @@ def encode_error(error: ParseError) -> bytes:
     return _line({"error": [error.code, clean(error.detail)[:_LONGEST_SENTENCE]]})
 
 
-def decode(line: bytes) -> Fragment | DocumentInfo | Title:
+def decode(line: bytes) -> Fragment | DocumentInfo | Title | PageLabel:
     """Returns what the line says; raises the ParseError that it carries, or CorruptFile for any other line."""
     try:
         message = orjson.loads(line)
@@ -76,6 +88,8 @@ def decode(line: bytes) -> Fragment | DocumentInfo | Title:
             return _fragment(*message["fragment"])
         if "title" in message:
             return Title(clean(message["title"]))
+        if "label" in message:
+            return _label(*message["label"])
         if "done" in message:
             return _info(*message["done"])
         reported = errors.from_code(*message["error"])
@@ -88,13 +102,24 @@ def _line(message: dict[str, Any]) -> bytes:
     return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _fragment(kind: str, text: str, level: int, page: int | None, sheet: str | None, next_page_at: int) -> Fragment:
+def _label(page: int, label: str) -> PageLabel:
+    cleaned = collapse(clean(label))
+    if page < 1 or not 0 < len(cleaned) <= LONGEST_LABEL:
+        raise ValueError(page)
+    return PageLabel(page, cleaned)
+
+
+def _fragment(
+    kind: str, text: str, level: int, page: int | None, sheet: str | None, next_page_at: int, confidence: int | None
+) -> Fragment:
     if not 0 <= level <= _HIGHEST_LEVEL or (page is not None and page < 1) or not 0 <= next_page_at <= len(text):
         raise ValueError(level, page)
+    if confidence is not None and not 0 <= confidence <= _CERTAIN:
+        raise ValueError(confidence)
     cleaned = clean(text)
     # Cleaning shortens; what follows the turn of the page keeps its length unless it holds what nobody sees.
     turn = max(len(cleaned) - len(clean(text[next_page_at:])), 0) if next_page_at else 0
-    return Fragment(BlockKind(kind), cleaned, level, page, None if sheet is None else clean(sheet), turn)
+    return Fragment(BlockKind(kind), cleaned, level, page, None if sheet is None else clean(sheet), turn, confidence)
 
 
 def _info(found: str, title: str | None, page_count: int | None, warnings: list[list[str]]) -> DocumentInfo:

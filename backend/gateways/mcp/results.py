@@ -53,6 +53,8 @@ class FoundChunk(ApiModel):
     collection: str
     source_type: str
     page_start: int | None
+    page_label: str | None = Field(description="What the file calls that page, where that is not its number.")
+    recognition_confidence: int | None = Field(description="Of text recognised in a picture, in per cent.")
     url: str
 
 
@@ -89,7 +91,8 @@ def found_chunk(hit: Hit, rank: int, public_url: str) -> FoundChunk:
     return FoundChunk(
         rank=rank, score=hit.shown_score, document_id=hit.document_id, doc_id=hit.doc_id, document_version=hit.version,
         chunk_id=hit.chunk_id, chunk_text=hit.text, collection=hit.collection, source_type=hit.source_type,
-        page_start=hit.span.page_start, url=address_of(hit, public_url),
+        page_start=hit.span.page_start, page_label=hit.span.page_label,
+        recognition_confidence=hit.span.recognition_confidence, url=address_of(hit, public_url),
     )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def finish_reason(response: AnswerResponse) -> str:
 
 def source_line(citation: Citation) -> str:
     """Returns a line of the block of sources."""
-    page = f", page {citation.page_start}" if citation.page_start else ""
+    page = f", page {citation.page_name}" if citation.page_name else ""
     return f"[{citation.number}] {citation.doc_id}, version {citation.document_version}{page}: {citation.link}"
 
 
@@ -100,7 +100,8 @@ def evidence_of(citation: Citation) -> dict[str, Any]:
     return {
         "number": citation.number, "quote": citation.quote, "doc_id": citation.doc_id,
         "document_version": citation.document_version, "chunk_id": str(citation.chunk_id),
-        "page": citation.page_start, "support": citation.support,
+        "page": citation.page_start, "page_label": citation.page_label, "support": citation.support,
+        "recognition_confidence": citation.recognition_confidence,
     }  # fmt: skip
 
 

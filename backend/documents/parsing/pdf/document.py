@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from backend.documents.parsing.blocks import BlockKind, Fragment
+from backend.documents.parsing.blocks import BlockKind, Fragment, clean, collapse
 from backend.documents.parsing.errors import CorruptFile, EncryptedPdf
-from backend.documents.parsing.findings import Findings, WarningKind, listed
+from backend.documents.parsing.findings import LONGEST_LABEL, Findings, WarningKind, listed
 from backend.documents.parsing.openxml import meaningful_title
 from backend.documents.parsing.pdf import pages
 from backend.documents.parsing.pdf.furniture import edges, furniture
+from backend.documents.parsing.pdf.glyph_runs import confidence_of
 from backend.documents.parsing.pdf.hyphens import Vocabulary
 from backend.documents.parsing.pdf.pages import Page
 from backend.documents.parsing.pdf.prose import Item, Style, items
+from backend.documents.parsing.pdf.recognition import Recogniser
 from backend.documents.parsing.pdf.rows import Row, flows
 from backend.documents.parsing.pdf.sequence import Sequence
 
@@ -33,6 +35,7 @@ def fragments(path: Path, findings: Findings) -> Iterator[Fragment]:
     with opened(path) as document:
         findings.count_pages(len(document))
         findings.title = meaningful_title(document.get_metadata_value("Title"))
+        findings.labels.update(_labels(document))
         form = _form(document, findings)
         if pdfium.FPDFDoc_GetAttachmentCount(document.raw):
             findings.warn(WarningKind.EMBEDDED_FILE, "whole file", "Files inside the PDF are not read.")
@@ -47,6 +50,14 @@ def opened(path: Path | str) -> pypdfium2.PdfDocument:
         if error.err_code in {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}:
             raise EncryptedPdf from error
         raise CorruptFile("The PDF is damaged.") from error
+
+
+def _labels(document: pypdfium2.PdfDocument) -> Iterator[tuple[int, str]]:
+    """Yields what the document calls its pages, where that is not their number."""
+    for number in range(1, len(document) + 1):
+        label = collapse(clean(document.get_page_label(number - 1)))
+        if label and label != str(number) and len(label) <= LONGEST_LABEL:
+            yield number, label
 
 
 def _form(document: pypdfium2.PdfDocument, findings: Findings) -> Any:  # noqa: ANN401 — a handle of PDFium
@@ -70,6 +81,8 @@ class _PdfDocument:
         self._seen: set[str] = set()
         self._scanned: list[int] = []
         self._empty: list[int] = []
+        self._recognised: list[int] = []
+        self._recogniser = Recogniser() if findings.recognises_pages else None
 
     def fragments(self) -> Iterator[Fragment]:
         sequence = Sequence(self._vocabulary)
@@ -82,16 +95,23 @@ class _PdfDocument:
         while waiting:
             yield from sequence.add(*self._laid_out(waiting.popleft()))
         yield from sequence.finish()
-        self._tell(self._scanned, WarningKind.SCANNED_PAGE, "A page is a picture without text and is not read.")
+        unread = "A page is a picture without text and is not read."
+        if self._recogniser is not None:
+            unread = "A page is a picture in which no words were recognised."
+        self._tell(self._scanned, WarningKind.SCANNED_PAGE, unread)
+        recognised = "A page is a picture; its words were recognised and may be wrong or missing."
+        self._tell(self._recognised, WarningKind.RECOGNISED_PAGE, recognised)
         self._tell(self._empty, WarningKind.EMPTY_PAGE, "A page is empty.")
 
     def _read(self, index: int) -> Page:
-        page = pages.read(self._document, index, self._form, self._findings)
+        page = pages.read(self._document, index, self._form, self._findings, self._recogniser)
         if page.is_scanned:
             self._scanned.append(page.number)
         elif not page.rows:
             self._empty.append(page.number)
-        for row in page.rows:
+        if page.height is not None:
+            self._recognised.append(page.number)
+        for row in page.rows if page.height is None else ():
             self._heights[round(2 * row.height) / 2] += len(row.text)
         self._vocabulary.learn(row.text for row in page.rows)
         self._known.append(_RowsOfPage(page.number, edges(page.rows)))
@@ -110,10 +130,11 @@ class _PdfDocument:
             if same:
                 self._seen.add(text)
             side = head if same and index < len(page.rows) / 2 else foot
-            side.append(Fragment(BlockKind.PARAGRAPH, text, page=page.number))
+            sure = confidence_of(page.rows[index].pieces)
+            side.append(Fragment(BlockKind.PARAGRAPH, text, page=page.number, confidence=sure))
         body = [row for index, row in enumerate(page.rows) if index not in repeated]
         found: list[Item] = []
-        height = self._body_height()
+        height = page.height or self._body_height()
         for part in flows(body):
             found += items(part, Style.of(part, height), page.number, self._vocabulary, page.lines)
         for part in page.turned:

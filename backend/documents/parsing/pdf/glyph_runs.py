@@ -1,7 +1,7 @@
 """Runs of glyphs: pieces of lines with their places, and which of them belong together."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from backend.documents.parsing import marks
@@ -25,6 +25,7 @@ class GlyphRun(NamedTuple):
     """Words in a row; lengths in points, turned so that the text runs from left to right and `top` is upwards.
 
     `turn` counts quarter turns of the text against the page; `first` and `last` are PDFium's numbers of characters.
+    `confidence` says of words that were recognised in a picture how sure that is, in per cent.
     """
 
     text: str
@@ -36,6 +37,7 @@ class GlyphRun(NamedTuple):
     last: int
     turn: int = 0
     is_bold: bool = False
+    confidence: int | None = None
 
     @property
     def height(self) -> float:
@@ -136,3 +138,9 @@ def joined(words: Sequence[GlyphRun]) -> GlyphRun:
         # A mark stays one where the word that it stands at is not read.
         piece = join(piece, word._replace(left=min(word.left, piece.right + word.height / 4))) or apart
     return piece
+
+
+def confidence_of(pieces: Iterable[GlyphRun]) -> int | None:
+    """Returns how sure recognition is of the pieces that it recognised, by their lengths; None if there are none."""
+    sure = [(piece.confidence, len(piece.text)) for piece in pieces if piece.confidence is not None]
+    return sum(share * length for share, length in sure) // sum(length for _, length in sure) if sure else None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backend.documents.parsing.blocks import BlockKind, Fragment
 from backend.documents.parsing.pdf import headings
+from backend.documents.parsing.pdf.glyph_runs import confidence_of
 from backend.documents.parsing.pdf.hyphens import Vocabulary
 from backend.documents.parsing.pdf.objects import Lines
 from backend.documents.parsing.pdf.rows import Row
@@ -106,5 +107,6 @@ def _prose(group: list[Row], style: Style, page: int, edges: tuple[float, float]
     width = max(right - flow_left, 1.0)
     centre = (min(row.left for row in group) + max(row.right for row in group)) / 2
     is_inset = group[0].left - flow_left > 0.1 * width and abs(centre - flow_left - width / 2) > 0.08 * width
-    fragment = Fragment(kind, text, level=level, page=page)
+    sure = confidence_of(piece for row in group for piece in row.pieces)
+    fragment = Fragment(kind, text, level=level, page=page, confidence=sure)
     return Item(fragment, last.height, last.is_bold, is_open or len(group) > 1, is_inset)

@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import inf
 
 from backend.documents.parsing.blocks import BlockKind, Fragment, row_text
+from backend.documents.parsing.pdf.glyph_runs import confidence_of
 from backend.documents.parsing.pdf.objects import Lines
 from backend.documents.parsing.pdf.records import CELL, HALF_A_LINE, Column, column_of, figures, records
 from backend.documents.parsing.pdf.rows import Row
@@ -70,13 +71,15 @@ def table_fragments(rows: Sequence[Row], page: int, drawn: Lines) -> Iterator[Fr
     header = _header_rows(rows)
     for row in rows[:header]:
         text = row_text(_header_cells(row, columns)) if len(columns) > 1 else row.text
-        yield Fragment(BlockKind.TABLE_HEADER, text, page=page)
+        yield Fragment(BlockKind.TABLE_HEADER, text, page=page, confidence=confidence_of(row.pieces))
     for lines in records(rows[header:], columns, drawn.rules):
         is_units = len(lines) == 1 and _UNITS.fullmatch(lines[0].text)
         cells = [_cells(line, columns) for line in lines]
         texts = [" ".join(filter(None, cell)) for cell in zip(*cells, strict=True)]
         text = row_text(texts) if len(columns) > 1 else " ".join(line.text for line in lines)
-        yield Fragment(BlockKind.TABLE_HEADER if is_units else BlockKind.TABLE_ROW, text, page=page)
+        kind = BlockKind.TABLE_HEADER if is_units else BlockKind.TABLE_ROW
+        sure = confidence_of(piece for line in lines for piece in line.pieces)
+        yield Fragment(kind, text, page=page, confidence=sure)
 
 
 def _is_of_cells(row: Row) -> bool:
