@@ -1,6 +1,6 @@
 # Needs Python >= 3.11, make and git; everything else is installed into .venv with verified hashes.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage test-servers test-slow test-cells test-models test-browser test-doors test-deployment test-again mutation sbom screenshots lint format bench bench-all bench-answers bench-audit bench-capacity bench-documents bench-doors bench-fairness bench-grounding bench-pages bench-personal-data bench-ratios bench-routes bench-scale bench-sealing isolation-report fuzz lock
+.PHONY: help setup demo test coverage test-servers test-slow test-cells test-models test-browser test-doors test-deployment test-again mutation sbom screenshots lint format bench bench-all bench-answers bench-audit bench-capacity bench-cells bench-documents bench-doors bench-fairness bench-grounding bench-pages bench-personal-data bench-ratios bench-routes bench-scale bench-sealing isolation-report fuzz lock
 
 PYTHON ?= python3
 EXAMPLES ?= 20
@@ -112,6 +112,9 @@ bench-audit: setup ## Measure the offline verifier, and how long reviewers wait 
 
 bench-capacity: setup ## Measure how many bytes of the database a chunk, a retrieval and an answer take
 	$(BIN)/python -m tests.benchmarks.capacity
+
+bench-cells: setup ## Measure what a cell costs a retrieval, and a directory of a million tenants in a thousand cells
+	$(BIN)/python -m tests.benchmarks.cells
 
 bench-sealing: setup ## Measure how soon events are sealed, how fast a backlog is, and what the record costs a retrieval
 	$(BIN)/python -m tests.benchmarks.sealing

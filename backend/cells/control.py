@@ -22,17 +22,18 @@ _PAGE = 10_000
 async def catch_up(connection: Connection, directory: Directory) -> bool:
     """Lets a directory take what is new, and returns whether anything is; raises NotTheDirectory for an older or other one."""
     before = directory.size
-    if before:
-        note = await connection.fetchval(queries.note_of, before - 1)
-        if note is None:
-            raise NotTheDirectory("the control database holds an older directory than is known")
-        directory.confirm(note)
-    while rows := await connection.fetch(queries.since, directory.size, _PAGE):
-        note = await connection.fetchval(queries.note_of, directory.size + len(rows) - 1)
-        directory.extend([row["entry"] for row in rows], note)
+    while True:
+        known = directory.size
+        rows = await connection.fetch(queries.since, max(known - 1, 0), _PAGE + 1)
+        if known:
+            if not rows:
+                raise NotTheDirectory("the control database holds an older directory than is known")
+            directory.confirm(rows[0]["note"])
+            rows = rows[1:]
+        if rows:
+            directory.extend([row["entry"] for row in rows], rows[-1]["note"])
         if len(rows) < _PAGE:
-            break
-    return directory.size > before
+            return directory.size > before
 
 
 async def all_entries(connection: Connection, size: int) -> list[str]:

@@ -15,8 +15,8 @@ state of the directory takes no other history, and no older one. A later entry o
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -60,8 +60,7 @@ class CellEntry:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(NamedTuple):
     """Where a tenant is at home. The epoch counts its homes."""
 
     tenant_id: UUID
@@ -119,8 +118,10 @@ class HomesByTenant(Mapping[UUID, Home]):
 
     def at(self, row: int, tenant_id: UUID | None = None) -> Home:
         """Returns the home of a row."""
-        cell, epoch, slug = self._tenants.place(row)
-        return Home(tenant_id or self._tenants.id(row), self._slugs.name(slug), self._cell_names[cell], epoch)
+        cell, epoch, start, end = self._tenants.place(row)
+        if tenant_id is None:
+            tenant_id = self._tenants.id(row)
+        return Home(tenant_id, self._slugs.written(start, end), self._cell_names[cell], epoch)
 
     def __iter__(self) -> Iterator[UUID]:
         return (self._tenants.id(row) for row in range(len(self._tenants)))
@@ -144,16 +145,15 @@ class Directory:
     _tenants: TenantTable = field(default_factory=TenantTable)
     _slugs: NameTable = field(default_factory=NameTable)
     _domains: NameTable = field(default_factory=NameTable)
+    homes: HomesByTenant = field(init=False)  # of every tenant, the last of those that are gone
 
     @property
     def size(self) -> int:
         """How many entries there are."""
         return self.frontier.size
 
-    @property
-    def homes(self) -> HomesByTenant:
-        """The home of every tenant, the last of those that are gone."""
-        return HomesByTenant(self._tenants, self._slugs, self._cell_names)
+    def __post_init__(self) -> None:
+        self.homes = HomesByTenant(self._tenants, self._slugs, self._cell_names)
 
     @property
     def present(self) -> dict[str, CellEntry]:
@@ -225,15 +225,16 @@ class Directory:
                 self.frontier = _grown(self.frontier, page)
             self._refuse_other(signed := note(), self.frontier)
         except BaseException:
-            for emptied in fields(self)[2:]:
-                made = emptied.default if emptied.default_factory is MISSING else emptied.default_factory()
-                setattr(self, emptied.name, made)
+            empty = Directory(self.keys, self.keeps_lines)
+            for made in fields(self):
+                setattr(self, made.name, getattr(empty, made.name))
             raise
         self.note = signed
 
     def confirm(self, note: str) -> None:
         """Raises NotTheDirectory for a note of the same size that signs another history."""
-        self._refuse_other(note, self.frontier)
+        if note != self.note:
+            self._refuse_other(note, self.frontier)
 
     def append(self, entries: Sequence[str], key: SigningKey, moment: int) -> list[str]:
         """Adds entries; returns a signed note for each, of the state that ends with it. Raises NotTheDirectory for wrong ones."""
@@ -273,14 +274,15 @@ class Directory:
                 self._cell_numbers[name] = len(self._cell_names)
                 self._cell_names.append(name)
             self.cells[name] = cell
-        for tenant_id, home in new.homes.items():
+        rows = {}
+        for tenant_id in new.homes:
             row = self._tenants.row_of(tenant_id)
-            if row is None:
-                row = self._tenants.add(tenant_id)
-            slug = self._slugs.give(home.slug, row)
-            self._tenants.put(row, self._cell_numbers[home.cell], home.epoch, slug)
-        for slug_name, holder in new.slugs.items():  # one may have been given twice among these entries
-            self._slugs.give(slug_name, self._tenants.row_of(holder))
+            rows[tenant_id] = self._tenants.add(tenant_id) if row is None else row
+        slugs = {slug: self._slugs.give(slug, rows[holder]) for slug, holder in new.slugs.items()}
+        for tenant_id, home in new.homes.items():
+            self._tenants.put(
+                rows[tenant_id], self._cell_numbers[home.cell], home.epoch, self._slugs.span(slugs[home.slug])
+            )
         for domain, owner in new.domains.items():
             self._domains.give(domain, None if owner is None else self._tenants.row_of(owner))
         for tenant_id in new.gone:

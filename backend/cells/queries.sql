@@ -1,10 +1,7 @@
 -- name: since
--- Entries from one on, as many as a page has.
-select entry from cells.entry where index >= $1 order by index limit $2
-
--- name: note_of
--- The note that signs all up to an entry.
-select note from cells.entry where index = $1
+-- Entries from one on, as many as a page has; with the first and the last of them the note that signs all up to it.
+with page as (select index, entry, note from cells.entry where index >= $1 order by index limit $2)
+select entry, case when index in ($1, max(index) over ()) then note end as note from page order by index
 
 -- name: append
 -- A further entry.

@@ -1,20 +1,24 @@
 """Tables of many tenants in few bytes: a million take some 100 MB, where objects of Python would take ten times as much.
 
-Rows are columns of fixed width. What leads to a row is the hash of its key, in a sorted array; a key that is found is always
-compared, so hashes that meet cost time and nothing else.
+Rows are columns of fixed width. What leads to a row is the hash of its key, in a sorted array of which a second one knows where
+to look. A key that is found is always compared, so hashes that meet cost time and nothing else.
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from struct import Struct
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 
-from backend.tenancy import tenant_tag
+from backend.tenancy import TAG_LENGTH, tenant_tag
 
 _ID_BYTES = 16
+_64_BITS, _32_BITS = (1 << 64) - 1, (1 << 32) - 1
+_PLACE = Struct("<IIII")
+_ROW = Struct(f"<{_ID_BYTES}s{TAG_LENGTH}sIIII")
+_BEFORE_PLACE = _ID_BYTES + TAG_LENGTH
 _NOBODY = -1
 _FEW = 4096  # of new keys that wait in a dictionary before they are sorted in
 _SHARE = 32
@@ -28,38 +32,42 @@ def _seen(numbers: "np.ndarray[Any, Any]") -> memoryview:
 class HashIndex:
     """Rows by the hash of their key. It only grows."""
 
-    __slots__ = ("_hashes", "_recent", "_rows")
+    __slots__ = ("_buckets", "_entries", "_most", "_recent", "_shift")
 
     def __init__(self) -> None:
-        self._hashes = _seen(np.empty(0, np.uint64))
-        self._rows = _seen(np.empty(0, np.uint32))
+        # Half of the hash and the row, sorted; and where those begin whose first bits are the same, few of each.
+        self._entries = _seen(np.empty(0, np.uint64))
+        self._buckets, self._shift = _seen(np.zeros(2, np.uint32)), 64
         self._recent: dict[int, tuple[int, ...]] = {}
+        self._most = _FEW
 
     def add(self, key: bytes, row: int) -> None:
         """Adds a row that has this key."""
-        hashed = hash(key) & 0xFFFF_FFFF_FFFF_FFFF
-        self._recent[hashed] = (*self._recent.get(hashed, ()), row)
-        if len(self._recent) > max(_FEW, len(self._rows) // _SHARE):
+        half = (hash(key) & _64_BITS) >> 32
+        self._recent[half] = (*self._recent.get(half, ()), row)
+        if len(self._recent) > self._most:
             self._sort_in()
 
-    def rows(self, key: bytes) -> Iterator[int]:
-        """Yields the rows that may have this key."""
-        hashed = hash(key) & 0xFFFF_FFFF_FFFF_FFFF
-        yield from self._recent.get(hashed, ())
-        hashes, place = self._hashes, bisect_left(self._hashes, hashed)
-        while place < len(hashes) and hashes[place] == hashed:
-            yield self._rows[place]
-            place += 1
+    def rows(self, key: bytes) -> Sequence[int]:
+        """Returns the rows that may have this key."""
+        hashed = hash(key) & _64_BITS
+        bucket, buckets, half = hashed >> self._shift, self._buckets, hashed >> 32
+        found = [
+            entry & _32_BITS
+            for entry in self._entries[buckets[bucket] : buckets[bucket + 1]].tolist()
+            if entry >> 32 == half
+        ]
+        return [*found, *self._recent[half]] if half in self._recent else found
 
     def _sort_in(self) -> None:
-        pairs = sorted((hashed, row) for hashed, rows in self._recent.items() for row in rows)
-        hashes = np.array([hashed for hashed, _ in pairs], np.uint64)
-        rows = np.array([row for _, row in pairs], np.uint32)
-        known = np.asarray(self._hashes)
-        places = np.searchsorted(known, hashes)
-        self._hashes = _seen(np.insert(known, places, hashes))
-        self._rows = _seen(np.insert(np.asarray(self._rows), places, rows))
-        self._recent = {}
+        new = np.array(sorted(half << 32 | row for half, rows in self._recent.items() for row in rows), np.uint64)
+        known = np.asarray(self._entries)
+        every = np.insert(known, np.searchsorted(known, new), new)
+        bits = len(every).bit_length() - 1
+        starts = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
+        buckets = np.append(np.searchsorted(every, starts), len(every)).astype(np.uint32)
+        self._entries, self._buckets, self._shift = _seen(every), _seen(buckets), 64 - bits
+        self._recent, self._most = {}, max(_FEW, len(every) // _SHARE)
 
 
 class NameTable:
@@ -95,6 +103,14 @@ class NameTable:
         """Returns the name of a number."""
         return self._bytes(number).decode()
 
+    def span(self, number: int) -> tuple[int, int]:
+        """Returns where a name is written, and where it ends; that never changes."""
+        return self._ends[number - 1] if number else 0, self._ends[number]
+
+    def written(self, start: int, end: int) -> str:
+        """Returns the name that is written there."""
+        return self._text[start:end].decode()
+
     def items(self) -> Iterator[tuple[str, int]]:
         """Yields the names that are somebody's, with the rows."""
         for number, owner in enumerate(self._owners):
@@ -103,20 +119,22 @@ class NameTable:
 
     def _number(self, name: str) -> int | None:
         key = name.encode()
-        return next((number for number in self._index.rows(key) if self._bytes(number) == key), None)
+        for number in self._index.rows(key):
+            if self._bytes(number) == key:
+                return number
+        return None
 
-    def _bytes(self, number: int) -> bytes:
-        return bytes(self._text[self._ends[number - 1] if number else 0 : self._ends[number]])
+    def _bytes(self, number: int) -> bytearray:
+        return self._text[self._ends[number - 1] if number else 0 : self._ends[number]]
 
 
 class TenantTable:
-    """Tenants: id, cell, epoch, the number of the slug, and whether they are gone. A tenant keeps its row."""
+    """Tenants: id, tag of their secrets, cell, epoch, where the slug is written, whether they are gone. Each keeps its row."""
 
-    __slots__ = ("_cells", "_epochs", "_gone", "_ids", "_index", "_slugs", "_tags")
+    __slots__ = ("_gone", "_index", "_rows", "_tags")
 
     def __init__(self) -> None:
-        self._ids = bytearray()
-        self._cells, self._epochs, self._slugs = array("I"), array("I"), array("I")
+        self._rows = bytearray()
         self._gone = bytearray()
         self._index, self._tags = HashIndex(), HashIndex()
 
@@ -125,21 +143,29 @@ class TenantTable:
 
     def row_of(self, tenant_id: UUID) -> int | None:
         """Returns a tenant's row."""
-        key = tenant_id.bytes
-        return next((row for row in self._index.rows(key) if self._id(row) == key), None)
+        key, written = tenant_id.bytes, self._rows
+        for row in self._index.rows(key):
+            if written.startswith(key, row * _ROW.size):
+                return row
+        return None
 
     def row_tagged(self, tag: str) -> int | None:
         """Returns the row of the only tenant whose secrets have this tag; None where there is none, or several."""
-        rows = [row for row in self._tags.rows(tag.encode()) if tenant_tag(self.id(row)) == tag]
+        key, written = tag.encode(), self._rows
+        if len(key) != TAG_LENGTH:
+            return None
+        rows = [row for row in self._tags.rows(key) if written.startswith(key, row * _ROW.size + _ID_BYTES)]
         return rows[0] if len(rows) == 1 else None
 
     def id(self, row: int) -> UUID:
         """Returns the tenant of a row."""
-        return UUID(bytes=self._id(row))
+        start = row * _ROW.size
+        return UUID(int=int.from_bytes(self._rows[start : start + _ID_BYTES]))
 
-    def place(self, row: int) -> tuple[int, int, int]:
-        """Returns a row's cell, epoch and slug."""
-        return self._cells[row], self._epochs[row], self._slugs[row]
+    def place(self, row: int) -> tuple[int, int, int, int]:
+        """Returns a row's cell, epoch, and where the slug is written."""
+        place: tuple[int, int, int, int] = _PLACE.unpack_from(self._rows, row * _ROW.size + _BEFORE_PLACE)
+        return place
 
     def is_gone(self, row: int) -> bool:
         """Tells whether the tenant was deleted."""
@@ -147,22 +173,17 @@ class TenantTable:
 
     def add(self, tenant_id: UUID) -> int:
         """Adds a tenant that has no place yet; returns its row."""
-        row, key = len(self), tenant_id.bytes
-        self._ids += key
-        for column in (self._cells, self._epochs, self._slugs):
-            column.append(0)
+        row, key, tag = len(self), tenant_id.bytes, tenant_tag(tenant_id).encode()
+        self._rows += _ROW.pack(key, tag, 0, 0, 0, 0)
         self._gone.append(0)
         self._index.add(key, row)
-        self._tags.add(tenant_tag(tenant_id).encode(), row)
+        self._tags.add(tag, row)
         return row
 
-    def put(self, row: int, cell: int, epoch: int, slug: int) -> None:
+    def put(self, row: int, cell: int, epoch: int, slug: tuple[int, int]) -> None:
         """Gives a tenant its place."""
-        self._cells[row], self._epochs[row], self._slugs[row] = cell, epoch, slug
+        _PLACE.pack_into(self._rows, row * _ROW.size + _BEFORE_PLACE, cell, epoch, *slug)
 
     def end(self, row: int) -> None:
         """Says that the tenant was deleted."""
         self._gone[row] = 1
-
-    def _id(self, row: int) -> bytes:
-        return bytes(self._ids[row * _ID_BYTES : (row + 1) * _ID_BYTES])

@@ -9,10 +9,11 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -55,6 +56,13 @@ class Deployment:
         folder = self.data_folder.parent
         async with _service(folder, self.urls, _secrets(folder)) as (_, _, seconds):
             return seconds
+
+    @asynccontextmanager
+    async def beside(self, **settings: str) -> AsyncIterator[str]:
+        """Runs another process of the service on the same database, with further settings; gives its address."""
+        folder = self.data_folder.parent
+        async with _service(folder, self.urls, _secrets(folder), settings) as (base_url, _, _):
+            yield base_url
 
     async def tenant(self, slug: str, collections: Sequence[str] = ()) -> UUID:
         """Creates a tenant with an editor, an analyst and an approver who may use all of these collections, and a reviewer."""
@@ -127,13 +135,13 @@ def _secrets(folder: Path) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _service(
-    folder: Path, urls: dict[str, str], known: dict[str, Any]
+    folder: Path, urls: dict[str, str], known: dict[str, Any], more: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[tuple[str, asyncio.subprocess.Process, float]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = _environment(folder, urls, known) | {
-        "AFFIDAVIT_JWT_PRIVATE_KEY": known["jwt_private_key"], "AFFIDAVIT_DATABASE_POOL_SIZE": "16",
+        "AFFIDAVIT_JWT_PRIVATE_KEY": known["jwt_private_key"], "AFFIDAVIT_DATABASE_POOL_SIZE": "16", **more,
     }  # fmt: skip
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", _SERVE, str(port), cwd=ROOT, env=environment)

@@ -103,6 +103,13 @@ def _documents(found: Mapping[str, float]) -> Iterator[Ratio]:
         yield Ratio(f"{name}, to what was asked for", value / asked.value, 1.0, asked.higher_is_better)
 
 
+def _cells(found: Mapping[str, float]) -> Iterator[Ratio]:
+    yield Ratio("a retrieval of a cell that knows a million tenants, to one without cells", found["ratio"], 1.02)
+    yield Ratio("to find a tenant among a million, to 5 µs", found["slowest_resolution_us"] / 5, 1.0)
+    yield Ratio("memory of a million tenants, to 200 MB", found["memory_mb"] / 200, 1.0)
+    yield Ratio("a change reaches 500 subscribers, to a second", found["push_seconds"], 1.0)
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """A module that writes a file of results, and how to read ratios from it."""
@@ -129,6 +136,7 @@ BENCHMARKS = (
     Benchmark("routes", "routes.json", _routes, quick=True),
     Benchmark("doors", "doors.json", _doors, quick=True),
     Benchmark("pages", "pages.json", _pages, quick=True),
+    Benchmark("cells", "cells.json", _cells),
     Benchmark("isolation_cost", "isolation-cost.json", _walls, quick=True),
     Benchmark("sealing", "sealing.json", _sealing),
     Benchmark("fairness", "fairness.json", _fairness),
@@ -168,12 +176,12 @@ def page(found: list[Ratio], before: Mapping[str, float]) -> str:
     """Returns the report as a page of its own."""
     return _PAGE.format(
         plot=_plot(found, before),
-        rows="\n".join(_cells(ratio, before.get(ratio.name)) for ratio in found),
+        rows="\n".join(_row(ratio, before.get(ratio.name)) for ratio in found),
         warnings="".join(f"<li>{escape(said)}</li>" for said in warnings(found, before)) or "<li>none</li>",
     )
 
 
-def _cells(ratio: Ratio, earlier: float | None) -> str:
+def _row(ratio: Ratio, earlier: float | None) -> str:
     cells = (ratio.name, f"{ratio.value:.2f}", "–" if earlier is None else f"{earlier:.2f}", _asked(ratio))
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
