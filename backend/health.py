@@ -24,7 +24,15 @@ from backend.provided import Provided
 from backend.retrieval.embedding.embedder import Embedder, EmbedderUnavailable
 from backend.retrieval.embedding.fingerprint import WatchedEmbedder
 from backend.schema import ApiModel
-from backend.self_check import CheckResult, SelfCheck, check_clocks, check_conditions, check_context, check_sealer
+from backend.self_check import (
+    CheckResult,
+    SealerWatch,
+    SelfCheck,
+    check_clocks,
+    check_conditions,
+    check_context,
+    check_sealer,
+)
 from backend.shipped import newest_revision
 from backend.tenancy import Claims, Tenancy
 
@@ -70,6 +78,7 @@ class Probe:
     self_check: SelfCheck
     conditions: bool  # whether an answer needs that no condition comes before a policy
     embedder: Embedder
+    sealer: SealerWatch  # told what every check sees of the sealer
     _found: Readiness | Unavailable | None = None
     _checked_at: float = -math.inf
 
@@ -118,7 +127,10 @@ class Probe:
                     findings.append(await check_conditions(connection))
                 findings.append(await check_context(connection))
                 problems = [finding for finding in findings if finding.problem]
-                warnings = [] if problems else [await check_sealer(connection)]
+                warnings: list[CheckResult] = []
+                if not problems:
+                    self.sealer.last = await check_sealer(connection)
+                    warnings.append(self.sealer.last)
             if not problems:
                 async with reachable(self.requests, timeout=EXHAUSTED_SECONDS):
                     pass

@@ -31,6 +31,20 @@ class CheckResult:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class SealerResult(CheckResult):
+    """How sealing goes: `stopped` when the log differs from a checkpoint that was kept, and not when it is merely late."""
+
+    stopped: bool
+
+
+@dataclass
+class SealerWatch:
+    """How sealing went when this process looked last, which is what pages say to reviewers; None before it has looked."""
+
+    last: SealerResult | None = None
+
+
 class SelfCheck:
     """The self-check of a process that is often asked: it does not compare definitions again for a while that were as shipped."""
 
@@ -143,11 +157,11 @@ async def check_context(connection: Connection) -> CheckResult:
     return CheckResult("context", None)
 
 
-async def check_sealer(connection: Connection) -> CheckResult:
+async def check_sealer(connection: Connection) -> SealerResult:
     """Returns whether events are being sealed; apart from `check`, since what serves need not wait for what seals."""
     row = await connection.fetchrow(queries.sealer)
     assert row is not None
-    return CheckResult("sealer", _sealer_problem(row))
+    return SealerResult("sealer", _sealer_problem(row), stopped=row["halted"] is not None)
 
 
 def _pgvector_problem(version: str | None) -> str | None:

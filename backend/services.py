@@ -65,7 +65,7 @@ from backend.review.exports.jobs import EXPORT, ExportHandler
 from backend.review.replay.service import Replaying
 from backend.review.verification.jobs import VerificationHandler
 from backend.review.verification.service import VERIFY
-from backend.self_check import SelfCheck
+from backend.self_check import SealerWatch, SelfCheck
 from backend.settings import Settings, payload_keys, required, search_secret
 from backend.settings.answers import Price
 from backend.sources.asking import SourceHosts
@@ -135,6 +135,7 @@ class Services(WorkerServices):
     """What the API has. A route asks for the type of a field: `tenancy: Provided[Tenancy]`."""
 
     probe: Probe
+    sealer: SealerWatch
     operator_database: OperatorDatabase
     proxies: TrustedProxies
     tokens: AccessTokens
@@ -187,9 +188,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings.max_tenant_running_requests,
             settings.max_tenant_waiting_requests,
         )
+        sealer = SealerWatch()
         yield Services(
             **{field.name: getattr(base, field.name) for field in fields(base)},
-            probe=await _probe(settings, base, stack),
+            probe=await _probe(settings, base, sealer, stack),
+            sealer=sealer,
             operator_database=await _operator_database(settings, stack),
             proxies=TrustedProxies.parse(settings.trusted_proxies),
             tokens=tokens,
@@ -297,10 +300,10 @@ def _tenancy(settings: Settings, pool: Pool, homes: Homes | None = None) -> Tena
     return Tenancy(pool, signer, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler, homes=homes)
 
 
-async def _probe(settings: Settings, base: WorkerServices, stack: AsyncExitStack) -> Probe:
+async def _probe(settings: Settings, base: WorkerServices, sealer: SealerWatch, stack: AsyncExitStack) -> Probe:
     own = await _runtime_pool(settings, stack, size=1)  # that no request can take
     conditions = not settings.accept_conditions_before_policies
-    return Probe(_tenancy(settings, own), base.pool, SelfCheck(), conditions, base.embedder)
+    return Probe(_tenancy(settings, own), base.pool, SelfCheck(), conditions, base.embedder, sealer)
 
 
 async def _operator_database(settings: Settings, stack: AsyncExitStack) -> OperatorDatabase:

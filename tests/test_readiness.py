@@ -8,7 +8,7 @@ import pytest
 
 from backend import health
 from backend.errors import Unavailable
-from backend.self_check import SelfCheck
+from backend.self_check import SealerWatch, SelfCheck
 from backend.tenancy import Claims
 from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
@@ -52,6 +52,7 @@ async def test_a_process_that_has_not_looked_yet_is_not_ready(service: Service) 
         SelfCheck(),
         conditions=True,
         embedder=service.services.embedder,
+        sealer=SealerWatch(),
     )
     with pytest.raises(Unavailable):
         probe.readiness()

@@ -17,6 +17,8 @@ from backend.gateways.front_door import DoorRouter
 from backend.identity.callers.guard import GuardedRoute
 from backend.identity.callers.permissions import Permission
 from backend.identity.sign_in.browsers import Visitor
+from backend.provided import of
+from backend.self_check import SealerWatch
 
 PREFIX = "/console"
 _FOLDER = Path(__file__).parent
@@ -82,7 +84,13 @@ def page(request: Request, name: str, visitor: Visitor | None, *, status: int = 
     """Returns a whole page."""
     jobs = [job for job in JOBS if visitor is not None and job.needs in visitor.caller.permissions]
     here = next((job for job in jobs if request.url.path.startswith((job.address, *job.elsewhere))), None)
-    around = {"jobs": jobs, "here": here, "path": request.url.path, "languages": LANGUAGES}
+    reviews = (
+        here is not None and here.needs is Permission.AUDIT_READ
+    )  # and must see that what it reads has no proof yet
+    around = {
+        "jobs": jobs, "here": here, "path": request.url.path, "languages": LANGUAGES,
+        "sealer": of(request, SealerWatch).last if reviews else None,
+    }  # fmt: skip
     return HTMLResponse(rendered(request, name, visitor=visitor, **around, **context), status, HEADERS)
 
 
