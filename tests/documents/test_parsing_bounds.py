@@ -75,6 +75,11 @@ async def test_six_hundred_thousand_cells_are_streamed_in_sixty_megabytes(tmp_pa
         ("figures.html", f'<p style="font:{"1" * 19_000};color:rgb({"1" * 900}">7,140.25</p>' * 300),
         ("sheet.html", f"<style>{'a' * 200_000}</style><p>7,140.25</p>"),
         ("media.html", f"<style>{'@media ' * 28_000}</style><p>7,140.25</p>"),
+        ("begins.eml", "Subject: s\n\n7,140.25\n" + "begin 644 a\n" * 80_000),
+        ("contents.html", "<style>p::before{content:" + '\\"' * 90_000 + "}</style>" + "<p>7,140.25" * 5_000),
+        ("counters.html", "<style>p{counter-increment:a b c d e f g}</style>" + "<p>7,140.25" * 20_000),
+        ("quotes.csv", 'a,b\n7,"' + "140,25\n" * 100_000),
+        ("escapes.txt", "7,140.25 " + "\x1b[0" * 200_000),
         ("comments.html", f"<style>{'/*' * 100_000}</style><p>7,140.25</p>"),
     ],
 )

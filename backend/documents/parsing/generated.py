@@ -10,7 +10,7 @@ from backend.documents.parsing.declarations import Declared
 from backend.documents.parsing.lists import numbered
 
 _PIECE = re.compile(
-    r"""(?i)"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'|attr\(\s*(?P<attribute>[\w-]{1,50})[^()]*\)"""
+    r"""(?i)"(?P<double>(?:[^"\\]|\\.)*+)"?|'(?P<single>(?:[^'\\]|\\.)*+)'?|attr\(\s*(?P<attribute>[\w-]{1,50})[^()]*\)"""
     r"""|(?P<all>counters)\(\s*(?P<names>[\w-]{1,100})\s*,\s*(?:"(?P<between>[^"]{0,20})"|'(?P<apart>[^']{0,20})')\s*(?:,\s*(?P<styles>[\w-]{1,40}))?\s*\)"""
     r"""|counter\(\s*(?P<name>[\w-]{1,100})\s*(?:,\s*(?P<style>[\w-]{1,40}))?\s*\)"""
 )
@@ -19,6 +19,7 @@ _COUNTED = re.compile(r"(?i)(?P<name>-?[a-z_][\w-]{0,100})(?:\s+(?P<number>-?\d{
 _SIGNS = set("%‰°§±<>≤≥+=#()[]")
 _HIGHEST = 10**9
 _MOST = 50  # counters at once
+_LONGEST = 500  # characters of what is written
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ def content(style: Declared, attributes: dict[str, str | None], counters: Counte
 
 
 def _pieces(value: str, attributes: dict[str, str | None], counters: Counters) -> Iterator[str]:
-    for piece in _PIECE.finditer(value):
+    for piece in _PIECE.finditer(value[:_LONGEST]):
         if (text := piece["double"] if piece["double"] is not None else piece["single"]) is not None:
             yield _ESCAPED.sub(lambda found: _character(found[1]) if found[1] else found[2], text)
         elif piece["attribute"]:

@@ -32,9 +32,9 @@ _OTHER_UNITS = {
     "utf-32be",
 }  # which pages are not written in
 _MESSAGES = {"message/rfc822", "message/global", "message/news"}
-_ENCODED = re.compile(
-    r"^begin(?:-base64)? [0-7]{3,4} (?P<name>[^\n]{1,200})\n(?:[^\n]{1,100}\n)*?(?:end|====)[ \t]*$", re.MULTILINE
-)
+_BEGIN = re.compile(r"begin(?:-base64)? [0-7]{3,4} (?P<name>[^\r\n]{1,200})")
+_ENDS = {"end", "===="}
+_LONGEST_ENCODED = 100
 _SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 _ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}
 
@@ -173,9 +173,30 @@ def _body(text: str, part: Message, findings: Findings) -> Iterator[Fragment]:
         findings.title = title
         return
     lines = text.replace("\r\n", "\n")
-    for encoded in _ENCODED.finditer(lines):
-        findings.warn(WarningKind.ATTACHMENT, "body of the message", not_read(collapse(encoded["name"])))
-    lines = _ENCODED.sub("", lines)
+    lines = _without_encoded(lines, findings)
     if part.get_param("format") == "flowed":
         lines = _SOFT_BREAK.sub("" if part.get_param("delsp") == "yes" else " ", lines)
     yield from text_fragments(lines.splitlines(keepends=True))
+
+
+def _without_encoded(text: str, findings: Findings) -> str:
+    """Leaves out files that older programs write into a body in letters, and tells them."""
+    if "\nbegin" not in f"\n{text[:5]}" and "\nbegin" not in text:
+        return text
+    kept: list[str] = []
+    encoded: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if not encoded and not _BEGIN.match(line):
+            kept.append(line)
+            continue
+        encoded.append(line)
+        if line.strip() in _ENDS:
+            name = _BEGIN.match(encoded[0])
+            findings.warn(
+                WarningKind.ATTACHMENT, "body of the message", not_read(collapse(name["name"] if name else ""))
+            )
+            encoded.clear()
+        elif len(line) > _LONGEST_ENCODED:
+            kept += encoded
+            encoded.clear()
+    return "".join([*kept, *encoded])

@@ -31,6 +31,7 @@ class StyleSheet:
         """Takes the rules for each element, by its number, and for what is beside it, the one that counts most last."""
         self._rules = rules
         self._declared: dict[int, Declared] = {}
+        self._beside: dict[tuple[str, ...], Declared] = {}
         self._has_beside = any(side for _, side in rules)
 
     def of(self, node: LexborNode) -> Declared:
@@ -53,7 +54,13 @@ class StyleSheet:
     def beside(self, node: LexborNode, side: str) -> Declared:
         """Returns the declarations for what a style writes `before` or `after` an element, or as its `marker`."""
         styles = self._rules.get((node.mem_id, side)) if self._has_beside else None
-        return declared(styles) if styles else _NOTHING
+        if not styles:
+            return _NOTHING
+        # Elements by the thousand share their rules.
+        together = tuple(styles)
+        if together not in self._beside:
+            self._beside[together] = declared(together)
+        return self._beside[together]
 
 
 def styles_of(tree: LexborHTMLParser) -> StyleSheet:
