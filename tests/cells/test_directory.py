@@ -1,6 +1,7 @@
 """The directory: what is signed is believed, and nothing that is forged, older, of another history or contradictory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend.cells import copy
-from backend.cells.directory import CellEntry, Directory, DomainEntry, GoneEntry, Home, NotTheDirectory
+from backend.cells.directory import CellEntry, Directory, DomainEntry, GoneEntry, Home, NotTheDirectory, _grown
 from backend.cells.homes import CellHomes
 from backend.error_handlers import _place_at
 from backend.errors import Misdirected
@@ -103,8 +104,6 @@ def test_a_signed_entry_that_contradicts_leaves_a_process_as_it_was() -> None:
     reader = directory_of(*CELLS, moved())
     other = directory_of(*CELLS, moved())
     wrong = [moved(cell="us-1", epoch=2), moved(cell="eu-1", epoch=9)]
-    from backend.cells.directory import _grown  # noqa: PLC0415
-
     frontier = _grown(other.frontier, wrong)
     note = sign_checkpoint(Checkpoint(f"{KEY.name}/cells", frontier.size, frontier.root(), 2), KEY)
     with pytest.raises(NotTheDirectory, match="epoch"):
@@ -230,3 +229,86 @@ def test_a_process_answers_for_tenants_of_its_own_cell_and_tells_where_others_ar
     with pytest.raises(Misdirected) as sent_on:
         homes(moved(BETA, "beta", "us-1"), redirect=True).epoch_of(Claims("r", BETA))
     assert sent_on.value.status == 307
+
+
+def test_the_copy_grows_by_what_is_new_whoever_writes_it_first(tmp_path: Path) -> None:
+    path = tmp_path / "directory"
+    operator = directory_of(*CELLS, moved())
+    copy.save(operator, path)
+    first, second = Directory([KEY.verifier_key]), Directory([KEY.verifier_key])
+    for process in (first, second):
+        copy.load(process, path)
+        assert process.lines == []
+    entries = [moved(cell="us-1", epoch=2), moved(BETA, "beta")]
+    notes = operator.append(entries, KEY, 2)
+    first.extend(entries[:1], notes[0])
+    second.extend(entries, notes[1])
+    copy.save(first, path)
+    copy.save(second, path)  # over what the first one wrote
+    copy.save(first, path)  # which is behind, and leaves it
+    read = Directory([KEY.verifier_key])
+    copy.load(read, path)
+    assert (read.size, read.note, read.homes) == (5, notes[1], operator.homes)
+    assert first.lines == second.lines == []
+
+
+def test_a_copy_that_is_gone_or_was_changed_is_not_continued(tmp_path: Path) -> None:
+    path, signed = tmp_path / "directory", directory_of(*CELLS, moved())
+    copy.save(signed, path)
+    process = Directory([KEY.verifier_key])
+    copy.load(process, path)
+    process.extend([entry := moved(BETA, "beta")], signed.append([entry], KEY, 2)[-1])
+    whole = path.read_bytes()
+    for damaged in (b"", b"nothing", whole.replace(b"affidavit-test", b"affidavit-tess"), whole[:-20]):
+        path.write_bytes(damaged)
+        with pytest.raises(copy.CopyFallsShort):
+            copy.save(process, path)
+        assert path.read_bytes() == damaged
+    path.unlink()
+    with pytest.raises(copy.CopyFallsShort):
+        copy.save(process, path)
+    assert process.lines == [entry], "it is written when the entries before it are known again"
+    everything = replace(copy.unsaved(process), lines=[*CELLS, moved(), entry])
+    copy.write(everything, path)
+    copy.load(Directory([KEY.verifier_key]), path)
+
+
+def test_a_large_directory_finds_everybody_and_nobody_else() -> None:
+    """More than wait to be sorted in, and moved, renamed and deleted among them."""
+    known = Directory([KEY.verifier_key])
+    tenants = [Home(uuid4(), f"institution-{number}", EU.name, 1) for number in range(20_000)]
+    changed = [
+        *(home._replace(cell=US.name, epoch=2) for home in tenants[::3]),
+        *(DomainEntry(f"{home.slug}.example", home.tenant_id) for home in tenants[::5]),
+        *(GoneEntry(home.tenant_id) for home in tenants[::7]),
+    ]
+    for page in ([EU, US], tenants[:9000], tenants[9000:], changed):
+        lines = [entry.entry() for entry in page]
+        frontier = _grown(known.frontier, lines)
+        checkpoint = Checkpoint(f"{KEY.name}/cells", frontier.size, frontier.root(), 1)
+        known.extend(lines, sign_checkpoint(checkpoint, KEY))
+    for number, home in enumerate(tenants):
+        now = home._replace(cell=US.name, epoch=2) if number % 3 == 0 else home
+        assert known.homes[home.tenant_id] == now
+        assert known.tagged(tenant_tag(home.tenant_id)) in {now, None}
+        assert known.named(home.slug) == (None if number % 7 == 0 else now)
+        assert known.named(f"{home.slug}.example") == (now if number % 5 == 0 and number % 7 else None)
+    assert known.homes.get(uuid4()) is known.tagged("") is known.tagged("abc") is known.named("institution") is None
+    assert known.tenants_by_cell().total() == len(list(known.at_home())) == len(tenants) - len(tenants[::7])
+    assert {home.cell for home in known.at_home("us-1")} == {"us-1"}
+
+
+def test_a_cell_is_removed_only_when_nobody_is_at_home_there_and_may_come_back() -> None:
+    gone = replace(EU, state="removed").entry()
+    with pytest.raises(NotTheDirectory, match="tenants are at home there"):
+        directory_of(*CELLS, moved(), gone)
+    known = directory_of(
+        *CELLS, moved(), moved(cell="us-1", epoch=2), moved(BETA, "beta"), GoneEntry(BETA).entry(), gone
+    )
+    assert list(known.present) == ["us-1"]
+    with pytest.raises(NotTheDirectory, match="no cell eu-1"):
+        known.append([moved(epoch=3)], KEY, 2)
+    known.append([EU.entry(), moved(epoch=3)], KEY, 2)
+    assert known.named("acme") == Home(ACME, "acme", "eu-1", 3)
+    with pytest.raises(NotTheDirectory, match="unknown"):
+        known.append(['{"address":"x","kind":"cell","name":"eu-1","region":"eu","state":"odd"}'], KEY, 3)
