@@ -121,8 +121,9 @@ def envelopes(tenant: UUID) -> Iterator[str]:
 
 def round_of(checkpoint: Checkpoint, all_logs: GrowingLog, key: SigningKey) -> str:
     """Returns a checkpoint as it is proven among those of other tenants that were sealed at once."""
-    texts = [hidden(replace(checkpoint, origin=f"{key.name}/{number}")) for number in range(OTHERS)]
-    leaves = [all_logs.append(identifier(START), text.encode()) for text in [*texts, hidden(checkpoint)]]
+    others = [replace(checkpoint, origin=log_origin(key.name, str(number))) for number in range(OTHERS)]
+    texts = [hidden(one) for one in (*others, checkpoint)]
+    leaves = [all_logs.append(identifier(START), text.encode()) for text in texts]
     signed = replace(checkpoint, origin=log_origin(key.name, "checkpoints"))
     signed = replace(signed, size=all_logs.frontier.size, root=all_logs.frontier.root())
     note = signed_round(signed, all_logs.leaves[0][2], key)
