@@ -154,10 +154,10 @@ async def test_no_log_of_a_server_holds_the_password_of_another(world: World, eu
     tenant, cells = await working_tenant(world, eu, "eu-1"), list(world.cells.values())
     source, target = [await asyncpg.connect(cell.database.superuser_url) for cell in cells]
     for cell, connection in zip(cells, (source, target), strict=True):
-        for setting in ("log_min_error_statement = error", "log_statement = all", "log_min_duration_statement = 0"):
+        for setting in ("log_min_error_statement = error", "log_statement = ddl", "log_min_duration_statement = 0"):
             await connection.execute(f"alter system set {setting}")
         await connection.execute("select pg_reload_conf()")
-        await cell.until("current_setting('log_statement') = 'all'")
+        await cell.until("current_setting('log_statement') = 'ddl'")
         await cell.fetch("select 'it is written'")
     replication = Replication(source, target, tenant.id)
     with pytest.raises(asyncpg.PostgresError):
