@@ -58,18 +58,22 @@ class AllowedHosts:
         """Returns the host of an address that may be called; raises RefusedAddress."""
         if not url.isascii() or len(url) > _MOST_CHARACTERS or " " in url:
             raise RefusedAddress("The address must be ASCII, without spaces.")
-        host = checked(url, plain=self.plain).hostname or ""
-        self.check(host)
+        parts = checked(url, plain=self.plain)
+        host = parts.hostname or ""
+        self.check(host, parts.port or (_HTTPS if parts.scheme == "https" else _HTTP))
         return host
 
-    def check(self, host: str) -> None:
-        """Raises RefusedAddress for a host that the operator does not allow."""
-        if not any(self._covers(allowed, host) for allowed in self.hosts):
+    def check(self, host: str, port: int) -> None:
+        """Raises RefusedAddress for a host that the operator does not allow, or allows on another port."""
+        if not any(self._covers(allowed, host, port) for allowed in self.hosts):
             raise RefusedAddress(f"The operator of this service does not allow {self.calls} to this host.")
 
     @staticmethod
-    def _covers(allowed: str, host: str) -> bool:
-        """Tells whether an entry of the list covers a host: by its name, as a name below it, or as any."""
+    def _covers(allowed: str, host: str, port: int) -> bool:
+        """Tells whether an entry covers a host: by name, as a name below it, or as any; `:PORT` means that port alone."""
+        allowed, _, only = allowed.partition(":")
+        if only and int(only) != port:
+            return False
         return allowed in {"*", host} or (allowed.startswith("*.") and host.endswith(allowed[1:]))
 
 

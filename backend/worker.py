@@ -33,7 +33,7 @@ async def run(settings: Settings, *, with_parent: bool = False) -> None:
     give_way()  # and what it starts, such as parsers
     sweep_scratch()
     metrics.BUILD.labels(VERSION, code()).set(1)
-    pool_size = settings.jobs_at_once * _CONNECTIONS_OF_A_JOB
+    pool_size = max(2, settings.jobs_at_once) * _CONNECTIONS_OF_A_JOB  # a second place is for sources
     async with tracing.exported(settings, "worker"), open_worker_services(settings, pool_size=pool_size) as services:
         worker = Worker(
             services.tenancy,

@@ -28,7 +28,7 @@ from backend.identity.sign_in.seal import Seal
 pytestmark = pytest.mark.anyio
 
 
-def _certificate(folder: Path) -> Path:
+def certificate_of_localhost(folder: Path) -> Path:
     """A certificate of `localhost` that signs itself, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -51,7 +51,7 @@ def _certificate(folder: Path) -> Path:
 @asynccontextmanager
 async def serving(folder: Path, answers: dict[str, bytes]) -> AsyncIterator[tuple[str, httpx.AsyncClient]]:
     """A server with TLS on this machine, and a client that trusts it."""
-    certificate = _certificate(folder)
+    certificate = certificate_of_localhost(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
 
@@ -98,7 +98,7 @@ async def test_a_certificate_of_nobody_known_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_breaks_off_its_encryption_does_not_answer(tmp_path: Path) -> None:
-    certificate = _certificate(tmp_path)
+    certificate = certificate_of_localhost(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from backend import http_server, logging
 from backend.app import create_prepared_app
 from backend.command_output import CommandResult, doing, remark, tell
-from backend.demo import seed, webhooks
+from backend.demo import intranet, seed, webhooks
 from backend.demo.entrance import LASTS_SECONDS, Entrance
 from backend.demo.home import CHECKPOINT_KEY_NAME, DemoHome, DemoHomeInUse, write_private
 from backend.demo.small_model import SmallModelMissing
@@ -48,7 +48,7 @@ def run(settings: Settings, port: int, *, small_model: bool = False) -> None:
             listener = stack.enter_context(_listener(port))
             model = stack.enter_context(small_model_serving()) if small_model else None
             postgres = stack.enter_context(_started(home))
-            configured = _configured(settings, home, postgres, port)
+            configured = _configured(settings, home, postgres, listener.getsockname()[1])
             if model is not None:
                 configured = configured.model_copy(update={"models": [model]})
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -93,8 +93,12 @@ def _configured(settings: Settings, home: DemoHome, postgres: EmbeddedPostgres, 
     known = home.secrets()
     own = {name: known[name] for name in ("context_key", "payload_key", "jwt_private_key", "checkpoint_key")}
     own |= {f"{role}_database_url": postgres.urls()[f"{role}_url"] for role in ("runtime", "sealer", "operator")}
-    # The demo tells itself by a webhook, and nobody else unless it is told to.
-    here = {"public_url": f"http://127.0.0.1:{port}", "webhook_hosts": ["127.0.0.1"], "webhook_own_machine": True}
+    # The demo tells itself by a webhook and fetches pages from itself; it calls nobody else, here or elsewhere, unless told to.
+    itself = [f"127.0.0.1:{port}"]
+    here = {
+        "public_url": f"http://127.0.0.1:{port}", "webhook_hosts": itself, "webhook_own_machine": True,
+        "source_hosts": itself, "source_own_machine": True,
+    }  # fmt: skip
     chosen: dict[str, Any] = here | settings.model_dump(exclude_unset=True) | own
     return Settings(
         **chosen | {
@@ -119,6 +123,8 @@ async def _serve(settings: Settings, home: DemoHome, owner_url: str, listener: s
         webhooks.DemoReceiver(endpoint["secret"]).install(app)
         tenant = next(each for each in credentials["tenants"] if each["slug"] == endpoint["tenant"])
         beside.append(asyncio.create_task(webhooks.show(tenant, endpoint, credentials["base_url"])))
+    intranet.install(app)
+    beside.append(asyncio.create_task(intranet.show(credentials["tenants"][0], credentials["base_url"])))
     try:
         with exposed(settings.metrics_host, settings.metrics_port):
             async with running_worker(settings):
@@ -156,6 +162,7 @@ async def _fill(app: FastAPI, home: DemoHome, owner_url: str, base_url: str) -> 
                 credentials["webhooks"] = [await webhooks.create(app, credentials["tenants"][0], base_url)]
                 write_private(unfinished, credentials)
             await seed.submit_documents(app, credentials, remark)
+            await seed.provision(app, credentials, remark)
             await seed.evaluate(app, credentials, remark)
     unfinished.rename(home.credentials_path)
 

@@ -19,8 +19,8 @@ async def running_worker(settings: Settings) -> AsyncIterator[None]:
     """Runs `affidavit worker` beside the block; it also ends when this process is killed."""
     names = ("RUNTIME_DATABASE_URL", "CONTEXT_KEY", "PAYLOAD_KEY")
     own = {f"AFFIDAVIT_{name}": required(getattr(settings, name.lower()), name) for name in names}
-    own["AFFIDAVIT_WEBHOOK_HOSTS"] = json.dumps(settings.webhook_hosts)
-    own["AFFIDAVIT_WEBHOOK_OWN_MACHINE"] = json.dumps(settings.webhook_own_machine)
+    for name in ("webhook_hosts", "webhook_own_machine", "source_hosts", "source_own_machine"):
+        own[f"AFFIDAVIT_{name.upper()}"] = json.dumps(getattr(settings, name))
     environment = {**os.environ, **own, "AFFIDAVIT_HOME": str(settings.home_folder)}
     environment.pop("AFFIDAVIT_METRICS_PORT", None)  # taken by this process
     command = (sys.executable, "-m", "backend", "worker", "--with-parent")

@@ -26,8 +26,8 @@ update jobs.job set status = 'queued', attempts = 0, run_after = now(), retryabl
 where tenant_id = $1 and id = $2 and status = 'failed' and retryable returning kind
 
 -- name: lease
--- Takes the job that is next, of whatever tenant but these.
-select tenant_id, id, kind, requested_by, request_id, on_behalf_of, attempts from jobs.lease($1, $2, $3, $4)
+-- Takes the job that is next, of whatever tenant but these, and of others still none of these kinds.
+select tenant_id, id, kind, requested_by, request_id, on_behalf_of, attempts from jobs.lease($1, $2, $3, $4, $5, $6)
 
 -- name: lease_expired
 -- Takes a failed job that nobody tried again within so many days, of whatever tenant.

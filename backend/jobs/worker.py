@@ -74,7 +74,8 @@ class Worker:
     """Takes jobs and does them, a few beside each other so that a long one delays no other, until it is told to stop.
 
     Its last place is for a tenant of which it does none: one tenant's files, however long they take, leave the others a place.
-    Of kinds that wait for others, such as servers elsewhere, it does so many at once that half of its places stay free of them.
+    Of kinds that wait for others, such as servers elsewhere, it does so many at once that half of its places stay free of them,
+    and of these the last is for another tenant as well. A worker with one place has one more, for such kinds alone.
     """
 
     tenancy: Tenancy
@@ -96,7 +97,12 @@ class Worker:
 
         It then takes no other job, finishes those that it has within the time of grace, or hands them back.
         """
-        await asyncio.gather(*(self._work(tidies=number == 0) for number in range(self.at_once)))
+        await asyncio.gather(*(self._work(tidies=number == 0) for number in range(self.places)))
+
+    @property
+    def places(self) -> int:
+        """How many jobs it does beside each other, at most."""
+        return max(2, self.at_once) if self.waiting_kinds else self.at_once
 
     async def _work(self, *, tidies: bool) -> None:
         """Does one job after the other; one of several who do also forgets old ones."""
@@ -121,7 +127,9 @@ class Worker:
     async def work_once(self) -> bool:
         """Does the next job; returns whether there was one."""
         async with self._taking:  # or two at once would each take the last place but one
-            taken = await self._lease(queries.lease, self._must_wait(), self._has_enough_of())
+            taken = await self._lease(
+                queries.lease, self._must_wait(), self._has_enough_of(), self._have_enough(), sorted(self.waiting_kinds)
+            )
             if taken is not None:
                 self._in_hand.append((taken[0].tenant_id, taken[0].kind))
         if taken is None:
@@ -137,9 +145,28 @@ class Worker:
         return [tenant for tenant, _ in self._in_hand] if 1 < self.at_once <= len(self._in_hand) + 1 else []
 
     def _has_enough_of(self) -> list[str]:
-        """Returns the kinds of which no more are taken: those that wait for others, once they have half of the places."""
-        waiting = sum(kind in self.waiting_kinds for _, kind in self._in_hand)
-        return sorted(self.waiting_kinds) if waiting >= max(1, self.at_once // 2) else []
+        """Returns the kinds of which no more are taken: those that wait for others, once they have half of the places.
+
+        All others, once they have the places that are theirs: one worker's second place is for those that wait.
+        """
+        waiting = len(self._waiting())
+        enough = self.waiting_kinds if waiting >= self._most_waiting else frozenset()
+        if len(self._in_hand) - waiting >= self.at_once:
+            enough |= self.handlers.keys() - self.waiting_kinds
+        return sorted(enough)
+
+    def _have_enough(self) -> list[UUID]:
+        """Returns the tenants of which nothing more is taken that waits for others, when one such place is free."""
+        waiting = self._waiting()
+        return waiting if 1 < self._most_waiting <= len(waiting) + 1 else []
+
+    def _waiting(self) -> list[UUID]:
+        """Returns the tenant of each job in hand that waits for others."""
+        return [tenant for tenant, kind in self._in_hand if kind in self.waiting_kinds]
+
+    @property
+    def _most_waiting(self) -> int:
+        return max(1, self.at_once // 2)
 
     async def tidy(self) -> None:
         """Ends for good what nobody tried again within the retention, and forgets what ended before it."""

@@ -11,7 +11,7 @@ class SourceSettings(BaseModel):
     source_hosts: list[AllowedHost] = Field(
         default_factory=list, max_length=100,
         description='Hosts from which documents may be fetched: `["files.bank.example", "*.sharepoint.com"]`, or `["*"]` for '
-        "every public host; none unless named.",
+        "every public host; `HOST:PORT` for one port of it; none unless named.",
     )  # fmt: skip
     source_own_machine: bool = Field(
         default=False, description="Lets sources lie on this machine, also without TLS; for trying out only."

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-AllowedHost = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*)$", max_length=253)]
+AllowedHost = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*)(:[0-9]{1,5})?$", max_length=260)]
 
 
 class WorkSettings(BaseModel):
@@ -31,7 +31,7 @@ class WorkSettings(BaseModel):
     webhook_hosts: list[AllowedHost] = Field(
         default_factory=list, max_length=100,
         description='Hosts to which webhooks may go: `["hooks.bank.example", "*.partner.example"]`, or `["*"]` for every public '
-        "host; none unless named.",
+        "host; `HOST:PORT` for one port of it; none unless named.",
     )  # fmt: skip
     webhook_own_machine: bool = Field(
         default=False, description="Lets webhooks go to this machine, also without TLS; for trying out only."

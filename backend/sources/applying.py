@@ -16,14 +16,12 @@ from backend.sources.connector import Seen
 from backend.sources.erased import take_out_erased
 from backend.sources.fetching import Looked, StagedItem
 from backend.sources.plan import KnownItem, Plan, doc_id_of, key_hash
-from backend.sources.report import RunReport
+from backend.sources.report import OF_THE_FILE, RunReport
 from backend.sources.stored import StoredSource
 from backend.tenancy import Renewal
 
 queries = Queries.beside(__file__, source=StoredSource, item=KnownItem)
 
-_OF_THE_FILE = frozenset({"type", "too_large", "empty", "size"})
-"""Reasons that stay while the file does; for others it is asked for again."""
 _NOTHING = (None,) * 6
 """What stays of one that was erased: neither key, path, name, tag, content nor document."""
 
@@ -120,7 +118,7 @@ class Applying:
         self.report.tell("refused", seen.path, reason=reason)
         doc_id = item.doc_id if item is not None else doc_id_of(seen.path)
         sha256, document = (item.content_sha256, item.document_id) if item is not None else (None, None)
-        tag = seen.tag if reason in _OF_THE_FILE else None
+        tag = seen.tag if reason in OF_THE_FILE else None
         await self._put(seen, doc_id, tag, sha256, document, "refused", reason)
 
     async def _note_same(self, item: KnownItem, seen: Seen, tag: str | None) -> None:

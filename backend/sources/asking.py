@@ -1,6 +1,7 @@
 """Asks the servers of sources: allowed and public ones alone, at a measured pace, within bounds, following no redirect."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from backend.provenance import VERSION
 from backend.sources.connector import ItemRefused, OutOfTime, SourceFailed
 
 AGENT = f"Affidavit/{VERSION}"
+MAIL_SCHEME, MAIL_PORT = "imaps://", 993
 _LONGEST_WAIT = 60.0  # seconds that a server may ask to be left alone
 _MOST_WAITS = 5
 _BUSY = frozenset({429, 503})
@@ -23,6 +25,15 @@ class SourceHosts(AllowedHosts):
     """The hosts from which documents may be fetched."""
 
     calls: ClassVar[str] = "sources"
+
+    def mail_host_of(self, url: str) -> str:
+        """Returns the host of a folder of mail that may be read; raises RefusedAddress. TLS is spoken from the first byte on."""
+        if not url.startswith(MAIL_SCHEME):
+            raise RefusedAddress("The address must be imaps, without user name and fragment.")
+        place = url.removeprefix(MAIL_SCHEME)
+        host, slash, folder = place.partition("/")
+        port = "" if re.search(r":[0-9]+$", host) else f":{MAIL_PORT}"
+        return self.host_of(f"https://{host}{port}{slash}{folder}")
 
 
 @dataclass(slots=True)

@@ -21,12 +21,17 @@ Source = Annotated[UUID, typer.Argument(help="The source's id, as `affidavit sou
 def create(  # noqa: PLR0913 - each is an option
     client: Client,
     name: Annotated[str, typer.Argument(help="What people call it.")],
-    address: Annotated[str, typer.Argument(help="Where it is: HTTPS, on a host that the operator allows.")],
-    kind: Annotated[str, typer.Option(help="urls, sitemap, s3 or webdav.")],
+    address: Annotated[
+        str, typer.Argument(help="Where it is: HTTPS, or IMAPS for mail, on a host that the operator allows.")
+    ],
+    kind: Annotated[str, typer.Option(help="urls, sitemap, s3, webdav, imap or graph.")],
     collection: Annotated[str, typer.Option(help="Where its documents go; it must ask for approvals.")],
     source_type: Annotated[str, typer.Option(help="What kind of documents they are.")] = "document",
     prefix: Annotated[str | None, typer.Option(help="Of a bucket, only objects whose keys begin so.")] = None,
     region: Annotated[str | None, typer.Option(help="Where a bucket is.")] = None,
+    authority: Annotated[
+        str | None, typer.Option(help="The directory of a library: https://login.microsoftonline.com/DIRECTORY.")
+    ] = None,
     every: Annotated[int | None, typer.Option(help="Minutes between two runs.")] = None,
     daily_at: Annotated[str | None, typer.Option(help="When it runs each day, in UTC: 02:30.")] = None,
     credential: Annotated[
@@ -41,7 +46,9 @@ def create(  # noqa: PLR0913 - each is an option
     """
     # On the command line, others of the machine could read them.
     proof = {name: ask_secret(name) for name in credential or []} or None
-    schedule, options = {"every_minutes": every, "daily_at": daily_at}, {"prefix": prefix, "region": region}
+    schedule, options = {"every_minutes": every, "daily_at": daily_at}, {
+        "prefix": prefix, "region": region, "authority": authority,
+    }  # fmt: skip
     more = {"schedule": schedule, "options": options, "source_type": source_type, "credentials": proof}
     made = client.sources.create(name, kind, collection, address, **more)
     return CommandResult(made, str(made.id))

@@ -15,7 +15,12 @@ from backend.storage import sealing
 from backend.storage.service import TenantKey
 
 _USE = "affidavit source credentials"
-_PORTS = {"http": 80, "https": 443}
+NEEDED = {
+    "s3": frozenset({"access_key", "secret_key"}), "imap": frozenset({"username", "password"}),
+    "graph": frozenset({"client_id", "client_secret"}),
+}  # fmt: skip
+"""What sources of these kinds are always asked with; others may be asked without."""
+_PORTS = {"http": 80, "https": 443, "imaps": 993}
 
 
 def origin_of(url: str) -> str:
@@ -29,24 +34,29 @@ def origins_of(address: str) -> frozenset[str]:
     return frozenset(map(origin_of, address.split()))
 
 
-def seal(key: TenantKey, source_id: UUID, kind: str, address: str, credentials: Mapping[str, str]) -> bytes:
-    """Returns credentials as they are stored, for the one origin of an address."""
-    return sealing.seal(key, _USE, (source_id,), orjson.dumps(credentials), _place(kind, address))
+def seal(key: TenantKey, source_id: UUID, place: str, credentials: Mapping[str, str]) -> bytes:
+    """Returns credentials as they are stored, for one place."""
+    return sealing.seal(key, _USE, (source_id,), orjson.dumps(credentials), place)
 
 
-def unseal(key: TenantKey, source_id: UUID, kind: str, address: str, sealed: bytes | None) -> Mapping[str, str]:
-    """Returns stored credentials, of which there may be none; raises SourceFailed for those that do not open."""
-    if sealed is None:
-        return {}
+def unseal(key: TenantKey, source_id: UUID, place: str, sealed: bytes) -> Mapping[str, str]:
+    """Returns stored credentials; raises SourceFailed for those that do not open."""
     try:
-        opened: Mapping[str, str] = orjson.loads(sealing.unseal(key, _USE, (source_id,), sealed, _place(kind, address)))
+        opened: Mapping[str, str] = orjson.loads(sealing.unseal(key, _USE, (source_id,), sealed, place))
     except (sealing.DamagedSecret, ValueError) as error:
         detail = "The stored credentials are not for this address, or are damaged; give them anew."
         raise SourceFailed("credentials_damaged", detail) from error
     return opened
 
 
-def _place(kind: str, address: str) -> str:
-    """Returns what credentials are for; raises ValueError for several origins, each of which would be sent them."""
-    (origin,) = origins_of(address)
-    return f"{kind} {origin}"
+def place_of(kind: str, address: str, options: Mapping[str, str]) -> str:
+    """Returns what credentials are for; raises SourceFailed for several origins, each of which would be sent them.
+
+    Where a directory grants tokens, the secret goes there.
+    """
+    origins = origins_of(address)
+    if len(origins) != 1:
+        raise SourceFailed("credentials_damaged", "Credentials are for one server, and these addresses are on several.")
+    (origin,) = origins
+    authority = options.get("authority")
+    return f"{kind} {origin}" if authority is None else f"{kind} {origin} {authority}"

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from backend.documents.models import CollectionSlug, SourceType
 from backend.schema import WHOLE, ApiModel, JsonObject, Text
 
-SourceKind = Literal["urls", "sitemap", "s3", "webdav"]
+SourceKind = Literal["urls", "sitemap", "s3", "webdav", "imap", "graph"]
 RunState = Literal["waiting", "running", "succeeded", "failed", "cancelled"]
 SourceName = Annotated[Text, Field(min_length=1, max_length=100, examples=["Policies of the intranet"])]
 Address = Annotated[
@@ -17,9 +17,10 @@ Address = Annotated[
     Field(
         min_length=8,
         max_length=2_000,
-        pattern="^https?://[!-~]+([ \\r\\n]+https?://[!-~]+)*$",
+        pattern="^(https?|imaps)://[!-~]+([ \\r\\n]+https?://[!-~]+)*$",
         description="HTTPS, on a host that the operator allows. Of `urls`, several, with spaces or lines between them; of `s3`, "
-        "`https://HOST/BUCKET`; of `webdav`, that of a folder.",
+        "`https://HOST/BUCKET`; of `webdav`, that of a folder; of `imap`, `imaps://HOST/FOLDER`; of `graph`, that of a library, "
+        "`https://graph.microsoft.com/v1.0/drives/ID`, or `…/ID/root:/FOLDER:` of a folder in it.",
         examples=["https://www.bank.example/sitemap.xml"],
     ),
 ]
@@ -45,6 +46,10 @@ class SourceCredentials(ApiModel):
         default=None, description="Names who asks a bucket."
     )
     secret_key: Secret | None = Field(default=None, description="Signs what a bucket is asked.")
+    client_id: Annotated[Text, Field(min_length=1, max_length=200, examples=["5f8c…"])] | None = Field(
+        default=None, description="Names the program that a directory lets read a library of SharePoint or OneDrive."
+    )
+    client_secret: Secret | None = Field(default=None, description="Proves that program to its directory.")
 
     def given(self) -> dict[str, str]:
         """Returns those that there are."""
@@ -52,13 +57,24 @@ class SourceCredentials(ApiModel):
 
 
 class SourceOptions(ApiModel):
-    """What else says where the files are, of a bucket."""
+    """What else says where the files are, of a bucket, or of a library of SharePoint or OneDrive."""
 
     prefix: Annotated[Text, Field(min_length=1, max_length=500, examples=["policies/"])] | None = Field(
         default=None, description="Only objects whose keys begin so."
     )
     region: Annotated[str, Field(pattern="^[a-z0-9-]{1,50}$", examples=["eu-central-1"])] | None = Field(
         default=None, description="Where the bucket is; unset means us-east-1."
+    )
+    authority: (
+        Annotated[
+            str,
+            Field(
+                max_length=500, pattern="^https?://[!-~]+$", examples=["https://login.microsoftonline.com/bank.example"]
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None, description="The directory that grants tokens for a library; the client's secret goes there."
     )
 
     def given(self) -> dict[str, str]:

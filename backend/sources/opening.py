@@ -1,17 +1,21 @@
 """Makes of a source what can be run: the connector of its kind, with the bounds that the operator set."""
 
 import base64
+import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backend.egress import Egress
 from backend.settings import Settings
 from backend.sources.asking import Asking, Pace, SourceHosts
 from backend.sources.connector import Connector, SourceFailed
+from backend.sources.connectors.graph import GraphDrive
+from backend.sources.connectors.imap import ImapFolder
 from backend.sources.connectors.s3 import S3Bucket
 from backend.sources.connectors.web import Sitemap, Web
 from backend.sources.connectors.webdav import DavFolder
+from backend.sources.credentials import NEEDED
 from backend.sources.stored import StoredSource
 
 
@@ -44,10 +48,15 @@ class Opening:
     egress: Egress
     hosts: SourceHosts
     bounds: Bounds
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)  # for what is no HTTPS
 
     def connector(self, source: StoredSource, credentials: Mapping[str, str]) -> Connector:
         """Returns the connector of a source; raises SourceFailed for one that cannot be opened."""
         bounds = self.bounds
+        if (needed := NEEDED.get(source.kind, frozenset())) - credentials.keys():
+            raise SourceFailed(
+                "not_allowed", f"The source is asked with {' and '.join(sorted(needed))}; give them anew."
+            )
         asking = self._asking(_proof(credentials))
         match source.kind:
             case "urls":
@@ -63,6 +72,10 @@ class Opening:
                 return DavFolder(
                     asking=asking, most_items=bounds.items, most_bytes=bounds.file_bytes, address=source.address
                 )
+            case "imap":
+                return self._mail(source, credentials)
+            case "graph":
+                return self._library(source, credentials)
             case _:
                 raise SourceFailed("unknown_kind", "This release knows no sources of this kind.")
 
@@ -73,14 +86,29 @@ class Opening:
         return Asking(self.egress, self.hosts, Pace(bounds.requests_per_minute), bounds.request_seconds, until, headers)
 
     def _bucket(self, source: StoredSource, credentials: Mapping[str, str]) -> S3Bucket:
-        if not {"access_key", "secret_key"} <= set(credentials):
-            raise SourceFailed("not_allowed", "The bucket is asked with access_key and secret_key; give them anew.")
         bounds, options = self.bounds, source.options
         return S3Bucket(
             asking=self._asking({}),
             most_items=bounds.items, most_bytes=bounds.file_bytes, address=source.address, prefix=options.get("prefix", ""),
             region=options.get("region", "us-east-1"), access_key=credentials["access_key"],
             secret_key=credentials["secret_key"],
+        )  # fmt: skip
+
+    def _mail(self, source: StoredSource, credentials: Mapping[str, str]) -> ImapFolder:
+        bounds = self.bounds
+        return ImapFolder(
+            egress=self.egress, hosts=self.hosts, pace=Pace(bounds.requests_per_minute), seconds=bounds.request_seconds,
+            until=time.monotonic() + bounds.run_seconds, tls=self.tls, address=source.address,
+            username=credentials["username"], password=credentials["password"], most_items=bounds.items,
+            most_bytes=bounds.file_bytes,
+        )  # fmt: skip
+
+    def _library(self, source: StoredSource, credentials: Mapping[str, str]) -> GraphDrive:
+        bounds = self.bounds
+        return GraphDrive(
+            asking=self._asking({}), most_items=bounds.items, most_bytes=bounds.file_bytes, address=source.address,
+            authority=source.options.get("authority", ""), client_id=credentials["client_id"],
+            client_secret=credentials["client_secret"],
         )  # fmt: skip
 
 

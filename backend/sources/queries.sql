@@ -66,8 +66,8 @@ select id, source_id, asked_by, dry_run, state, reason, counts, changes, created
 from sources.run where tenant_id = $1 and source_id = $2 and id = $3
 
 -- name: take_due
--- The source that is due next, of whatever tenant.
-select tenant_id, id from sources.take_due()
+-- The source that is due next, of whatever tenant but these.
+select tenant_id, id from sources.take_due($1)
 
 -- name: own_source
 -- The source that the caller is.

@@ -7,6 +7,9 @@ from uuid import UUID
 
 MOST_CHANGES = 200
 _SHOWN_CHARACTERS = 300
+OF_THE_FILE = frozenset({"type", "too_large", "empty", "size"})
+"""Reasons that stay while the file does; for others it is asked for again."""
+_LASTING = OF_THE_FILE | {"name", "erased", "name_taken"}
 COUNTED = ("new", "changed", "renamed", "gone", "refused", "unchanged", "left", "retirements_asked")
 
 
@@ -31,6 +34,11 @@ class RunReport:
                 "document_id": document and str(document),
             }
             self.changes.append({name: value for name, value in told.items() if value is not None})
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether a file was refused for a reason that may pass, though nothing changes where it lies."""
+        return not self.reasons.keys() <= _LASTING
 
     def counted(self) -> dict[str, int]:
         """Returns all counts, also those that are none."""

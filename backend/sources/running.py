@@ -4,7 +4,7 @@ A run acts as its source, which may write to one collection and nothing else. Wh
 be retired, and a person confirms that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -109,7 +109,7 @@ class Running(RunEnding):
                 raise JobFailed("collection_unreviewed", "The collection asks for no approval any more.")
             key = await self.vault.key(connection, job.tenant_id)
             sealed = await connection.fetchval(queries.own_sealed)
-            proved = credentials.unseal(key, source.id, source.kind, source.address, sealed)
+            proved = _proof(key, source, sealed)
             items = await fetch_rows(connection, KnownItem, queries.items, *own)
             cursor = source.cursor_of(await connection.fetchval(queries.last_cursor, *own))
             stale = await uploads.end_stale(connection)
@@ -155,8 +155,9 @@ class Running(RunEnding):
                 collection=begun.collection, renew=job.renewal(connection, {}),
             )  # fmt: skip
             report = await applying.apply(plan, looked, accept_gone=begun.accept_gone)
-            # Where something was left, the next run begins where this one did.
-            cursor = begun.source.stored_cursor(begun.cursor if looked.left else listing.cursor)
+            # Where something was left, or was not taken for a reason that may pass, the next run begins where this one did.
+            again = looked.left > 0 or report.asks_again
+            cursor = begun.source.stored_cursor(begun.cursor if again else listing.cursor)
             await self._end(connection, job, begun, report, cursor)
         return applying
 
@@ -179,6 +180,14 @@ class Running(RunEnding):
         await self.recorder.record(connection, job.caller, Event(told))
         await job.finish(connection, report.result())
         SOURCE_RUNS.labels("dry" if begun.dry_run else "succeeded").inc()
+
+
+def _proof(key: TenantKey, source: StoredSource, sealed: bytes | None) -> Mapping[str, str]:
+    """Returns what a source proves itself with, where it points now; raises SourceFailed."""
+    if sealed is None:
+        return {}
+    place = credentials.place_of(source.kind, source.address, source.options)
+    return credentials.unseal(key, source.id, place, sealed)
 
 
 def _may_be_kept(error: BaseException) -> bool:

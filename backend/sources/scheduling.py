@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -11,7 +12,7 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from backend.database import Connection, Queries
-from backend.errors import ServiceError
+from backend.errors import Misdirected, NotAtHome, ServiceError
 from backend.identity.callers.caller import Caller
 from backend.jobs import service as jobs
 from backend.sources.plan import KnownItem
@@ -22,6 +23,7 @@ from backend.tenancy import Claims, Purpose, Tenancy
 queries = Queries.beside(__file__, source=StoredSource, item=KnownItem)
 log = structlog.get_logger()
 
+_PASSED_OVER_SECONDS = 30.0
 _WHOLE_RUN = (False, False)  # not dry, and not when too much is gone
 
 
@@ -32,6 +34,7 @@ class Scheduler:
     tenancy: Tenancy
     idle_seconds: float = 5.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _elsewhere: dict[UUID, float] = field(default_factory=dict)  # until when each tenant is passed over
 
     async def run(self) -> None:
         """Looks until `stopping` is set; a database that is away is waited for."""
@@ -50,17 +53,28 @@ class Scheduler:
     async def queue_next(self) -> bool:
         """Queues the run of the source that is due next; returns whether there was one.
 
-        In one transaction: a worker that is lost leaves the source due.
+        In one transaction: a worker that is lost leaves the source due. So does one that knows of its tenant that it has moved
+        to another cell, which its own database may learn later: that tenant is passed over for a while, and the others are not.
         """
+        now = time.monotonic()
+        for tenant in [tenant for tenant, until in self._elsewhere.items() if until <= now]:
+            del self._elsewhere[tenant]
+        taken: UUID | None = None
         looking = Claims(request_id=str(uuid7()), kind="worker", presented={Purpose.WORKER: str(uuid4())})
-        async with self.tenancy.transaction(looking) as connection:
-            due = await connection.fetchrow(queries.take_due)
-            if due is None:
-                return False
-            source = acting_source(due["tenant_id"], due["id"], str(uuid7()))
-            await self.tenancy.bind(connection, source.claims())
-            if await queue_run(connection, source) is None:
-                log.info("source still runs", source=str(due["id"]))
+        try:
+            async with self.tenancy.transaction(looking) as connection:
+                due = await connection.fetchrow(queries.take_due, list(self._elsewhere))
+                if due is None:
+                    return False
+                taken = due["tenant_id"]
+                source = acting_source(due["tenant_id"], due["id"], str(uuid7()))
+                await self.tenancy.bind(connection, source.claims())
+                if await queue_run(connection, source) is None:
+                    log.info("source still runs", source=str(due["id"]))
+        except (Misdirected, NotAtHome):
+            if taken is None:
+                raise
+            self._elsewhere[taken] = now + _PASSED_OVER_SECONDS
         return True
 
 

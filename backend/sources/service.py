@@ -47,6 +47,7 @@ queries = Queries.beside(__file__, source=StoredSource, item=KnownItem)
 
 MOST_SOURCES = 50
 _AFTER_ALL = UUID(int=2**128 - 1)
+_OPTIONS = {"s3": frozenset({"prefix", "region"}), "graph": frozenset({"authority"})}
 _NEVER_NULL = ("name", "address", "options", "source_type", "metadata", "schedule", "status")
 
 
@@ -54,7 +55,7 @@ async def create_source(
     connection: Connection, caller: Caller, recorder: Recorder, vault: FileVault, hosts: SourceHosts, wanted: NewSource
 ) -> SourceView:
     """Makes a source; raises NotFound and Conflict for the collection, and InvalidInput for an address that is not allowed."""
-    host = _host(hosts, wanted.kind, wanted.address, wanted.credentials)
+    host = _host(hosts, wanted.kind, wanted.address, wanted.options, wanted.credentials)
     _check_needs(wanted.kind, wanted.options, wanted.credentials)
     collection = await get_collection(connection, caller, wanted.collection)
     if not collection.approval_required:
@@ -66,7 +67,8 @@ async def create_source(
     if await connection.fetchval(queries.count_sources, caller.tenant_id) >= MOST_SOURCES:
         raise Conflict(f"There are {MOST_SOURCES} sources already.", reason="source:many")
     source_id = uuid7()
-    sealed = await _sealed(connection, caller, vault, source_id, wanted.kind, wanted.address, wanted.credentials)
+    place = _place(wanted.kind, wanted.address, wanted.options, wanted.credentials)
+    sealed = await _sealed(connection, caller, vault, source_id, place, wanted.credentials)
     with _name_is_free(wanted.name):
         await connection.execute(
             queries.add_source, caller.tenant_id, source_id, wanted.name, wanted.kind, collection.id, wanted.address,
@@ -106,9 +108,16 @@ async def change_source(
         if name in named and named[name] is None:
             raise InvalidInput(f"{name}: cannot be taken away")
     becomes = present.model_copy(update=named)
-    host = _host(hosts, becomes.kind, becomes.address, change.credentials, has_credentials=present.has_credentials)
-    if "address" in named:
-        _check_moved(present, becomes.address, given="credentials" in named)
+    host = _host(
+        hosts,
+        becomes.kind,
+        becomes.address,
+        becomes.options,
+        change.credentials,
+        has_credentials=present.has_credentials,
+    )
+    if "address" in named or "options" in named:
+        _check_moved(present, becomes, given="credentials" in named)
     _check_needs(
         becomes.kind, becomes.options, change.credentials, kept=present.has_credentials and "credentials" not in named
     )
@@ -120,7 +129,8 @@ async def change_source(
             becomes.metadata, becomes.schedule.every_minutes, becomes.schedule.daily_minute, becomes.status,
         )  # fmt: skip
     if "credentials" in named:
-        sealed = await _sealed(connection, caller, vault, source_id, becomes.kind, becomes.address, change.credentials)
+        place = _place(becomes.kind, becomes.address, becomes.options, change.credentials)
+        sealed = await _sealed(connection, caller, vault, source_id, place, change.credentials)
         await connection.execute(queries.seal_credentials, caller.tenant_id, source_id, sealed)
     changed = SourceChanged(
         id=source_id, changed=sorted(named), host=host if "address" in named else None, status=named.get("status")
@@ -192,14 +202,17 @@ def _view(row: dict[str, Any]) -> SourceView:
 
 
 def _host(
-    hosts: SourceHosts, kind: str, address: str, given: SourceCredentials | None, *, has_credentials: bool = False
-) -> str | None:
+    hosts: SourceHosts, kind: str, address: str, options: SourceOptions, given: SourceCredentials | None, *,
+    has_credentials: bool = False,
+) -> str | None:  # fmt: skip
     """Returns the host of an address, None for several; raises InvalidInput for one from which nothing may be fetched."""
     urls = address.split()
     if kind != "urls" and len(urls) != 1:
         raise InvalidInput("address: The source has one address, without spaces.", reason="source:address")
     try:
-        found = {hosts.host_of(url) for url in urls}
+        found = {hosts.mail_host_of(url) if kind == "imap" else hosts.host_of(url) for url in urls}
+        if options.authority is not None:
+            hosts.host_of(options.authority)
     except RefusedAddress as error:
         raise InvalidInput(f"address: {error}", reason="source:address") from error
     if len(credentials.origins_of(address)) > 1 and (has_credentials or given is not None):
@@ -210,18 +223,21 @@ def _host(
 def _check_needs(kind: str, options: SourceOptions, given: SourceCredentials | None, *, kept: bool = False) -> None:
     """Raises InvalidInput where a kind of source lacks what it needs, or is told what it does not know."""
     names = set(given.given()) if given is not None else set()
-    if kind == "s3":
-        if not kept and names != {"access_key", "secret_key"}:
-            raise InvalidInput("credentials: a bucket is asked with access_key and secret_key")
-    elif options.given():
-        raise InvalidInput("options: only a bucket has them")
+    if unknown := options.given().keys() - _OPTIONS.get(kind, frozenset()):
+        raise InvalidInput(f"options.{min(unknown)}: sources of this kind do not have it")
+    if kind == "graph" and options.authority is None:
+        raise InvalidInput("options.authority: a library is asked with tokens that a directory grants")
+    if (needed := credentials.NEEDED.get(kind)) is not None:
+        if not kept and names != needed:
+            raise InvalidInput(f"credentials: this kind is asked with {' and '.join(sorted(needed))}")
     elif names not in (set(), {"token"}, {"username", "password"}):
         raise InvalidInput("credentials: are either token, or username and password")
 
 
-def _check_moved(present: SourceView, address: str, *, given: bool) -> None:
+def _check_moved(present: SourceView, becomes: SourceView, *, given: bool) -> None:
     """Raises InvalidInput where stored credentials would be sent to another server than the one that they are for."""
-    moved = credentials.origins_of(address) != credentials.origins_of(present.address)
+    moved = credentials.origins_of(becomes.address) != credentials.origins_of(present.address)
+    moved = moved or becomes.options.authority != present.options.authority
     if present.has_credentials and not given and moved:
         raise InvalidInput("credentials: must be given anew for another host", reason="source:moved")
 
@@ -232,14 +248,23 @@ def _check_metadata(collection: CollectionView, metadata: Mapping[str, Any]) -> 
     check_metadata(metadata, collection.metadata_schema)
 
 
+def _place(kind: str, address: str, options: SourceOptions, given: SourceCredentials | None) -> str:
+    """Returns what credentials are for that are given; nothing for none."""
+    return "" if given is None or not given.given() else credentials.place_of(kind, address, options.given())
+
+
 async def _sealed(
-    connection: Connection, caller: Caller, vault: FileVault, source_id: UUID, kind: str, address: str,
+    connection: Connection,
+    caller: Caller,
+    vault: FileVault,
+    source_id: UUID,
+    place: str,
     given: SourceCredentials | None,
-) -> bytes | None:  # fmt: skip
-    """Returns credentials for the server of the address that the source has from now on."""
+) -> bytes | None:
+    """Returns credentials for the server that the source points to from now on."""
     if given is None or not given.given():
         return None
-    return credentials.seal(await vault.key(connection, caller.tenant_id), source_id, kind, address, given.given())
+    return credentials.seal(await vault.key(connection, caller.tenant_id), source_id, place, given.given())
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 -- The only way across tenants, and open only to who can sign a worker's context; it tells ids and no content.
 -- Fair: a tenant's n-th waiting job comes after every tenant's (n-1)-th, counting those that run, and among equals the
 -- tenant is next that was served least recently. A job whose lease has run out waits again. `waiting` tenants have none handed
--- out: a worker keeps its last place for the others. None of `waiting_kinds` is handed out either: a worker has enough of them.
-create or replace function jobs.lease(lease uuid, seconds double precision, waiting uuid[], waiting_kinds text[])
+-- out: a worker keeps its last place for the others. None of `waiting_kinds` is handed out either: a worker has enough of them. Of
+-- `held` tenants none of `held_kinds` is.
+create or replace function jobs.lease(lease uuid, seconds double precision, waiting uuid[], waiting_kinds text[], held uuid[],
+  held_kinds text[])
 returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -19,6 +21,7 @@ as $$
     cross join lateral (
       select j.id, row_number() over (order by j.id) as place from jobs.job j
       where j.tenant_id = t.tenant_id and j.status in ('queued', 'running') and j.kind <> all ($4)
+        and not (j.tenant_id = any ($5) and j.kind = any ($6))
         and case j.status when 'queued' then j.run_after <= now() else j.leased_until < now() end
       order by j.id limit 32
     ) f
@@ -39,7 +42,14 @@ as $$
   returning j.tenant_id, j.id, j.kind, j.requested_by, j.request_id, j.on_behalf_of, j.attempts
 $$;
 
--- As workers of the release before call it.
+-- As workers of the releases before call it.
+create or replace function jobs.lease(lease uuid, seconds double precision, waiting uuid[], waiting_kinds text[])
+returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  select * from jobs.lease($1, $2, $3, $4, '{}', '{}')
+$$;
+
 create or replace function jobs.lease(lease uuid, seconds double precision)
 returns table (tenant_id uuid, id uuid, kind text, requested_by uuid, request_id text, on_behalf_of jsonb, attempts integer)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
@@ -84,6 +94,7 @@ as $$
   select count(*) from forgotten
 $$;
 
-grant execute on function jobs.lease(uuid, double precision, uuid[], text[]), jobs.lease(uuid, double precision),
+grant execute on function jobs.lease(uuid, double precision, uuid[], text[], uuid[], text[]),
+  jobs.lease(uuid, double precision, uuid[], text[]), jobs.lease(uuid, double precision),
   jobs.lease_expired(uuid, double precision, interval), jobs.forget(interval) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

@@ -11,8 +11,9 @@ return case
   end;
 
 -- The only way across tenants, and open only to who can sign a worker's context; it tells ids and no content. The source is due
--- again only after its schedule, counted from now: what was missed while nobody looked is made up for once.
-create or replace function sources.take_due() returns table (tenant_id uuid, id uuid)
+-- again only after its schedule, counted from now: what was missed while nobody looked is made up for once. `elsewhere` are tenants
+-- of which a worker knows already that another cell works for them.
+create or replace function sources.take_due(elsewhere uuid[]) returns table (tenant_id uuid, id uuid)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   with chosen as (
@@ -20,7 +21,7 @@ as $$
     where (select tenancy.presented('worker')) is not null
       and s.due_at <= clock_timestamp()
       and exists (select from tenancy.tenant t where t.id = s.tenant_id and t.status = 'active')
-      and s.tenant_id not in (select tenancy.not_at_home())
+      and s.tenant_id not in (select tenancy.not_at_home()) and s.tenant_id <> all ($1)
     order by s.due_at limit 1
     for update of s skip locked
   )
@@ -29,6 +30,11 @@ as $$
   where s.tenant_id = c.tenant_id and s.id = c.id
   returning s.tenant_id, s.id
 $$;
+
+-- As workers of the release before call it.
+create or replace function sources.take_due() returns table (tenant_id uuid, id uuid)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$ select * from sources.take_due('{}') $$;
 
 -- The source that a run acts as: whether it still may, and the one collection that it may write. It ends with who answers for it,
 -- until somebody else does.
@@ -68,7 +74,7 @@ as $$
   select count(*) from forgotten
 $$;
 
-grant execute on function sources.next_time(integer, integer, timestamptz), sources.take_due(), sources.own_source(), sources.own_sealed(),
+grant execute on function sources.next_time(integer, integer, timestamptz), sources.take_due(uuid[]), sources.take_due(), sources.own_source(), sources.own_sealed(),
   sources.forget_old_runs()
   to affidavit_runtime;
 -- Nothing here is granted to anyone else.

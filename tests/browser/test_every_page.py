@@ -15,6 +15,7 @@ from tests.browser.visiting import Visit, visiting
 from tests.evaluation.test_runs import approved_set
 from tests.factories import evaluated
 from tests.service import Service, Tenant
+from tests.sources.sources import reaching
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -65,6 +66,10 @@ async def paths(service: Service, tenant: Tenant, filled: None) -> AsyncIterator
     started = await service.post("/evaluations/runs", tenant, "approver", {"name": "fees"})
     run = (await evaluated(service, tenant, started.json()))["id"]
     conversation = answered["conversation"]
+    from_there = {"name": HOSTILE, "kind": "urls", "collection": "reviewed", "address": "https://localhost/a.md"}
+    async with reaching(service):
+        source = (await service.post("/sources", tenant, "admin", from_there)).json()["id"]
+        ran = (await service.post(f"/sources/{source}/runs", tenant, "admin", {})).json()["id"]
     review = "/console/review"
     yield {
         "analyst": [
@@ -89,7 +94,9 @@ async def paths(service: Service, tenant: Tenant, filled: None) -> AsyncIterator
         "admin": [
             "/console/administration", f"/console/administration/people/{mallory}", "/console/administration/keys",
             "/console/administration/collections", "/console/administration/collections/reviewed",
-            "/console/administration/usage", "/console/administration/sources", "/console/administration/webhooks", "/console/administration/provider",
+            "/console/administration/usage", "/console/administration/sources", f"/console/administration/sources/{source}",
+            f"/console/administration/sources/{source}/runs/{ran}", "/console/administration/webhooks",
+            "/console/administration/provider",
             "/console/components",
         ],
     }  # fmt: skip

@@ -17,6 +17,7 @@ from backend.console.front_door import front_door
 _TYPED = {
     "rating": "wrong", "status": "disabled", "content_sha256": "0" * 64, "reason": "It is due.", "begin": "2026-01-01", "end": "2026-02-01",
     "filters": "action=answer:returned", "url": "https://receiver.example/hook", "decision": "refuse", "before": "1", "after": "2",
+    "address": "https://localhost/a.md",
 }  # fmt: skip
 _DATES = {"begin", "end"}  # in pages of review; in a version's address, `end` is where a quotation ends
 

@@ -98,3 +98,13 @@ async def test_two_runs_are_approved_and_a_change_waits_for_its_second_person(
     assert approved.status_code == 200, approved.text
     policy = (await service.client.get("/answer/policy", headers=analyst)).json()
     assert policy["support_levels"] == ["verbatim"]
+
+
+async def test_the_number_of_an_account_is_masked_in_what_is_found_and_its_kind_is_counted(
+    service: Service, credentials: dict[str, Any]
+) -> None:
+    analyst = await headers(service, credentials, "analyst")
+    wanted = {"query": "Which transfer was sent twice?", "collection": seed.MASKED[0]}
+    (found, *_) = (await service.client.post("/retrieve", json=wanted, headers=analyst)).json()["contexts"]
+    assert found["doc_id"] == "refund-of-a-duplicate-transfer"
+    assert ("landlord's account" in found["chunk_text"], "5698" in found["chunk_text"]) == (True, False), found

@@ -116,6 +116,7 @@ AS_THE_OWNER = (
     nothing("another key's last use", "select x from identity.note_key_use() x where x is not null", role="admin"),
     nothing("jobs of everybody", "select * from jobs.lease(gen_random_uuid(), 60)",
             "select * from jobs.lease(gen_random_uuid(), 60, '{{}}', '{{}}')",
+            "select * from jobs.lease(gen_random_uuid(), 60, '{{}}', '{{}}', '{{}}', '{{}}')",
             "select * from jobs.lease_expired(gen_random_uuid(), 60, interval '0')", role="admin"),
     nothing("forgetting what was done", "select 1 where jobs.forget(interval '0') > 0", role="admin"),
     refused("a tenant of its own", "select identity.create_tenant(gen_random_uuid(), 'x', 'x', gen_random_uuid(), 'x', null, null)"),
@@ -157,7 +158,7 @@ OF_WEBHOOKS = (
 )  # fmt: skip
 
 OF_SOURCES = (
-    nothing("sources of everybody", "select * from sources.take_due()", role="admin"),
+    nothing("sources of everybody", "select * from sources.take_due()", "select * from sources.take_due('{{}}')", role="admin"),
     nothing("sources of everybody, for nobody", "set local app.context = ''", "select * from sources.take_due()"),
     nothing("being a source", "select * from sources.own_source()",
             "select 1 where sources.own_sealed() is not null", role="admin"),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from anyio import to_thread
 
 from backend.client import Client
 from backend.sources.scheduling import Scheduler
+from tests.cells.test_directory import homes, moved
 from tests.service import PASSWORD, Service, Tenant
 from tests.sources.site import site
 from tests.sources.sources import POLICIES, bank_with_policies, created, documents, reaching, run, work
@@ -161,3 +163,26 @@ async def test_a_client_makes_runs_and_ends_a_source(service: Service, address: 
             assert changed.status == "disabled"
             await said(lambda: client.sources.delete(made.id))
             assert await said(client.sources.list) == ()
+
+
+async def test_a_tenant_that_a_worker_knows_to_have_moved_holds_up_no_other(service: Service) -> None:
+    """Its own cell's database may learn that later: until then its sources are due here, and always the first."""
+    gone, here = [await bank_with_policies(service) for _ in range(2)]
+    async with site() as there, reaching(service):
+        sources = [
+            (await created(service, bank, there.page("/wires.md", WIRES), schedule={"daily_at": "02:30"}))["id"]
+            for bank in (gone, here)
+        ]
+        for source, days in zip(sources, (2, 1), strict=True):
+            due = "update sources.source set next_run_at = now() - make_interval(days => $2) where id = $1"
+            await altered(service, due, source, days)
+        knowing = copy(service.services.tenancy)
+        knowing._homes = homes(moved(gone.id, gone.slug), moved(gone.id, gone.slug, cell="us-1", epoch=2))
+        scheduler = Scheduler(tenancy=knowing)
+        assert [await scheduler.queue_next() for _ in range(3)] == [True, True, False]
+        assert await runs_of(service, gone, sources[0]) == []
+        assert await runs_of(service, here, sources[1]) == ["waiting"]
+        assert await Scheduler(tenancy=service.services.tenancy).queue_next(), (
+            "it is due still, for whoever it is at home with"
+        )
+        await work(service)

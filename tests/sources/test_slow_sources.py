@@ -7,7 +7,7 @@ import pytest
 from backend.jobs.worker import Worker
 from backend.sources.running import RUN
 from tests.jobs.test_worker import Noting, enqueue, new_caller
-from tests.service import Service
+from tests.service import Service, Tenant
 from tests.sources.site import site
 from tests.sources.sources import bank_with_policies, counted, created, documents, reaching, run
 
@@ -79,4 +79,61 @@ async def test_runs_that_wait_for_their_servers_leave_half_of_the_places_to_othe
             while len(there.asked) < 3:
                 await asyncio.sleep(0.02)
         four.stopping.set()
+        await working
+
+
+async def asked_for(service: Service, bank: Tenant, address: str) -> None:
+    source = await created(service, bank, address, "sitemap", name=address[-60:])
+    assert (await service.post(f"/sources/{source['id']}/runs", bank, "admin", {})).status_code == 202
+
+
+async def test_a_worker_with_one_place_reads_files_while_a_source_is_slow(service: Service) -> None:
+    bank = await bank_with_policies(service)
+    async with site() as there, reaching(service, request_seconds=500.0):
+        there.held |= {"/map.txt": asyncio.Event(), "/other.txt": asyncio.Event()}
+        for path in there.held:
+            await asked_for(service, bank, there.url + path)
+        others = Noting(service)
+        handlers = {**service.services.job_handlers(), "test:note": others}
+        one = Worker(service.services.tenancy, handlers, idle_seconds=0.01, waiting_kinds=frozenset({RUN}))
+        working = asyncio.create_task(one.run())
+        async with asyncio.timeout(60):
+            while not there.asked:
+                await asyncio.sleep(0.02)
+            ids = await enqueue(service, await new_caller(service, "beside"), 3)
+            while len(others.finished) < len(ids):
+                await asyncio.sleep(0.02)
+        assert (others.finished, len(there.asked)) == (ids, 1)  # one after the other, and one source beside them
+        one.stopping.set()
+        for waits in there.held.values():
+            waits.set()
+        await working
+
+
+async def test_one_tenants_slow_sources_leave_a_place_to_those_of_others(service: Service) -> None:
+    banks = [await bank_with_policies(service) for _ in range(2)]
+    async with site() as there, reaching(service, request_seconds=500.0):
+        there.held |= {f"/{name}.txt": asyncio.Event() for name in ("a", "b", "c", "of-another")}
+        for path in list(there.held)[:3]:
+            await asked_for(service, banks[0], there.url + path)
+        four = Worker(
+            service.services.tenancy,
+            service.services.job_handlers(),
+            at_once=4,
+            idle_seconds=0.01,
+            waiting_kinds=frozenset({RUN}),
+        )
+        working = asyncio.create_task(four.run())
+        async with asyncio.timeout(60):
+            while not there.asked:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(1)
+            assert len(there.asked) == 1
+            await asked_for(service, banks[1], f"{there.url}/of-another.txt")
+            while len(there.asked) < 2:
+                await asyncio.sleep(0.02)
+        assert there.asked[1][1] == "/of-another.txt"
+        four.stopping.set()
+        for waits in there.held.values():
+            waits.set()
         await working
