@@ -40,7 +40,7 @@ RULES = {
     "grants that are none": ("The grant is not valid", "A parameter comes twice", "Clients cannot register"),
     "addresses of programs": ("redirect_uris: ",),
     "addresses of webhooks": ("url: The ",),
-    "addresses of sources, and who is sent credentials": ("address: ", "credentials: ", "metadata.", "options: ", "schedule: "),
+    "addresses of sources, and who is sent credentials": ("address: ", "credentials: ", "metadata.", "options.", "schedule: "),
     "what SCIM's grammar and library say": ("userName: ", "members: ", "path", "target", "value", "attribute", "PATCH", "filter"),
     "the extension of a file's name": ("Files with the extension",),
 }  # fmt: skip
