@@ -31,7 +31,11 @@ PAGES = {
     ),
 }
 _WAITED = 240  # times half a second
-_RUNS = ({"dry_run": True}, {}, {})  # what it would bring, what it brings, and that nothing comes twice
+_RUNS: tuple[dict[str, bool], ...] = (
+    {"dry_run": True},
+    {},
+    {},
+)  # what it would bring, what it brings, and that nothing comes twice
 log = structlog.get_logger()
 
 

@@ -83,7 +83,7 @@ async def test_a_wrong_password_and_a_folder_that_is_not_there_are_told(service:
     bank = await bank_with_policies(service)
     async with mail_server(tmp_path) as there, reaching(service):
         trusting(service, there)
-        wrong = await created(service, bank, there.address(), "imap", credentials=LOGIN | {"password": "x \"y"})
+        wrong = await created(service, bank, there.address(), "imap", credentials=LOGIN | {"password": 'x "y'})
         assert (await run(service, bank, wrong))["reason"] == "not_allowed"
         missing = await created(service, bank, there.address("None"), "imap", name="missing", credentials=LOGIN)
         assert (await run(service, bank, missing))["reason"] == "no_list"

@@ -8,7 +8,7 @@ import asyncio
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -101,7 +101,7 @@ class ImapSession:
             raise SourceFailed("no_list", "The server keeps no lasting numbers of the messages in this folder.")
         return OpenFolder(validity, messages)
 
-    async def fetch(self, wanted: str, *, most_bytes: int, most_literal: int) -> AsyncIterator[ImapLine]:
+    async def fetch(self, wanted: str, *, most_bytes: int, most_literal: int) -> AsyncGenerator[ImapLine, None]:
         """Yields what the server says of messages that it names by their lasting numbers, whether or not that was asked."""
         parts = (b"UID FETCH ", wanted.encode("ascii"))
         async for line in self._asked(parts, most_bytes=most_bytes, most_literal=most_literal, refused="no_list"):
