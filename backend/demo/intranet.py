@@ -35,7 +35,7 @@ _RUNS: tuple[dict[str, bool], ...] = (
     {"dry_run": True},
     {},
     {},
-)  # what it would bring, what it brings, and that nothing comes twice
+)  # what it would bring, what it does, and nothing twice
 log = structlog.get_logger()
 
 
