@@ -87,10 +87,10 @@ async def test_credentials_are_typed_in_and_never_shown_again(service: Service) 
     async with dav_server() as there, reaching(service), visiting(service, bank, "admin") as client:
         there.put("wires.md", "Wires leave before noon.")
         made = await send(client, PAGE, PAGE, kind="webdav", collection=POLICIES, name="Share", address=there.url,
-                          username="reader", password="wrong-one")  # fmt: skip
+                          identity="reader", secret="wrong-one")  # fmt: skip
         place = made.headers["location"]
         assert (
-            await send(client, place, f"{place}/credentials", username="reader", password="secret")
+            await send(client, place, f"{place}/credentials", identity="reader", secret="secret")
         ).status_code == 303
         await send(client, place, f"{place}/runs")
         await work(service)
@@ -98,7 +98,7 @@ async def test_credentials_are_typed_in_and_never_shown_again(service: Service) 
         assert ("succeeded" in shown, "shown to nobody" in shown) == (True, True)
         for page in (shown, (await client.get(PAGE)).text, str(await service.events(bank))):
             assert ("wrong-one" in page, re.search(r"[>\"']secret[<\"']", page)) == (False, None)
-        odd = await send(client, place, f"{place}/credentials", token="a-token-of-mine", username="reader")
+        odd = await send(client, place, f"{place}/credentials", identity="a-token-of-mine")
         assert (odd.status_code, "a-token-of-mine" in odd.text) == (422, False)
         await send(client, place, f"{place}/credentials")
         assert "It is asked without credentials." in (await client.get(place)).text
@@ -125,7 +125,7 @@ async def test_what_touches_rights_or_secrets_asks_for_a_fresh_sign_in(service: 
         await signed_in_long_ago(service, bank)
         said = {"name": "Intranet", "address": source["address"], "source_type": "document"}
         for path, fields in (
-            (PAGE, said | {"kind": "urls", "collection": POLICIES}), (place, said), (f"{place}/credentials", {"token": "x"}),
+            (PAGE, said | {"kind": "urls", "collection": POLICIES}), (place, said), (f"{place}/credentials", {"secret": "x"}),
             (f"{place}/status", {"status": "enabled"}), (f"{place}/delete", {}), (f"{place}/runs", {"accept_gone": "true"}),
         ):  # fmt: skip
             asked = await client.post(path, data={"form_token": token, **fields})

@@ -136,7 +136,7 @@ async def library() -> AsyncIterator[Library]:
     async with site() as files:
         here.files_url = files.url
 
-        class Contents(dict[str, bytes]):
+        class ServedFiles(dict[str, bytes]):
             """Files by the paths of their addresses."""
 
             def __contains__(self, path: object) -> bool:
@@ -145,7 +145,7 @@ async def library() -> AsyncIterator[Library]:
             def __getitem__(self, path: str) -> bytes:
                 return here.contents[path.lstrip("/").partition("?")[0]]
 
-        files.pages = Contents()
+        files.pages = ServedFiles()
         files.asked = here.asked
         try:
             yield here

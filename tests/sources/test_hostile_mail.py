@@ -87,7 +87,7 @@ async def test_a_server_that_lies_or_never_ends_is_no_source(
     service: Service, tmp_path: Path, answers: dict[bytes, Answer], greeting: Answer, code: str
 ) -> None:
     bank = await bank_with_policies(service)
-    async with behind_tls(tmp_path, scripted(answers, greeting)) as there, reaching(service, request_seconds=2.0):
+    async with behind_tls(tmp_path, scripted(answers, greeting)) as there, reaching(service, request_seconds=5.0):
         trusting(service, there)
         await failed(service, bank, await created(service, bank, there.address(), "imap", credentials=LOGIN), code)
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from uuid import UUID
 
@@ -33,8 +33,7 @@ router = pages()
 SOURCES = "/console/administration/sources"
 _SHOWN = 50
 _Body = TypeVar("_Body", bound=BaseModel)
-_Secret = Annotated[Text, Form(max_length=4_000)]
-_Named = Annotated[Text, Form(max_length=200)]
+_NAMES_OF = {"s3": ("access_key", "secret_key"), "graph": ("client_id", "client_secret")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +83,23 @@ def typed_source(
 class TypedCredentials:
     """What a form says that a source is asked with; it is shown on no page."""
 
-    username: str
-    password: str
-    token: str
-    access_key: str
-    secret_key: str
-    client_id: str
-    client_secret: str
+    identity: str
+    secret: str
 
-    def given(self) -> dict[str, str] | None:
-        """Returns those that were typed; None for none."""
-        return {name: value for name, value in asdict(self).items() if value} or None
+    def given(self, kind: SourceKind) -> dict[str, str] | None:
+        """Returns what was typed by the names that it has for this kind of source; None for nothing."""
+        if not self.identity and not self.secret:
+            return None
+        name, secret = _NAMES_OF.get(kind, ("username", "password"))
+        named = {name: self.identity, secret: self.secret} if self.identity else {"token": self.secret}
+        return {name: value for name, value in named.items() if value}
 
 
 def typed_credentials(
-    username: _Named = "", password: _Secret = "", token: _Secret = "", access_key: _Named = "", secret_key: _Secret = "",
-    client_id: _Named = "", client_secret: _Secret = "",
-) -> TypedCredentials:  # fmt: skip
+    identity: Annotated[Text, Form(max_length=200)] = "", secret: Annotated[Text, Form(max_length=4_000)] = ""
+) -> TypedCredentials:
     """Returns what the form says."""
-    return TypedCredentials(username, password, token, access_key, secret_key, client_id, client_secret)
+    return TypedCredentials(identity, secret)
 
 
 SourceForm = Annotated[TypedSource, Depends(typed_source)]
@@ -130,7 +127,7 @@ async def create_source(
     requires(visitor, Permission.SOURCES_MANAGE)
     if again := requires_fresh(visitor, SOURCES):
         return again
-    said = {**typed.fields(), "kind": kind, "collection": collection, "credentials": proof.given()}
+    said = {**typed.fields(), "kind": kind, "collection": collection, "credentials": proof.given(kind)}
     wanted = _body(NewSource, said)
     async with tenancy.transaction(visitor.caller.claims()) as connection:
         made = await sources.create_source(connection, visitor.caller, recorder, vault, hosts, wanted)
@@ -186,8 +183,9 @@ async def change_credentials(
     here = f"{SOURCES}/{source_id}"
     if again := requires_fresh(visitor, here):
         return again
-    change = _body(SourceChange, {"credentials": proof.given()})
     async with tenancy.transaction(visitor.caller.claims()) as connection:
+        kind = (await sources.get_source(connection, visitor.caller, source_id)).kind
+        change = _body(SourceChange, {"credentials": proof.given(kind)})
         await sources.change_source(connection, visitor.caller, recorder, vault, hosts, source_id, change)
     return to(here)
 

@@ -82,7 +82,9 @@ class ImapFolder:
         asked = f"1:* (UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SUBJECT)]<0.{_SUBJECT_BYTES}>)"
         most_bytes = MOST_LIST_BYTES + self.most_items * _SUBJECT_BYTES
         found = dict[str, Seen]()
-        async with aclosing(session.fetch(asked, most_bytes=most_bytes, most_literal=_SUBJECT_BYTES)) as said:
+        async with aclosing(
+            session.fetch(asked, most_messages=self.most_items, most_bytes=most_bytes, most_literal=_SUBJECT_BYTES)
+        ) as said:
             async for line in said:
                 seen = self._seen(opened.validity, line)
                 found |= {seen.key: seen} if seen is not None else {}
@@ -118,7 +120,7 @@ class ImapFolder:
         found: bytes | None = None
         asked = f"{number} (UID BODY.PEEK[]<{offset}.{_PIECE_BYTES}>)"
         async with aclosing(
-            session.fetch(asked, most_bytes=_PIECE_BYTES + MOST_LIST_BYTES, most_literal=_PIECE_BYTES)
+            session.fetch(asked, most_messages=1, most_bytes=_PIECE_BYTES + MOST_LIST_BYTES, most_literal=_PIECE_BYTES)
         ) as said:
             async for line in said:
                 if line.number(b"UID") == int(number) and b" BODY[]" in line.plain.upper().replace(b"(", b" "):

@@ -20,6 +20,7 @@ _VALIDITY = re.compile(rb"\[UIDVALIDITY (\d{1,10})\]", re.IGNORECASE)
 _EXISTS = re.compile(rb"\* (\d{1,10}) EXISTS\r\n\Z", re.IGNORECASE)
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n]|\\.)*+)"?')  # also one that does not end, so that none is looked at twice
 _MOST_LINES_BEFORE = 100
+_MOST_LINES_BESIDE = 1_000  # that nobody asked for, such as what others do with the folder
 _OTHERS_RESTED = 500  # lines after which others of the process have their turn
 
 
@@ -101,10 +102,15 @@ class ImapSession:
             raise SourceFailed("no_list", "The server keeps no lasting numbers of the messages in this folder.")
         return OpenFolder(validity, messages)
 
-    async def fetch(self, wanted: str, *, most_bytes: int, most_literal: int) -> AsyncGenerator[ImapLine, None]:
+    async def fetch(
+        self, wanted: str, *, most_messages: int, most_bytes: int, most_literal: int
+    ) -> AsyncGenerator[ImapLine, None]:
         """Yields what the server says of messages that it names by their lasting numbers, whether or not that was asked."""
         parts = (b"UID FETCH ", wanted.encode("ascii"))
-        async for line in self._asked(parts, most_bytes=most_bytes, most_literal=most_literal, refused="no_list"):
+        said = self._asked(
+            parts, most_lines=2 * most_messages + _MOST_LINES_BESIDE, most_bytes=most_bytes, most_literal=most_literal, refused="no_list",
+        )  # fmt: skip
+        async for line in said:
             if line.number(b"UID") is not None:
                 yield line
 
@@ -116,7 +122,13 @@ class ImapSession:
                 await self.writer.wait_closed()
 
     async def _asked(
-        self, parts: Sequence[bytes | str], *, most_bytes: int, refused: str, most_literal: int = 0
+        self,
+        parts: Sequence[bytes | str],
+        *,
+        most_bytes: int,
+        refused: str,
+        most_literal: int = 0,
+        most_lines: int = _MOST_LINES_BESIDE,
     ) -> AsyncIterator[ImapLine]:
         """Yields the lines that answer a command, until the one that ends it; `refused` is the code when that says no."""
         self._commands += 1
@@ -127,8 +139,10 @@ class ImapSession:
             line = await self._line(most_literal)
             received += len(line.text) + sum(map(len, line.literals))
             lines += 1
-            if received > most_bytes:
-                raise SourceFailed("endless", f"The server answers with more than {most_bytes} bytes.")
+            if received > most_bytes or lines > most_lines:
+                raise SourceFailed(
+                    "endless", f"The server answers with more than {most_bytes} bytes, or {most_lines} lines."
+                )
             if lines % _OTHERS_RESTED == 0:
                 await asyncio.sleep(0)
             if line.text.startswith(tag):
