@@ -107,9 +107,10 @@ class ImapSession:
     ) -> AsyncGenerator[ImapLine, None]:
         """Yields what the server says of messages that it names by their lasting numbers, whether or not that was asked."""
         parts = (b"UID FETCH ", wanted.encode("ascii"))
+        most_lines = 2 * most_messages + _MOST_LINES_BESIDE
         said = self._asked(
-            parts, most_lines=2 * most_messages + _MOST_LINES_BESIDE, most_bytes=most_bytes, most_literal=most_literal, refused="no_list",
-        )  # fmt: skip
+            parts, most_lines=most_lines, most_bytes=most_bytes, most_literal=most_literal, refused="no_list"
+        )
         async for line in said:
             if line.number(b"UID") is not None:
                 yield line
