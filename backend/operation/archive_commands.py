@@ -11,11 +11,12 @@ from rich.progress import Progress
 
 from backend.command_output import CommandResult, progress, remark, tell
 from backend.operation.command_line import (
-    database_urls,
     kept_checkpoints,
+    owner_address,
     public_key,
     read_settings,
     run_operator,
+    runtime_address,
     secret,
 )  # fmt: skip
 from backend.settings import Settings
@@ -65,10 +66,10 @@ async def _with_archiver(
     from backend.storage.service import archives_from_settings  # noqa: PLC0415
     from backend.tenancy import ContextSigner, Tenancy  # noqa: PLC0415
 
-    urls, signer = database_urls(settings), ContextSigner(secret(settings, "context_key"))
-    owner = await asyncpg.connect(urls["owner_url"])
+    signer = ContextSigner(secret(settings, "context_key"))
+    owner = await asyncpg.connect(owner_address(settings))
     pool = await open_pool(
-        urls["runtime_url"], size=1, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler
+        runtime_address(settings), size=1, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler
     )
     tenancy = Tenancy(pool, signer, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler)
     task = bar.add_task("looking", total=None)

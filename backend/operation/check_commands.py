@@ -9,11 +9,12 @@ from rich.progress import Progress
 
 from backend.command_output import CommandFailed, CommandResult, progress
 from backend.operation.command_line import (
-    database_urls,
     kept_checkpoints,
+    owner_address,
     public_key,
     read_settings,
     run_operator,
+    runtime_address,
     secret,
 )  # fmt: skip
 from backend.settings import Settings
@@ -50,8 +51,7 @@ async def _check(
     from backend.ledger.verifier import Report  # noqa: PLC0415 - loads what --help does not need
     from backend.operation import checking  # noqa: PLC0415
 
-    urls = database_urls(settings)
-    tenants = await checking.tenants(urls["owner_url"], slugs)
+    tenants = await checking.tenants(owner_address(settings), slugs)
     if unknown := sorted(set(slugs) - tenants.keys()):
         raise CommandFailed(f"there is no tenant {unknown[0]}")
     found = dict[str, Report]()
@@ -60,7 +60,7 @@ async def _check(
         found["all logs"] = await checking.check_checkpoints(sealer_url, keys, kept)
     payload_key = secret(settings, "payload_key") if texts else None
     async with checking.open_reader(
-        settings, urls["runtime_url"], secret(settings, "context_key"), payload_key
+        settings, runtime_address(settings), secret(settings, "context_key"), payload_key
     ) as reader:
         for slug, tenant_id in tenants.items():
             found[slug] = await reader.check(tenant_id, keys, kept, _shown(bar, slug))

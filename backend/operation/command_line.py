@@ -40,20 +40,25 @@ def needed(settings: Settings, *names: str) -> list[str]:
     return [value.get_secret_value() for value in values if value is not None]
 
 
-def database_urls(settings: Settings) -> dict[str, str]:
-    """Returns the configured URLs, or those of the embedded database in the home folder."""
-    if settings.database_url and settings.runtime_database_url:
-        return {
-            "owner_url": settings.database_url.get_secret_value(),
-            "runtime_url": settings.runtime_database_url.get_secret_value(),
-        }
+def owner_address(settings: Settings) -> str:
+    """Returns the owner's address of the database, or that of the embedded one in the home folder."""
+    return _address(settings, "database_url", "owner_url")
+
+
+def runtime_address(settings: Settings) -> str:
+    """Returns the address by which the service reads the database, or that of the embedded one in the home folder."""
+    return _address(settings, "runtime_database_url", "runtime_url")
+
+
+def _address(settings: Settings, name: str, embedded: str) -> str:
+    configured: SecretStr | None = getattr(settings, name)
+    if configured is not None:
+        return configured.get_secret_value()
     written = settings.home_folder / "database.json"
-    if not written.exists():
-        raise CommandFailed(
-            "no database: set AFFIDAVIT_DATABASE_URL and AFFIDAVIT_RUNTIME_DATABASE_URL, or start `affidavit demo` once"
-        )
-    known: dict[str, str] = json.loads(written.read_text())
-    return known
+    # Whoever configured another address means that database, and none that a demo left behind.
+    if settings.database_url or settings.runtime_database_url or not written.exists():
+        raise CommandFailed(f"no database: set AFFIDAVIT_{name.upper()}, or start `affidavit demo` once")
+    return str(json.loads(written.read_text())[embedded])
 
 
 def secret(settings: Settings, name: str) -> str:
@@ -108,7 +113,7 @@ def as_owner(act: Callable[[Connection], Awaitable[_Result]]) -> _Result:
     from backend.operation.service import operator  # noqa: PLC0415
 
     async def run() -> _Result:
-        async with operator(database_urls(read_settings())["owner_url"]) as acting:
+        async with operator(owner_address(read_settings())) as acting:
             return await act(acting.connection)
 
     return run_operator(run())

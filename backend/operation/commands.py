@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from backend.command_output import CommandFailed, CommandGroup, CommandResult, tell
-from backend.operation.command_line import as_owner, database_urls, read_settings, run_operator, secret
+from backend.operation.command_line import as_owner, owner_address, read_settings, run_operator, runtime_address, secret
 
 if TYPE_CHECKING:
     from backend.operation.every_cell import CellAnswer
@@ -150,7 +150,7 @@ def tenant_purge() -> None:
     """
     from backend.operation import deletion  # noqa: PLC0415
 
-    owner_url = database_urls(read_settings())["owner_url"]
+    owner_url = owner_address(read_settings())
 
     async def run() -> None:
         owner = await asyncpg.connect(owner_url)
@@ -180,12 +180,12 @@ def tenant_export(slug: Slug, target: Annotated[Path, typer.Argument(help="The z
     if target.exists():
         raise CommandFailed(f"{target} exists")
     settings = read_settings()
-    urls, signer = database_urls(settings), ContextSigner(secret(settings, "context_key"))
+    signer = ContextSigner(secret(settings, "context_key"))
 
     async def run() -> dict[str, int]:
-        owner = await asyncpg.connect(urls["owner_url"])
+        owner = await asyncpg.connect(owner_address(settings))
         pool = await open_pool(
-            urls["runtime_url"], size=1, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler
+            runtime_address(settings), size=1, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler
         )
         try:
             tenant = await Tenants(owner).get(slug)

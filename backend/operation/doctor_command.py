@@ -11,7 +11,7 @@ from rich.text import Text
 
 from backend.command_output import CommandResult
 from backend.database import connect
-from backend.operation.command_line import database_urls, read_settings, run_operator
+from backend.operation.command_line import owner_address, read_settings, run_operator, runtime_address
 from backend.operation.commands import AllCells
 from backend.operation.retrieval_commands import embedder_finding, outgrown_tenants, uncalibrated_model
 from backend.self_check import CheckResult, check, check_clocks, check_conditions, check_sealer, check_server
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def doctor(*, all_cells: AllCells = False) -> CommandResult:
     """Check role, row-level security, policies, versions and keys; exit 1 if anything is wrong.
 
-    Also names tenants that have outgrown the shared partition, and an embedding model that nobody calibrated. That is advice.
+    Also names an embedding model that nobody calibrated and, with the owner's address, tenants that have outgrown the shared
+    partition. That is advice.
     Of all cells, also whether each answers for the tenants that the directory has there.
 
     Example: affidavit doctor --json
@@ -31,12 +32,13 @@ def doctor(*, all_cells: AllCells = False) -> CommandResult:
     if all_cells:
         return _doctor_of_every_cell()
     settings = read_settings()
-    urls = database_urls(settings)
-    findings = findings_of(urls["runtime_url"], settings.other_passwords, thorough=True, ordered=True)
+    address = runtime_address(settings)
+    findings = findings_of(address, settings.other_passwords, thorough=True, ordered=True)
     if settings.embeddings_url is not None and all(finding.problem is None for finding in findings):
-        findings.append(asyncio.run(embedder_finding(urls["runtime_url"], settings)))
+        findings.append(asyncio.run(embedder_finding(address, settings)))
     sound = all(finding.problem is None for finding in findings)
-    outgrown = asyncio.run(outgrown_tenants(urls["owner_url"])) if sound else []
+    as_owner = sound and (settings.runtime_database_url is None or settings.database_url is not None)
+    outgrown = asyncio.run(outgrown_tenants(owner_address(settings))) if as_owner else []
     uncalibrated = uncalibrated_model(settings)
     facts = {
         "ok": sound,

@@ -39,6 +39,7 @@ def init(
             "checkpoint_public_key": public_key, "checkpoint_key_name": name,
         },
         "worker": reading | {"checkpoint_public_key": public_key},
+        "operator": {"database_url": urls["owner"]} | reading | {"checkpoint_public_key": public_key},
         "sealer": {
             "sealer_database_url": urls["sealer"], "checkpoint_key": checkpoint_key.pem().decode(), "checkpoint_key_name": name,
         },
@@ -60,7 +61,7 @@ def init(
     told = f"Made all secrets in {folder}. Keep a copy where the database's backups are not."
     following = [
         "docker compose --file infra/compose.yaml up --detach --wait",
-        "docker compose --file infra/compose.yaml run --rm migrate doctor",
+        "docker compose --file infra/compose.yaml run --rm operator doctor",
     ]
     facts = {"folder": folder, "checkpoint_public_key": public_key, "next": following}
     return CommandResult(facts, [told, "Next:", *(f"  {command}" for command in following)])

@@ -8,7 +8,7 @@ import asyncpg
 import typer
 
 from backend.command_output import CommandFailed, CommandResult, ask_secret
-from backend.operation.command_line import database_urls, needed, read_settings, run_operator
+from backend.operation.command_line import needed, owner_address, read_settings, run_operator
 
 if TYPE_CHECKING:
     from backend.operation.restoring import Restoring
@@ -59,7 +59,7 @@ async def _with_restoring(run: "Callable[[Restoring], Awaitable[CommandResult]]"
         keys = Keyring.from_settings(settings)
     except KeyNotUsable as error:
         raise CommandFailed(str(error)) from None
-    owner = await asyncpg.connect(database_urls(settings)["owner_url"])
+    owner = await asyncpg.connect(owner_address(settings))
     sealer = await asyncpg.connect(sealer_url)
     try:
         return await run(Restoring(owner, sealer, sinks_from_settings(settings), keys))

@@ -11,7 +11,7 @@ from rich.progress import Progress, TimeRemainingColumn
 from rich.table import Table
 
 from backend.command_output import CommandResult, progress
-from backend.operation.command_line import database_urls, read_settings, run_operator
+from backend.operation.command_line import owner_address, read_settings, run_operator
 from backend.operation.commands import tenant_app
 from backend.self_check import CheckResult
 from backend.settings import Settings
@@ -105,7 +105,7 @@ def _with_progress(
     from backend.operation.service import operator  # noqa: PLC0415
 
     async def run(bar: Progress) -> T:
-        owner_url = database_urls(read_settings())["owner_url"]
+        owner_url = owner_address(read_settings())
         async with operator(owner_url) as acting:
             tenant_id = await acting.tenant(slug)
         task = bar.add_task("starting", total=None)

@@ -8,8 +8,8 @@ import typer
 from backend.command_output import CommandFailed, CommandGroup, CommandResult, progress
 from backend.operation.command_line import (
     as_owner,
-    database_urls,
     needed,
+    owner_address,
     read_settings,
     run_operator,
     secret,
@@ -87,7 +87,7 @@ def _rewrap(*, only_count: bool) -> dict[str, dict[str, int]]:
         counted, settings = {}, read_settings()
         secrets = (secret(settings, "payload_key"), *(key.get_secret_value() for key in settings.payload_other_keys))
         with progress() as bar:
-            async with all_wrapped(settings, database_urls(settings)["owner_url"], secrets) as (owner, all_kinds):
+            async with all_wrapped(settings, owner_address(settings), secrets) as (owner, all_kinds):
                 for kind in all_kinds:
                     task = bar.add_task(kind.name, total=None)
 

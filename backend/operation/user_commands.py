@@ -7,7 +7,7 @@ import typer
 
 from backend.command_output import CommandGroup, CommandResult, ask_secret
 from backend.identity.callers.permissions import Role
-from backend.operation.command_line import database_urls, read_settings, run_operator
+from backend.operation.command_line import owner_address, read_settings, run_operator
 
 user_app = CommandGroup(help="Create users.")
 
@@ -26,7 +26,7 @@ def user_create(
     password = ask_secret("Password", twice=True) if typed else sys.stdin.readline().removesuffix("\n")
 
     async def run() -> None:
-        async with operator(database_urls(read_settings())["owner_url"]) as acting:
+        async with operator(owner_address(read_settings())) as acting:
             await acting.create_user(await acting.tenant(tenant), username, password, role)
 
     from backend.operation.service import operator  # noqa: PLC0415

@@ -38,7 +38,7 @@ CASES: dict[str, dict[str, str]] = {
     "everything": VOLUMES | {
         "cloudNativePG.enabled": "true", "cloudNativePG.backup.destination": "s3://backups", "metrics.operator": "true",
         "externalSecrets.enabled": "true", "ingress.enabled": "true", "worker.autoscaling.enabled": "true",
-        "serve.autoscaling.waiting": "4", "nodeSelector.disk": "fast", "image.pullSecrets[0]": "registry",
+        "serve.autoscaling.waiting": "4", "operator.enabled": "true", "nodeSelector.disk": "fast", "image.pullSecrets[0]": "registry",
     },
 }  # fmt: skip
 
@@ -141,7 +141,7 @@ def test_each_pod_is_chosen_by_one_network_policy(resources: list[dict[str, Any]
         assert len(chosen) == 1, process
         assert chosen[0]["policyTypes"] == ["Ingress", "Egress"]
         reached = {rule["ports"][0]["port"] for rule in chosen[0].get("ingress") or []}
-        assert reached == {"serve": {8000, 9464}, "migrate": set()}.get(process, {9464})
+        assert reached == {"serve": {8000, 9464}, "migrate": set(), "operator": set()}.get(process, {9464})
 
 
 def test_each_deployment_bears_a_disruption_and_is_spread(resources: list[dict[str, Any]]) -> None:
@@ -184,9 +184,14 @@ def test_what_a_pod_reads_is_what_its_process_needs(
         settings = Settings()
         assert NEEDS[process] <= {name for name in Settings.model_fields if getattr(settings, name) is not None}
         assert settings.metrics_port == 9464
-        for setting, processes in (("storage_folder", {"serve", "worker"}), ("checkpoint_folder", {"sealer"})):
+        for setting, processes in (
+            ("storage_folder", {"serve", "worker", "operator"}),
+            ("checkpoint_folder", {"sealer"}),
+        ):
             if process in processes and getattr(settings, setting) is not None:
                 assert str(getattr(settings, setting)) in mounts
+        if process == "operator":  # waits for commands that somebody types
+            continue
         command, *options = container["args"]
         taken = {option for parameter in commands[command].params for option in parameter.opts}
         assert {option for option in options if option.startswith("--")} <= taken
@@ -199,6 +204,7 @@ NEEDS = {
     "worker": {"runtime_database_url", "context_key", "payload_key", "checkpoint_public_key"},
     "sealer": {"sealer_database_url", "checkpoint_key"},
     "migrate": {"database_url", "context_key"},
+    "operator": {"database_url", "runtime_database_url", "context_key", "payload_key", "checkpoint_public_key"},
 }
 
 

@@ -246,6 +246,47 @@ def told_by(*arguments: str, deployment: ExchangedDeployment) -> Any:
     return json.loads(done.stdout)
 
 
+# What an operator types on the first days, in the container that compose has for it.
+OPERATORS = """
+doctor
+tenant create first-days
+tenant list
+user create first-days jane --role admin
+key create first-days portal --permission retrieval:query
+operator-key create provisioning
+keys status
+audit check
+tenant suspend first-days
+tenant delete first-days
+"""
+
+
+async def test_the_operator_needs_no_more_than_the_folder_that_init_makes_for_it(
+    deployment: ExchangedDeployment, tmp_path: Path
+) -> None:
+    with_folder = {"AFFIDAVIT_HOME": str(tmp_path), "AFFIDAVIT_SECRETS_DIRECTORY": str(deployment.folder / "operator")}
+    async with deployment.sealing():
+        for line in OPERATORS.strip().splitlines():
+            done = await asyncio.to_thread(
+                affidavit, *line.split(), settings=with_folder, text="a long enough password\n"
+            )
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+async def test_a_lost_end_of_the_log_is_declared_where_the_sealer_runs_with_the_owners_address_as_a_file(
+    deployment: ExchangedDeployment, tmp_path: Path
+) -> None:
+    with_folder = {
+        "AFFIDAVIT_HOME": str(tmp_path), "AFFIDAVIT_SECRETS_DIRECTORY": str(deployment.folder / "sealer"),
+        "AFFIDAVIT_DATABASE_URL_FILE": str(deployment.folder / "migrate" / "database_url"),
+        "AFFIDAVIT_OPERATOR_KEY": "op_of_nobody", "AFFIDAVIT_CHECKPOINT_FOLDER": str(deployment.folder.parent / "kept"),
+    }  # fmt: skip
+    done = await asyncio.to_thread(
+        affidavit, "audit", "restore", "--reason", "Restored to Monday.", settings=with_folder
+    )
+    assert (done.returncode, "nothing is lost" in done.stderr) == (1, True), done.stderr
+
+
 async def test_a_step_that_was_interrupted_can_be_taken_again(deployment: ExchangedDeployment) -> None:
     folder = SecretsFolder(deployment.folder)
     kinds = (KeyKind.CONTEXT, KeyKind.CHECKPOINTS, KeyKind.PASSWORDS)

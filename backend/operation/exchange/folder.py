@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-PROCESSES = ("migrate", "serve", "worker", "sealer")
+PROCESSES = ("migrate", "serve", "worker", "sealer", "operator")
 _RECORD = "exchanged.json"
 _UNDER_WAY = "under-way"
 

@@ -56,7 +56,7 @@ class ContextKeys:
 
     async def write(self, folder: SecretsFolder) -> None:
         """Gives the new key to who signs."""
-        folder.give(("serve", "worker", "migrate"), context_key=folder.under_way(self.name, "new", _random))
+        folder.give(("serve", "worker", "migrate", "operator"), context_key=folder.under_way(self.name, "new", _random))
 
     async def forget(self, folder: SecretsFolder) -> None:
         """Has the database verify the new one alone."""
@@ -81,12 +81,12 @@ class PayloadKeys:
         old = folder.under_way(self.name, "old", lambda: folder.text("serve", "payload_key"))
         new = folder.under_way(self.name, "new", _random)
         search = folder.text("serve", "search_key") or old
-        folder.give(("serve", "worker"), payload_other_keys=json.dumps([new]), search_key=search)
+        folder.give(("serve", "worker", "operator"), payload_other_keys=json.dumps([new]), search_key=search)
 
     async def write(self, folder: SecretsFolder) -> None:
         """Wraps with the new one, and reads what the old one wrapped."""
         old, new = (folder.under_way(self.name, which, _random) for which in ("old", "new"))
-        folder.give(("serve", "worker"), payload_key=new, payload_other_keys=json.dumps([old]))
+        folder.give(("serve", "worker", "operator"), payload_key=new, payload_other_keys=json.dumps([old]))
 
     async def forget(self, folder: SecretsFolder) -> None:
         """Wraps anew what the old one wrapped, and takes it away."""
@@ -95,7 +95,7 @@ class PayloadKeys:
             found = [await rewrap(owner, kind, lambda _: None) for kind in wrapped]
         if unknown := sum(counted[Wrapping.UNKNOWN] for counted in found):
             raise OperatorError(f"{unknown} are wrapped by a key that is not configured")
-        folder.give(("serve", "worker"), payload_other_keys="")
+        folder.give(("serve", "worker", "operator"), payload_other_keys="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class CheckpointKeys:
         line = str(SigningKey.load(named, new.encode()).verifier_key)
         known = folder.text("serve", "checkpoint_public_key").split()
         published = "\n".join(dict.fromkeys([line, *known]))
-        folder.give(("serve", "worker", "sealer"), checkpoint_public_key=published)
+        folder.give(("serve", "worker", "sealer", "operator"), checkpoint_public_key=published)
         folder.write("checkpoint-key.pub", f"{published}\n")
 
     async def write(self, folder: SecretsFolder) -> None:

@@ -18,7 +18,7 @@ ADDRESSES = {
     "sealer": ("sealer", "sealer_database_url"),
     "operator": ("serve", "operator_database_url"),
 }
-_ALSO = {"runtime": ("worker",)}
+_ALSO = {"runtime": ("worker", "operator"), "owner": ("operator",)}
 _SERVING = {"serve": ("runtime", "operator"), "worker": ("runtime",), "sealer": ("sealer",)}
 _ITERATIONS = 4096
 

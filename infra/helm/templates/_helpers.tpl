@@ -78,7 +78,7 @@ envFrom:
   secret: {secretName: {{ index $root.Values.secrets $process }}, defaultMode: 288}
 - name: tmp
   emptyDir: {sizeLimit: 2Gi}
-{{- if and $root.Values.documents.volume (has $process (list "serve" "worker")) }}
+{{- if and $root.Values.documents.volume (has $process (list "serve" "worker" "operator")) }}
 - name: documents
   persistentVolumeClaim: {claimName: {{ include "affidavit.name" $root }}-documents}
 {{- end }}
@@ -93,7 +93,7 @@ envFrom:
 {{- $root := index . 0 }}{{ $process := index . 1 }}
 - {name: secrets, mountPath: /secrets, readOnly: true}
 - {name: tmp, mountPath: /tmp}
-{{- if and $root.Values.documents.volume (has $process (list "serve" "worker")) }}
+{{- if and $root.Values.documents.volume (has $process (list "serve" "worker" "operator")) }}
 - {name: documents, mountPath: /documents}
 {{- end }}
 {{- if and $root.Values.checkpoints.volume (eq $process "sealer") }}
