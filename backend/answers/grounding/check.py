@@ -133,6 +133,8 @@ class Evidence:
         for unit in self._evidence(number).units:
             if unit.parsed is None or unit.language is not statement.language:
                 continue
+            if unit.text.endswith("?") and not statement.text.endswith("?"):
+                continue  # who asks whether something is so does not say that it is
             shared = len(stems & unit.stems) + len(values & {quantity.value for quantity in unit.parsed.quantities})
             if shared >= _LEAST_SHARED * (len(stems) + len(values)):
                 units.append((shared, unit))

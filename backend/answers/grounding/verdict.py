@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-VERSION = "6"
+VERSION = "7"
 """Version of the rules and weights that decide; recorded with every answer."""
 
 

@@ -123,7 +123,7 @@ def main() -> None:
         verbose=chosen.verbose,
     )
     report("written to deceive, in five languages", deceptions(likeness, "first"), verbose=chosen.verbose)
-    for name in ("second", "third", "fourth", "fifth"):  # rules were written for neither the fourth nor the fifth
+    for name in ("second", "third", "fourth", "fifth", "sixth"):  # no rules were written for the fourth and the fifth
         report(f"written to deceive, {name} set", deceptions(likeness, name), verbose=chosen.verbose)
     report(
         "made by perturbing and rewriting", judged(generated(SEED, chosen.sentences), likeness), verbose=chosen.verbose

@@ -1,0 +1,142 @@
+"""Rules on shortened copies: what is left out of a sentence that is said in its own words was meant."""
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+
+from backend.answers.grounding.alignment import Alignment, Grade
+from backend.answers.grounding.verdict import Reason
+from backend.language.clauses import COORDINATING
+from backend.language.parsed_sentences import Clause, ParsedSentence
+from backend.language.tokens import TokenKind
+
+_COPIED = 0.85  # of the statement's words and numbers, in a row with no other word between but those left out
+_LEFT_OUT = 0.15  # of the evidence's words, by a statement that has nearly all of them
+_OPENING = 3  # tokens of a clause among which "otherwise" opens it
+_SEPARATING = frozenset({",", "(", ")", "/", ":"})
+
+Run = tuple[int, int]
+"""The first and the last token of words of the evidence that the statement leaves out, one after the other."""
+
+
+def shortenings(alignment: Alignment) -> Reason | None:
+    """Refuses a copy that leaves out a word or a number on which the claim depends: "bills of the last year" for "bills".
+
+    One part of an enumeration, an aside and what only joins sentences may be left out.
+    """
+    if not _is_copy(alignment):
+        return None
+    source = alignment.source
+    for number in {number for theirs in alignment.clauses.values() for number in theirs}:
+        if any(_narrows(source, run) for run in _left_out(alignment, source.clauses[number])):
+            return Reason.CONDITION
+    return None
+
+
+def otherwise(alignment: Alignment) -> Reason | None:
+    """Refuses what holds only otherwise, said without any condition: "otherwise, the account costs 4 euros"."""
+    if any(clause.condition for clause in alignment.statement.clauses):
+        return None
+    apart = alignment.source.language.rule("otherwise")
+    if any(token.form in apart for token in alignment.statement.tokens):
+        return None
+    drawn_on = [alignment.source.clauses[theirs[0]] for theirs in alignment.clauses.values()]
+    opens = (alignment.source.tokens[clause.first : clause.first + _OPENING] for clause in drawn_on)
+    return Reason.CONDITION if any(token.form in apart for tokens in opens for token in tokens) else None
+
+
+def hedges(alignment: Alignment) -> Reason | None:
+    """Refuses a copy with fewer hedges than the evidence: "you will usually pay a fee, and will likely be sued"."""
+    statement, source = alignment.statement, alignment.source
+    left = [place for place in source.content if place not in alignment.sources()]
+    if len(left) > _LEFT_OUT * len(source.content):
+        return None
+    said, written = (
+        sum(token.has("hedge") and not token.has("inner") for token in reading.tokens)
+        for reading in (statement, source)
+    )
+    return Reason.SCOPE if said < written else None
+
+
+def unfinished(alignment: Alignment) -> Reason | None:
+    """Refuses a statement that is cut off after "and", "or" or "even": what followed may have been a condition."""
+    words = [token.form for token in alignment.statement.tokens if token.kind is not TokenKind.PUNCTUATION]
+    return Reason.CONDITION if words[-1] in alignment.statement.language.rule("cut") else None
+
+
+def _is_copy(alignment: Alignment) -> bool:
+    """Whether the evidence has every word of the statement in the same order, and nearly all in the same form."""
+    statement, source = alignment.statement, alignment.source
+    if alignment.missing or alignment.context or not alignment.pairs:
+        return False
+    pairs = [alignment.pairs[said] for said in statement.content]
+    places = [pair.source for pair in pairs]
+    if any(pair.grade is not Grade.SAME for pair in pairs) or places != sorted(set(places)):
+        return False
+    said, written = (
+        [token.form for token in reading.tokens if token.kind is not TokenKind.PUNCTUATION]
+        for reading in (statement, source)
+    )
+    blocks = SequenceMatcher(None, said, written, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks) >= _COPIED * len(said)
+
+
+def _left_out(alignment: Alignment, clause: Clause) -> Iterator[Run]:
+    """Yields the runs of words and numbers of a clause that the statement lacks."""
+    source, used = alignment.source, alignment.sources()
+    said = {
+        place
+        for quantity in source.quantities
+        if any(other.says(quantity) for other in alignment.statement.quantities)
+        for place in range(quantity.first, quantity.last + 1)
+    }
+    counted = {place for quantity in source.quantities for place in range(quantity.first, quantity.last + 1)}
+    run: list[int] = []
+    for place in range(clause.first, clause.last + 1):
+        lacking = (place in counted and place not in said) or (place in source.content and place not in used)
+        if lacking:
+            run.append(place)
+        elif run and (place in used or place in said or source.tokens[place].kind is TokenKind.PUNCTUATION):
+            yield run[0], run[-1]
+            run = []
+    if run:
+        yield run[0], run[-1]
+
+
+def _narrows(reading: ParsedSentence, run: Run) -> bool:
+    """Whether a run is a number, what a preposition or a relative clause says, or a word before the noun that it belongs to."""
+    first, last = run
+    tokens, language = reading.tokens, reading.language
+    before = _neighbour(reading, first, -1)
+    after = _neighbour(reading, last, 1)
+    if any(
+        one is not None and (tokens[one].form in COORDINATING or tokens[one].form in _SEPARATING)
+        for one in (before, after)
+    ):
+        return False
+    between = tokens[first - 1 if before is None else before + 1 : first]
+    if any(token.form in language.rule("pointing") or token.has("refers") for token in between):
+        return False
+    content = [place for place in range(first, last + 1) if place in reading.content]
+    spare = language.rule("connectives") | language.rule("light_verbs")
+    if content and all(tokens[place].form in spare for place in content):
+        return False
+    if any(token.form in language.rule("prepositions") or token.form in language.rule("relative") for token in between):
+        return True
+    if any(first <= quantity.first <= last for quantity in reading.quantities):
+        return True
+    noun = last + 1 if last + 1 in reading.content else None
+    return noun is not None and first - 1 not in reading.content and not tokens[noun].has("party.firm")
+
+
+def _neighbour(reading: ParsedSentence, place: int, step: int) -> int | None:
+    """Returns the next token that means or separates something."""
+    place += step
+    while 0 <= place < len(reading.tokens) and _is_small(reading, place):
+        place += step
+    return place if 0 <= place < len(reading.tokens) else None
+
+
+def _is_small(reading: ParsedSentence, place: int) -> bool:
+    """Whether a token has no meaning of its own and joins nothing."""
+    token = reading.tokens[place]
+    return token.kind is TokenKind.WORD and place not in reading.content and token.form not in COORDINATING
