@@ -10,7 +10,6 @@ pytestmark = pytest.mark.anyio
 LOAN = "Gig workers who have been active for at least six months can apply for a loan of up to 3,000 dollars."
 TOLD = "The owner is told by letter one month before."
 KEPT = "Data on salaries is deleted two years after the loan has been repaid."
-BOUGHT = "If the buyer wins, the full price is returned."
 FEES = "If you stop paying your bills, you will usually incur late fees, and creditors will likely call you."
 
 
@@ -20,16 +19,25 @@ FEES = "If you stop paying your bills, you will usually incur late fees, and cre
         pytest.param(LOAN, "Gig workers can apply for a loan of up to 3,000 dollars.", id="relative clause"),
         pytest.param(TOLD, "The owner is told by letter.", id="number"),
         pytest.param(KEPT, "Data on salaries is deleted after the loan has been repaid.", id="number of two"),
-        pytest.param(BOUGHT, "If the buyer wins, the price is returned.", id="attribute"),
+        pytest.param(
+            "Transfers to a new payee are held for 24 hours unless you confirm them in the app.",
+            "Transfers are held for 24 hours unless you confirm them in the app.",
+            id="phrase",
+        ),
+        pytest.param(
+            "The bank can refuse a transfer if it suspects fraud or if the payee is on a list.",
+            "The bank can refuse a transfer if it suspects fraud and if the payee is on a list.",
+            id="and for or",
+        ),
         pytest.param(
             "Le virement est gratuit lorsque le compte du bénéficiaire se trouve dans la zone euro.",
             "Le virement est gratuit lorsque le compte se trouve dans la zone euro.",
             id="attribute in French",
         ),
         pytest.param(
-            "Dopo tre tentativi errati la carta viene bloccata. La carta nuova costa dieci euro.",
-            "La carta viene bloccata.",
-            id="introduction in Italian",
+            "Los clientes que tengan menos de 30 años no pagan cuota durante el primer año.",
+            "Los clientes que tengan menos de 30 años no pagan cuota.",
+            id="period in Spanish",
         ),
         pytest.param(
             "Das Konto ist für Studenten kostenlos. Andernfalls kostet das Konto 4 Euro im Monat.",

@@ -1,6 +1,7 @@
 """Rules on how clauses are joined: a condition of the evidence must not become a reason, a purpose or a time before."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from backend.answers.grounding.alignment import Alignment
 from backend.answers.grounding.role_vetoes import TIMES
@@ -33,6 +34,25 @@ def links(alignment: Alignment) -> Reason | None:
             return Reason.CONDITION
     cases = [clause for clause in alignment.source.clauses if _link(alignment.source, clause) == "case"]
     return Reason.CONDITION if any(_hangs_otherwise(alignment, clause) for clause in cases) else None
+
+
+def alternatives(alignment: Alignment) -> Reason | None:
+    """Refuses "and" where a condition of the evidence has "or", and the reverse: "if it was lost and if it was stolen"."""
+    statement, source = alignment.statement, alignment.source
+    for one, other in pairwise(statement.content):
+        if one not in alignment.pairs or other not in alignment.pairs:
+            continue
+        first, last = alignment.pairs[one].source, alignment.pairs[other].source
+        said, written = _joins(statement, one, other), _joins(source, first, last)
+        if said and written and said.isdisjoint(written) and source.clauses[source.clause_of(last)].condition:
+            return Reason.CONDITION
+    return None
+
+
+def _joins(reading: ParsedSentence, first: int, last: int) -> set[str]:
+    """Returns by what two words are joined: by "and", by "or"."""
+    forms = {token.form for token in reading.tokens[first + 1 : last]}
+    return {name for name in ("joins_all", "joins_either") if forms & reading.language.rule(name)}
 
 
 def _hangs_otherwise(alignment: Alignment, case: Clause) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from backend.answers.grounding.alignment import Alignment, Grade, Pair, is_complement
 from backend.answers.grounding.exchange_vetoes import exchanges
-from backend.answers.grounding.link_vetoes import links, restrictions
+from backend.answers.grounding.link_vetoes import alternatives, links, restrictions
 from backend.answers.grounding.modality_vetoes import modality
 from backend.answers.grounding.omission_vetoes import omissions
 from backend.answers.grounding.quantity_vetoes import association, attachments, numbers, rates
@@ -226,5 +226,5 @@ _VETOES: tuple[Callable[[Alignment], Reason | None], ...] = (
     numbers, names, negation, placement, directions, times, comparisons, modality, association, rates, attachments,
     conditions, links, restrictions, scope, roles, voices, splicing,
     spliced_clauses, strange_clauses, moved_numbers, replacements, limits, omissions, exchanges,
-    shortenings, otherwise, hedges, unfinished,
+    shortenings, otherwise, hedges, unfinished, alternatives,
 )  # fmt: skip
