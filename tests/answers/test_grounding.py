@@ -94,7 +94,7 @@ async def test_a_citation_that_supports_nothing_is_left_out() -> None:
 
 async def test_two_passages_may_support_a_sentence_together() -> None:
     supported = await claim(
-        "Card disputes must be filed within 60 days, and complaints are acknowledged within two business days. [1, 2]"
+        "Card disputes must be filed within 60 days of the statement date, and complaints are acknowledged within two business days. [1, 2]"
     )
     assert supported is not None
     assert [quote.passage.number for quote in supported.quotes] == [1, 2]
