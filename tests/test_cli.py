@@ -7,9 +7,11 @@ import shutil
 import signal
 import socket
 import stat
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from backend.embedded_postgres import run_psql
 from tests.scratch import new_folder
 from tests.serving import Started, affidavit, eventually, started
 
+DELAYED_ACKNOWLEDGEMENT_SECONDS = 0.040  # that Linux waits at least
+HEALTHY = b'{"status":"ok"}'
 PASSWORD = "a long enough password"
 
 
@@ -98,6 +102,24 @@ def test_the_demo_writes_its_credentials_for_its_owner_alone(demo: Started, home
     assert urls.keys() >= {"owner_url", "runtime_url", "superuser_url"}
     for name in ("demo-credentials.json", "database.json", "secrets.json", "checkpoint-key.pub"):
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600, name
+
+
+def test_no_answer_of_the_demo_waits_for_an_acknowledgement(demo: Started) -> None:
+    """With Nagle's algorithm the body would wait 43 ms until the client has acknowledged the headers."""
+    request = b"GET /health HTTP/1.1\r\nHost: demo\r\n\r\n"
+    taken = []
+    with socket.create_connection(("127.0.0.1", demo.port), timeout=30) as connection:
+        for _ in range(30):
+            began = time.perf_counter()
+            connection.sendall(request)
+            answer = b""
+            while not answer.endswith(HEALTHY):
+                more = connection.recv(65_536)
+                assert more, answer
+                answer += more
+            taken.append(time.perf_counter() - began)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+    assert statistics.median(taken) < DELAYED_ACKNOWLEDGEMENT_SECONDS / 2, taken
 
 
 def test_what_the_demo_says_to_paste_works_as_it_stands(demo: Started, tmp_path: Path) -> None:
