@@ -16,6 +16,7 @@ import pytest
 import typer.main
 import yaml
 from kubernetes_validate.utils import SchemaNotFoundError
+from prometheus_client import REGISTRY
 
 from backend.cli import app
 from backend.operation.init_command import init
@@ -38,7 +39,8 @@ CASES: dict[str, dict[str, str]] = {
     "everything": VOLUMES | {
         "cloudNativePG.enabled": "true", "cloudNativePG.backup.destination": "s3://backups", "metrics.operator": "true",
         "externalSecrets.enabled": "true", "ingress.enabled": "true", "worker.autoscaling.enabled": "true",
-        "serve.autoscaling.waiting": "4", "operator.enabled": "true", "nodeSelector.disk": "fast", "image.pullSecrets[0]": "registry",
+        "serve.autoscaling.waiting": "4", "serve.autoscaling.latency": "0.5", "operator.enabled": "true", "nodeSelector.disk": "fast",
+        "image.pullSecrets[0]": "registry",
     },
 }  # fmt: skip
 
@@ -197,6 +199,34 @@ def test_what_a_pod_reads_is_what_its_process_needs(
         assert {option for option in options if option.startswith("--")} <= taken
         started.add(command)
     assert started == {"serve", "worker", "sealer", "migrate"}
+
+
+def test_processes_follow_waiting_requests_and_latency_by_measures_that_there_are(render: Render) -> None:
+    followed = {}
+    for case in ("volumes", "everything"):
+        [scaler] = [
+            one["spec"]["metrics"] for one in render(CASES[case])
+            if one["kind"] == "HorizontalPodAutoscaler" and one["metadata"]["name"] == "affidavit-serve"
+        ]  # fmt: skip
+        followed[case] = {
+            each["pods"]["metric"]["name"]: each["pods"]["target"] for each in scaler if each["type"] == "Pods"
+        }
+    assert followed == {
+        "volumes": {},
+        "everything": {
+            "affidavit_admission_waiting": {"type": "AverageValue", "averageValue": "4"},
+            "affidavit_request_seconds_p95": {"type": "AverageValue", "averageValue": "0.5"},
+        },
+    }
+    handbook = (ROOT / "infra" / "README.md").read_text()
+    [rule] = [
+        rule for block in re.findall(r"```yaml\n(.*?)```", handbook, re.DOTALL) if "metricsQuery" in block
+        for rule in yaml.safe_load(block)["rules"]
+    ]  # fmt: skip
+    assert rule["name"]["as"] == "affidavit_request_seconds_p95"
+    measured = {name for family in REGISTRY.collect() for name in (f"{family.name}_bucket", family.name)}
+    assert rule["seriesQuery"].partition("{")[0] in measured
+    assert "affidavit_admission_waiting" in measured
 
 
 NEEDS = {
