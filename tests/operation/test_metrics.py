@@ -83,6 +83,25 @@ async def test_tokens_are_counted_by_the_configured_model(
             assert (asked(), wrote()) == (spent["prompt_tokens"], spent["completion_tokens"])
 
 
+async def test_what_a_models_tokens_cost_is_counted_in_millionths(
+    database: Database, run_secrets: Secrets, model_home: Any
+) -> None:
+    with model_server.running() as model:
+        model.reply = model_server.saying("Wires leave before noon [1].")
+        settings = settings_for(
+            database, run_secrets, model_home, model_url=model.url, model_name="a-model", model_api_key="k",
+            model_prices={"a-model": {"prompt": 2, "completion": 8}},
+        )  # fmt: skip
+        async with running(settings, database) as service:
+            tenant = await service.create_tenant()
+            cost = grown("affidavit_model_cost_micros_total", model="a-model")
+            chunk = {"doc_id": "d", "chunk_text": "Wires leave before noon.", "source_type": "policy"}
+            await service.post("/ingest", tenant, "editor", chunk)
+            await service.post("/answer", tenant, "analyst", {"question": "When do wires leave?"})
+            spent = model_server.USAGE
+            assert cost() == 2 * spent["prompt_tokens"] + 8 * spent["completion_tokens"]
+
+
 async def test_no_measure_holds_anything_of_a_tenant(service: Service, tenant: Tenant) -> None:
     await test_requests_stages_answers_and_refusals_are_counted(service, tenant)
     shown = generate_latest().decode() + with_exemplars(REGISTRY).decode()
