@@ -28,6 +28,7 @@ NONCE_BYTES = 12
 # A transaction may wait for the answer, so waiting is short.
 _CONNECT_SECONDS, _READ_SECONDS = 1.0, 2.0
 _CONCURRENT_CALLS = 8
+_OF_VAULT = b"vault:v"  # as its ciphertexts begin, and none of another
 _WRONG_CIPHERTEXT = {"InvalidCiphertextException", "IncorrectKeyException"}
 
 
@@ -105,7 +106,9 @@ class AwsKeyEncryption:
         return wrapped
 
     async def unwrap(self, name: KeyName, wrapped: bytes) -> bytes:
-        """Asks KMS to decrypt, under this key only."""
+        """Asks KMS to decrypt, under this key only; not for what is Vault's, of which KMS may say that it denies access."""
+        if wrapped.startswith(_OF_VAULT):
+            raise WrappedKeyInvalid
         answer = await self._call(self._client.decrypt, name, CiphertextBlob=wrapped)
         key: bytes = answer["Plaintext"]
         return key
@@ -139,7 +142,9 @@ class VaultKeyEncryption:
         return answer["ciphertext"].encode()
 
     async def unwrap(self, name: KeyName, wrapped: bytes) -> bytes:
-        """Asks Vault to decrypt."""
+        """Asks Vault to decrypt what it wrapped."""
+        if not wrapped.startswith(_OF_VAULT):
+            raise WrappedKeyInvalid
         answer = await self._post("decrypt", name, ciphertext=wrapped.decode("ascii", "replace"))
         return base64.b64decode(answer["plaintext"])
 

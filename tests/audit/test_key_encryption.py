@@ -1,5 +1,6 @@
 """Data keys are wrapped here, by AWS KMS or by Vault, and without whoever wraps them nothing is answered unaudited."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from moto.server import ThreadedMotoServer
 from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
-from backend.audit.key_encryption import KeyEncryption, KeyName, WrappedKeyInvalid, opened
+from backend.audit.key_encryption import KeyEncryption, KeyName, LocalKeyEncryption, WrappedKeyInvalid, opened
+from backend.embedded_postgres import EmbeddedPostgres
 from backend.errors import AuditUnavailable
+from backend.operation.rotation import Wrapping, all_wrapped, rewrap
 from backend.settings import Settings
 from tests.audit.vault_server import TransitServer, transit_server
-from tests.service import Database, Secrets, running, settings_for
+from tests.service import Database, Secrets, Service, Tenant, cloned_database, running, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +149,93 @@ async def test_while_vault_is_sealed_nobody_new_is_answered_and_who_has_a_key_is
         opened_event = await service.get(path, tenant, "compliance", reveal=True, reason="checking")
         assert opened_event.json()["payloads"]["query"] == question["query"]
     await superuser.close()
+
+
+async def test_data_keys_move_to_kms_to_vault_and_back_while_a_client_asks(
+    postgres: EmbeddedPostgres, run_secrets: Secrets, model_home: Path, aws: Settings, vault: TransitServer,
+    token_file: Path,
+) -> None:  # fmt: skip
+    every = {
+        "aws_kms_key": aws.aws_kms_key, "aws_kms_url": aws.aws_kms_url, "vault_url": vault.url,
+        "vault_transit_key": "payloads", "vault_token_file": token_file, "data_key_seconds": 1,
+    }  # fmt: skip
+    secrets, answers, asked, event, tenant = (run_secrets.payload_key,), 0, {"query": "wire transfer fees"}, None, None
+    async with cloned_database(postgres) as database:
+        for to in ("local", "aws", "vault", "local"):
+            settings = settings_for(database, run_secrets, model_home, key_encryption=to, **every)
+            async with running(settings, database) as service:
+                tenant = tenant or await service.create_tenant()
+                over = asyncio.Event()
+                asking = asyncio.create_task(ask_until(over, service, tenant, asked))
+                async with all_wrapped(settings, database.owner_url, secrets) as (owner, kinds):
+                    first = await rewrap(owner, kinds[0], lambda _: None)
+                    again = await rewrap(owner, kinds[0], lambda _: None)
+                await asyncio.sleep(1.5)  # in which the service forgets the keys that it knew
+                over.set()
+                statuses = await asking
+                answers += len(statuses)
+                assert set(statuses) == {200}
+                assert event is None or first[Wrapping.EARLIER] >= 1
+                assert again[Wrapping.EARLIER] == first[Wrapping.UNKNOWN] == again[Wrapping.UNKNOWN] == 0
+                event = event or (await service.post("/retrieve", tenant, "analyst", asked)).json()["audit_event_id"]
+                shown = await service.get(
+                    f"/audit/events/{event}", tenant, "compliance", reveal=True, reason="it was moved"
+                )
+                assert shown.json()["payloads"]["query"] == asked["query"]
+            async with opened(settings, secrets) as chosen:
+                rows = await fetched(database, "select tenant_id, id, wrapped from audit.data_key")
+                for row in rows:  # the one that wraps now opens all of them, without the others
+                    assert await chosen.first.unwrap(KeyName(row["tenant_id"], row["id"]), row["wrapped"])
+    assert answers > 20
+
+
+async def ask_until(over: asyncio.Event, service: Service, tenant: Tenant, asked: dict[str, str]) -> list[int]:
+    statuses = []
+    while not over.is_set() or not statuses:
+        statuses.append((await service.post("/retrieve", tenant, "analyst", asked)).status_code)
+        await asyncio.sleep(0.01)
+    return statuses
+
+
+async def fetched(database: Database, statement: str) -> list[asyncpg.Record]:
+    superuser = await asyncpg.connect(database.superuser_url)
+    try:
+        return list(await superuser.fetch(statement))
+    finally:
+        await superuser.close()
+
+
+async def test_a_move_that_vault_interrupts_goes_on_where_it_was(
+    postgres: EmbeddedPostgres, run_secrets: Secrets, model_home: Path, vault: TransitServer, token_file: Path
+) -> None:
+    count, batch, secrets = 700, 500, (run_secrets.payload_key,)
+    async with cloned_database(postgres) as database:
+        settings = settings_for(
+            database, run_secrets, model_home, vault_url=vault.url, vault_transit_key="payloads",
+            vault_token_file=token_file,
+        )  # fmt: skip
+        here, names = LocalKeyEncryption(secrets[0]), [KeyName(uuid7(), uuid7()) for _ in range(count)]
+        wrapped = [(name.tenant_id, name.id, await here.wrap(name, b"k" * 32)) for name in names]
+        superuser = await asyncpg.connect(database.superuser_url)
+        await superuser.executemany(
+            "insert into audit.data_key (tenant_id, id, subject_id, month, wrapped) values ($1, $2, $2, '2026-11-01', $3)",
+            wrapped,
+        )
+        await superuser.close()
+
+        def seal_vault(done: int) -> None:
+            vault.sealed = done == batch
+
+        async with all_wrapped(settings, database.owner_url, secrets) as (owner, kinds):
+            with pytest.raises(AuditUnavailable):
+                await rewrap(owner, kinds[0], seal_vault)
+            vault.sealed = False
+            rest = await rewrap(owner, kinds[0], lambda _: None)
+        assert (rest[Wrapping.CURRENT], rest[Wrapping.EARLIER], rest[Wrapping.UNKNOWN]) == (batch, count - batch, 0)
+        assert all(
+            row["wrapped"].startswith(b"vault:v1:")
+            for row in await fetched(database, "select wrapped from audit.data_key")
+        )
 
 
 def test_settings_refuse_two_key_encryptions_half_a_vault_and_a_vault_without_tls() -> None:
