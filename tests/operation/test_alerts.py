@@ -1,8 +1,10 @@
 """Every rule of infra/alerts.yaml is quiet at first, and fires when what it is for has happened."""
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from backend import metrics
-from backend.identity.callers.admission import Overloaded
+from backend.embedded_postgres import EmbeddedPostgres
+from backend.identity.callers.admission import Admission, Lane, LaneLimits, LaneName, Party
+from backend.jobs.worker import Worker
 from backend.operation import measures
+from tests.ledger.forking import forked
 from tests.service import Database, Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -65,11 +69,15 @@ class Rule:
 class AlertCause:
     """Brings about what a rule is for."""
 
-    def __init__(self, service: Service, tenant: Tenant, database: Any) -> None:
+    def __init__(
+        self, service: Service, tenant: Tenant, database: Any, postgres: EmbeddedPostgres, folder: Path,
+        stopping: AsyncExitStack,
+    ) -> None:  # fmt: skip
         self.service, self.tenant, self.database = service, tenant, database
+        self.postgres, self.folder, self.stopping = postgres, folder, stopping
 
     async def SealingStopped(self) -> None:  # noqa: N802 - named after the rules
-        await self.database.execute("update audit.sealer set halted = 'a fork'")
+        await self.stopping.enter_async_context(forked(self.postgres, self.service.database, self.folder))
 
     async def SealingBehind(self) -> None:  # noqa: N802
         old = UUID(int=int((time.time() - 120) * 1000) << 80)
@@ -106,7 +114,15 @@ class AlertCause:
         await self.service.services.deliverer.measure()
 
     async def JobsFail(self) -> None:  # noqa: N802
-        metrics.JOBS_DONE.labels("document:ingest", "failed").inc(11)
+        headers, own = await self.service.as_user(self.tenant, "editor"), self.service.services
+        for number in range(11):
+            files = {"file": (f"{number}.pdf", b"%PDF-1.7\n" + uuid4().hex.encode(), "application/pdf")}
+            form = {"doc_id": f"broken-{number}", "source_type": "policy"}
+            answer = await self.service.client.post("/documents", files=files, data=form, headers=headers)
+            assert answer.status_code == 202, answer.text
+        worker = Worker(own.tenancy, own.job_handlers())
+        while await worker.work_once():
+            pass
 
     async def ServerErrors(self) -> None:  # noqa: N802
         await self.database.execute("revoke insert on audit.payload from affidavit_runtime")
@@ -120,9 +136,14 @@ class AlertCause:
             )
 
     async def RequestsRefusedForLoad(self) -> None:  # noqa: N802
-        for _ in range(6):
-            error = Overloaded(reason="admission:wait")
-            metrics.refused(error.code, error.reason)
+        before, full = self.service.services.admission, Lane(LaneLimits(1, 1, 40, wait_seconds=0.05))
+        self.service.exchange(admission=Admission(dict.fromkeys(LaneName, full)))
+        try:
+            async with full.admitted(Party("another tenant", "whose request hangs")):
+                asked = [self.service.post("/retrieve", self.tenant, "analyst", {"query": "wires"}) for _ in range(6)]
+                assert {answer.status_code for answer in await asyncio.gather(*asked)} == {503}
+        finally:
+            self.service.exchange(admission=before)
 
     async def RefusedForNumber(self) -> None:  # noqa: N802
         form = {"username": "analyst", "password": "wrong", "client_id": self.tenant.slug}
@@ -139,7 +160,7 @@ class AlertCause:
 
 @pytest.mark.parametrize("alert", RULES)
 async def test_a_rule_fires_when_what_it_is_for_has_happened(
-    alert: str, service: Service, tenant: Tenant, database: Database
+    alert: str, service: Service, tenant: Tenant, database: Database, postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     rule = Rule(RULES[alert])
     superuser, sealer = await asyncpg.connect(database.superuser_url), await asyncpg.connect(database.sealer_url)
@@ -148,11 +169,12 @@ async def test_a_rule_fires_when_what_it_is_for_has_happened(
         await measures.measure(sealer)
         before = samples()
         assert not rule.fires(before)
-        cause = getattr(AlertCause(service, tenant, superuser), alert)
-        await cause()
-        if alert != "DatabaseNotMeasured":
-            await measures.measure(sealer)
-        assert rule.fires(before)
+        async with AsyncExitStack() as stopping:
+            cause = getattr(AlertCause(service, tenant, superuser, postgres, tmp_path / "kept", stopping), alert)
+            await cause()
+            if alert != "DatabaseNotMeasured":
+                await measures.measure(sealer)
+            assert rule.fires(before)
     finally:
         await superuser.close()
         await sealer.close()
