@@ -1,7 +1,8 @@
 -- Who stands behind a principal, and what two people must ask for.
 
 -- Who stands behind a principal. A key counts as the person who owns it, a source as the one who answers for it, and a user whose
--- password somebody else chose counts as that person until it has chosen its own.
+-- password somebody else chose counts as that person until it has chosen its own. The chain has an end: a user is made after the one
+-- who chose its password, and who that is never changes to another.
 create or replace function identity.person_of(tenant uuid, principal uuid) returns uuid
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -10,7 +11,7 @@ begin atomic
       (select s.responsible_id from sources.source s where s.tenant_id = $1 and s.id = $2), $2), 0
     union all
     select u.credentials_of, c.depth + 1 from chain c join identity."user" u on u.tenant_id = $1 and u.id = c.id
-    where u.credentials_of is not null and c.depth < 32
+    where u.credentials_of is not null
   )
   select c.id from chain c order by c.depth desc limit 1;
 end;
@@ -26,11 +27,24 @@ begin atomic
       where s.tenant_id = (select tenancy.tenant_id()) and s.id = (select tenancy.principal_id())));
 end;
 
--- The roles of the user who acts.
+-- The user who acts, and everybody who may act as that user: who chose its password, who chose the password of that one, and so on.
+create or replace function identity.behind_acting_user() returns uuid[]
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  with recursive chain (id) as (
+    select identity.acting_user()
+    union
+    select u.credentials_of from chain c join identity."user" u on u.tenant_id = (select tenancy.tenant_id()) and u.id = c.id
+  )
+  select coalesce(array_agg(c.id) filter (where c.id is not null), '{}') from chain c;
+end;
+
+-- The roles of the user who acts, and of everybody who may act as that user.
 create or replace function identity.roles_of_acting_user() returns setof text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select r.role from identity.user_role r where r.tenant_id = (select tenancy.tenant_id()) and r.user_id = (select identity.acting_user());
+  select distinct r.role from identity.user_role r
+  where r.tenant_id = (select tenancy.tenant_id()) and r.user_id = any ((select identity.behind_acting_user())::uuid[]);
 end;
 
 -- The one rule of four eyes: whether the caller may do the second part of an act that asks for two people, of which somebody else
@@ -161,11 +175,15 @@ end
 $$;
 
 -- Who is disabled or deleted is signed out for good, its keys wait for somebody who takes them over, and links that set its password
--- are spent. Again when it is enabled: a sign-in that went on at the same moment does not come back to life.
+-- are spent. Again when it is enabled: a sign-in that went on at the same moment does not come back to life. Nobody disables or enables
+-- itself, nor who may act as it.
 create or replace function identity.end_what_a_user_opened() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if new.id = any (identity.behind_acting_user()) then
+    raise exception 'nobody disables or enables itself' using errcode = 'insufficient_privilege';
+  end if;
   update identity.session s set revoked_at = now(), revoked_reason = 'user ' || new.status
   where s.tenant_id = new.tenant_id and s.user_id = new.id and s.revoked_at is null;
   update identity.api_key k set suspended_at = now()
@@ -200,8 +218,9 @@ $$;
 create or replace trigger refuse_taken_id before insert on identity."user" for each row execute function identity.refuse_taken_id();
 create or replace trigger refuse_taken_id before insert on identity.api_key for each row execute function identity.refuse_taken_id();
 
--- Forgets a user who has no roles any more: its name becomes free, its keys end, and nothing signs it in. The row stays, since
--- documents and the log name it. Who knew its password stays on record: nobody becomes a stranger to what it did under that name.
+-- Forgets a user who has no roles any more, and is neither who acts nor may act as it: its name becomes free, its keys end, and nothing
+-- signs it in. The row stays, since documents and the log name it. Who knew its password stays on record: nobody becomes a stranger to
+-- what it did under that name.
 create or replace function identity.delete_user(deleted uuid) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -210,7 +229,7 @@ declare
 begin
   update identity."user" u set username = 'deleted-' || u.id, status = 'deleted'
   where u.tenant_id = tenant and u.id = deleted and u.status <> 'deleted' and tenancy.has_permission('users:manage')
-    and u.id is distinct from identity.acting_user()
+    and u.id <> all (identity.behind_acting_user())
     and not exists (select from identity.user_role r where r.tenant_id = tenant and r.user_id = deleted);
   if not found then
     return false;
@@ -224,7 +243,8 @@ begin
 end
 $$;
 
-grant execute on function identity.acting_user(), identity.roles_of_acting_user(), identity.is_second_person(text, uuid),
+grant execute on function identity.acting_user(), identity.behind_acting_user(), identity.roles_of_acting_user(),
+  identity.is_second_person(text, uuid),
   identity.is_controlled(uuid), identity.ask_jointly(text, uuid, jsonb, uuid), identity.has_joined(text, uuid),
   identity.read_by_who_knows_its_password(), identity.hand_over_key(uuid, uuid), identity.delete_user(uuid) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

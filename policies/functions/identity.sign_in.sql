@@ -30,7 +30,8 @@ as $$
 $$;
 
 -- Sets a password that its user has chosen, once the service has seen the old one or a one-time link: then, and only then, the
--- context names the user. From then on the user counts as a person of its own, and every link that it was given is spent.
+-- context names the user. From then on the user counts as a person of its own, and every link that it was given is spent. Whoever lost
+-- the old password and the links at the same moment, since it became a reviewer, sets none.
 create or replace function identity.set_password(new_hash text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -39,7 +40,10 @@ declare
   who uuid := tenancy.presented('setting_password_of')::uuid;
 begin
   update identity."user" u set credentials_of = null where u.tenant_id = tenant and u.id = who and u.status = 'active';
-  if not found then
+  if not found
+    or not exists (select from identity.password p where p.tenant_id = tenant and p.user_id = who)
+    and not exists (select from identity.password_reset r where r.tenant_id = tenant and r.user_id = who and r.used_at is null)
+  then
     raise exception 'no user chooses a password here' using errcode = 'insufficient_privilege';
   end if;
   insert into identity.password as p (tenant_id, user_id, hash) values (tenant, who, new_hash)
@@ -48,7 +52,55 @@ begin
 end
 $$;
 
--- Whose password the one-time link sets that somebody presents.
+-- Whether an administrator could become, by a link of its making, somebody that it must not be: a reviewer of what administrators do,
+-- or who signs in through the tenant's provider, which may make that user a reviewer at any time.
+create or replace function identity.is_beyond_administrators(tenant uuid, person uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select exists (select from identity.user_role r where r.tenant_id = $1 and r.user_id = $2 and r.role in ('compliance', 'privacy'))
+    or exists (select from identity.provisioned_user p where p.tenant_id = $1 and p.user_id = $2)
+    or exists (select from identity.external_identity e where e.tenant_id = $1 and e.user_id = $2);
+end;
+
+-- Whether the caller, who manages users, may make a link with which a user chooses a password.
+create or replace function identity.may_be_given_a_link(person uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select (select tenancy.has_permission('users:manage'))
+    and exists (select from identity."user" u where u.tenant_id = (select tenancy.tenant_id()) and u.id = $1)
+    and not identity.is_beyond_administrators((select tenancy.tenant_id()), $1);
+end;
+
+-- What others knew of a user ends when it first becomes a reviewer of what administrators do: links that administrators made, and the
+-- password, which one of them may have chosen itself, with the sessions that were opened by it. The operator gives it another, or it
+-- signs in through the provider. A password that the operator sets in the same transaction stays. The user's row is changed first, so
+-- that a password that is being set at the same moment is seen.
+create or replace function identity.end_what_was_known_of_a_reviewer() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from identity.user_role r where r.tenant_id = new.tenant_id and r.user_id = new.user_id
+    and r.role in ('compliance', 'privacy') and r.role <> new.role)
+  then
+    return null;
+  end if;
+  update identity."user" u set credentials_of = null where u.tenant_id = new.tenant_id and u.id = new.user_id;
+  update identity.password_reset r set used_at = now()
+  where r.tenant_id = new.tenant_id and r.user_id = new.user_id and r.used_at is null and r.made_by is not null;
+  delete from identity.password p where p.tenant_id = new.tenant_id and p.user_id = new.user_id and p.changed_at <> now();
+  if found then
+    update identity.session s set revoked_at = now(), revoked_reason = 'became a reviewer'
+    where s.tenant_id = new.tenant_id and s.user_id = new.user_id and s.revoked_at is null and s.method is distinct from 'oidc';
+  end if;
+  return null;
+end
+$$;
+
+create or replace trigger end_what_was_known_of_a_reviewer after insert on identity.user_role
+  for each row when (new.role in ('compliance', 'privacy')) execute function identity.end_what_was_known_of_a_reviewer();
+
+-- Whose password the one-time link sets that somebody presents. One that an administrator made sets none of a user whom it could not
+-- be made for any more.
 create or replace function identity.presented_reset() returns table (tenant_id uuid, user_id uuid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -56,7 +108,8 @@ begin atomic
   from identity.password_reset r
   join identity."user" u on u.tenant_id = r.tenant_id and u.id = r.user_id and u.status = 'active'
   join tenancy.tenant t on t.id = r.tenant_id and t.status = 'active'
-  where r.digest = decode((select tenancy.presented('digest')), 'hex') and r.used_at is null and r.expires_at > now();
+  where r.digest = decode((select tenancy.presented('digest')), 'hex') and r.used_at is null and r.expires_at > now()
+    and (r.made_by is null or not identity.is_beyond_administrators(r.tenant_id, r.user_id));
 end;
 
 -- The second factor of the user who signs in or changes it: the context then names that user.
@@ -178,7 +231,8 @@ $$;
 -- Counts a request against a limit of so many seconds. Below a day the window slides, in sixtieths of it, and is never shorter
 
 grant execute on function identity.presented_refresh_token(), identity.presented_password(), identity.presented_issuer(), identity.set_password(text),
-  identity.presented_reset(), identity.presented_second_factor(), identity.take_code(bigint), identity.take_recovery_code(bytea),
+  identity.presented_reset(), identity.may_be_given_a_link(uuid), identity.presented_second_factor(), identity.take_code(bigint),
+  identity.take_recovery_code(bytea),
   identity.begin_second_factor(text), identity.confirm_second_factor(bigint, bytea[]), identity.remove_second_factor(uuid),
   identity.require_second_factor(boolean), identity.spend(bytea, timestamptz) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

@@ -3,9 +3,11 @@
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 
+from backend.identity.callers.permissions import Role
 from tests.factories import bearer, create_key, create_user
 from tests.service import PASSWORD, Service, Tenant
 
@@ -138,3 +140,89 @@ async def test_people_sign_in_by_their_own_names_however_they_are_typed(
         assert (me["id"], me["name"]) == (user["id"], username)
     again = {"username": typed, "password": PASSWORD}
     assert (await service.post("/users", tenant, "admin", again)).status_code == 409
+
+
+async def hire(service: Service, tenant: Tenant, by: str, username: str, *roles: str) -> str:
+    """A user whose password somebody chose, and who therefore is somebody that this one may act as."""
+    answer = await service.post("/users", tenant, by, {"username": username, "password": PASSWORD, "roles": roles})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def test_nobody_raises_itself_through_users_whose_passwords_it_chose(service: Service) -> None:
+    tenant = await service.create_tenant()
+    admin, analyst = tenant.users["admin"], tenant.users["analyst"]
+    await hire(service, tenant, "admin", "puppet", "admin")
+    await hire(service, tenant, "puppet", "puppet-of-puppet", "admin")
+    for puppet in ("puppet", "puppet-of-puppet"):
+        for roles in (["admin", "approver"], []):
+            path = f"/users/{admin}/roles"
+            refused = await change(service, tenant, path, {"roles": roles}, puppet, "PUT")
+            assert (refused.status_code, refused.json()["error"]) == (403, "forbidden"), refused.text
+        assert (await change(service, tenant, f"/users/{admin}", {"status": "disabled"}, puppet)).status_code == 403
+        assert (await service.post(f"/users/{admin}/reset", tenant, puppet, {})).status_code == 403
+        deleted = await service.client.delete(f"/users/{admin}", headers=await service.as_user(tenant, puppet))
+        assert deleted.status_code == 403
+    assert (await service.get("/auth/me", tenant, "admin")).json()["roles"] == ["admin"]
+    # Others are theirs to manage, those whom they made as well.
+    path = f"/users/{analyst}/roles"
+    for by in ("puppet-of-puppet", "puppet", "admin"):
+        for roles in (["analyst", "editor"], ["analyst"]):
+            assert (await change(service, tenant, path, {"roles": roles}, by, "PUT")).status_code == 200
+    made = await hire(service, tenant, "admin", "made")
+    path = f"/users/{made}/roles"
+    assert (await change(service, tenant, path, {"roles": ["editor"]}, method="PUT")).status_code == 200
+    # Once it has a password of its own, it is a person of its own, and on record as one.
+    own = {"old_password": PASSWORD, "new_password": "a password of my own"}
+    assert (await service.post("/auth/password", tenant, "puppet", own)).status_code == 204
+    path = f"/users/{admin}/roles"
+    assert (await change(service, tenant, path, {"roles": ["admin", "partner"]}, "puppet", "PUT")).status_code == 200
+
+
+async def test_a_disabled_administrator_does_not_come_back_through_a_user_whose_password_it_chose(
+    service: Service,
+) -> None:
+    tenant = await service.create_tenant()
+    await service.add_user(tenant, "colleague", Role.ADMIN)
+    await hire(service, tenant, "admin", "puppet", "admin")
+    assert (await service.get("/auth/me", tenant, "puppet")).status_code == 200
+    path = f"/users/{tenant.users['admin']}"
+    assert (await change(service, tenant, path, {"status": "disabled"}, "colleague")).status_code == 200
+    assert (await change(service, tenant, path, {"status": "active"}, "puppet")).status_code == 403
+    assert (await change(service, tenant, path, {"status": "active"}, "colleague")).status_code == 200
+
+
+async def test_nobody_grants_to_its_own_role_through_a_user_whose_password_it_chose(service: Service) -> None:
+    tenant = await service.create_tenant()
+    await service.add_user(tenant, "boss", Role.ADMIN, Role.APPROVER)
+    await service.post("/collections", tenant, "boss", {"slug": "vault", "name": "Vault"})
+    await hire(service, tenant, "boss", "puppet", "admin")
+    await hire(service, tenant, "puppet", "puppet-of-puppet", "admin")
+    for by in ("boss", "puppet", "puppet-of-puppet"):
+        answer = await service.post("/collections/vault/grants", tenant, by, {"role": "approver", "access": "read"})
+        assert answer.status_code == 403, by
+        answer = await service.post("/collections/vault/grants", tenant, by, {"role": "editor", "access": "write"})
+        assert answer.status_code == (201 if by == "boss" else 409), "which is no role of anybody who acts"
+    assert "vault" not in (await service.get("/auth/me", tenant, "boss")).json()["readable_collections"]
+
+
+async def test_who_chose_a_password_stands_behind_a_user_through_however_many_others(service: Service) -> None:
+    tenant = await service.create_tenant()
+    superuser = await asyncpg.connect(service.database.superuser_url)
+    made_by = tenant.users["admin"]
+    for _ in range(40):
+        await superuser.execute(
+            'insert into identity."user" (tenant_id, id, username, display_name, credentials_of)'
+            " values ($1, $2, $3, '', $4)",
+            tenant.id, made := uuid4(), f"puppet-{made}", made_by,
+        )  # fmt: skip
+        made_by = made
+    found = "select identity.person_of($1, $2)"
+    assert await superuser.fetchval(found, tenant.id, made_by) == tenant.users["admin"]
+    await superuser.execute(
+        'update identity."user" set credentials_of = $3 where tenant_id = $1 and id = $2',
+        tenant.id, await service.add_user(tenant, "last", Role.ADMIN), made_by,
+    )  # fmt: skip
+    await superuser.close()
+    path = f"/users/{tenant.users['admin']}/roles"
+    assert (await change(service, tenant, path, {"roles": ["admin", "editor"]}, "last", "PUT")).status_code == 403

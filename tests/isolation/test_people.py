@@ -19,7 +19,7 @@ from tests.service import PASSWORD, Secrets, Tenant
 
 BOSSES = ("ann", "bob")  # administrators whom the operator made
 COLLECTION = "guidance"
-MOST_USERS, MOST_KEYS = 7, 4
+MOST_USERS, MOST_KEYS = 9, 4
 OWN_PASSWORD = "a password of my own"
 Choice = st.randoms(use_true_random=False)
 
@@ -39,15 +39,18 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
         def two_administrators_and_two_of_each_hand(self) -> None:
             everyone.run(self._found())
 
-        @rule(by=st.sampled_from(BOSSES), role=st.sampled_from(("editor", "approver")))
-        def hire_choose_the_password_and_have_access_granted(self, by: str, role: str) -> None:
+        @rule(choice=Choice, role=st.sampled_from(("admin", "editor", "approver")))
+        def hire_choose_the_password_and_have_access_granted(self, choice: Any, role: str) -> None:
             if len(self.model.users) < MOST_USERS:
+                by = choice.choice(self._administrators())
                 name = f"{role}{len(self.model.users)}"
                 body = {"username": name, "password": PASSWORD, "roles": [role]}
                 self.ids[name] = everyone.run(self._ask(by, "POST", "/users", body)).json()["id"]
                 self.model.users[name] = Employee(role, by)
                 for boss in sorted(BOSSES, key=lambda boss: boss != by):  # who hired it tries first, and then the other
                     self._grant(boss, name)
+                if role == "admin":  # at once for whoever may act as it
+                    self._make_a_partner_or_not_any_more(name, by)
 
         @precondition(lambda self: any(user.password_of for user in self._staff().values()))
         @rule(choice=Choice)
@@ -56,6 +59,20 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
             body = {"old_password": PASSWORD, "new_password": OWN_PASSWORD}
             assert everyone.run(self._ask(name, "POST", "/auth/password", body)).status_code == 204
             self.model.users[name].password_of = None
+
+        @rule(choice=Choice)
+        def make_a_partner_or_not_any_more(self, choice: Any) -> None:
+            self._make_a_partner_or_not_any_more(
+                choice.choice(self._administrators()), choice.choice(sorted(self._staff()))
+            )
+
+        @precondition(lambda self: not self.model.partners_read)
+        @rule(choice=Choice)
+        def grant_to_partners(self, choice: Any) -> None:
+            by, body = choice.choice(self._administrators()), {"role": "partner", "access": "read"}
+            answer = everyone.run(self._ask(by, "POST", f"/collections/{COLLECTION}/grants", body))
+            assert answer.status_code == (201 if self.model.may_grant_to_partners(by) else 403), (by, self.model)
+            self.model.partners_read = answer.is_success
 
         @precondition(lambda self: self._hired_editors())
         @rule(by=st.sampled_from(BOSSES), choice=Choice)
@@ -152,8 +169,19 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
             if answer.is_success:
                 self.model.grants[to] = Grant(to in self.model.keys and not self.model.controls(by, to))
 
+        def _make_a_partner_or_not_any_more(self, by: str, to: str) -> None:
+            user = self.model.users[to]
+            roles = [user.role] if user.partner else [user.role, "partner"]
+            answer = everyone.run(self._ask(by, "PUT", f"/users/{self.ids[to]}/roles", {"roles": roles}))
+            assert answer.status_code == (200 if self.model.may_change_roles(by, to) else 403), (by, to, self.model)
+            if answer.is_success:
+                user.partner = not user.partner
+
         def _staff(self) -> dict[str, Employee]:
             return {name: user for name, user in self.model.users.items() if not user.deleted}
+
+        def _administrators(self) -> list[str]:
+            return sorted(name for name, user in self._staff().items() if user.role == "admin")
 
         def _live_keys(self) -> list[str]:
             return [name for name, key in self.model.keys.items() if key.knowers]
@@ -205,6 +233,9 @@ RULES = {
     "each principal is a person of its own": """
         create or replace function identity.person_of(tenant uuid, principal uuid) returns uuid
         language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select $2; end""",
+    "nobody acts but who signed in": """
+        create or replace function identity.behind_acting_user() returns uuid[]
+        language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select array[identity.acting_user()]; end""",
     "nobody controls anything": """
         create or replace function identity.is_controlled(principal uuid) returns boolean
         language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select false; end""",

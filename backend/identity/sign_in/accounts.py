@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import asyncpg
+
 from backend.audit.actions.sign_in import PasswordChanged, SessionEnded
 from backend.audit.events import Event
 from backend.audit.recorder import Recorder
@@ -40,7 +42,10 @@ class Accounts:
             await throttle.forgive_attempt(connection, account, caller.source_address)
         claims = caller.claims(presented={Purpose.SETTING_PASSWORD_OF: str(caller.principal_id)})
         async with self.tenancy.transaction(claims) as connection:
-            await connection.execute(queries.set_password, new_hash)
+            try:
+                await connection.execute(queries.set_password, new_hash)
+            except asyncpg.InsufficientPrivilegeError as error:  # it became a reviewer, or was disabled, meanwhile
+                raise Forbidden("The old password is wrong.", reason="password:wrong") from error
             await connection.execute(
                 queries.revoke_other_sessions,
                 caller.tenant_id,
@@ -73,7 +78,10 @@ class Accounts:
             presented = {Purpose.SETTING_PASSWORD_OF: str(user_id)}
             bound = replace(claims, tenant_id=tenant_id, principal_id=user_id, kind="user", presented=presented)
             await self.tenancy.bind(connection, bound)
-            await connection.execute(queries.set_password, new_hash)
+            try:
+                await connection.execute(queries.set_password, new_hash)
+            except asyncpg.InsufficientPrivilegeError as error:  # its user became a reviewer meanwhile
+                raise Unauthenticated(reason="reset:used") from error
             await connection.execute(queries.revoke_other_sessions, tenant_id, user_id, None, "password reset")
             actor = replace(Caller.nobody(origin, tenant_id=tenant_id), principal_id=user_id, kind="user")
             await self.recorder.record(connection, actor, Event(PasswordChanged(method="reset")))

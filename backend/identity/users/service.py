@@ -29,6 +29,8 @@ from backend.identity.users.models import (
 queries = Queries.beside(__file__)
 
 _BEFORE_ALL = UUID(int=0)
+_OWN_ROLES = "You cannot change your own roles, nor those of who chose your password."
+_OWN_STATUS = "You cannot enable or disable yourself, nor who chose your password."
 
 
 async def hash_password(password: str) -> str:
@@ -130,7 +132,11 @@ async def _link(connection: Connection, caller: Caller, user_id: UUID, public_ur
             reset_links.LIFETIME_SECONDS,
         )  # fmt: skip
     except asyncpg.InsufficientPrivilegeError as error:
-        raise Forbidden("Only a person makes such a link, and not for a reviewer.", reason="user:link") from error
+        detail = (
+            "Only a person makes such a link, and not for a reviewer, for who signs in through the identity provider, or for "
+            "who chose its password."
+        )
+        raise Forbidden(detail, reason="user:link") from error
     expires_at = datetime.now(UTC) + timedelta(seconds=reset_links.LIFETIME_SECONDS)
     return PasswordLink(link=reset_links.address(public_url, secret), token=secret.plaintext, expires_at=expires_at)
 
@@ -143,11 +149,14 @@ async def change_user(
     if current.status == "deleted":
         raise NotFound(reason="user:unknown")
     if change.status is not None and user_id == caller.principal_id:
-        raise Forbidden("You cannot enable or disable yourself.", reason="user:own")
-    await connection.execute(
-        queries.change_user, caller.tenant_id, user_id, change.display_name or current.display_name,
-        change.status or current.status,
-    )  # fmt: skip
+        raise Forbidden(_OWN_STATUS, reason="user:own")
+    try:
+        await connection.execute(
+            queries.change_user, caller.tenant_id, user_id, change.display_name or current.display_name,
+            change.status or current.status,
+        )  # fmt: skip
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Forbidden(_OWN_STATUS, reason="user:own") from error
     changed = UserChanged(
         id=user_id, change="changed", changed=sorted(change.model_fields_set), status=change.status or current.status
     )
@@ -188,7 +197,7 @@ async def _take(connection: Connection, caller: Caller, user_id: UUID, roles: It
     for role in sorted(roles):
         ended = await connection.fetchrow(queries.take_role, caller.tenant_id, user_id, role)
         if ended is None:
-            raise Forbidden("You cannot change your own roles.", reason="user:own")
+            raise Forbidden(_OWN_ROLES, reason="user:own")
         await connection.execute(queries.add_ended_role, caller.tenant_id, uuid7(), user_id, role, ended["created_at"])
 
 
@@ -200,4 +209,4 @@ async def _give(connection: Connection, caller: Caller, user_id: UUID, roles: se
         for role in sorted(set(roles)):
             await connection.execute(queries.give_role, caller.tenant_id, user_id, role)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise Forbidden("You cannot change your own roles.", reason="user:own") from error
+        raise Forbidden(_OWN_ROLES, reason="user:own") from error

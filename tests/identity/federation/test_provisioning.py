@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from backend.database import open_pool
+from backend.operation import issuers
 from backend.tenancy import Claims, ContextSigner, Tenancy
 from tests.gateways.provider import Provider, provider_of
 from tests.identity.federation.federated import exchange, me, reasons
@@ -118,3 +119,26 @@ async def test_an_administrator_makes_no_reviewer_through_what_the_provider_keep
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetch("select digest from identity.scim_bearer")
     await pool.close()
+
+
+@pytest.mark.parametrize("provisioned", [True, False])
+async def test_no_administrator_makes_a_link_for_who_signs_in_through_the_provider(
+    service: Service, loopback: LoopbackProvider, provider: Provider, *, provisioned: bool
+) -> None:
+    if provisioned:
+        user_id = (await provider.user("dana", externalId="subject-1"))["id"]
+        await provider.group("Risk", user_id)
+    else:
+        user_id = (await me(service, await exchange(service, provider.tenant, loopback.token(groups=["Risk"]))))["id"]
+    refused = await service.post(f"/users/{user_id}/reset", provider.tenant, "admin", {})
+    assert (refused.status_code, refused.json()["error"]) == (403, "forbidden"), refused.text
+
+
+async def test_a_link_from_before_the_provider_took_a_user_over_opens_nothing(
+    service: Service, loopback: LoopbackProvider, provider: Provider
+) -> None:
+    made = (await service.post("/users", provider.tenant, "admin", {"username": "dana", "roles": ["analyst"]})).json()
+    async with service.operator() as acting:
+        await issuers.link(acting.connection, provider.tenant.slug, "dana", "subject-1")
+    body = {"token": made["invitation"]["token"], "password": "a password that I chose"}
+    assert (await service.client.post("/auth/reset", json=body)).status_code == 401
