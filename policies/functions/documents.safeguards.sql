@@ -56,18 +56,38 @@ $$;
 create or replace trigger guard_plan before update on documents.version
   for each row when (old.effective_from < 'infinity') execute function documents.guard_plan();
 
--- What is in review begins when its author asked for, or later where an approver put it off; without a moment asked for, with its last
--- approval. Nobody who approves it gives it an earlier beginning or another end.
+-- A version that has not begun goes one way where approval is asked for: from draft into review, and from there to approved or rejected.
+-- In review it keeps its content and the end that its author asked for; it begins when the author asked for, or later where an approver
+-- put it off. Without a moment asked for it begins with its last approval. At least one person has approved what begins, also where none
+-- was asked for when it was written.
 create or replace function documents.guard_beginning() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+  allowed boolean;
 begin
-  if exists (select from documents.collection c where c.tenant_id = new.tenant_id and c.id = new.collection_id and c.approval_required)
-    and (new.planned_to is distinct from old.planned_to
-      or new.planned_from is distinct from old.planned_from
-        and not coalesce(new.planned_from > coalesce(old.planned_from, now()) and new.planned_from < coalesce(new.planned_to, 'infinity'), false)
-      or new.effective_from < coalesce(new.planned_from, now()))
+  if not exists (select from documents.collection c
+    where c.tenant_id = new.tenant_id and c.id = new.collection_id and c.approval_required)
   then
+    return new;
+  end if;
+  allowed := (old.status, new.status) in (('draft', 'draft'), ('draft', 'in_review'), ('in_review', 'in_review'),
+    ('in_review', 'approved'), ('in_review', 'superseded'), ('in_review', 'rejected'));
+  if old.status = 'in_review' then
+    allowed := allowed and new.content_sha256 is not distinct from old.content_sha256 and new.takes_chunks <= old.takes_chunks
+      and new.planned_to is not distinct from old.planned_to
+      and (new.planned_from is not distinct from old.planned_from
+        or coalesce(new.planned_from > coalesce(old.planned_from, now()) and new.planned_from < coalesce(new.planned_to, 'infinity'), false));
+  end if;
+  if new.status in ('approved', 'superseded') then
+    allowed := allowed and (new.status = 'approved' or new.effective_to < 'infinity')
+      and new.effective_from between coalesce(new.planned_from, now()) and coalesce(new.planned_from, statement_timestamp())
+      and greatest(new.approvals_needed, 1) <= (select count(*) from documents.approval a
+        where a.tenant_id = new.tenant_id and a.version_id = new.id and a.decision = 'approved');
+  else
+    allowed := allowed and new.effective_from = 'infinity';
+  end if;
+  if not allowed then
     raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
   end if;
   return new;
@@ -75,7 +95,7 @@ end
 $$;
 
 create or replace trigger guard_beginning before update on documents.version
-  for each row when (old.status = 'in_review') execute function documents.guard_beginning();
+  for each row when (old.effective_from = 'infinity') execute function documents.guard_beginning();
 
 -- A version ends when it was planned to, or when a later one begins, and at no other moment. Asked at the end of a transaction, which
 -- ends the one before first; and of every change in it, since chunks followed each.

@@ -261,3 +261,91 @@ async def test_who_approves_gives_no_earlier_beginning_and_no_other_end_than_wer
         await runtime.execute(change, identifier)
     await deciding.rollback()
     assert (await versions(service, tenant, submitted))[submitted["document_version"]]["status"] == "in_review"
+
+
+DETOURS = {
+    "by a draft": "draft",
+    "by a rejection": "rejected",
+    "by a draft that is submitted again": "draft in_review",
+    "by being superseded": "superseded",
+}
+BEGIN_A_YEAR_AGO = """
+update documents.version set status = 'approved', planned_from = null, effective_from = now() - interval '1 year' where id = $1
+"""
+
+
+@pytest.mark.parametrize("states", DETOURS.values(), ids=DETOURS)
+async def test_no_approver_leads_a_version_around_what_was_asked_for(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets, states: str
+) -> None:
+    submitted = await submit(service, tenant, "sql-detour", f"Text by {states}.", effective_from="2090-01-01T00:00:00Z")
+    identifier = await version_id(service, submitted)
+    await bind(runtime, service, tenant, "approver", run_secrets)
+    approve = (APPROVE.format(author="author_id").replace("$2", f"'{tenant.users['approver']}'"), identifier)
+    steps = [(f"update documents.version set status = '{state}' where id = $1", identifier) for state in states.split()]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="another person"):
+        await in_one_transaction(runtime, [approve, *steps, (BEGIN_A_YEAR_AGO, identifier)])
+    assert (await versions(service, tenant, submitted))[submitted["document_version"]]["status"] == "in_review"
+
+
+async def test_an_author_changes_no_plan_after_the_first_of_two_has_approved_it(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    submitted = await submit(
+        service,
+        tenant,
+        "sql-late",
+        "Two approve this.",
+        collection="two-eyes-more",
+        effective_from="2090-01-01T00:00:00Z",
+    )
+    assert (await decide(service, tenant, submitted)).status_code == 200
+    identifier = await version_id(service, submitted)
+    await bind(runtime, service, tenant, "editor", run_secrets)
+    for change in ("status = 'draft'", "planned_from = now()", "takes_chunks = true"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await runtime.execute(f"update documents.version set {change} where id = $1", identifier)
+
+
+async def test_what_was_rejected_stays_so(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    submitted = await submit(service, tenant, "sql-rejected", "Rejected by one.")
+    refused = await decide(service, tenant, submitted, "reject", reason="It names the wrong fee.")
+    assert refused.status_code == 200, refused.text
+    identifier = await version_id(service, submitted)
+    for username in ("second", "editor"):
+        await bind(runtime, service, tenant, username, run_secrets)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await runtime.execute("update documents.version set status = 'in_review' where id = $1", identifier)
+
+
+async def test_a_draft_of_before_the_rule_needs_somebody_who_approves_it(
+    service: Service, tenant: Tenant, runtime: asyncpg.Connection, run_secrets: Secrets
+) -> None:
+    await create_collection(service, tenant, "late-rule", approval_required=False)
+    planted = await submit(
+        service,
+        tenant,
+        "planted",
+        "Planted.",
+        username=BOTH,
+        collection="late-rule",
+        effective_from="2090-01-01T00:00:00Z",
+    )
+    identifier = await version_id(service, planted)
+    await bind(runtime, service, tenant, BOTH, run_secrets, writing="chunks")
+    open_again = "update documents.{} set effective_from = 'infinity', effective_to = 'infinity'{} where {} = $1"
+    await in_one_transaction(runtime, [
+        (open_again.format("version", ", status = 'draft'", "id"), identifier),
+        (open_again.format("chunk", "", "version_id"), identifier),
+    ])  # fmt: skip
+    admin = await service.as_user(tenant, "admin")
+    tightened = await service.client.patch("/collections/late-rule", json={"approval_required": True}, headers=admin)
+    assert tightened.status_code == 200, tightened.text
+    await bind(runtime, service, tenant, BOTH, run_secrets)
+    for start in ("draft", "in_review"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await in_one_transaction(runtime, [
+                (f"update documents.version set status = '{start}' where id = $1", identifier), (BEGIN_A_YEAR_AGO, identifier),
+            ])  # fmt: skip
