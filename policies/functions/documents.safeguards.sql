@@ -1,11 +1,19 @@
 -- What keeps a collection's safeguards, and who reads it.
 
--- A collection asks for fewer approvals, or is less strict about personal data, only when two people want it. The operator, at the command line, is the owner.
+-- A collection asks for fewer approvals, or is less strict about personal data, only when two people want it, and only as they want
+-- it: what is less strict than before is what both asked for. The operator, at the command line, is the owner.
 create or replace function documents.guard_approvals() returns trigger
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_user <> 'affidavit_owner' and not identity.has_joined('collection:relax', new.id) then
+  if current_user <> 'affidavit_owner' and not exists (
+    select from identity.joined_changes('collection:relax', new.id) as joined (change)
+    where (new.approval_required >= old.approval_required or joined.change -> 'approval_required' = to_jsonb(new.approval_required))
+      and (new.approvers >= old.approvers or joined.change -> 'approvers' = to_jsonb(new.approvers))
+      and (array_position(array['tell', 'mask', 'refuse'], new.personal_data)
+          >= array_position(array['tell', 'mask', 'refuse'], old.personal_data)
+        or joined.change -> 'personal_data' = to_jsonb(new.personal_data)))
+  then
     raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
   end if;
   return new;
@@ -17,12 +25,25 @@ create or replace trigger guard_approvals before update on documents.collection
     or old.personal_data = 'refuse' and new.personal_data <> 'refuse' or old.personal_data = 'mask' and new.personal_data = 'tell')
   execute function documents.guard_approvals();
 
--- What is in force where approval is asked for ends early only when two people want it.
+-- Whether the caller has joined that a version ends at just this moment: the one that both asked for, or now when they named none;
+-- not before it begins, and not later than it was planned to end.
+create or replace function documents.ends_as_joined(version uuid, begins timestamptz, planned timestamptz, ends timestamptz)
+returns boolean
+language sql stable set search_path = pg_catalog, pg_temp
+begin atomic
+  select exists (
+    select from identity.joined_changes('version:retire', $1) as joined (change)
+    where $4 between greatest($2, least(greatest((joined.change ->> 'effective_to')::timestamptz, now()), $3))
+      and greatest($2, least(greatest(coalesce((joined.change ->> 'effective_to')::timestamptz, clock_timestamp()), now()), $3)));
+end;
+
+-- What is in force where approval is asked for ends early only when two people want it, and when they want it.
 create or replace function documents.guard_retirement() returns trigger
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_user <> 'affidavit_owner' and not identity.has_joined('version:retire', new.id)
+  if current_user <> 'affidavit_owner'
+    and not documents.ends_as_joined(new.id, old.effective_from, old.planned_to, new.planned_to)
     and exists (select from documents.collection c where c.tenant_id = new.tenant_id and c.id = new.collection_id and c.approval_required)
   then
     raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
@@ -45,7 +66,8 @@ begin
     and (new.effective_from <> old.effective_from or new.status not in ('approved', 'superseded', 'retired')
       or old.status = 'retired' and new.status <> 'retired'
       or old.status = 'superseded' and new.status = 'approved' and old.effective_to <= now()
-      or new.planned_to is distinct from old.planned_to and not identity.has_joined('version:retire', new.id))
+      or new.planned_to is distinct from old.planned_to
+        and not documents.ends_as_joined(new.id, old.effective_from, old.planned_to, new.planned_to))
   then
     raise exception 'another person must ask for this as well' using errcode = 'insufficient_privilege', constraint = 'two_people';
   end if;
@@ -158,5 +180,6 @@ begin atomic
   order by 2 desc, 3;
 end;
 
-grant execute on function documents.is_another_approver(uuid), documents.readers(uuid) to affidavit_runtime;
+grant execute on function documents.is_another_approver(uuid), documents.readers(uuid),
+  documents.ends_as_joined(uuid, timestamptz, timestamptz, timestamptz) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

@@ -16,6 +16,15 @@ begin atomic
     and (r.changes_need_approval > $1 or (r.unapproved = 'refuse' and $2 <> 'refuse')));
 end;
 
+-- Whether the caller has joined, in this transaction, what another person asked of changes, and that was just this.
+create or replace function evaluation.is_joined(changes_need_approval boolean, unapproved text) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select exists (
+    select from identity.joined_changes('evaluation:relax', (select tenancy.tenant_id())) as joined (change)
+    where joined.change = jsonb_build_object('changes_need_approval', $1, 'unapproved', $2));
+end;
+
 -- Whether changes of what answers wait for a run that a second person approves.
 create or replace function evaluation.changes_wait() returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -59,6 +68,6 @@ as $$
     and k.id in (select c.key_id from evaluation.candidate c where c.tenant_id = (select tenancy.tenant_id()))
 $$;
 
-grant execute on function evaluation.is_concerned(), evaluation.relaxes(boolean, text), evaluation.changes_wait(),
+grant execute on function evaluation.is_concerned(), evaluation.relaxes(boolean, text), evaluation.is_joined(boolean, text), evaluation.changes_wait(),
   evaluation.has_approved(text[], text[]), evaluation.approved(), evaluation.candidate_keys() to affidavit_runtime;
 -- Nothing here is granted to anyone else.

@@ -79,8 +79,25 @@ begin atomic
       = identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id())));
 end;
 
--- Asks for an act in the caller's name. A source asks that a version be retired, which a person then joins. The state is 'joined' when another person has asked for the same within a week: then the
--- act may be done, in this transaction and by this caller. Else it is 'asked', or 'waiting' when the same person asked before.
+-- Whether the caller may ask for an act of two people: it has the permission that the act itself takes. A version is also retired at
+-- the word of whoever writes its collection, which a reviewer then joins. Nobody asks for an act that does not stand here.
+create or replace function identity.may_ask(act text, target uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select case
+    when $1 = 'version:retire' then exists (select from documents.version v
+      where v.tenant_id = (select tenancy.tenant_id()) and v.id = $2
+        and ((select tenancy.has_permission('documents:review')) and v.collection_id = any ((select tenancy.readable_collections())::uuid[])
+          or (select tenancy.has_permission('documents:write')) and v.collection_id = any ((select tenancy.writable_collections())::uuid[])))
+    when $1 = 'hold:release' then (select tenancy.has_permission('audit:export'))
+    when $1 in ('collection:relax', 'evaluation:relax', 'support:relax') then (select tenancy.has_permission('collections:manage'))
+    when $1 in ('second_factor:remove', 'second_factor:waive') then (select tenancy.has_permission('users:manage'))
+    else false end;
+end;
+
+-- Asks for an act in the caller's name. A source asks that a version be retired, which a person then joins. The state is 'joined'
+-- when another person has asked for the same within a week: then the act may be done as it was asked for, in this transaction and by
+-- this caller. Else it is 'asked', or 'waiting' when the same person asked before.
 create or replace function identity.ask_jointly(act text, target uuid, change jsonb, new_request uuid)
 returns table (state text, request uuid, asked_by uuid)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -93,6 +110,9 @@ begin
     and not (tenancy.context() ->> 'kind' = 'source' and ask_jointly.act = 'version:retire')
   then
     raise exception 'two people are needed, and a key is none' using errcode = 'insufficient_privilege';
+  end if;
+  if not identity.may_ask(ask_jointly.act, ask_jointly.target) then
+    raise exception 'who may not do this asks nobody to join it' using errcode = 'insufficient_privilege';
   end if;
   perform pg_advisory_xact_lock(hashtextextended(tenant || ask_jointly.act || ask_jointly.target, 0));
   select r.id, r.asked_by, case when identity.is_second_person(r.act, r.asked_by) then 'joined' else 'waiting' end
@@ -115,13 +135,22 @@ begin
 end
 $$;
 
--- Whether the caller has joined another person's request for an act in this transaction.
+-- The changes that another person asked for and the caller has joined in this transaction. Whoever guards an act compares what is
+-- done with each of them: two people wanted that change, and no other.
+create or replace function identity.joined_changes(act text, target uuid) returns setof jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select r.change from identity.joint_request r
+  where r.tenant_id = (select tenancy.tenant_id()) and r.act = $1 and r.target = $2
+    and r.joined_by = (select tenancy.principal_id()) and r.joined_in = pg_current_xact_id()::text;
+end;
+
+-- Whether the caller has joined another person's request for an act that its target says all about. A request that names a change
+-- is none of these: its guard reads what was joined.
 create or replace function identity.has_joined(act text, target uuid) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select exists (select from identity.joint_request r
-    where r.tenant_id = (select tenancy.tenant_id()) and r.act = $1 and r.target = $2
-      and r.joined_by = (select tenancy.principal_id()) and r.joined_in = pg_current_xact_id()::text);
+  select exists (select from identity.joined_changes($1, $2) as joined (change) where joined.change = '{}');
 end;
 
 -- The collections that a user may read or write: those granted to it or to one of its roles. While somebody else may know its
@@ -154,9 +183,9 @@ begin atomic
   where u.tenant_id = (select tenancy.tenant_id()) and u.id = (select tenancy.principal_id()) and u.credentials_of is not null;
 end;
 
--- Gives a key to somebody else, who acts with it from then on. What another person granted it beyond
--- its owner's rights goes, since it was granted to the owner of that time. So do its secrets, all of them: the owner before knows them,
--- and would act as the new one. The new owner rotates it.
+-- Gives a live key to somebody else, who acts with it from then on. Only another person than its present owner does that. What
+-- another person granted it beyond its owner's rights goes, since it was granted to the owner of that time. So do its secrets, all of
+-- them: the owner before knows them, and would act as the new one. The new owner rotates it.
 create or replace function identity.hand_over_key(key uuid, new_owner uuid) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -246,5 +275,6 @@ $$;
 grant execute on function identity.acting_user(), identity.behind_acting_user(), identity.roles_of_acting_user(),
   identity.is_second_person(text, uuid),
   identity.is_controlled(uuid), identity.ask_jointly(text, uuid, jsonb, uuid), identity.has_joined(text, uuid),
+  identity.joined_changes(text, uuid),
   identity.read_by_who_knows_its_password(), identity.hand_over_key(uuid, uuid), identity.delete_user(uuid) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

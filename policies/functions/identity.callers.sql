@@ -89,9 +89,8 @@ begin atomic
   select c.* from identity.key_caller((select tenancy.tenant_id()), (select tenancy.principal_id())) c;
 end;
 
--- Gives a live key another owner. Only another person than its present owner does that; what another person granted it beyond
-
--- To the minute: a write for every request would make a busy key wait for itself.
+-- Keeps the time at which the calling key was last used, to the minute: a write for every request would make a busy key
+-- wait for itself.
 create or replace function identity.note_key_use() returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$

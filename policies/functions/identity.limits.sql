@@ -7,6 +7,7 @@ return (
   select array[coalesce(s[1], 0) + 1] || s[2:kept]
   from (select (array_fill(0, array[least(moved, kept)::integer]) || slots || array_fill(0, array[kept]))[1:kept] as s) moved_on);
 
+-- Counts a request against a limit of so many seconds. Below a day the window slides, in sixtieths of it, and is never shorter
 -- than it says; a day is one of UTC. The only way to the counts: they can be raised and not lowered.
 create or replace function identity.count_request(subject text, seconds integer)
 returns table (requests integer, retry_after integer)

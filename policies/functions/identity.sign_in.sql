@@ -228,8 +228,6 @@ begin
 end
 $$;
 
--- Counts a request against a limit of so many seconds. Below a day the window slides, in sixtieths of it, and is never shorter
-
 grant execute on function identity.presented_refresh_token(), identity.presented_password(), identity.presented_issuer(), identity.set_password(text),
   identity.presented_reset(), identity.may_be_given_a_link(uuid), identity.presented_second_factor(), identity.take_code(bigint),
   identity.take_recovery_code(bytea),

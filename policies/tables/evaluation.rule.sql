@@ -8,11 +8,11 @@ create policy visible on evaluation.rule for select to affidavit_runtime
 create policy managed_insert on evaluation.rule for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage'))
     and changed_by = (select tenancy.principal_id())
-    and (not evaluation.relaxes(changes_need_approval, unapproved) or identity.has_joined('evaluation:relax', tenant_id)));
+    and (not evaluation.relaxes(changes_need_approval, unapproved) or evaluation.is_joined(changes_need_approval, unapproved)));
 create policy managed_update on evaluation.rule for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage')))
   with check (tenant_id = (select tenancy.tenant_id()) and changed_by = (select tenancy.principal_id())
-    and (not evaluation.relaxes(changes_need_approval, unapproved) or identity.has_joined('evaluation:relax', tenant_id)));
+    and (not evaluation.relaxes(changes_need_approval, unapproved) or evaluation.is_joined(changes_need_approval, unapproved)));
 -- The owner's functions follow it.
 create policy followed on evaluation.rule for select to affidavit_owner using (tenant_id = (select tenancy.tenant_id()));
 

@@ -6,7 +6,7 @@ create policy visible on identity.joint_request for select to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id())
     and (asked_by = (select tenancy.principal_id()) or (select tenancy.has_permission('audit:read'))
       or (act like 'version:%' and (select tenancy.has_permission('documents:review')))
-      or ((act like 'collection:%' or act like 'evaluation:%') and (select tenancy.has_permission('collections:manage')))
+      or ((act like 'collection:%' or act like 'evaluation:%' or act like 'support:%') and (select tenancy.has_permission('collections:manage')))
       or (act like 'second\_factor:%' and (select tenancy.has_permission('users:manage')))));
 -- Who asked takes it back.
 create policy withdrawn on identity.joint_request for update to affidavit_runtime

@@ -1,7 +1,8 @@
 """Acts that need two people: one asks, and the act is done when another person asks for the same.
 
-Who counts as another person is said once, by `identity.is_second_person` in the database; triggers and policies there refuse
-the act to whoever has not joined another's request in the same transaction.
+Who counts as another person is said once, by `identity.is_second_person` in the database, and who may ask by `identity.may_ask`.
+Triggers and policies there refuse the act to whoever has not joined another's request in the same transaction, and anything else
+than what was asked for: they compare what is done with `identity.joined_changes`.
 """
 
 from collections.abc import Mapping
