@@ -80,10 +80,15 @@ class AllowedHosts:
 def outside_client() -> httpx.AsyncClient:
     """Returns a client that keeps nothing between two calls: neither cookies, nor connections.
 
-    Those go to addresses, and a server that proved one name at an address has not proved another that is there as well.
+    Those go to addresses, and a server that proved one name at an address has not proved another that is there as well. It uses
+    no proxy of the environment, which would connect elsewhere than to the address that was looked at, and no netrc file.
     """
     cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-    return httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), cookies=cookies)
+    # The operator's own certificate authorities (SSL_CERT_FILE) are trusted all the same.
+    trusted = httpx.create_ssl_context()
+    return httpx.AsyncClient(
+        limits=httpx.Limits(max_keepalive_connections=0), cookies=cookies, verify=trusted, trust_env=False
+    )
 
 
 @dataclass(frozen=True, slots=True)

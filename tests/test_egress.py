@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from backend.egress import Egress, RefusedAddress, ServerAway
+from backend.egress import Egress, RefusedAddress, ServerAway, outside_client
 from backend.errors import NotFound
 from backend.identity.oauth.clients import Clients
 from backend.identity.sign_in.seal import Seal
@@ -77,6 +77,17 @@ def response(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
 async def test_a_server_is_called_by_its_name_at_the_address_that_was_looked_at(tmp_path: Path) -> None:
     async with serving(tmp_path, {"/a?b=c": response(b"hello")}) as (url, client):
         assert await Egress(client, own_machine=True).get(f"{url}/a?b=c", most_bytes=100) == b"hello"
+
+
+async def test_no_proxy_of_the_environment_comes_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, {"/": response(b"hello")}) as (url, _):
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "localhost.pem"))
+        async with outside_client() as client:
+            assert await Egress(client, own_machine=True).get(f"{url}/", most_bytes=100) == b"hello"
 
 
 async def test_what_a_server_answers_is_bounded_and_leads_nowhere(tmp_path: Path) -> None:

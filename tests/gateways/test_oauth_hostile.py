@@ -109,6 +109,23 @@ async def test_nothing_leads_to_an_address_that_the_program_did_not_name(
     await is_refused_on_record(service, tenant, asked["client_id"], reason)
 
 
+@pytest.mark.parametrize(
+    "netloc",
+    ["[::1]; script-src *:80", "[::1] *:80", "[::1]';:80", "[::1]x:80", "[::1]\t:80", "127.0.0.1:80;", "127.0.0.1:80 *", "127.0.0.1;:80"],
+)  # fmt: skip
+async def test_nothing_in_an_address_begins_another_rule_of_the_page(
+    service: Service, tenant: Tenant, netloc: str
+) -> None:
+    own = ["http://[::1]:41999/callback", "http://127.0.0.1:41999/callback"]
+    client_id = await registered(service, redirect_uris=own)
+    browser = await browser_of(service, tenant, "analyst")
+    shown = await browser.open(asking(client_id, pkce()[1], redirect_uri="http://[::1]:52000/callback"))
+    assert "form-action 'self' http://[::1]:52000;" in shown.headers["content-security-policy"]
+    refused = await browser.open(asking(client_id, pkce()[1], redirect_uri=f"http://{netloc}/callback"))
+    assert refused.status_code == 422
+    assert "form-action 'self';" in refused.headers["content-security-policy"]
+
+
 async def test_a_code_of_another_server_is_worth_nothing_and_that_is_on_record(
     service: Service, tenant: Tenant, database: Database
 ) -> None:

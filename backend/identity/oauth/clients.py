@@ -137,9 +137,12 @@ def _is_same(asked: str, known: str) -> bool:
     """Compares exactly, but for the port of a program on the visitor's own machine (RFC 8252, section 7.3)."""
     if asked == known:
         return True
+    if not asked.isprintable():
+        return False
     try:
         one, other = urlsplit(asked), urlsplit(known)
         loopback = one.scheme == other.scheme == "http" and one.hostname == other.hostname and one.hostname in _LOOPBACK
+        loopback = loopback and _HOST_AND_PORT.fullmatch(one.netloc) is not None
         _ = one.port
     except ValueError:
         return False

@@ -3,6 +3,8 @@
 Keys are fetched anew when they are ten minutes old, and when a token names one that is not among them, but then at most
 every thirty seconds: nobody makes us call a provider as often as they like. A provider that cannot be reached, or answers
 with anything else than it should, opens nothing.
+
+The operator alone says which issuers a tenant trusts, as with a model server; so these may be internal, unlike what tenants name.
 """
 
 import asyncio
