@@ -1,10 +1,12 @@
 """A database that is behind its own checkpoints is not sealed on, until two people have declared what it lost."""
 
 import asyncio
+import json
 import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -28,6 +30,7 @@ from tests.ledger.servers import copy_of, migrated, server
 from tests.ledger.test_restored import executed, fetched, newest_note, until, written
 from tests.ledger.test_sealer import leaves_of
 from tests.service import Database, Secrets, running, sealing_to, settings_for
+from tests.serving import affidavit
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +49,30 @@ async def restore(
     finally:
         await owner.close()
         await sealer.close()
+
+
+async def restore_by_commands(
+    database: Database, folder: Path, credentials: tuple[str, str], reason: str
+) -> list[dict[str, Any]]:
+    """The same, as two people type it; returns what each log has lost."""
+    settings = {
+        "AFFIDAVIT_DATABASE_URL": database.owner_url, "AFFIDAVIT_SEALER_DATABASE_URL": database.sealer_url,
+        "AFFIDAVIT_CHECKPOINT_KEY": KEY.pem().decode(), "AFFIDAVIT_CHECKPOINT_KEY_NAME": KEY.name,
+        "AFFIDAVIT_CHECKPOINT_FOLDER": str(folder),
+    }  # fmt: skip
+
+    async def typed(credential: str, *words: str) -> dict[str, Any]:
+        own = settings | {"AFFIDAVIT_OPERATOR_KEY": credential}
+        done = await asyncio.to_thread(affidavit, "audit", "restore", *words, "--json", settings=own)
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    proposed = await typed(credentials[0], "--reason", reason)
+    confirmed = await typed(credentials[1], "--confirm", proposed["proposal"])
+    assert confirmed["logs"] == len(proposed["lost"])
+    lost: list[dict[str, Any]] = proposed["lost"]
+    return lost
 
 
 async def doctor_says(database: Database) -> str | None:
@@ -101,8 +128,9 @@ async def loses_a_tail_and_goes_on(
         with pytest.raises(ServiceError):
             await restore(behind, kept, (credentials[0], "afo_forged"))
         assert await leaves_of(behind, tenant) == before
-        declared = await restore(behind, kept, credentials, "disk failure in zone b")
-        assert [(one.left.size, one.newest.size) for one in declared if one.log == str(tenant)] == [lost]
+        declared = await restore_by_commands(behind, kept, credentials, "disk failure in zone b")
+        found = [(one["first_lost"], one["last_lost"] + 1) for one in declared if one["log"] == str(tenant)]
+        assert found == [lost]
         await until(behind.superuser_url, SEALED)
         assert await doctor_says(behind) is None
         assert (await leaves_of(behind, tenant))[: len(before)] == before

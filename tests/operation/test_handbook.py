@@ -36,7 +36,7 @@ def commands(section: str) -> Iterator[list[str]]:
 
 async def says_that_nothing_was_lost(database: Database, environment: dict[str, str], operator_key: str) -> None:
     """`affidavit audit restore` of the handbook, by an operator with a key, where the log lost nothing."""
-    (reason,) = re.findall(r'affidavit audit restore --reason "(.*?)"', HANDBOOK)
+    (reason,) = set(re.findall(r'affidavit audit restore --reason "(.*?)"', HANDBOOK))
     sealer = {
         "AFFIDAVIT_SEALER_DATABASE_URL": database.sealer_url, "AFFIDAVIT_OPERATOR_KEY": operator_key,
         "AFFIDAVIT_CHECKPOINT_KEY": SigningKey.generate("a-test").pem().decode(),
