@@ -129,6 +129,12 @@ async def test_a_database_of_the_first_release_keeps_every_row_and_equals_a_fres
         log = SealedLog(service, tenant, old, tmp_path, datetime(2026, 11, 28, 20, 41, 6, tzinfo=UTC))
         report = verifier.verify(await log.export(), CHECKPOINT_KEY)
         assert report.ok, "\n".join(report.lines())
+        retrievals = await service.events(tenant, action="retrieval:executed")
+        assert retrievals
+        for event in retrievals:
+            asked = {"reason": "Does it still find what it found?"}
+            replay = await service.post(f"/audit/events/{event['id']}/replay", tenant, "compliance", asked)
+            assert (replay.status_code, replay.json().get("outcome")) == (200, "equal"), replay.text
         answer = await service.post("/retrieve", tenant, "analyst", {"query": "What does a wire cost?"})
         assert answer.json()["contexts"][0]["doc_id"] == "fees"
 
