@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from backend.answers.generator import Claim
 from backend.answers.grounding.evidence import addresses_a_model
 from backend.answers.grounding.verdict import Reason, Support
+from backend.documents.chunks.vectors import NOWHERE
 from tests.answers.grounding_model import grounding
 from tests.answers.passages import passages
 
@@ -170,3 +173,17 @@ async def test_in_a_language_without_rules_only_a_quote_is_shown() -> None:
     text = "De maandelijkse kosten zijn 15 euro en u kunt de rekening op elk moment opzeggen."
     assert await reason(text, text) is None
     assert await reason("De kosten zijn 15 euro per maand en u kunt de rekening opzeggen.", text) is Reason.LANGUAGE
+
+
+async def test_the_headings_above_a_sentence_are_no_part_of_its_quote() -> None:
+    (passage,) = passages(
+        "Stop payments, checks and cards\nA stop payment order costs $30 for each check. You can ask for one at any branch, and "
+        "it is in force for six months."
+    )
+    under = replace(
+        passage, span=NOWHERE.model_copy(update={"heading_path": ("Fees", "Stop payments, checks and cards")})
+    )
+    checked = grounding()
+    found = await checked.claim("The stop payment order costs $30 for each check. [1]", checked.evidence([under]))
+    assert isinstance(found, Claim), found
+    assert [quote.text for quote in found.quotes] == ["A stop payment order costs $30 for each check."]

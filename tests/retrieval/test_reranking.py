@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from backend.identity.callers.permissions import Role
-from backend.retrieval.ranking.ordering import reranked as by_reranker
+from backend.retrieval.ranking.ordering import by_reranker
 from tests.factories import ingest
 from tests.retrieval import rerank_server
 from tests.retrieval.hits import hit

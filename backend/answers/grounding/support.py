@@ -46,7 +46,8 @@ class Grounding:
         quotes = []
         for span in verdict.spans:
             passage = evidence.passages[span.passage]
-            quotes.append(Quote(passage, passage.text[span.start : span.end]))
+            start = span.start if verdict.level is Support.VERBATIM else _below_headings(passage, span.start, span.end)
+            quotes.append(Quote(passage, passage.text[start : span.end]))
         return Claim(without_citations(sentence), tuple(quotes), verdict.level, verdict)
 
     async def verdict(self, sentence: str, evidence: Evidence) -> Verdict:
@@ -79,3 +80,13 @@ class Grounding:
             return Verdict(None, reason=Reason.JUDGED_FALSE, likeness=verdict.likeness, judge=self._judge.name)
         spans = tuple(Evidence.whole(passage) for passage in passages)
         return Verdict(Support.JUDGED, spans, likeness=verdict.likeness, judge=self._judge.name)
+
+
+def _below_headings(passage: Passage, start: int, end: int) -> int:
+    """Returns where a sentence begins below the headings of its passage, which stand in front of it on lines of their own."""
+    headings = {" ".join(heading.split()) for heading in passage.span.heading_path or ()}
+    while (line_end := passage.text.find("\n", start, end)) != -1:
+        if " ".join(passage.text[start:line_end].split()) not in headings:
+            break
+        start = line_end + 1
+    return start

@@ -29,7 +29,7 @@ async def ranked(
     found = await candidates(connection, caller, question, coverage, reordered=reranking is not None)
     hits, behind = found.hits, list[Hit]()
     if reranking is not None and reranking.scores:
-        hits, behind = reranked(hits, reranking.scores)
+        hits, behind = by_reranker(hits, reranking.scores)
     if question.request.diversity:
         hits = await _diversified(connection, caller, question, hits)
     hits = [*hits, *behind]
@@ -84,7 +84,7 @@ def favoured(hits: Sequence[Hit], phrases: Sequence[str]) -> list[Hit]:
     return sorted(counted, key=lambda hit: (-hit.score, hit.chunk_id))
 
 
-def reranked(hits: Sequence[Hit], scores: Mapping[UUID, int]) -> tuple[list[Hit], list[Hit]]:
+def by_reranker(hits: Sequence[Hit], scores: Mapping[UUID, int]) -> tuple[list[Hit], list[Hit]]:
     """Returns the hits that a reranker scored, best first and equal ones as they were, and the others."""
     scored = [replace(hit, rerank_micros=scores[hit.chunk_id]) for hit in hits if hit.chunk_id in scores]
     scored.sort(key=lambda hit: hit.shown_score, reverse=True)
