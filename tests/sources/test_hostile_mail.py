@@ -49,19 +49,21 @@ def scripted(answers: dict[bytes, Answer], greeting: Answer = b"* OK here\r\n") 
 
 
 async def without_end(writer: asyncio.StreamWriter) -> None:
-    while True:
+    while not writer.is_closing():
         writer.write(b"* 1 FETCH (UID 5 FLAGS (\\Seen))\r\n" * 1_000)
         await writer.drain()
+        await asyncio.sleep(0)  # `drain` alone does not let the loop see that the reader has gone
 
 
 async def a_line_without_end(writer: asyncio.StreamWriter) -> None:
-    while True:
+    while not writer.is_closing():
         writer.write(b'* 1 FETCH (UID 5 X "\\"' + b'\\"' * 5_000)
         await writer.drain()
+        await asyncio.sleep(0)  # `drain` alone does not let the loop see that the reader has gone
 
 
 async def a_byte_now_and_then(writer: asyncio.StreamWriter) -> None:
-    while True:
+    while not writer.is_closing():
         writer.write(b"*")
         await writer.drain()
         await asyncio.sleep(0.05)
