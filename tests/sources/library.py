@@ -17,6 +17,7 @@ from tests.sources.site import said, site
 PROGRAM = {"client_id": "program", "client_secret": "a secret"}
 TOKEN = "token-of-the-directory"
 DRIVE = "/v1.0/drives/b!x"
+TOP = f"{DRIVE}/root"
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Library:
             return self._grant(method, {name: values[0] for name, values in parse_qs(body.decode()).items()})
         if headers.get("authorization") != f"Bearer {TOKEN}":
             return said("401 Unauthorized", b"{}")
-        if path == f"{DRIVE}/root/delta":
+        if path == f"{TOP}/delta":
             return self._delta(query)
         return self._item(path.removeprefix(f"{DRIVE}/items/"), query)
 
@@ -94,12 +95,12 @@ class Library:
     def _delta(self, query: dict[str, str]) -> bytes:
         since, start = int(query.get("since", "-1")), int(query.get("skip", "0"))
         if 0 <= since < self.forgotten:
-            return said("410 Gone", b"{}", f"Location: {self.url}{DRIVE}/root/delta\r\n")
+            return said("410 Gone", b"{}", f"Location: {self.url}{TOP}/delta\r\n")
         top = {"id": "root", "name": "root", "folder": {}, "root": {}}
         told = [top, *(self.items.values() if since < 0 else self.changes[since:])]
         until = int(query.get("until", len(self.changes)))
         shown = {"value": told[start : start + self.page]}
-        link = f"{self.url}{DRIVE}/root/delta"
+        link = f"{self.url}{TOP}/delta"
         if self.next_link:
             return _json(shown | {"@odata.nextLink": self.next_link})
         if start + self.page < len(told):

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from tests.service import Service, Tenant
-from tests.sources.library import DRIVE, PROGRAM, TOKEN, Library, library
+from tests.sources.library import DRIVE, PROGRAM, TOKEN, TOP, Library, library
 from tests.sources.site import said, site
 from tests.sources.sources import bank_with_policies, counted, documents, reaching, run
 
 pytestmark = pytest.mark.anyio
 
-DELTA = f"{DRIVE}/root/delta"
+DELTA = f"{TOP}/delta"
 
 
 async def made(service: Service, bank: Tenant, there: Library, **more: Any) -> dict[str, Any]:
