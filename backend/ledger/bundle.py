@@ -157,12 +157,19 @@ class BundleWriter:
         self._line(EVENTS, f'{{"leaf":{leaf},"hash":"{sealed_hash.hex()}"}}')
         self._events += 1
 
-    def add_checkpoint(self, note: str, consistency: Sequence[bytes] | None = None) -> None:
-        """Adds a checkpoint, signed or with its proof, and its consistency proof from the one added before."""
+    def add_checkpoint(
+        self, note: str, consistency: Sequence[bytes] | None = None, extends: Sequence[bytes] | None = None
+    ) -> None:
+        """Adds a checkpoint, signed or with its proof, and its consistency proof from the one added before.
+
+        `extends` proves that the log of all checkpoints that it is in extends what it was at the last one before of that log.
+        """
         self._proven |= f"\n\n{PROOF}\n" in note
         members: dict[str, Any] = {"checkpoint": note}
         if consistency is not None:
             members["consistency"] = [element.hex() for element in consistency]
+        if extends is not None:
+            members["extends"] = [element.hex() for element in extends]
         self._line(CHECKPOINTS, orjson.dumps(members).decode())
 
     def add_erasure(self, leaf: int, envelope: str, proof: Sequence[bytes]) -> None:

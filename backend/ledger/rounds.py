@@ -26,6 +26,7 @@ before them, and the signed checkpoint. One round so proves that the log of all 
 """
 
 import base64
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from uuid import UUID
 from backend.ledger.checkpoints import Checkpoint, SigningKey, sign_text
 from backend.ledger.merkle import Frontier, Node, frontier_nodes, inclusion_path, leaf_hash, proof
 from backend.ledger.verifier import PROOF, ROUND
+
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 @dataclass(slots=True)
@@ -89,6 +92,17 @@ def entry_of(note: str) -> bytes:
     """Returns what of a stored checkpoint is its leaf in the log of all checkpoints: all of it, unless it is proven there."""
     text, separator, rest = note.partition("\n\n")
     return f"{text}\n".encode() if separator and rest.startswith(f"{PROOF}\n") else note.encode()
+
+
+def log_of_all(note: str) -> tuple[str, int] | None:
+    """Returns which log of all checkpoints proves a stored checkpoint, by its first leaf, and at what size; None without one."""
+    blocks = note.split("\n\n")
+    if len(blocks) < 4 or not blocks[-3].startswith(f"{PROOF}\n"):
+        return None
+    lines = blocks[-2].split("\n")
+    log = next((line.removeprefix("log ") for line in lines if line.startswith("log ")), "")
+    size = lines[1] if len(lines) > 1 else ""
+    return (log, int(size)) if _SIZE.fullmatch(size) else None
 
 
 def head_of(note: str) -> Checkpoint:

@@ -33,7 +33,24 @@ as $$
   select (select count(*) from (select from audit.unsealed limit 1000) as waiting), seconds::integer from oldest where seconds > 60
 $$;
 
-revoke all on function audit.await_sealing(), audit.mark_received(), audit.is_receiving(), audit.seal_backlog() from public;
+-- Hashes of the log of all checkpoints, by which whoever may read a tenant's log proves that this one has only grown. They are of
+-- hashes, or of checkpoints with a nonce, as are those that prove each of the tenant's own.
+create or replace function audit.nodes_of_all(levels integer[], positions bigint[])
+  returns table (level integer, "position" bigint, hash bytea)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select n.level, n.position, n.hash from audit.node n
+  join unnest(levels, positions) as w (level, position) on w.level = n.level and w.position = n.position
+  where n.tenant_id = '00000000-0000-0000-0000-000000000001'
+  union all
+  select 0, l.index, l.hash from audit.leaf l
+  where l.tenant_id = '00000000-0000-0000-0000-000000000001'
+    and l.index in (select w.position from unnest(levels, positions) as w (level, position) where w.level = 0)
+$$;
+
+revoke all on function audit.await_sealing(), audit.mark_received(), audit.is_receiving(), audit.seal_backlog(),
+  audit.nodes_of_all(integer[], bigint[]) from public;
 grant execute on function audit.is_receiving() to affidavit_sealer;
 grant execute on function audit.seal_backlog() to affidavit_runtime, affidavit_sealer;
+grant execute on function audit.nodes_of_all(integer[], bigint[]) to affidavit_runtime;
 -- Not granted to anyone: audit.await_sealing, audit.mark_received.

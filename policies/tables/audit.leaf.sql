@@ -13,6 +13,9 @@ create policy reviewed on audit.leaf for select to affidavit_runtime
 -- The owner's functions tell who manages webhooks, and the worker that has an endpoint, where events of that tenant stand.
 create policy told on audit.leaf for select to affidavit_owner
   using (tenant_id = (select tenancy.tenant_id()) and (select webhooks.may_follow_log()));
+-- The owner's function gives hashes of the log of all checkpoints to whoever may read a tenant's log.
+create policy proven on audit.leaf for select to affidavit_owner
+  using (tenant_id = '00000000-0000-0000-0000-000000000001' and (select tenancy.has_permission('audit:read')));
 
 grant select, insert (tenant_id, index, event_id, hash) on audit.leaf to affidavit_sealer;
 grant select on audit.leaf to affidavit_runtime;

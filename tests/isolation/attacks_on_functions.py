@@ -104,6 +104,8 @@ AS_THE_OWNER = (
     refused("counting for nobody", "set local app.context = ''", "select * from identity.count_request('tenant', 60)"),
     nothing("indexing without reading the log", "select 1 where audit.index_own_events() > 0", role="admin"),
     refused("the events behind the sealer's backlog", "select * from audit.seal_backlog()", "select * from audit.unsealed"),
+    nothing("hashes of all checkpoints without reading the log", "select * from audit.nodes_of_all(array[0, 1, 2], array[0, 0, 0])",
+            "select * from audit.nodes_of_all(null, null)", role="admin"),
     nothing("counting archives", "select 1 where audit.unaccounted_archives() > 0"),
     nothing("whether an archive of another tenant is genuine",
             "select 1 where audit.is_accounted_for(row('{victim}', '2019-01-01', 0, 1, 1, sha256('x'), 1, now(), now(), null)::audit.archive)"),

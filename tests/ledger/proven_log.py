@@ -6,7 +6,8 @@ from uuid import UUID
 
 from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin
 from backend.ledger.merkle import Frontier
-from backend.ledger.rounds import GrowingLog, head_of, hidden, proven, signed_round, whole_round
+from backend.ledger.rounds import GrowingLog, head_of, hidden, log_of_all, proven, signed_round, whole_round
+from tests.ledger.rfc9162 import consistency_proof
 from tests.ledger.small_log import KEY, SmallLog, example_log
 
 OTHERS = [str(UUID(int=number)) for number in range(2, 7)]
@@ -40,6 +41,15 @@ class AllLogs:
         self.rounds.append(Round(proofs, whole_round(texts, before, note), note))
         return self.rounds[-1]
 
+    def extends(self, before: str, note: str) -> list[bytes] | None:
+        """Returns the proof that this log, as it proves a note, extends what it was at the note before."""
+        first, second = (log_of_all(each) or ("", 0) for each in (before, note))
+        if first[0] != second[0] or not 0 < first[1] < second[1] <= self.log.frontier.size:
+            return None
+        nodes = {(node.level, node.position): node.hash for node in self.log.nodes}
+        nodes |= {(0, index): leaf for index, _, leaf in self.log.leaves}
+        return consistency_proof(first[1], second[1], lambda *place: nodes[place])
+
     def signed(self, time: int) -> str:
         """Returns the signed checkpoint of what there is; these logs begin alike, as that of one service does."""
         origin = log_origin(self.key.name, self.name)
@@ -55,6 +65,7 @@ def foreign(tenant: str, time: int, size: int = 3) -> Checkpoint:
 def proven_log(all_logs: AllLogs | None = None) -> tuple[SmallLog, AllLogs]:
     """Returns the example log, each checkpoint of which is proven among those of other tenants."""
     log, all_logs = example_log(), all_logs or AllLogs()
+    log.extends = all_logs.extends
     for place, (size, note) in enumerate(log.notes):
         own = head_of(note)
         others = [hidden(foreign(tenant, own.time)) for tenant in OTHERS[: place + 2]]

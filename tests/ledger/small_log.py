@@ -49,6 +49,7 @@ class SmallLog:
     frontier: Frontier = field(default_factory=Frontier)
     nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
     clock: float = 0
+    extends: Callable[[str, str], Sequence[bytes] | None] = field(default=lambda _before, _note: None)
 
     def identifier(self, seconds: float) -> str:
         stamp = f"{milliseconds(at(seconds)):012x}"
@@ -132,11 +133,7 @@ class SmallLog:
         with BundleWriter(stream, self.scope(leaves, **scope)) as bundle:
             for leaf in leaves:
                 bundle.add_event(leaf, self.envelopes[leaf], payloads=self.payloads(leaf, erased))
-            before = 0
-            for size, note in self.notes:
-                if size >= leaves.start:
-                    bundle.add_checkpoint(note, self.consistency(before, size) if size > leaves.stop else None)
-                    before = size
+            self._add_checkpoints(bundle, [each for each in self.notes if each[0] >= leaves.start], leaves.stop)
         return stream.getvalue()
 
     def filtered(self, chosen: Iterable[int], **scope: Any) -> bytes:
@@ -148,11 +145,16 @@ class SmallLog:
                 bundle.add_event(
                     leaf, self.envelopes[leaf], payloads=self.payloads(leaf), proof=self.inclusion(leaf, size)
                 )
-            before = 0
-            for size, note in self.notes:
-                bundle.add_checkpoint(note, self.consistency(before, size) if before else None)
-                before = size
+            self._add_checkpoints(bundle, self.notes, 0)
         return stream.getvalue()
+
+    def _add_checkpoints(self, bundle: BundleWriter, notes: Sequence[tuple[int, str]], recomputed: int) -> None:
+        """Adds checkpoints with their proofs, which need none up to the size to which the verifier computes the log anew."""
+        before, previous = 0, ""
+        for size, note in notes:
+            path = self.consistency(before, size) if before and size > recomputed else None
+            bundle.add_checkpoint(note, path, self.extends(previous, note))
+            before, previous = size, note
 
 
 def example_log(turns: int = 8) -> SmallLog:

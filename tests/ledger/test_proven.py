@@ -51,6 +51,7 @@ def test_a_bundle_is_proven_by_one_signature_a_round(tmp_path: Path, *, complete
 def test_signed_checkpoints_of_before_stand_beside_proven_ones(tmp_path: Path) -> None:
     log, _ = proven_log()
     signed = example_log()
+    signed.extends = log.extends
     signed.envelopes, signed.texts, signed.frontier, signed.nodes = log.envelopes, log.texts, log.frontier, log.nodes
     signed.notes = [(size, sign_checkpoint(head_of(note), KEY)) for size, note in log.notes]
     signed.notes[2:] = log.notes[2:]
@@ -70,6 +71,90 @@ def test_the_first_version_of_bundles_verifies_and_is_written_where_every_checkp
     assert judged(tmp_path, rewritten(signed.complete(), second)).ok
     later = {"manifest.json": lambda old: old.replace(b"affidavit-bundle/2", b"affidavit-bundle/3")}
     assert "the schema is neither" in str(convicted(judged(tmp_path, rewritten(mixed, later))))
+
+
+def _grown_elsewhere(log: SmallLog, all_logs: AllLogs) -> SmallLog:
+    """Proves the last checkpoint by a log of all that begins alike, is larger, and has another history between."""
+    head, other = head_of(log.notes[-1][1]), AllLogs()
+    other.seal(*(hidden(foreign(tenant, head.time)) for tenant in OTHERS * 5), time=head.time)
+    note = other.seal(hidden(head), time=head.time).proven[0]
+    log.extends = lambda before, after: (other if after == note else all_logs).extends(before, after)
+    return with_note(log, 3, note)
+
+
+def test_the_log_of_all_checkpoints_only_grew_between_those_of_a_bundle(tmp_path: Path) -> None:
+    log, all_logs = proven_log()
+    grown = "checkpoints: the log of all checkpoints only grew, from 3 to 18"
+    assert [head_of(each.signed).size for each in all_logs.rounds] == [3, 7, 12, 18]
+    for bundle in (log.complete(), log.filtered([0, 7, 23]), log.complete(range(6, 18))):
+        assert grown in said(judged(tmp_path, bundle), Kind.OK)
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (_grown_elsewhere, "checkpoint 4: of size 24 is proven by a log of all checkpoints that, at size 26, does not extend that of size 12"),
+        (
+            lambda log, all_logs: with_note(log, 3, _resealed(log.notes[3][1], all_logs)),
+            "checkpoint 4: of size 24 is proven by the log of all checkpoints at size 2, the one before at 12",
+        ),
+        (
+            lambda log, all_logs: with_note(log, 3, _resealed(log.notes[3][1], all_logs, first=None)),
+            "checkpoint 4: of size 24 is proven by a log of all checkpoints that does not say which it is",
+        ),
+    ],
+    ids=["another history", "a smaller log", "a log without a name"],
+)  # fmt: skip
+def test_a_second_history_of_all_checkpoints_convicts_at_any_size(
+    tmp_path: Path, change: Callable[[SmallLog, AllLogs], SmallLog], finding: str
+) -> None:
+    """Nobody kept anything, no two were signed at one size, and the tenant's own log is as it was."""
+    report = judged(tmp_path, change(*proven_log()).complete())
+    assert finding in convicted(report)
+
+
+def _lines(change: Callable[[list[dict[str, object]]], None]) -> Callable[[bytes], bytes]:
+    def changed(content: bytes) -> bytes:
+        lines = [json.loads(line) for line in content.splitlines()]
+        change(lines)
+        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (lambda lines: lines[2].pop("extends"), "checkpoints: 1 checkpoints do not prove that the log of all checkpoints extends what it was at the one before"),
+        (lambda lines: lines[2].update(extends=[]), "checkpoint 3: of size 18 is proven by a log of all checkpoints that, at size 12, does not extend that of size 7"),
+        (lambda lines: lines[2].update(extends=lines[3]["extends"]), "checkpoint 3: of size 18 is proven by a log of all checkpoints that, at size 12, does not extend that of size 7"),
+        (lambda lines: lines[0].update(extends=["00" * 32]), "checkpoint 1: of size 6 has a proof of the log of all checkpoints where none can be"),
+        (lambda lines: lines[2].update(extends="no list"), "bundle: checkpoint 3 cannot be read"),
+    ],
+    ids=["left out", "empty", "of another step", "of the first", "no list"],
+)  # fmt: skip
+def test_what_does_not_prove_that_the_log_of_all_only_grew_is_named(
+    tmp_path: Path, change: Callable[[list[dict[str, object]]], None], finding: str
+) -> None:
+    report = judged(tmp_path, rewritten(proven_log()[0].complete(), {"checkpoints.ndjson": _lines(change)}))
+    assert any(line.startswith(finding) for line in convicted(report)), convicted(report)
+
+
+def test_only_the_cell_that_exports_must_prove_its_log_of_all_checkpoints(tmp_path: Path) -> None:
+    """A tenant came from another cell after its second checkpoint, and the step in that cell's log is not proven here."""
+    log, _ = proven_log()
+    here = AllLogs(first=b"h" * 32)
+    for place in (2, 3):
+        head = head_of(log.notes[place][1])
+        log.notes[place] = (head.size, here.seal(hidden(head), time=head.time).proven[0])
+    log.extends = here.extends
+    report = judged(tmp_path, log.complete())
+    assert report.ok, convicted(report)
+    (note,) = (line for line in said(report, Kind.NOTE) if line.startswith("checkpoints: "))
+    assert note.startswith("checkpoints: 1 steps of 'affidavit.example/checkpoints', begun with 'ZmZm")
+    assert "checkpoints: the log of all checkpoints only grew, from 1 to 2" in said(report, Kind.OK)
+    log.extends = lambda *_: None
+    assert "checkpoints: 1 checkpoints do not prove that" in str(convicted(judged(tmp_path, log.complete())))
 
 
 def _other_hash(note: str, all_logs: AllLogs) -> str:

@@ -167,6 +167,26 @@ async def test_a_checkpoint_of_another_log_does_not_pass_for_a_proof(log: Sealed
     assert any(line.startswith("INVALID checkpoint") and named in line for line in found), found
 
 
+async def test_an_export_proves_that_the_log_of_all_checkpoints_only_grew(
+    log: SealedLog, superuser: asyncpg.Connection
+) -> None:
+    sizes = []
+    for others in (1, 30, 2):
+        for _ in range(others):
+            await write(superuser, uuid7(), tenant_id=uuid7())
+        await log.act(1)
+        note = await log.seal()
+        sizes.append(head_of("\n\n".join(note.split("\n\n")[-2:])).size)
+    log.end = datetime.fromtimestamp(head_of(note).time / 1000, UTC)
+    report = await log.verify()
+    assert report.ok, list(report.lines())
+    said = [str(finding) for finding in report.findings]
+    assert f"OK      checkpoints: the log of all checkpoints only grew, from {sizes[0]} to {sizes[2]}" in said
+    await log.execute(f"update audit.node set hash = sha256(hash) where tenant_id = '{META_LOG}'")
+    found = [str(one) for one in (await log.verify()).findings if one.kind in verifier.CONVICTING]
+    assert any("does not extend that of size" in line for line in found), found
+
+
 async def test_what_version_0_1_0_signed_and_stored_still_verifies(log: SealedLog) -> None:
     await log.act(2)
     kept = await log.seal(sign_each=True)

@@ -24,6 +24,9 @@ checkpoints.ndjson, oldest first, one line each
   {"checkpoint": C}                        C: a signed note (C2SP tlog-checkpoint with a line `time <Unix ms>`), or a proof
   {"checkpoint": C, "consistency": [h…]}   with the RFC 6962 proof from the checkpoint of the line before; needed
                                            unless both sizes lie within the leaves of a complete export
+    ,"extends": [h…]                       where C is a proof: the RFC 6962 proof that its log of all checkpoints extends what
+                                           that was at the last line before with the same line `log`; needed for the log that
+                                           proves the last line, which is that of the cell that made the export
   The first is the newest signed no later than `from` (unless first_leaf is 0); the last cover all events.
   A proof is the text of such a note without signatures, an empty line, and a C2SP tlog-proof of this text in the log of the
   origin NAME/checkpoints, whose signed checkpoint has the same time. That log holds the checkpoints of all tenants. A line

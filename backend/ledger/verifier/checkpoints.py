@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from backend.ledger.verifier.bundle_format import TOLERANCE, BadBundle
 from backend.ledger.verifier.entries import Manifest
 from backend.ledger.verifier.findings import INVALID, LOST, NOTE, OK, Report, shown
-from backend.ledger.verifier.proven import Views, open_checkpoint
+from backend.ledger.verifier.proven import Growth, Views, open_checkpoint
 from backend.ledger.verifier.signed_notes import Declaration, Keys, OpenedCheckpoint
 from backend.ledger.verifier.spelling import hashes_of, members_of, moment_of
 from backend.ledger.verifier.tree import Tree, verify_consistency
@@ -18,6 +18,7 @@ class Checkpoints:
     def __init__(self, manifest: Manifest, lines: Iterator[bytes], keys: Keys, views: Views, report: Report) -> None:
         self._manifest, self._lines, self._keys, self._views, self._report = manifest, lines, keys, views, report
         self._signers, self._count, self._proven, self.faults = set[str](), 0, 0, 0
+        self._growth = Growth(report)
         self.first: OpenedCheckpoint | None = None
         self.last: OpenedCheckpoint | None = None
 
@@ -28,12 +29,14 @@ class Checkpoints:
             return None
         self._count += 1
         try:
-            members = members_of(line.decode(), {"checkpoint", "consistency"}, "checkpoint")
+            members = members_of(line.decode(), {"checkpoint", "consistency", "extends"}, "checkpoint")
             checkpoint = open_checkpoint(members["checkpoint"], self._keys)
-            proof = hashes_of(members["consistency"]) if "consistency" in members else None
+            proof, extends = (
+                hashes_of(members[name]) if name in members else None for name in ("consistency", "extends")
+            )
         except ValueError as error:
             raise BadBundle(f"checkpoint {self._count} cannot be read: {error}") from error
-        self._judge(checkpoint)
+        self._judge(checkpoint, extends)
         if self.last is not None:
             self._judge_step(self.last, checkpoint, proof)
         self.first, self.last = self.first or checkpoint, checkpoint
@@ -41,6 +44,7 @@ class Checkpoints:
 
     def finish(self) -> None:
         """Reports on all, if none was at fault."""
+        self.faults += self._growth.finish()
         if not self.faults and self.first and self.last:
             signers, sizes = ", ".join(map(shown, sorted(self._signers))), f"{self.first.size} to {self.last.size}"
             signed = f"{self._count} signed by {signers}"
@@ -48,7 +52,7 @@ class Checkpoints:
                 signed += f", {self._proven} of them with the log of all checkpoints"
             self._report.add(OK, "checkpoints", f"{signed}, sizes {sizes}, consistent")
 
-    def _judge(self, checkpoint: OpenedCheckpoint) -> None:
+    def _judge(self, checkpoint: OpenedCheckpoint, extends: list[bytes] | None) -> None:
         if checkpoint.fault:
             self._fault(f"of size {checkpoint.size} {checkpoint.fault}")
         elif checkpoint.signer is None:
@@ -60,6 +64,10 @@ class Checkpoints:
             if checkpoint.proven_by is not None:
                 self._proven += 1
                 self._views.add(checkpoint.proven_by)
+                if fault := self._growth.step(checkpoint.proven_by, extends):
+                    self._fault(f"of size {checkpoint.size} {fault}")
+            elif extends is not None:
+                self._fault("has a proof of the log of all checkpoints where none can be")
         if not checkpoint.size and checkpoint.root != Tree().root():
             self._fault("is of size 0, but its root is not that of the empty tree")
 

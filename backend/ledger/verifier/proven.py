@@ -1,14 +1,15 @@
 """Checkpoints that the log of all checkpoints proves: one signature vouches for all that were sealed at once."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from backend.ledger.verifier.bundle_format import TOLERANCE, BadBundle
-from backend.ledger.verifier.findings import INVALID, Report, shown
+from backend.ledger.verifier.findings import INVALID, NOTE, OK, Report, shown
 from backend.ledger.verifier.signed_notes import Keys, OpenedCheckpoint, open_head, open_note, text_of
 from backend.ledger.verifier.spelling import base64_of, moment_of
-from backend.ledger.verifier.tree import Tree, leaf_hash, verify_inclusion
+from backend.ledger.verifier.tree import Tree, leaf_hash, verify_consistency, verify_inclusion
 
 PROOF, ROUND = "c2sp.org/tlog-proof@v1", "affidavit-round@v1"
 OF_ALL = "checkpoints"
@@ -130,3 +131,50 @@ class Views:
                     break
                 if sizes[size].first < earliest:
                     earliest, largest = sizes[size].first, size
+
+
+class Growth:
+    """Holds the log of all checkpoints to have only grown, from each checkpoint of a bundle to the next.
+
+    A tenant that moved was in the logs of several cells. The cell that exports can prove its own log, which is that of the
+    last checkpoint.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._last: dict[tuple[str, str], OpenedCheckpoint] = {}
+        self._unproven = Counter[tuple[str, str]]()
+        self._newest, self._began, self._proven = ("", ""), 0, 0
+
+    def step(self, view: OpenedCheckpoint, proof: Sequence[bytes] | None) -> str:
+        """Takes the next view and what proves that it extends the one before of its log; returns what is wrong, if anything."""
+        if not view.log:
+            return "is proven by a log of all checkpoints that does not say which it is"
+        log = self._newest = (view.origin, view.log)
+        old = self._last.get(log)
+        self._last[log] = view
+        if old is None or view.size == old.size:  # with two roots it forks, which `Views` reports
+            return "has a proof of the log of all checkpoints where none can be" if proof else ""
+        if view.size < old.size:
+            return f"is proven by the log of all checkpoints at size {view.size}, the one before at {old.size}"
+        if proof is None:
+            self._unproven[log] += 1
+        elif not verify_consistency(old.size, view.size, old.root, view.root, proof):
+            return f"is proven by a log of all checkpoints that, at size {view.size}, does not extend that of size {old.size}"
+        else:
+            self._began, self._proven = self._began or old.size, self._proven + 1
+        return ""
+
+    def finish(self) -> int:
+        """Reports steps without a proof, and returns how many of them there are in the log of the last checkpoint."""
+        missing = self._unproven.pop(self._newest, 0)
+        if missing:
+            detail = f"{missing} checkpoints do not prove that the log of all checkpoints extends what it was at the one before"
+            self._report.add(INVALID, "checkpoints", detail)
+        elif self._proven:
+            grown = f"the log of all checkpoints only grew, from {self._began} to {self._last[self._newest].size}"
+            self._report.add(OK, "checkpoints", grown)
+        for (origin, log), count in sorted(self._unproven.items()):
+            detail = f"{count} steps of {shown(origin)}, begun with {shown(log)}, are for the cell to prove that the tenant left"
+            self._report.add(NOTE, "checkpoints", detail)
+        return missing

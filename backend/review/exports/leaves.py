@@ -18,7 +18,7 @@ queries = Queries.beside(__file__)
 
 PAGE = 1_000
 # Stands for a leaf or node that somebody deleted. Nothing hashes to it, so the verifier reports what it was to prove.
-_GONE = bytes(32)
+GONE = bytes(32)
 # Stands for the salt of a text that cannot be decrypted.
 _NO_SALT = bytes(SALT_BYTES)
 Open = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -99,7 +99,7 @@ class LeafReader:
         places = [place for segment in path for place in segment]
         async with self.open_transaction() as connection:
             known = await read_nodes(connection, self.export.tenant_id, places)
-        return {place: known.get(place, _GONE) for place in places}
+        return {place: known.get(place, GONE) for place in places}
 
     async def archived(self, leaves: range) -> list[ArchivedLeaves]:
         """Returns which archives hold some of the leaves."""

@@ -50,6 +50,10 @@ join audit.leaf l on l.tenant_id = e.tenant_id and l.event_id = e.id
 where e.tenant_id = $1 and e.action in ('erasure:executed', 'audit:archived') and (l.index < $2 or l.index >= $3)
 order by l.index
 
+-- name: nodes_of_all
+-- Hashes of the log of all checkpoints.
+select n.level, n.position, n.hash from audit.nodes_of_all($1::int[], $2::bigint[]) n
+
 -- name: handovers
 -- The signed handovers of checkpoint keys.
 select note from audit.handover order by id

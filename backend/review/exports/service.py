@@ -22,6 +22,7 @@ from backend.review.events.service import first_id_at
 from backend.review.exports import plain
 from backend.review.exports.envelopes import one_line, payload_names
 from backend.review.exports.export import Export, ExportFormat
+from backend.review.exports.growth import extensions
 from backend.review.exports.leaves import PAGE, ArchivedLeaves, LeafReader, LeafRow, Open, Report
 from backend.review.exports.parts import LeafPart, split
 
@@ -144,10 +145,11 @@ class Exporter:
             newest = await connection.fetchrow(queries.newest_checkpoint, tenant)
         if newest is not None and newest["size"] > leaves.stop:
             notes.append((newest["size"], newest["note"]))
-        for size, note in notes:
+        extends = await extensions(self._open, [note for _, note in notes])
+        for (size, note), extension in zip(notes, extends, strict=True):
             grows = sizes and 0 < sizes[-1] <= size
             path = await self._read.prove(consistency_path(sizes[-1], size)) if grows else None
-            bundle.add_checkpoint(note, path)
+            bundle.add_checkpoint(note, path, extension)
             sizes.append(size)
         return sizes
 
