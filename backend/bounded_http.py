@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx2
 
 from backend import tracing
+from backend.tls import shared
 
 MAX_BYTES = 8 * 1024 * 1024
 """Of one response; a streamed answer of some thousand tokens is a tenth of it."""
@@ -14,6 +15,7 @@ def bounded_client(timeout: float) -> httpx2.AsyncClient:
     """Returns a client that reads no more than MAX_BYTES of a response, and follows no redirect; `timeout` in seconds."""
     return httpx2.AsyncClient(
         timeout=timeout,
+        verify=shared(httpx2.create_ssl_context),
         follow_redirects=False,
         headers={"Accept-Encoding": "identity"},  # a few compressed bytes can become a great many
         event_hooks={"request": [tracing.tell], "response": [_bound]},

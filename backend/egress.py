@@ -19,6 +19,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
+from backend.tls import shared
+
 TIMEOUT_SECONDS = 5
 _HTTP, _HTTPS = 80, 443
 _OWN_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -85,7 +87,7 @@ def outside_client() -> httpx.AsyncClient:
     """
     cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
     # The operator's own certificate authorities (SSL_CERT_FILE) are trusted all the same.
-    trusted = httpx.create_ssl_context()
+    trusted = shared(httpx.create_ssl_context)
     return httpx.AsyncClient(
         limits=httpx.Limits(max_keepalive_connections=0), cookies=cookies, verify=trusted, trust_env=False
     )

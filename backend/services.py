@@ -75,6 +75,7 @@ from backend.sources.scheduling import Scheduler
 from backend.storage.objects import ObjectStore
 from backend.storage.service import FileKeys, FileVault, archives_from_settings, store_from_settings
 from backend.tenancy import ContextSigner, Homes, Tenancy
+from backend.tls import shared
 from backend.webhooks.delivering import Deliverer
 from backend.webhooks.destinations import Destinations
 
@@ -320,7 +321,7 @@ async def _operator_database(settings: Settings, stack: AsyncExitStack) -> Opera
 
 async def _federation(settings: Settings, base: WorkerServices, sign_in: SignIn, stack: AsyncExitStack) -> Federation:
     secrets = payload_keys(settings)
-    client = await stack.enter_async_context(httpx.AsyncClient())
+    client = await stack.enter_async_context(httpx.AsyncClient(verify=shared(httpx.create_ssl_context)))
     return Federation(
         base.tenancy, base.recorder, sign_in, Providers(client, loopback_http=settings.oidc_loopback_http),
         settings.public_url,

@@ -13,7 +13,7 @@ BACKEND = TESTS.parent / "backend"
 FLOORS = (
     {
         "bounded_http", "client", "command_output", "database", "database_url", "egress", "embedded_postgres", "errors", "http_server", "logging", "manifest", "metrics", "migration", "policies", "priority", "provenance", "provided",
-        "request_scope", "schema", "secret_files", "self_check", "settings", "shipped", "stopping", "tenancy", "tracing",
+        "request_scope", "schema", "secret_files", "self_check", "settings", "shipped", "stopping", "tenancy", "tls", "tracing",
     },
     {"language", "personal_data"},
     {"audit"},

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from backend.egress import Egress
 from backend.settings import Settings
@@ -17,6 +18,7 @@ from backend.sources.connectors.web import Sitemap, Web
 from backend.sources.connectors.webdav import DavFolder
 from backend.sources.credentials import NEEDED
 from backend.sources.stored import StoredSource
+from backend.tls import shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,8 @@ class Opening:
     egress: Egress
     hosts: SourceHosts
     bounds: Bounds
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)  # for what is no HTTPS
+    # For what is no HTTPS.
+    tls: ssl.SSLContext = field(default_factory=partial(shared, ssl.create_default_context), repr=False)
 
     def connector(self, source: StoredSource, credentials: Mapping[str, str]) -> Connector:
         """Returns the connector of a source; raises SourceFailed for one that cannot be opened."""

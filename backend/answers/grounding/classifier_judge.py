@@ -7,6 +7,7 @@ import httpx
 from pydantic import SecretStr
 
 from backend.answers.grounding.judge import JudgeUnavailable, shortened
+from backend.tls import shared
 
 _ENTAILED = frozenset({"entailment", "entailed", "supported", "consistent", "label_1", "1", "true", "yes"})
 _LEAST_SCORE = 0.5
@@ -21,7 +22,7 @@ class ClassifierJudge:
         self.name = model
         self._url = url
         headers = {"Authorization": f"Bearer {api_key.get_secret_value()}"} if api_key else {}
-        self._client = httpx.AsyncClient(headers=headers, timeout=timeout)
+        self._client = httpx.AsyncClient(headers=headers, timeout=timeout, verify=shared(httpx.create_ssl_context))
 
     async def entails(self, sentence: str, passages: Sequence[str]) -> bool:
         """Returns whether the label of entailment has the highest score, and at least one half."""

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, Field, SecretStr, TypeAdapter
 from backend.audit.actions.retrieval import RerankedBy
 from backend.settings import Settings
 from backend.settings.retrieval import RerankProtocol
+from backend.tls import shared
 
 MICROS = 1_000_000
 _LARGEST_SCORE = 1e6  # logits are far below, and what is recorded stays an exact integer
@@ -79,7 +80,7 @@ class Reranker:
         headers = {"Content-Type": "application/json"}
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key.get_secret_value()}"
-        self._client = httpx.AsyncClient(headers=headers, timeout=timeout)
+        self._client = httpx.AsyncClient(headers=headers, timeout=timeout, verify=shared(httpx.create_ssl_context))
 
     async def aclose(self) -> None:
         """Closes the connections."""
