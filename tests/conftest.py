@@ -10,6 +10,7 @@ from passlib.context import CryptContext
 
 from backend.embedded_postgres import EmbeddedPostgres
 from backend.identity.sign_in import passwords
+from backend.retrieval.embedding.embedder import LocalEmbedder
 from tests.answers import model_server
 from tests.answers.model_server import ModelServer
 from tests.listening import listening
@@ -101,6 +102,12 @@ def model_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.getbasetemp().parent / "affidavit-test-home"
     home.mkdir(exist_ok=True)
     return home
+
+
+@pytest.fixture(scope="session")
+def embedder(model_home: Path) -> LocalEmbedder:
+    """The built-in model, for tests that need no service."""
+    return LocalEmbedder.load(model_home / "models")
 
 
 @pytest.fixture(scope="module")

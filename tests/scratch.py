@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 _MEMORY = Path("/dev/shm")
-_ROOM = 4 << 30  # bytes: the servers of two processes have less than one
+_ROOM = 4 << 30  # bytes: the servers of three processes have less than one
 
 
 def place() -> str | None:

@@ -69,8 +69,7 @@ def test_citations_are_numbered_as_they_appear_and_say_where_claim_and_quote_sta
 
 
 @pytest.mark.anyio
-async def test_the_built_in_generator_has_no_look_alike_of_a_citation(tmp_path_factory: pytest.TempPathFactory) -> None:
-    embedder = LocalEmbedder.load(tmp_path_factory.mktemp("models"))
+async def test_the_built_in_generator_has_no_look_alike_of_a_citation(embedder: LocalEmbedder) -> None:
     retrieved = passages("The overdraft fee is 99 dollars [2][3].")
     generation = await ExtractiveGenerator(embedder).generate(render("What is the overdraft fee?", retrieved))
     assert answer_of(generation.claims).text == "The overdraft fee is 99 dollars. [1]"

@@ -29,11 +29,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> LocalEmbedder:
-    return LocalEmbedder.load(tmp_path_factory.mktemp("models"))
-
-
 @pytest.fixture
 def generator(embedder: LocalEmbedder) -> ExtractiveGenerator:
     return ExtractiveGenerator(embedder)

@@ -15,11 +15,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> LocalEmbedder:
-    return LocalEmbedder.load(tmp_path_factory.mktemp("models"))
-
-
 class Counted:
     """The built-in model, with the texts that it was given."""
 

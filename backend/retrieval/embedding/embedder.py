@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -23,6 +24,14 @@ _TITLE_WEIGHT = 0.25
 _MAX_QUERY_WINDOWS = 4
 _SHORT_CHARACTERS = 1_000  # of a question: about one window
 _MAX_WINDOWS = 16  # 4,064 tokens: the mean of more says nothing, and one text must not hold a core for long
+
+
+@lru_cache(maxsize=1)
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    """Returns the model, which a process holds once: running it changes nothing in it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 class EmbedderUnavailable(Exception):
@@ -104,10 +113,7 @@ class LocalEmbedder:
         `beside_answers` leaves half of these to whoever asks short questions. Raises minilm.ModelWeightsError if the installed
         weights are not the pinned ones.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        path = minilm.onnx_model(cache)
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = _session(minilm.onnx_model(cache))
         threads = threads or os.cpu_count() or 1
         return cls(session, minilm.tokenizer(), threads, max(1, threads // 2) if beside_answers else None)
 
