@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from backend.language.clauses import COORDINATING
 from backend.language.quantities import Quantity
-from backend.language.tokens import Token
+from backend.language.tokens import Token, TokenKind
 
 _FAR_BOUND, _NEAR_BOUND = 20, 3  # tokens before a number: "the most you will owe is $50", "more than $50"
 _FAR = frozenset({"most", "least"})
@@ -56,7 +56,18 @@ def _after(found: Sequence[Token], number: Quantity) -> Bound | None:
             return side
         if place and token.has("condition"):
             break
-    return None
+    return _behind(found, number)
+
+
+def _behind(found: Sequence[Token], number: Quantity) -> Bound | None:
+    """Reads "at most" behind a number, where no other number follows it: "500 euros au maximum"."""
+    place = number.last + 1
+    if place >= len(found) or (side := _side(found[place])) not in _FAR:
+        return None
+    end = place + 1
+    while end < len(found) and found[end].has("inner"):
+        end += 1
+    return side if end >= len(found) or found[end].kind is not TokenKind.WORD or found[end].has("link") else None
 
 
 def _ends_reach(found: Sequence[Token], position: int, distance: int) -> bool:

@@ -46,7 +46,7 @@ class Language:
         found: dict[str, list[Phrase]] = {}
         for tags, listed in self.tables["tags"].items():
             for written in str(listed).split(";"):
-                phrase = Phrase(tuple(written.split()), frozenset(tags.split()), self)
+                phrase = Phrase(tuple(written.replace("-", " - ").split()), frozenset(tags.split()), self)
                 found.setdefault(phrase.words[0].lstrip("~"), []).append(phrase)
         merged = {first: _merged(phrases) for first, phrases in found.items()}
         return {

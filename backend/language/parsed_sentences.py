@@ -177,20 +177,23 @@ def _modality(
         # "can choose not to" is no prohibition
         and not (tag and any(first + between in content for between in range(place + 1, position)))
     ]
-    if len(negated) % 2:
-        negated_first = negated[0] < place
+    prohibits = tag == "modal.may" and own[place].has("negation") and own[place].form not in {"without"}
+    if (len(negated) + prohibits) % 2:
+        negated_first = bool(negated) and negated[0] < place
         if tag == "modal.must":
-            prohibits = own[place].form in language.rule("prohibiting") or not negated_first
-            return Modality.PROHIBITED if prohibits else Modality.EXEMPT
+            exempts = own[place].form in language.rule("exempting") or (
+                negated_first and own[place].form not in language.rule("prohibiting")
+            )
+            return Modality.EXEMPT if exempts else Modality.PROHIBITED
         if tag == "modal.may":
             return Modality.MAY if own[place].form in language.rule("uncertain") else Modality.PROHIBITED
         return Modality.SHOULD_NOT if tag == "modal.should" else Modality.NOT
     if tag is None:
-        return Modality.ORDER if _is_order(own, first, content) else Modality.PLAIN
+        return Modality.ORDER if _is_order(own, first, content, language) else Modality.PLAIN
     return Modality(tag.removeprefix("modal."))
 
 
-def _is_order(own: Sequence[Token], first: int, content: Collection[int]) -> bool:
+def _is_order(own: Sequence[Token], first: int, content: Collection[int], language: Language) -> bool:
     """Whether a clause begins with its verb, after a phrase like "For details," if there is one."""
     comma = next((place for place, token in enumerate(own[:8]) if token.form == ","), None)
     if comma is not None and own[0].form in {"for", "to", "in", "at", "with", "when"}:
@@ -204,6 +207,11 @@ def _is_order(own: Sequence[Token], first: int, content: Collection[int]) -> boo
     ):
         return False
     following = own[words[1]]
+    if first and language.rule("verb_second"):
+        return False  # "…, prüft der Berater": what stands before takes the first place
+    after = own[words[2]] if len(words) > 2 else following  # noqa: PLR2004
+    if following.form in language.rule("relative") and not (after.has("start") or after.has("pronoun")):
+        return False  # "payments that arrive"
     return (
         following.has("start")
         or following.has("refers")

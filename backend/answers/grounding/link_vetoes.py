@@ -44,7 +44,8 @@ def alternatives(alignment: Alignment) -> Reason | None:
             continue
         first, last = alignment.pairs[one].source, alignment.pairs[other].source
         said, written = _joins(statement, one, other), _joins(source, first, last)
-        if said and written and said.isdisjoint(written) and source.clauses[source.clause_of(last)].condition:
+        clause = source.clauses[source.clause_of(last)]
+        if said and written and said.isdisjoint(written) and (clause.condition or clause.modality is Modality.MUST):
             return Reason.CONDITION
     return None
 
@@ -122,19 +123,22 @@ def _is_predicate(reading: ParsedSentence, place: int) -> bool:
 
 
 def _phrases(reading: ParsedSentence) -> Iterator[tuple[int, int]]:
-    """Yields the first and last token of each participle with what belongs to it, between a noun and its predicate."""
+    """Yields the first and last token of each participle with what belongs to the noun before it: "purchases made in person"."""
     tokens = reading.tokens
     for position in range(1, len(tokens) - 1):
         form = tokens[position].form
         participle = form in _PARTICIPLES or (form.endswith("ed") and len(form) > 4)
-        if not participle or position - 1 not in reading.content or tokens[position + 1].form not in _PREPOSITIONS:
+        followed = participle and tokens[position + 1].form in _PREPOSITIONS
+        acting = form.endswith("ing") and len(form) > 5 and position in reading.content
+        if not (followed or acting) or position - 1 not in reading.content:
             continue
         for end in range(position + 2, min(position + _LONGEST_PHRASE, len(tokens))):
             token = tokens[end]
-            if token.kind is TokenKind.PUNCTUATION or token.has("link"):
-                break
-            if token.has("finite") or any(tag.startswith("modal") for tag in token.tags):
+            ends = token.kind is TokenKind.PUNCTUATION or token.has("link") or token.has("condition")
+            predicate = token.has("finite") or any(tag.startswith("modal") for tag in token.tags)
+            if predicate or (ends and followed):
                 yield position, end - 1
+            if predicate or ends:
                 break
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from backend.answers.grounding.alignment import Alignment, Grade
 from backend.answers.grounding.verdict import Reason
-from backend.language.clauses import COORDINATING
+from backend.language.clauses import COORDINATING, has_predicate
 from backend.language.modals import Modal, Modality
 from backend.language.parsed_sentences import Clause, ParsedSentence
 from backend.language.tokens import TokenKind
@@ -64,13 +64,25 @@ def _clauses_differ(alignment: Alignment) -> bool:
         said = alignment.statement.clauses[mine]
         if said.condition:
             continue
+        if mine + 1 < len(alignment.statement.clauses) and not _has_predicate(alignment.statement, said):
+            continue  # "Without approval, …" says nothing by itself
         written = [alignment.source.clauses[number] for number in theirs]
         if said.modality in _BARE and any(clause.modality not in _BARE for clause in written):
             continue  # a modal verb that is left out is found by its words
         asserted = [clause for clause in written if not clause.condition] or written
-        if not any(_allows(clause, said) for clause in asserted):
+        if not any(_allows(clause, said) or _allows_in_part(alignment.source, clause, said) for clause in asserted):
             return True
     return False
+
+
+def _has_predicate(reading: ParsedSentence, clause: Clause) -> bool:
+    return has_predicate(reading.tokens[clause.first : clause.last + 1])
+
+
+def _allows_in_part(source: ParsedSentence, written: Clause, said: Clause) -> bool:
+    """Whether one of several modal verbs of a clause may be said so: "should do this and must not do that"."""
+    own = [modal for modal in source.modals if written.first <= modal.position <= written.last]
+    return len(own) > 1 and any(said.modality in _SAYABLE[modal.modality] for modal in own[1:])
 
 
 def _allows(written: Clause, said: Clause) -> bool:

@@ -8,14 +8,20 @@ from backend.answers.grounding.verdict import Reason
 from backend.language.clauses import COORDINATING, has_predicate
 from backend.language.languages import Language
 from backend.language.modals import Modality
+from backend.language.numbers import PERIODS
 from backend.language.parsed_sentences import Clause, ParsedSentence
+from backend.language.quantities import Quantity, periods
 from backend.language.tokens import Token, TokenKind
 
 _NARROWED = frozenset({Modality.NOT, Modality.PROHIBITED, Modality.EXEMPT})
 """Denials: what is denied of one thing is not denied of all, so that "on" and "for" narrow them as well."""
 _SHORTEST = 5  # letters of a word with a prefix
+_LONGEST_INTRODUCTION = 16  # tokens up to its comma
 _NEAR_NOUN = 6  # tokens before "who" among which is a word that is said: "the limit of customers who"
 _NEAR_PREDICATE = 3  # tokens after "who" among which its own predicate is, if that is known
+
+TIMED = frozenset({"minute", "hour", "day", "workday", "week", "month", "quarter", "year", "cycle", "date", "clock"})
+"""Units of time: of two limits in time, one is enough."""
 
 Phrase = tuple[int, int]
 """The first and the last token of a preposition with what belongs to it, or of a relative clause."""
@@ -36,19 +42,58 @@ def omissions(alignment: Alignment) -> Reason | None:
         ]
         if any(_is_left_out(alignment, phrase) for phrase in phrases) or _loses_its_kind(alignment, written):
             return Reason.CONDITION
-    return None
+        if _loses_an_adverb(alignment, written) or _loses_a_rate(alignment, written):
+            return Reason.CONDITION
+    return Reason.SCOPE if _loses_a_part(alignment) else None
+
+
+def _loses_an_adverb(alignment: Alignment, clause: Clause) -> bool:
+    """Whether the statement lacks an adverb that limits what is said: "temporarily", "in part"."""
+    limiting, used = alignment.source.language.rule("narrowing_adverbs"), alignment.sources()
+    return any(alignment.source.tokens[place].form in limiting and place not in used for place in clause.content)
+
+
+def _loses_a_rate(alignment: Alignment, clause: Clause) -> bool:
+    """Whether the statement has what the evidence limits to a period, without the period: "once per quarter"."""
+    source, used, language = alignment.source, alignment.sources(), alignment.source.language
+    said = periods(alignment.statement.tokens, language)
+    for place in range(clause.first + 1, clause.last):
+        unit = language.units.get(source.tokens[place + 1].form)
+        if source.tokens[place].form not in language.rule("per") or unit not in PERIODS or unit in said:
+            continue
+        counted = any(quantity.first <= place - 1 <= quantity.last for quantity in source.quantities)
+        if place - 1 in used or counted or source.tokens[place - 1].form in language.rule("times"):
+            return True
+    return False
+
+
+def _loses_a_part(alignment: Alignment) -> bool:
+    """Whether the statement says of a whole what the evidence says of a part of it: "the bill" for "part of the bill"."""
+    source, used = alignment.source, alignment.sources()
+    for place, token in enumerate(source.tokens):
+        if token.form not in source.language.rule("partitives") or place in used:
+            continue
+        linking = source.language.rule("of") | source.language.rule("articles")
+        following = [word for word in source.content if word > place][:1]
+        between = source.tokens[place + 1 : following[0]] if following else ()
+        if between and all(one.form in linking or one.has("start") or one.has("possessive") for one in between) and following[0] in used:
+            return not any(alignment.statement.tokens[said].form == token.form for said in range(len(alignment.statement.tokens)))
+    return False
 
 
 def _introduction(alignment: Alignment, number: int) -> Iterator[Phrase]:
     """Yields what stands before a claim and its comma: "To open a joint account, both holders must come"."""
     source = alignment.source
-    if not number:
+    clause = source.clauses[number]
+    before = source.clauses[number - 1] if number else clause
+    first = clause.first if clause.condition or before.condition else before.first
+    comma = next((at for at in range(first, min(first + _LONGEST_INTRODUCTION, clause.last)) if source.tokens[at].form == ","), None)
+    if comma is None or has_predicate(source.tokens[first:comma]):
         return
-    before = source.clauses[number - 1]
-    own = source.tokens[before.first : before.last + 1]
-    opens = own[0].form in _narrowing(source) or own[0].form in source.language.rule("purpose")
-    if opens and not before.condition and not has_predicate(own) and own[-1].form == ",":
-        yield before.first, before.last
+    opening = next((token for token in source.tokens[first:comma] if token.kind is TokenKind.WORD), None)
+    openers = source.language.rule("prepositions") | source.language.rule("purpose") | source.language.rule("openers")
+    if opening is not None and opening.form in openers and not opening.has("condition"):
+        yield first - 1 if opening.form in source.language.rule("openers") else first, comma
 
 
 def _prepositional(alignment: Alignment, clause: Clause) -> Iterator[Phrase]:
@@ -143,7 +188,12 @@ def _is_left_out(alignment: Alignment, phrase: Phrase) -> bool:
     if any(place in used or any(alike(one, source.tokens[place], source) for one in said) for place in content):
         return False
     # Of two limits one is enough: "within two billing cycles, and no later than 90 days".
-    return not (numbers and alignment.statement.quantities)
+    said_of = {_measure(quantity) for quantity in alignment.statement.quantities}
+    return not any(_measure(quantity) in said_of for quantity in numbers)
+
+
+def _measure(quantity: Quantity) -> str | None:
+    return "time" if quantity.unit in TIMED else quantity.unit
 
 
 def _narrowing(reading: ParsedSentence) -> frozenset[str]:

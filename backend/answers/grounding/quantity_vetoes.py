@@ -24,6 +24,7 @@ _COMPATIBLE = {
 _DEADLINES = frozenset({"minute", "hour", "day", "month", "quarter", "cycle", "workday", "clock", "date"})
 _CEILINGS = frozenset({"up", "most", "maximum", "longer", "h\u00f6chstens", "maximal", "jusqu'", "hasta", "fino"})
 _MOTION = {"by": "by", "to": "to", "from": "from"}
+_MOTION_NEAR = 3  # tokens before an ordinal among which its preposition is
 _BARRIER = 6  # tokens that a comma or a conjunction is worth
 _NEAR = 5  # tokens before a number among which an "of" is about it
 _REACH = 8  # tokens on either side of a number that say what it is about
@@ -76,6 +77,9 @@ def _missing(alignment: Alignment, quantity: Quantity) -> Reason:
 def _compares_otherwise(alignment: Alignment, index: int, other: int) -> bool:
     statement, source = alignment.statement, alignment.source
     mine, theirs = statement.bounds[index], source.bounds[other]
+    if statement.quantities[index].unit == "ordinal":
+        said, written = _end_of_span(statement, statement.quantities[index]), _end_of_span(source, source.quantities[other])
+        return said is not None and written is not None and said != written
     quantity = statement.quantities[index]
     if _moves_otherwise(alignment, quantity, source.quantities[other]):
         return True
@@ -85,6 +89,13 @@ def _compares_otherwise(alignment: Alignment, index: int, other: int) -> bool:
     if not within or quantity.unit not in _DEADLINES:
         return True
     return _is_ceiling(statement, quantity) or _is_ceiling(source, source.quantities[other])
+
+
+def _end_of_span(reading: ParsedSentence, quantity: Quantity) -> str | None:
+    """Returns whether something begins or ends with an ordinal: "from the fourth day", "up to the fourth day"."""
+    before = [token.form for token in reading.tokens[max(quantity.first - _MOTION_NEAR, 0) : quantity.first]]
+    ends = ("begins_with", "ends_with")
+    return next((end for form in before[::-1] for end in ends if form in reading.language.rule(end)), None)
 
 
 def _is_ceiling(reading: ParsedSentence, quantity: Quantity) -> bool:

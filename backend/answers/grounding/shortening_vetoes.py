@@ -23,10 +23,12 @@ def shortenings(alignment: Alignment) -> Reason | None:
 
     One part of an enumeration, an aside and what only joins sentences may be left out.
     """
-    if not _is_copy(alignment):
-        return None
     source = alignment.source
-    for number in {number for theirs in alignment.clauses.values() for number in theirs}:
+    if _is_copy(alignment):
+        copied = {number for theirs in alignment.clauses.values() for number in theirs}
+    else:
+        copied = {theirs[0] for mine, theirs in alignment.clauses.items() if _is_copied_condition(alignment, mine, theirs[0])}
+    for number in copied:
         if any(_narrows(source, run) for run in _left_out(alignment, source.clauses[number])):
             return Reason.CONDITION
     return None
@@ -36,12 +38,19 @@ def otherwise(alignment: Alignment) -> Reason | None:
     """Refuses what holds only otherwise, said without any condition: "otherwise, the account costs 4 euros"."""
     if any(clause.condition for clause in alignment.statement.clauses):
         return None
-    apart = alignment.source.language.rule("otherwise")
-    if any(token.form in apart for token in alignment.statement.tokens):
+    if any(_refers_to_a_case(alignment.statement, place) for place in range(len(alignment.statement.tokens))):
         return None
-    drawn_on = [alignment.source.clauses[theirs[0]] for theirs in alignment.clauses.values()]
-    opens = (alignment.source.tokens[clause.first : clause.first + _OPENING] for clause in drawn_on)
-    return Reason.CONDITION if any(token.form in apart for tokens in opens for token in tokens) else None
+    source = alignment.source
+    opens = (source.clauses[theirs[0]].first for theirs in alignment.clauses.values())
+    places = {place for first in opens for place in range(first, min(first + _OPENING, len(source.tokens)))}
+    return Reason.CONDITION if any(_refers_to_a_case(source, place) for place in places) else None
+
+
+def _refers_to_a_case(reading: ParsedSentence, place: int) -> bool:
+    """Whether "in that case", "otherwise" or, before a comma, "before" refers to what the sentence before says."""
+    token, following = reading.tokens[place], reading.tokens[min(place + 1, len(reading.tokens) - 1)]
+    alone = place == 0 and following.form == "," and token.form in reading.language.rule("alone_elsewhere")
+    return alone or token.has("elsewhere")
 
 
 def hedges(alignment: Alignment) -> Reason | None:
@@ -80,6 +89,17 @@ def _is_copy(alignment: Alignment) -> bool:
     return sum(block.size for block in blocks) >= _COPIED * len(said)
 
 
+def _is_copied_condition(alignment: Alignment, mine: int, number: int) -> bool:
+    """Whether a clause of the statement has the words of a condition of the evidence, wherever it stands, and none of its own."""
+    own, written = alignment.statement.clauses[mine], alignment.source.clauses[number]
+    pairs = [alignment.pairs.get(place) for place in own.content]
+    if not (own.condition and written.condition) or not pairs:
+        return False
+    places = [pair.source for pair in pairs if pair is not None and pair.grade is Grade.SAME]
+    inside = all(written.first <= place <= written.last for place in places)
+    return len(places) == len(pairs) and inside and places == sorted(set(places))
+
+
 def _left_out(alignment: Alignment, clause: Clause) -> Iterator[Run]:
     """Yields the runs of words and numbers of a clause that the statement lacks."""
     source, used = alignment.source, alignment.sources()
@@ -90,9 +110,13 @@ def _left_out(alignment: Alignment, clause: Clause) -> Iterator[Run]:
         for place in range(quantity.first, quantity.last + 1)
     }
     counted = {place for quantity in source.quantities for place in range(quantity.first, quantity.last + 1)}
+    spoken = {alignment.statement.tokens[place].stem for place in alignment.statement.content}
     run: list[int] = []
+    if not any(place in used for place in clause.content):
+        return
     for place in range(clause.first, clause.last + 1):
-        lacking = (place in counted and place not in said) or (place in source.content and place not in used)
+        word = place in source.content and place not in used and source.tokens[place].stem not in spoken
+        lacking = (place in counted and place not in said) or word
         if lacking:
             run.append(place)
         elif run and (place in used or place in said or source.tokens[place].kind is TokenKind.PUNCTUATION):
@@ -123,6 +147,10 @@ def _narrows(reading: ParsedSentence, run: Run) -> bool:
     if any(token.form in language.rule("prepositions") or token.form in language.rule("relative") for token in between):
         return True
     if any(first <= quantity.first <= last for quantity in reading.quantities):
+        return True
+    if tokens[first - 1].has("finite") and first:
+        return True  # the predicate itself
+    if language.rule("adjectives_follow") and first - 1 in reading.content:
         return True
     noun = last + 1 if last + 1 in reading.content else None
     return noun is not None and first - 1 not in reading.content and not tokens[noun].has("party.firm")

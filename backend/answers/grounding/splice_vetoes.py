@@ -17,9 +17,16 @@ def splicing(alignment: Alignment) -> Reason | None:
     stems = Counter(source.tokens[position].stem for position in source.content)
     own = [position for position in alignment.sources() if stems[source.tokens[position].stem] == 1]
     for place, token in enumerate(source.tokens[:-1]):
-        if token.form == ";" and source.tokens[place + 1].has("start") and own and min(own) < place < max(own):
+        separates = source.tokens[place + 1].has("start") or not _is_list(source)
+        if token.form == ";" and separates and own and min(own) < place < max(own):
             return Reason.SPLICED
     return None
+
+
+def _is_list(reading: ParsedSentence) -> bool:
+    """Whether semicolons part the items of a list: there are several, or a colon introduces them."""
+    forms = [token.form for token in reading.tokens]
+    return forms.count(";") > 1 or ":" in forms
 
 
 def spliced_clauses(alignment: Alignment) -> Reason | None:

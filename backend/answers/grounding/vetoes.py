@@ -9,6 +9,7 @@ from backend.answers.grounding.link_vetoes import alternatives, links, restricti
 from backend.answers.grounding.modality_vetoes import modality
 from backend.answers.grounding.omission_vetoes import omissions
 from backend.answers.grounding.quantity_vetoes import association, attachments, numbers, rates
+from backend.answers.grounding.relation_vetoes import causes, compared, tenses
 from backend.answers.grounding.replacement_vetoes import limits, replacements
 from backend.answers.grounding.role_vetoes import comparisons, directions, names, roles, times, voices
 from backend.answers.grounding.scope_vetoes import placement, scope
@@ -226,5 +227,5 @@ _VETOES: tuple[Callable[[Alignment], Reason | None], ...] = (
     numbers, names, negation, placement, directions, times, comparisons, modality, association, rates, attachments,
     conditions, links, restrictions, scope, roles, voices, splicing,
     spliced_clauses, strange_clauses, moved_numbers, replacements, limits, omissions, exchanges,
-    shortenings, otherwise, hedges, unfinished, alternatives,
+    shortenings, otherwise, hedges, unfinished, alternatives, causes, compared, tenses,
 )  # fmt: skip
