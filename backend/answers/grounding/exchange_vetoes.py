@@ -4,7 +4,7 @@ from collections import Counter
 
 from backend.answers.grounding.alignment import Alignment, Grade
 from backend.answers.grounding.verdict import Reason
-from backend.language.parsed_sentences import ParsedSentence
+from backend.language.parsed_sentences import Clause, ParsedSentence
 from backend.language.tokens import TokenKind
 
 _ALIKE = frozenset({Grade.SAME, Grade.SYNONYM})
@@ -13,7 +13,9 @@ _NEAR = 3  # tokens between a verb and a noun before or after it
 
 def exchanges(alignment: Alignment) -> Reason | None:
     """Refuses a statement in which two nouns, words of two clauses or who acts stand for each other."""
-    broken = _turned_round(alignment) or _exchanged(alignment) or _acts_for_another(alignment)
+    broken = (
+        _turned_round(alignment) or _exchanged(alignment) or _acts_for_another(alignment) or _another_acts(alignment)
+    )
     return Reason.ROLE if broken else None
 
 
@@ -57,6 +59,43 @@ def _exchanged(alignment: Alignment) -> bool:
         and stems[source.tokens[pair.source].stem] == 1
     }
     return any(one != other and (other, one) in moved for one, other in moved)
+
+
+def _another_acts(alignment: Alignment) -> bool:
+    """Whether who does the same in both is who it is done to or from in the evidence, or a party that it does not know."""
+    statement, source = alignment.statement, alignment.source
+    for own, (other, *_) in alignment.matched():
+        said, written = _actor(statement, own), _actor(source, other)
+        if said is None or written is None:
+            continue
+        verb, subject = alignment.pairs.get(said[1]), alignment.pairs.get(said[0])
+        if verb is None or verb.source != written[1]:
+            continue
+        if subject is not None and subject.source > written[1] and subject.source != written[0]:
+            return True
+        parties = [
+            tag for reading, place in ((statement, said[0]), (source, written[0]))
+            for tag in reading.tokens[place].tags if tag.startswith("party.")
+        ]  # fmt: skip
+        if subject is None and written[0] not in alignment.sources() and parties:
+            return True
+    return False
+
+
+def _actor(reading: ParsedSentence, clause: Clause) -> tuple[int, int] | None:
+    """Returns the subject's noun and the verb of a claim in the active voice; None where they are not plain to see."""
+    if clause.passive:
+        return None
+    tokens, content = reading.tokens, clause.content
+    modal = next((at for at in range(clause.first, clause.last + 1) if any(tag.startswith("modal") for tag in tokens[at].tags)), None)
+    verb = next((at for at in content if (at > modal if modal is not None else _is_verb(reading, at))), None)
+    before = [at for at in content if at < (modal if modal is not None else verb or 0)]
+    if verb is None or not before:
+        return None
+    subject = before[-1]
+    opening = [token.form for token in tokens[max(subject - 2, clause.first) : subject]]
+    attached = any(form in reading.language.rule("prepositions") or form == "," for form in opening)
+    return None if attached else (subject, verb)
 
 
 def _acts_for_another(alignment: Alignment) -> bool:

@@ -82,7 +82,11 @@ def _has_predicate(reading: ParsedSentence, clause: Clause) -> bool:
 def _allows_in_part(source: ParsedSentence, written: Clause, said: Clause) -> bool:
     """Whether one of several modal verbs of a clause may be said so: "should do this and must not do that"."""
     own = [modal for modal in source.modals if written.first <= modal.position <= written.last]
-    return len(own) > 1 and any(said.modality in _SAYABLE[modal.modality] for modal in own[1:])
+    return any(
+        said.modality in _SAYABLE[modal.modality]
+        and any(before.position < place < modal.position for place in written.content)
+        for before, modal in pairwise(own)
+    )
 
 
 def _allows(written: Clause, said: Clause) -> bool:

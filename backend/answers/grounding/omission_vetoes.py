@@ -44,7 +44,7 @@ def omissions(alignment: Alignment) -> Reason | None:
             return Reason.CONDITION
         if _loses_an_adverb(alignment, written) or _loses_a_rate(alignment, written):
             return Reason.CONDITION
-    return Reason.SCOPE if _loses_a_part(alignment) else None
+    return Reason.SCOPE if _loses_a_part(alignment) or _loses_the_whole(alignment) else None
 
 
 def _loses_an_adverb(alignment: Alignment, clause: Clause) -> bool:
@@ -58,11 +58,14 @@ def _loses_a_rate(alignment: Alignment, clause: Clause) -> bool:
     source, used, language = alignment.source, alignment.sources(), alignment.source.language
     said = periods(alignment.statement.tokens, language)
     for place in range(clause.first + 1, clause.last):
-        unit = language.units.get(source.tokens[place + 1].form)
-        if source.tokens[place].form not in language.rule("per") or unit not in PERIODS or unit in said:
+        if source.tokens[place].form not in language.rule("per"):
             continue
+        following = range(place + 1, min(place + 3, clause.last + 1))
+        unit = next((found for at in following if (found := language.units.get(source.tokens[at].form)) in PERIODS), None)
+        noun = next((at for at in following if at in source.content), None)
+        kept = unit in said if unit else noun is None or noun in used or not source.tokens[place].form in language.rule("per_each")
         counted = any(quantity.first <= place - 1 <= quantity.last for quantity in source.quantities)
-        if place - 1 in used or counted or source.tokens[place - 1].form in language.rule("times"):
+        if not kept and (counted or source.tokens[place - 1].form in language.rule("times") or (unit and place - 1 in used)):
             return True
     return False
 
@@ -165,6 +168,16 @@ def _tells_a_kind(alignment: Alignment, place: int, noun: int) -> bool:
 def _is_negative(token: Token, language: Language) -> bool:
     prefixes, others = tuple(language.rule("kind_prefixes")), tuple(language.rule("kind_prefixes_not"))
     return token.form.startswith(prefixes) and not token.form.startswith(others) and len(token.form) > _SHORTEST
+
+
+def _loses_the_whole(alignment: Alignment) -> bool:
+    """Whether the statement says nothing of how much of a thing is meant: "the price" for "the full price"."""
+    wholes = alignment.source.language.rule("wholes")
+    if any(token.has("universal") for token in alignment.statement.tokens):
+        return False
+    return any(
+        token.form in wholes and place + 1 in alignment.sources() for place, token in enumerate(alignment.source.tokens)
+    )
 
 
 def _is_left_out(alignment: Alignment, phrase: Phrase) -> bool:

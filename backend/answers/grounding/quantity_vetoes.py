@@ -83,6 +83,8 @@ def _compares_otherwise(alignment: Alignment, index: int, other: int) -> bool:
     quantity = statement.quantities[index]
     if _moves_otherwise(alignment, quantity, source.quantities[other]):
         return True
+    if _lies_otherwise(alignment, quantity, source.quantities[other]):
+        return True
     if mine is theirs or mine in _COMPATIBLE[theirs]:
         return False
     within = {mine, theirs} == {Bound.NONE, Bound.MOST}
@@ -108,6 +110,15 @@ def _moves_otherwise(alignment: Alignment, mine: Quantity, theirs: Quantity) -> 
     said = _preposition(alignment.statement.tokens, mine.first)
     written = _preposition(alignment.source.tokens, theirs.first)
     return said is not None and written is not None and said != written
+
+
+def _lies_otherwise(alignment: Alignment, mine: Quantity, theirs: Quantity) -> bool:
+    """Whether one is as long before something, and the other as long after it: "one month before", "one month later"."""
+    sides = []
+    for reading, quantity in ((alignment.statement, mine), (alignment.source, theirs)):
+        following = {token.form for token in reading.tokens[quantity.last + 1 : quantity.last + 2]}
+        sides.append({side for side in ("earlier", "later") if following & reading.language.rule(side)})
+    return bool(sides[0] and sides[1]) and sides[0] != sides[1]
 
 
 def _preposition(tokens: tuple[Token, ...], first: int) -> str | None:

@@ -46,15 +46,14 @@ def tenses(alignment: Alignment) -> Reason | None:
 
 
 def _turned_round(alignment: Alignment, said: Sides, written: Sides) -> bool:
-    """Whether more words stand on the other side than on their own; only words that the evidence has once count."""
+    """Whether on one side more words are of the other than of their own; only words that the evidence has once count."""
     stems = Counter(token.stem for token in alignment.source.tokens)
-    votes = 0
     for mine, (own, other) in zip(said, (written, written[::-1]), strict=True):
-        for place in mine:
-            pair = alignment.pairs.get(place)
-            if pair is not None and stems[alignment.source.tokens[pair.source].stem] == 1:
-                votes += (pair.source in own) - (pair.source in other)
-    return votes < 0
+        sources = {alignment.pairs[place].source for place in mine if place in alignment.pairs}
+        telling = {place for place in sources if stems[alignment.source.tokens[place].stem] == 1}
+        if len(telling & own) < len(telling & other):
+            return True
+    return False
 
 
 def _cause_and_effect(reading: ParsedSentence) -> Sides | None:

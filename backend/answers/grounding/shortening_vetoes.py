@@ -29,7 +29,8 @@ def shortenings(alignment: Alignment) -> Reason | None:
     else:
         copied = {theirs[0] for mine, theirs in alignment.clauses.items() if _is_copied_condition(alignment, mine, theirs[0])}
     for number in copied:
-        if any(_narrows(source, run) for run in _left_out(alignment, source.clauses[number])):
+        clause = source.clauses[number]
+        if any(_narrows(source, run, clause) for run in _left_out(alignment, clause)):
             return Reason.CONDITION
     return None
 
@@ -126,12 +127,14 @@ def _left_out(alignment: Alignment, clause: Clause) -> Iterator[Run]:
         yield run[0], run[-1]
 
 
-def _narrows(reading: ParsedSentence, run: Run) -> bool:
+def _narrows(reading: ParsedSentence, run: Run, clause: Clause) -> bool:
     """Whether a run is a number, what a preposition or a relative clause says, or a word before the noun that it belongs to."""
     first, last = run
     tokens, language = reading.tokens, reading.language
     before = _neighbour(reading, first, -1)
     after = _neighbour(reading, last, 1)
+    if after == clause.last and clause.condition:
+        after = None
     if any(
         one is not None and (tokens[one].form in COORDINATING or tokens[one].form in _SEPARATING)
         for one in (before, after)
@@ -145,6 +148,8 @@ def _narrows(reading: ParsedSentence, run: Run) -> bool:
     if content and all(tokens[place].form in spare for place in content):
         return False
     if any(token.form in language.rule("prepositions") or token.form in language.rule("relative") for token in between):
+        return True
+    if any(token.form in language.rule("times") for token in tokens[first : last + 1]):
         return True
     if any(first <= quantity.first <= last for quantity in reading.quantities):
         return True
