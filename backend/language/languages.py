@@ -32,7 +32,9 @@ class Language:
         return f"Language({self.code})"
 
     def stem(self, word: str) -> str:
-        """Returns the Snowball stem of a word in lower case."""
+        """Returns the Snowball stem of a word in lower case, of a participle that of its verb."""
+        if (written := str(self.tables.get("participle", ""))) and (found := re.fullmatch(written, word)):
+            word = f"{found[1]}en"
         return str(_stemmer(str(self.tables["name"])).stemWord(word))
 
     @cached_property

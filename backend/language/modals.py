@@ -63,6 +63,8 @@ def modals(
         tag = next((tag for tag in TAGS if token.has(tag)), None)
         if tag is None or position in taken or _is_noun(found, position, language, content):
             continue
+        if tag == "modal.will" and token.has("passive") and _completes(found, spoken, position):
+            continue  # "muss erstattet werden"
         modal = Modal(position, _meaning(found, position, tag, language, content, consumed))
         before = spoken[-1] if spoken and _follows_on(found, spoken[-1].position, position, content) else None
         if before is None or position in content:
@@ -74,6 +76,14 @@ def modals(
         elif before.modality is not modal.modality:  # "may need to"; "may be able to" says it once
             spoken.append(modal)
     return tuple(spoken)
+
+
+def _completes(found: Sequence[Token], spoken: Sequence[Modal], position: int) -> bool:
+    """Whether a passive's auxiliary completes the modal verb before it, with no stop between."""
+    if not spoken:
+        return False
+    between = found[spoken[-1].position + 1 : position]
+    return all(token.kind is not TokenKind.PUNCTUATION and not token.has("link") for token in between)
 
 
 def _follows_on(found: Sequence[Token], one: int, other: int, content: Collection[int]) -> bool:

@@ -47,7 +47,9 @@ def quantities(tokens: Sequence[Token], language: Language) -> list[Quantity]:
         for number in numbers(tokens, language)
         if number.first not in taken
     ]  # fmt: skip
-    return sorted([*dates, *found, *_weekdays(tokens, language)], key=lambda quantity: quantity.first)
+    ordered = sorted([*dates, *found, *_weekdays(tokens, language)], key=lambda quantity: quantity.first)
+    ends = {quantity.last for quantity in ordered}
+    return [one for one in ordered if one.named or one.first - 1 not in ends]  # "$500 a day" has one number
 
 
 def named_units(tokens: Sequence[Token], language: Language) -> frozenset[str]:

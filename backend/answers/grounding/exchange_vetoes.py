@@ -92,6 +92,9 @@ def _actor(reading: ParsedSentence, clause: Clause) -> tuple[int, int] | None:
     before = [at for at in content if at < (modal if modal is not None else verb or 0)]
     if verb is None or not before:
         return None
+    suffered = any(token.has("passive") for token in tokens[verb - 2 : clause.last + 1] if modal is not None)
+    if suffered or tokens[verb].form.endswith(tuple(reading.language.rule("reflexive_endings")) or "\0"):
+        return None
     subject = before[-1]
     opening = [token.form for token in tokens[max(subject - 2, clause.first) : subject]]
     attached = any(form in reading.language.rule("prepositions") or form == "," for form in opening)

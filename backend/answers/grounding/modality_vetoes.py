@@ -1,6 +1,7 @@
 """Rules on modal verbs: a statement must not make a duty of an option or of advice, nor a forecast of any, nor the reverse."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from backend.answers.grounding.alignment import Alignment, Grade
@@ -64,19 +65,34 @@ def _clauses_differ(alignment: Alignment) -> bool:
         said = alignment.statement.clauses[mine]
         if said.condition:
             continue
-        if mine + 1 < len(alignment.statement.clauses) and not _has_predicate(alignment.statement, said):
+        if mine + 1 < len(alignment.statement.clauses) and _is_phrase(alignment.statement, said):
             continue  # "Without approval, …" says nothing by itself
         written = [alignment.source.clauses[number] for number in theirs]
         if said.modality in _BARE and any(clause.modality not in _BARE for clause in written):
             continue  # a modal verb that is left out is found by its words
+        said = replace(said, negations=said.negations + _negations_before(alignment, mine))
         asserted = [clause for clause in written if not clause.condition] or written
         if not any(_allows(clause, said) or _allows_in_part(alignment.source, clause, said) for clause in asserted):
             return True
     return False
 
 
-def _has_predicate(reading: ParsedSentence, clause: Clause) -> bool:
-    return has_predicate(reading.tokens[clause.first : clause.last + 1])
+def _negations_before(alignment: Alignment, mine: int) -> int:
+    """Returns the negations of phrases that stand before a claim and belong to it: "Without approval, …"."""
+    statement, principal = alignment.statement, alignment.clauses[mine][0]
+    phrases = [
+        statement.clauses[other]
+        for other, theirs in alignment.clauses.items()
+        if other < mine and theirs[0] == principal and _is_phrase(statement, statement.clauses[other])
+    ]
+    return sum(phrase.negations for phrase in phrases)
+
+
+def _is_phrase(reading: ParsedSentence, clause: Clause) -> bool:
+    """Whether a clause is a preposition with its noun: "Without approval, "."""
+    own = reading.tokens[clause.first : clause.last + 1]
+    opens = own[0].form in reading.language.rule("prepositions") | reading.language.rule("lacking")
+    return opens and not clause.condition and not has_predicate(own)
 
 
 def _allows_in_part(source: ParsedSentence, written: Clause, said: Clause) -> bool:

@@ -172,12 +172,13 @@ def _is_negative(token: Token, language: Language) -> bool:
 
 def _loses_the_whole(alignment: Alignment) -> bool:
     """Whether the statement says nothing of how much of a thing is meant: "the price" for "the full price"."""
-    wholes = alignment.source.language.rule("wholes")
-    if any(token.has("universal") for token in alignment.statement.tokens):
-        return False
-    return any(
-        token.form in wholes and place + 1 in alignment.sources() for place, token in enumerate(alignment.source.tokens)
-    )
+    statement, wholes = alignment.statement, alignment.source.language.rule("wholes")
+    for pair in alignment.pairs.values():
+        before = statement.tokens[max(pair.said - 1, 0)]
+        said = before.has("universal") or before.form in wholes
+        if pair.source and alignment.source.tokens[pair.source - 1].form in wholes and not said:
+            return True
+    return False
 
 
 def _is_left_out(alignment: Alignment, phrase: Phrase) -> bool:

@@ -161,7 +161,7 @@ def _opposite_left_out(alignment: Alignment) -> bool:
         opposites = statement.language.opposites.get(token.stem)
         if not opposites or token.form in forms or token.stem in stems or token.has("inner"):
             continue
-        if _in_quantity(alignment, position):
+        if _in_quantity(alignment, position) or any(tag.startswith("modal") for tag in token.tags):
             continue  # bounds of numbers are compared as such
         if any(other in stems and other not in said for other in opposites):
             return True

@@ -141,6 +141,8 @@ def _narrows(reading: ParsedSentence, run: Run, clause: Clause) -> bool:
     ):
         return False
     between = tokens[first - 1 if before is None else before + 1 : first]
+    if [token.form for token in between] == ["as"] and first == last and tokens[first].form.endswith("ed"):
+        return False  # "as claimed"
     if any(token.form in language.rule("pointing") or token.has("refers") for token in between):
         return False
     content = [place for place in range(first, last + 1) if place in reading.content]
