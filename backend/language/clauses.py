@@ -76,7 +76,8 @@ def _opening(found: Sequence[Token], start: int) -> Token:
         if found[comma].form == "," and is_condition(found[comma + 1]):
             return found[comma + 1]
     while start + 1 < len(found) and (
-        found[start].kind is TokenKind.PUNCTUATION or found[start].form in {"but", "then", "even"}
+        found[start].kind is TokenKind.PUNCTUATION
+        or (found[start].form in {"but", "then", "even"} and not is_condition(found[start]))
     ):
         start += 1
     return found[start]

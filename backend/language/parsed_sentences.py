@@ -127,17 +127,18 @@ def _clause(
     own = found[first : last + 1]
     negations = _negations(own, language, consumed, first)
     subject, passive = _subject(own)
+    modality = _modality(own, language, consumed, first, content)
     return Clause(
         first, last, condition,
         alternative=_is_alternative(found, first),
         concession=any(token.has("concession") for token in own),
         negations=negations,
-        modality=_modality(own, language, consumed, first, content),
+        modality=modality,
         hedged=any(token.has("hedge") for token in own),
         partial=any(token.has("partial") for token in own),
         universal=any(token.has("universal") for token in own),
         exclusive=any(token.has("exclusive") for token in own),
-        subject=subject, passive=passive,
+        subject=None if modality is Modality.ORDER else subject, passive=passive,
         content=tuple(position for position in content if first <= position <= last),
     )  # fmt: skip
 
@@ -178,7 +179,7 @@ def _modality(
         # "can choose not to" is no prohibition
         and not (tag and any(first + between in content for between in range(place + 1, position)))
     ]
-    prohibits = tag == "modal.may" and own[place].has("negation") and own[place].form not in {"without"}
+    prohibits = tag == "modal.may" and own[place].has("negation") and own[place].form != "without"
     if (len(negated) + prohibits) % 2:
         negated_first = bool(negated) and negated[0] < place
         if tag == "modal.must":
@@ -210,7 +211,7 @@ def _is_order(own: Sequence[Token], first: int, content: Collection[int], langua
     following = own[words[1]]
     if first and language.rule("verb_second"):
         return False  # "…, prüft der Berater": what stands before takes the first place
-    after = own[words[2]] if len(words) > 2 else following  # noqa: PLR2004
+    after = own[words[2]] if len(words) > 2 else following
     if following.form in language.rule("relative") and not (after.has("start") or after.has("pronoun")):
         return False  # "payments that arrive"
     return (

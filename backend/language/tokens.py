@@ -66,6 +66,8 @@ def _tokens(text: str, language: Language) -> Iterator[Token]:
         if match.lastgroup == "negated" and form == "wo":  # won't
             form = "will"
         start, end = match.span()
+        if written in language.rule("acronyms"):
+            form = f"{form}."
         capital = written[:1].isupper()
         if form == "cannot" and language.code == "en":
             yield Token("can", "can", TokenKind.WORD, start, start + 3, capital=False)

@@ -87,7 +87,10 @@ def _actor(reading: ParsedSentence, clause: Clause) -> tuple[int, int] | None:
     if clause.passive:
         return None
     tokens, content = reading.tokens, clause.content
-    modal = next((at for at in range(clause.first, clause.last + 1) if any(tag.startswith("modal") for tag in tokens[at].tags)), None)
+    modal = next(
+        (at for at in range(clause.first, clause.last + 1) if any(tag.startswith("modal") for tag in tokens[at].tags)),
+        None,
+    )
     verb = next((at for at in content if (at > modal if modal is not None else _is_verb(reading, at))), None)
     before = [at for at in content if at < (modal if modal is not None else verb or 0)]
     if verb is None or not before:

@@ -128,9 +128,14 @@ def _phrases(reading: ParsedSentence) -> Iterator[tuple[int, int]]:
     for position in range(1, len(tokens) - 1):
         form = tokens[position].form
         participle = form in _PARTICIPLES or (form.endswith("ed") and len(form) > 4)
-        followed = participle and tokens[position + 1].form in _PREPOSITIONS
+        beyond = tokens[min(position + 2, len(tokens) - 1)].form
+        followed = participle and (
+            tokens[position + 1].form in _PREPOSITIONS
+            or (beyond in _PREPOSITIONS and not tokens[position + 1].has("start"))
+        )
         acting = form.endswith("ing") and len(form) > 5 and position in reading.content
-        if not (followed or acting) or position - 1 not in reading.content:
+        noun = position - 2 if tokens[position - 1].form == "," else position - 1
+        if not (followed or acting) or noun not in reading.content:
             continue
         for end in range(position + 2, min(position + _LONGEST_PHRASE, len(tokens))):
             token = tokens[end]
@@ -145,7 +150,7 @@ def _phrases(reading: ParsedSentence) -> Iterator[tuple[int, int]]:
 def _is_lost(alignment: Alignment, first: int, last: int) -> bool:
     """Whether the statement has the noun, and of what restricts it not every number, or no word."""
     source, used = alignment.source, alignment.sources()
-    if first - 1 not in used:
+    if not {first - 1, first - 2} & used:
         return False
     numbers = [quantity for quantity in source.quantities if first <= quantity.first <= last]
     if any(not any(said.says(quantity) for said in alignment.statement.quantities) for quantity in numbers):

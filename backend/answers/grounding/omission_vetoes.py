@@ -61,11 +61,19 @@ def _loses_a_rate(alignment: Alignment, clause: Clause) -> bool:
         if source.tokens[place].form not in language.rule("per"):
             continue
         following = range(place + 1, min(place + 3, clause.last + 1))
-        unit = next((found for at in following if (found := language.units.get(source.tokens[at].form)) in PERIODS), None)
+        unit = next(
+            (found for at in following if (found := language.units.get(source.tokens[at].form)) in PERIODS), None
+        )
         noun = next((at for at in following if at in source.content), None)
-        kept = unit in said if unit else noun is None or noun in used or not source.tokens[place].form in language.rule("per_each")
+        kept = (
+            unit in said
+            if unit
+            else noun is None or noun in used or source.tokens[place].form not in language.rule("per_each")
+        )
         counted = any(quantity.first <= place - 1 <= quantity.last for quantity in source.quantities)
-        if not kept and (counted or source.tokens[place - 1].form in language.rule("times") or (unit and place - 1 in used)):
+        if not kept and (
+            counted or source.tokens[place - 1].form in language.rule("times") or (unit and place - 1 in used)
+        ):
             return True
     return False
 
@@ -79,8 +87,14 @@ def _loses_a_part(alignment: Alignment) -> bool:
         linking = source.language.rule("of") | source.language.rule("articles")
         following = [word for word in source.content if word > place][:1]
         between = source.tokens[place + 1 : following[0]] if following else ()
-        if between and all(one.form in linking or one.has("start") or one.has("possessive") for one in between) and following[0] in used:
-            return not any(alignment.statement.tokens[said].form == token.form for said in range(len(alignment.statement.tokens)))
+        if (
+            between
+            and all(one.form in linking or one.has("start") or one.has("possessive") for one in between)
+            and following[0] in used
+        ):
+            return not any(
+                alignment.statement.tokens[said].form == token.form for said in range(len(alignment.statement.tokens))
+            )
     return False
 
 
@@ -90,7 +104,10 @@ def _introduction(alignment: Alignment, number: int) -> Iterator[Phrase]:
     clause = source.clauses[number]
     before = source.clauses[number - 1] if number else clause
     first = clause.first if clause.condition or before.condition else before.first
-    comma = next((at for at in range(first, min(first + _LONGEST_INTRODUCTION, clause.last)) if source.tokens[at].form == ","), None)
+    comma = next(
+        (at for at in range(first, min(first + _LONGEST_INTRODUCTION, clause.last)) if source.tokens[at].form == ","),
+        None,
+    )
     if comma is None or has_predicate(source.tokens[first:comma]):
         return
     opening = next((token for token in source.tokens[first:comma] if token.kind is TokenKind.WORD), None)

@@ -78,7 +78,10 @@ def _compares_otherwise(alignment: Alignment, index: int, other: int) -> bool:
     statement, source = alignment.statement, alignment.source
     mine, theirs = statement.bounds[index], source.bounds[other]
     if statement.quantities[index].unit == "ordinal":
-        said, written = _end_of_span(statement, statement.quantities[index]), _end_of_span(source, source.quantities[other])
+        said, written = (
+            _end_of_span(statement, statement.quantities[index]),
+            _end_of_span(source, source.quantities[other]),
+        )
         return said is not None and written is not None and said != written
     quantity = statement.quantities[index]
     if _moves_otherwise(alignment, quantity, source.quantities[other]):

@@ -42,7 +42,11 @@ def tenses(alignment: Alignment) -> Reason | None:
         if pair.grade is Grade.SAME and _will_be(statement, pair.said) and _was(source, pair.source):
             return Reason.DATE
     written = _pointed_periods(source)
-    return Reason.DATE if any(written.get(unit, when) != when for unit, when in _pointed_periods(statement).items()) else None
+    return (
+        Reason.DATE
+        if any(written.get(unit, when) != when for unit, when in _pointed_periods(statement).items())
+        else None
+    )
 
 
 def _turned_round(alignment: Alignment, said: Sides, written: Sides) -> bool:
@@ -81,10 +85,15 @@ def _compared(reading: ParsedSentence) -> Sides | None:
     for place, token in enumerate(reading.tokens):
         before = reading.tokens[max(place - _COMPARATIVE, 0) : place]
         comparative = token.form in than and any(one.form in reading.language.rule("comparatives") for one in before)
-        if not (comparative or token.form in comparing) or any(q.first <= place + 2 <= q.last + 1 and q.last > place for q in reading.quantities):
+        if not (comparative or token.form in comparing) or any(
+            q.first <= place + 2 <= q.last + 1 and q.last > place for q in reading.quantities
+        ):
             continue
         clause = reading.clauses[reading.clause_of(place)]
-        end = next((at for at in range(place + 1, clause.last + 1) if reading.tokens[at].kind is TokenKind.PUNCTUATION), clause.last + 1)
+        end = next(
+            (at for at in range(place + 1, clause.last + 1) if reading.tokens[at].kind is TokenKind.PUNCTUATION),
+            clause.last + 1,
+        )
         right = {word for word in reading.content if place < word < min(end, place + 1 + _COMPARED)}
         left = {word for word in clause.content if word < place}
         if right and left:
@@ -101,7 +110,11 @@ def _was(reading: ParsedSentence, place: int) -> bool:
     language, before = reading.language, reading.tokens[max(place - _NEAR, 0) : place]
     if _has(before, language.rule("past")):
         return not _has(before, language.rule("future"))
-    ended = reading.tokens[place].form.endswith(tuple(language.rule("past_endings"))) if language.rule("past_endings") else False
+    ended = (
+        reading.tokens[place].form.endswith(tuple(language.rule("past_endings")))
+        if language.rule("past_endings")
+        else False
+    )
     return ended and not any(token.has("passive") or token.has("finite") or token.has("modal.will") for token in before)
 
 

@@ -1,13 +1,13 @@
 """Rules on shortened copies: what is left out of a sentence that is said in its own words was meant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from backend.answers.grounding.alignment import Alignment, Grade
 from backend.answers.grounding.verdict import Reason
 from backend.language.clauses import COORDINATING
 from backend.language.parsed_sentences import Clause, ParsedSentence
-from backend.language.tokens import TokenKind
+from backend.language.tokens import Token, TokenKind
 
 _COPIED = 0.85  # of the statement's words and numbers, in a row with no other word between but those left out
 _LEFT_OUT = 0.15  # of the evidence's words, by a statement that has nearly all of them
@@ -27,7 +27,9 @@ def shortenings(alignment: Alignment) -> Reason | None:
     if _is_copy(alignment):
         copied = {number for theirs in alignment.clauses.values() for number in theirs}
     else:
-        copied = {theirs[0] for mine, theirs in alignment.clauses.items() if _is_copied_condition(alignment, mine, theirs[0])}
+        copied = {
+            theirs[0] for mine, theirs in alignment.clauses.items() if _is_copied_condition(alignment, mine, theirs[0])
+        }
     for number in copied:
         clause = source.clauses[number]
         if any(_narrows(source, run, clause) for run in _left_out(alignment, clause)):
@@ -94,7 +96,7 @@ def _is_copied_condition(alignment: Alignment, mine: int, number: int) -> bool:
     """Whether a clause of the statement has the words of a condition of the evidence, wherever it stands, and none of its own."""
     own, written = alignment.statement.clauses[mine], alignment.source.clauses[number]
     pairs = [alignment.pairs.get(place) for place in own.content]
-    if not (own.condition and written.condition) or not pairs:
+    if not (own.condition and written.condition) or written.concession or not pairs:
         return False
     places = [pair.source for pair in pairs if pair is not None and pair.grade is Grade.SAME]
     inside = all(written.first <= place <= written.last for place in places)
@@ -113,11 +115,13 @@ def _left_out(alignment: Alignment, clause: Clause) -> Iterator[Run]:
     counted = {place for quantity in source.quantities for place in range(quantity.first, quantity.last + 1)}
     spoken = {alignment.statement.tokens[place].stem for place in alignment.statement.content}
     run: list[int] = []
+    depth = 0  # of parentheses, which hold asides
     if not any(place in used for place in clause.content):
         return
     for place in range(clause.first, clause.last + 1):
         word = place in source.content and place not in used and source.tokens[place].stem not in spoken
-        lacking = (place in counted and place not in said) or word
+        depth += {"(": 1, ")": -1}.get(source.tokens[place].form, 0)
+        lacking = not depth and ((place in counted and place not in said) or word)
         if lacking:
             run.append(place)
         elif run and (place in used or place in said or source.tokens[place].kind is TokenKind.PUNCTUATION):
@@ -128,39 +132,52 @@ def _left_out(alignment: Alignment, clause: Clause) -> Iterator[Run]:
 
 
 def _narrows(reading: ParsedSentence, run: Run, clause: Clause) -> bool:
-    """Whether a run is a number, what a preposition or a relative clause says, or a word before the noun that it belongs to."""
+    """Whether a run of words tells of which things or when a claim holds."""
     first, last = run
     tokens, language = reading.tokens, reading.language
     before = _neighbour(reading, first, -1)
-    after = _neighbour(reading, last, 1)
-    if after == clause.last and clause.condition:
-        after = None
-    if any(
-        one is not None and (tokens[one].form in COORDINATING or tokens[one].form in _SEPARATING)
-        for one in (before, after)
-    ):
-        return False
     between = tokens[first - 1 if before is None else before + 1 : first]
-    if [token.form for token in between] == ["as"] and first == last and tokens[first].form.endswith("ed"):
-        return False  # "as claimed"
-    if any(token.form in language.rule("pointing") or token.has("refers") for token in between):
+    if _is_joined(reading, run, clause) or _is_spare(reading, run, between):
         return False
+    attaching = language.rule("prepositions") | language.rule("relative")
+    counted = any(first <= quantity.first <= last for quantity in reading.quantities)
+    return (
+        counted
+        or any(token.form in language.rule("times") for token in tokens[first : last + 1])
+        or any(token.form in attaching for token in between)
+        or (first > 0 and tokens[first - 1].has("finite"))  # the predicate itself
+        or _tells_which(reading, run)
+    )
+
+
+def _is_joined(reading: ParsedSentence, run: Run, clause: Clause) -> bool:
+    """Whether a run is a part of an enumeration or an aside."""
+    before, after = _neighbour(reading, run[0], -1), _neighbour(reading, run[1], 1)
+    if after == clause.last and clause.condition:
+        after = None  # the comma behind a condition
+    forms = [reading.tokens[place].form for place in (before, after) if place is not None]
+    return any(form in COORDINATING or form in _SEPARATING for form in forms)
+
+
+def _is_spare(reading: ParsedSentence, run: Run, between: Sequence[Token]) -> bool:
+    """Whether a run only points, joins sentences, or says "as claimed"."""
+    first, last = run
+    if any(token.form in reading.language.rule("pointing") or token.has("refers") for token in between):
+        return True
+    if [token.form for token in between] == ["as"] and first == last and reading.tokens[first].form.endswith("ed"):
+        return True
     content = [place for place in range(first, last + 1) if place in reading.content]
-    spare = language.rule("connectives") | language.rule("light_verbs")
-    if content and all(tokens[place].form in spare for place in content):
-        return False
-    if any(token.form in language.rule("prepositions") or token.form in language.rule("relative") for token in between):
-        return True
-    if any(token.form in language.rule("times") for token in tokens[first : last + 1]):
-        return True
-    if any(first <= quantity.first <= last for quantity in reading.quantities):
-        return True
-    if tokens[first - 1].has("finite") and first:
-        return True  # the predicate itself
-    if language.rule("adjectives_follow") and first - 1 in reading.content:
+    spare = reading.language.rule("connectives") | reading.language.rule("light_verbs")
+    return bool(content) and all(reading.tokens[place].form in spare for place in content)
+
+
+def _tells_which(reading: ParsedSentence, run: Run) -> bool:
+    """Whether a run is an adjective or a noun beside the noun that it belongs to."""
+    first, last = run
+    if reading.language.rule("adjectives_follow") and first - 1 in reading.content:
         return True
     noun = last + 1 if last + 1 in reading.content else None
-    return noun is not None and first - 1 not in reading.content and not tokens[noun].has("party.firm")
+    return noun is not None and first - 1 not in reading.content and not reading.tokens[noun].has("party.firm")
 
 
 def _neighbour(reading: ParsedSentence, place: int, step: int) -> int | None:

@@ -130,7 +130,7 @@ def _kept(alignment: Alignment) -> list[bool]:
     main = {theirs[0] for mine, theirs in alignment.clauses.items() if not statement.clauses[mine].condition}
     conditions: list[list[list[list[Held]]]] = []  # of alternatives, of parts that "and" joins, of words and numbers
     for number, clause in enumerate(source.clauses):
-        if not clause.condition or number in main or _apart(alignment, number, main):
+        if not clause.condition or clause.concession or number in main or _apart(alignment, number, main):
             continue
         held, opening = _held(alignment, number), source.tokens[clause.first]
         if conditions and opening.has("temporal") and source.tokens[clause.first - 1].form != ",":
