@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from backend.answers.asked import ParsedQuestion, amounts
 from backend.answers.generator import Passage
-from backend.answers.units import Unit, answers_alone, run, units
+from backend.answers.units import Unit, answers_alone, run, units, without_verdict
 
 _MOST_PASSAGES = 3  # 5 to 25 ms each to read, once
+_SAME_QUESTION = 0.6  # of what is asked, spoken of by what stands behind "No."
 _SHORT_QUOTE, _LONG_QUOTE = 350, 600  # characters
 
 
@@ -65,6 +66,14 @@ def _reaching(asked: ParsedQuestion, text: str, found: Sequence[Unit], last: int
         if not (bounds := amounts(text[found[reached].start : found[reached].end])):
             return last
     return reached if max(bounds) >= wanted else last
+
+
+def agreeing(asked: ParsedQuestion, candidate: Candidate) -> Candidate:
+    """Returns a quote without its "Yes." or "No.", unless what follows speaks of most of what is asked: the rule tells."""
+    rule = without_verdict(candidate.quote)
+    if rule == candidate.quote or asked.coverage(rule) >= _SAME_QUESTION:
+        return candidate
+    return replace(candidate, quote=rule)
 
 
 def extended(candidate: Candidate) -> Candidate:

@@ -7,7 +7,7 @@ from backend.language import terms
 
 # What a sentence gains for it, by kind: with .1 for all, three fewer of the second 50 support questions were answered. A rule
 # ("may", "must") gains nothing for a question whether: that answered three fewer.
-WEIGHTS = {"amount": 0.1, "figure": 0.2, "whether": 0.15, "meaning": 0.1, "weak": 0.05}
+WEIGHTS = {"amount": 0.1, "figure": 0.2, "whether": 0.15, "meaning": 0.1, "decision": 0.2, "weak": 0.05}
 
 _ASKS_TIME = re.compile(
     r"\bhow (?:long|soon|quickly|fast|late|early|old)\b|\bwhen\b|\bdeadline\b|\bcut-?off\b"
@@ -26,6 +26,10 @@ _WHEN = re.compile(r"\b(?:when|once|as soon as|before|after|until|by the time|if
 _PRICE = re.compile(
     r"\b(?:free|no (?:fee|charge|cost|limit)s?|amount|limit(?:s|ed)?|depends?|var(?:y|ies))\b", re.IGNORECASE
 )
+_ASKS_DECISION = re.compile(
+    r"\b(?:was|were|been|is) (?:decided|ruled)\b|\b(?:decision|outcome|ruling)\b", re.IGNORECASE
+)
+_DECISION = re.compile(r"\b(?:decision|decided|ruled|denied|approved|upheld|settled|granted|rejected)\b", re.IGNORECASE)
 _VERDICT = (
     "yes",
     "no,",
@@ -72,7 +76,13 @@ def bonus(asked: ParsedQuestion, quote: str) -> float:
         case QuestionKind.HOW:
             return WEIGHTS["weak"] * bool(_ASKS_ACT.search(asked.text) and _ACT.search(quote))
         case _:
-            return WEIGHTS["weak"] * bool(_ASKS_WHICH.match(asked.text) and _CHOICE.search(quote))
+            return _bonus_of_others(asked.text, quote)
+
+
+def _bonus_of_others(question: str, quote: str) -> float:
+    if _ASKS_DECISION.search(question):
+        return WEIGHTS["decision"] * bool(_DECISION.search(quote))
+    return WEIGHTS["weak"] * bool(_ASKS_WHICH.match(question) and _CHOICE.search(quote))
 
 
 def _bonus_of_figure(question: str, quote: str) -> float:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from backend.answers import elements
 from backend.answers.asked import ParsedQuestion
-from backend.answers.candidates import Candidate, candidates, context_of, eligible, extended
+from backend.answers.candidates import Candidate, agreeing, candidates, context_of, eligible, extended
 from backend.answers.generator import NOT_SUPPORTED, Claim, Generation, Passage, Prompt, Quote
 from backend.answers.grounding.verdict import Support
 from backend.answers.passage_reading import PassageReading, Reader, WordModel
 from backend.answers.word_pairs import apart
 from backend.language import terms
 
-NAME = "extractive-v6"
+NAME = "extractive-v7"
 
 # Whether there is an answer: fitted on support articles, questions that their collection cannot answer, and the demo's documents.
 THRESHOLD = 1.69
@@ -181,7 +181,7 @@ def select(asked: ParsedQuestion, found: Sequence[PassageCandidates]) -> list[Cl
     chosen.sort(key=lambda found: -found[0])
     close = [candidate for score, candidate in chosen if score >= chosen[0][0] - MARGIN]
     others = [candidate for candidate in close[1:] if candidate.passage.doc_id != close[0].passage.doc_id]
-    return _claims([*map(extended, close[:1]), *others])
+    return _claims([agreeing(asked, one) for one in (*map(extended, close[:1]), *others)])
 
 
 def _best_of(asked: ParsedQuestion, found: PassageCandidates) -> tuple[float, Candidate] | None:

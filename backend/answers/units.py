@@ -22,6 +22,7 @@ _VERDICT = re.compile(
     r"(?:yes|no|maybe|usually|probably|sometimes|it depends|generally,? (?:yes|no)|not (?:always|necessarily))[.!]",
     re.IGNORECASE,
 )
+_BARE_VERDICT = re.compile(r"(?:yes|no)[.!]\s+", re.IGNORECASE)
 _HEADER = re.compile(r"\s*(?:from|to|cc|bcc|subject|sent|date|reply-to|received|message-id)\s*:\s", re.IGNORECASE)
 _MARKED_HEADING = re.compile(r"\s*#{1,6}\s")
 _ITEM = re.compile(r"\s*(?:[-*\u2022\u2013\u25aa\u25cf]|\(?[0-9a-z]{1,3}[.)])\s")
@@ -61,6 +62,11 @@ def answers_alone(text: str, unit: Unit) -> bool:
     """Whether a sentence can be what answers: it is long enough, no table, no question, and speaks to people."""
     sentence = text[unit.start : unit.end]
     return len(sentence.split()) >= _SHORTEST and len(sentence) <= LONGEST and not addresses_a_model(sentence)
+
+
+def without_verdict(quote: str) -> str:
+    """Returns a quote without the "No." in front of it, which answers the question that its document asks."""
+    return _BARE_VERDICT.sub("", quote, count=1) if _BARE_VERDICT.match(quote) else quote
 
 
 def run(text: str, found: Sequence[Unit], position: int) -> tuple[int, int]:

@@ -30,7 +30,7 @@ def read(code: str, text: str) -> list[str]:
         ("en", "2\u00bd percent", ["250 basis"]),
         ("en", "250 bps", ["250 basis"]),
         ("en", "two years or 24 months", ["24 month", "24 month"]),
-        ("en", "$25\u00b9 a month", ["25 dollar", "1 month"]),
+        ("en", "$25\u00b9 a month", ["25 dollar"]),
         ("en", "at 5 p.m. or 17:00", ["1020 clock", "1020 clock"]),
         ("en", "on 2026-04-01 and April 1, 2026", ["(2026, 4, 1) date", "(2026, 4, 1) date"]),
         ("en", "\u0663\u0660 days", ["30 day"]),

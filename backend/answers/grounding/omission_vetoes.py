@@ -23,6 +23,9 @@ _NEAR_PREDICATE = 3  # tokens after "who" among which its own predicate is, if t
 TIMED = frozenset({"minute", "hour", "day", "workday", "week", "month", "quarter", "year", "cycle", "date", "clock"})
 """Units of time: of two limits in time, one is enough."""
 
+_BARE = frozenset({None, "many"})
+"""Of numbers without a unit."""
+
 Phrase = tuple[int, int]
 """The first and the last token of a preposition with what belongs to it, or of a relative clause."""
 
@@ -220,7 +223,7 @@ def _is_left_out(alignment: Alignment, phrase: Phrase) -> bool:
         return False
     # Of two limits one is enough: "within two billing cycles, and no later than 90 days".
     said_of = {_measure(quantity) for quantity in alignment.statement.quantities}
-    return not any(_measure(quantity) in said_of for quantity in numbers)
+    return not any(said_of and (quantity.unit in _BARE or _measure(quantity) in said_of) for quantity in numbers)
 
 
 def _measure(quantity: Quantity) -> str | None:

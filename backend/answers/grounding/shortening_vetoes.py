@@ -32,7 +32,8 @@ def shortenings(alignment: Alignment) -> Reason | None:
         }
     for number in copied:
         clause = source.clauses[number]
-        if any(_narrows(source, run, clause) for run in _left_out(alignment, clause)):
+        runs = (run for run in _left_out(alignment, clause) if not _is_said_elsewhere(alignment, run))
+        if any(_narrows(source, run, clause) for run in runs):
             return Reason.CONDITION
     return None
 
@@ -113,13 +114,12 @@ def _left_out(alignment: Alignment, clause: Clause) -> Iterator[Run]:
         for place in range(quantity.first, quantity.last + 1)
     }
     counted = {place for quantity in source.quantities for place in range(quantity.first, quantity.last + 1)}
-    spoken = {alignment.statement.tokens[place].stem for place in alignment.statement.content}
     run: list[int] = []
     depth = 0  # of parentheses, which hold asides
     if not any(place in used for place in clause.content):
         return
     for place in range(clause.first, clause.last + 1):
-        word = place in source.content and place not in used and source.tokens[place].stem not in spoken
+        word = place in source.content and place not in used
         depth += {"(": 1, ")": -1}.get(source.tokens[place].form, 0)
         lacking = not depth and ((place in counted and place not in said) or word)
         if lacking:
@@ -129,6 +129,14 @@ def _left_out(alignment: Alignment, clause: Clause) -> Iterator[Run]:
             run = []
     if run:
         yield run[0], run[-1]
+
+
+def _is_said_elsewhere(alignment: Alignment, run: Run) -> bool:
+    """Whether a run is of words only, each of which the statement has in another place."""
+    source, spoken = alignment.source, {alignment.statement.tokens[place].stem for place in alignment.statement.content}
+    words = [source.tokens[place].stem for place in range(run[0], run[1] + 1) if place in source.content]
+    counted = any(run[0] <= quantity.first <= run[1] for quantity in source.quantities)
+    return not counted and bool(words) and spoken.issuperset(words)
 
 
 def _narrows(reading: ParsedSentence, run: Run, clause: Clause) -> bool:
@@ -168,7 +176,10 @@ def _is_spare(reading: ParsedSentence, run: Run, between: Sequence[Token]) -> bo
         return True
     content = [place for place in range(first, last + 1) if place in reading.content]
     spare = reading.language.rule("connectives") | reading.language.rule("light_verbs")
-    return bool(content) and all(reading.tokens[place].form in spare for place in content)
+    return bool(content) and all(
+        reading.tokens[place].form in spare or any(tag.startswith("modal") for tag in reading.tokens[place].tags)
+        for place in content
+    )
 
 
 def _tells_which(reading: ParsedSentence, run: Run) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-VERSION = "7"
+VERSION = "8"
 """Version of the rules and weights that decide; recorded with every answer."""
 
 

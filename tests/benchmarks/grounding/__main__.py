@@ -123,7 +123,8 @@ def main() -> None:
         verbose=chosen.verbose,
     )
     report("written to deceive, in five languages", deceptions(likeness, "first"), verbose=chosen.verbose)
-    for name in ("second", "third", "fourth", "fifth", "sixth"):  # no rules were written for the fourth and the fifth
+    # No rules were written for the fourth, the fifth and the eighth.
+    for name in ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"):
         report(f"written to deceive, {name} set", deceptions(likeness, name), verbose=chosen.verbose)
     report(
         "made by perturbing and rewriting", judged(generated(SEED, chosen.sentences), likeness), verbose=chosen.verbose
