@@ -22,7 +22,6 @@ CONTRASTS = tuple(
         (r"fixed", r"adjustable|variable"),
         (r"online", r"mobile"),
         (r"home ?owners|homes?|houses?", r"autos?|cars?|vehicles?"),
-        (r"early|earlier|ahead of (?:time|schedule)|too soon", r"late|later|delay(?:s|ed)?|overdue"),
         (r"opt(?:ing|ed)? out|opt-out", r"opt(?:ing|ed)? in|opt-in"),
     )
 )  # fmt: skip

@@ -162,7 +162,8 @@ def language(code: str) -> Language:
     """Returns the rules of a language; raises KeyError when it has none."""
     if code not in CODES:
         raise KeyError(code)
-    return Language(code, tomllib.loads(_DATA.joinpath(f"{code}.toml").read_text(encoding="utf-8")))
+    written = _DATA.joinpath(f"{code}.toml").read_text(encoding="utf-8")
+    return Language(code, tomllib.loads(written.casefold()))  # as tokens are, so that "außer" is "ausser" in both
 
 
 @cache

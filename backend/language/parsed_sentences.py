@@ -127,6 +127,7 @@ def _clause(
     own = found[first : last + 1]
     negations = _negations(own, language, consumed, first)
     subject, passive = _subject(own)
+    passive = passive or _ends_passive(own, language)
     modality = _modality(own, language, consumed, first, content)
     return Clause(
         first, last, condition,
@@ -270,6 +271,18 @@ def _first_party(own: Sequence[Token]) -> str | None:
 
 _POSSESSIVE = frozenset({"your", "votre", "su", "sus", "ihr", "ihre"})
 _LINKING = frozenset({"of", "for", "from", "by", "to", "in", "with", "on"})
+
+
+def _ends_passive(own: Sequence[Token], language: Language) -> bool:
+    """Whether a form of "be" and a participle are in a clause of a language whose participles are not those of English."""
+    endings = tuple(language.rule("passive_participles"))
+    auxiliary = next((place for place, token in enumerate(own) if token.has("passive")), None)
+    if auxiliary is None or not endings:
+        return False
+    words = [token for token in own[auxiliary + 1 :] if token.kind is TokenKind.WORD]
+    if language.rule("verb_second"):
+        words = [token for token in own if token.kind is TokenKind.WORD][-2:]  # "wird von der Bank informiert"
+    return any(token.form.endswith(endings) and not token.has("start") for token in words[:4])
 
 
 def _is_passive(own: Sequence[Token]) -> bool:

@@ -66,7 +66,7 @@ def _tokens(text: str, language: Language) -> Iterator[Token]:
         if match.lastgroup == "negated" and form == "wo":  # won't
             form = "will"
         start, end = match.span()
-        if written in language.rule("acronyms"):
+        if written.isupper() and form in language.rule("acronyms"):
             form = f"{form}."
         capital = written[:1].isupper()
         if form == "cannot" and language.code == "en":
