@@ -68,7 +68,7 @@ _PREPOSITIONS = frozenset({"with", "to", "for", "at", "up", "about", "out"})
 
 def parsed(text: str, language: Language) -> ParsedSentence:
     """Reads a legible sentence."""
-    found = tokens(text, language)
+    found = _with_inverted_condition(tokens(text, language), language)
     numbers = quantities(found, language)
     bounded = [bound(found, number) for number in numbers]
     consumed = {position for _, position in bounded if position is not None}
@@ -83,6 +83,18 @@ def parsed(text: str, language: Language) -> ParsedSentence:
     sides = tuple(side for side, _ in bounded)
     spoken = modals(found, language, content, numbers, consumed)
     return ParsedSentence(text, language, tuple(found), tuple(numbers), sides, clauses, content, spoken)
+
+
+def _with_inverted_condition(found: list[Token], language: Language) -> list[Token]:
+    """Marks the verb with which a condition begins in place of "wenn": "Geht die Karte verloren, sperrt die Bank sie"."""
+    comma = next((place for place, token in enumerate(found) if token.form == ","), None)
+    if not language.rule("verb_second") or comma is None or comma + 2 >= len(found) or found[-1].form == "?":
+        return found
+    opens, main, after = found[:2], found[comma + 1], found[comma + 2]
+    begun = opens[1].has("start") and not (opens[0].has("start") or is_condition(opens[0]))
+    if begun and not (main.has("start") or main.has("link")) and (after.has("start") or after.has("pronoun")):
+        found[0] = replace(found[0], tags=found[0].tags | {"condition"})
+    return found
 
 
 def _sharing_modals(found: Sequence[Token], clauses: Sequence[Clause]) -> tuple[Clause, ...]:

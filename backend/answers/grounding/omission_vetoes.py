@@ -36,12 +36,13 @@ def omissions(alignment: Alignment) -> Reason | None:
         source = alignment.source
         number = next((one for one in theirs if _predicate(source, source.clauses[one], -1) >= 0), theirs[0])
         said, written = alignment.statement.clauses[mine], source.clauses[number]
-        if said.condition != written.condition:
+        if said.condition != written.condition and len(source.clauses) > 1:
             continue
         phrases = [
             *_introduction(alignment, number),
             *_prepositional(alignment, written),
             *_relative(alignment, written),
+            *_relative_after_comma(alignment, number),
         ]
         if any(_is_left_out(alignment, phrase) for phrase in phrases) or _loses_its_kind(alignment, written):
             return Reason.CONDITION
@@ -156,6 +157,19 @@ def _relative(alignment: Alignment, clause: Clause) -> Iterator[Phrase]:
             yield before + 1, _end_of_relative(source, place, clause.last)
 
 
+def _relative_after_comma(alignment: Alignment, number: int) -> Iterator[Phrase]:
+    """Yields the relative clause behind a claim, where the language puts a comma before each: "Verträge, die vor 2020 …"."""
+    source = alignment.source
+    if number + 1 >= len(source.clauses):
+        return
+    following = source.clauses[number + 1]
+    first = following.first
+    relative = source.tokens[first].form in source.language.rule("relative_after_comma")
+    a_noun_follows = first + 1 in source.content and source.tokens[first + 1].capital
+    if relative and source.tokens[first - 1].form == "," and first - 2 in alignment.sources() and not a_noun_follows:
+        yield first, following.last
+
+
 def _loses_its_kind(alignment: Alignment, clause: Clause) -> bool:
     """Whether the subject stands without the word that tells which are meant: "new cards arrive", "federal loans"."""
     source, used = alignment.source, alignment.sources()
@@ -266,8 +280,16 @@ def _end(reading: ParsedSentence, first: int, bound: int) -> int:
         )
         if ends or preposition or _is_predicate(token) or (content and token.has("start")):
             return place - 1
+        if reading.language.rule("verb_second") and content and _is_verb_behind_noun(reading, place):
+            return place - 1
         content = content or place in reading.content
     return bound
+
+
+def _is_verb_behind_noun(reading: ParsedSentence, place: int) -> bool:
+    """Whether a word in small letters stands behind a noun, which has a capital in German: "Bei Diebstahl haftet"."""
+    before, token = reading.tokens[place - 1], reading.tokens[place]
+    return before.capital and not token.capital and place in reading.content
 
 
 def _end_of_relative(reading: ParsedSentence, first: int, bound: int) -> int:
