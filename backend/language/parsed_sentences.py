@@ -159,10 +159,10 @@ def _clause(
 def _negations(own: Sequence[Token], language: Language, consumed: set[int], first: int) -> int:
     """Returns how often a clause is negated; in some languages "no", "never" and "nobody" say it together once."""
     negating = [token for place, token in enumerate(own) if token.has("negation") and first + place not in consumed]
-    together = [token for token in negating if token.form in language.rule("neither")]
-    if not language.tables.get("concord"):
-        return len(negating) - len(together) + min(len(together), 1)
-    together = sum(token.has("auxiliary") for token in negating)
+    if language.tables.get("concord"):
+        together = sum(token.has("auxiliary") for token in negating)
+    else:
+        together = sum(token.form in language.rule("neither") for token in negating)
     return len(negating) - together + min(together, 1)
 
 

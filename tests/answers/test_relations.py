@@ -13,6 +13,8 @@ ONLINE = "Accounts opened with a branch receive 0.25% more than accounts opened 
 REPORTED = "Customers with paperless statements reported fewer missed payments last year."
 PURCHASES = "Premium members pay no foreign transaction fee on purchases made in person; online purchases cost 1.5% of the amount."
 CALL_CENTRE = "Staff at the call centre can raise your limit temporarily, for no longer than 48 hours."
+FORWARDED = "The broker forwards the order to the exchange before the client confirms it."
+REPLACED = "Debit cards are replaced free of charge, credit cards for a fee of $10."
 STAFF = "Staff should end the conversation politely and must not mention the report."
 
 
@@ -40,6 +42,12 @@ async def is_shown(passage: str, statement: str) -> bool:
         pytest.param("Members get 10% off, but not on gift cards.", "Members get 10% off.", id="but not"),
         pytest.param("If the claim is accepted, the insurer pays the expert.", "The insurer pays the expert if the claim is made.", id="condition's verb"),
         pytest.param("Suppliers must not accept gifts from employees.", "Employees must not accept gifts from suppliers.", id="actor and source"),
+        pytest.param(FORWARDED, "The exchange forwards the order to the broker before the client confirms it.", id="places changed"),
+        pytest.param("The tenant pays the agent, and the agent pays the owner.", "The tenant pays the owner.", id="subject of the other part"),
+        pytest.param(REPLACED, "Credit cards are replaced free of charge.", id="predicate of the other part"),
+        pytest.param(REPLACED, "Debit cards are replaced for a fee of $10.", id="price of the other part"),
+        pytest.param("Der Prüfer informiert den Vorstand, der Vorstand informiert die Aufsicht.", "Der Prüfer informiert die Aufsicht.", id="object of the other part in German"),
+        pytest.param("El auditor informa al consejo, y el consejo informa al regulador.", "El consejo informa al auditor.", id="turned round in Spanish"),
         pytest.param("Der Gutachter besichtigt das Fahrzeug am Unfallort.", "Der Kunde besichtigt das Fahrzeug am Unfallort.", id="actor in German"),
         pytest.param("Für Ersatzkarten berechnet die Bank 12 Euro, außer bei Diebstahl.", "Für Ersatzkarten berechnet die Bank 12 Euro, auch bei Diebstahl.", id="exception in German"),
         pytest.param("Le conseiller peut accorder un découvert de 500 euros au maximum.", "Le conseiller peut accorder un découvert de 500 euros au minimum.", id="bound behind in French"),
@@ -58,6 +66,9 @@ async def test_what_is_related_otherwise_is_not_shown(passage: str, statement: s
     [
         pytest.param(PLAN, "The plan lowers the monthly payment but lengthens the loan.", id="cause alone"),
         pytest.param(ONLINE, "Accounts that were opened with a branch receive 0.25% more than accounts opened online.", id="comparison kept"),
+        pytest.param(REPLACED, "Debit cards are replaced free of charge.", id="one of two parts"),
+        pytest.param("State laws require banks and credit unions to keep a copy of all checks.", "State laws require banks to keep a copy of all checks.", id="one of two joined by and"),
+        pytest.param("Die Bank informiert den Kunden zwei Monate vor der Änderung.", "Zwei Monate vor der Änderung informiert die Bank den Kunden.", id="inversion in German"),
         pytest.param(STAFF, "Staff must not mention the report.", id="the second of two modal verbs"),
         pytest.param("The applicant can request a copy at no cost.", "At no cost, the applicant can request a copy.", id="phrase in front"),
         pytest.param("Customers may not withdraw more than $500 per day.", "Customers cannot withdraw more than $500 a day.", id="a day"),

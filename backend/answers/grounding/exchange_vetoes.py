@@ -8,13 +8,18 @@ from backend.language.parsed_sentences import Clause, ParsedSentence
 from backend.language.tokens import TokenKind
 
 _ALIKE = frozenset({Grade.SAME, Grade.SYNONYM})
+_INVERSION = 3  # words of a phrase, a verb and its subject, which may stand the other way round
 _NEAR = 3  # tokens between a verb and a noun before or after it
 
 
 def exchanges(alignment: Alignment) -> Reason | None:
     """Refuses a statement in which two nouns, words of two clauses or who acts stand for each other."""
     broken = (
-        _turned_round(alignment) or _exchanged(alignment) or _acts_for_another(alignment) or _another_acts(alignment)
+        _turned_round(alignment)
+        or _exchanged(alignment)
+        or _change_places(alignment)
+        or _acts_for_another(alignment)
+        or _another_acts(alignment)
     )
     return Reason.ROLE if broken else None
 
@@ -32,12 +37,19 @@ def _turned_round(alignment: Alignment) -> bool:
         for one, verb, two in zip(pairs, pairs[1:], pairs[2:], strict=False):
             reversed_order = one.source > verb.source > two.source
             near = verb.said - one.said <= _NEAR and verb.source - two.source <= _NEAR
-            if reversed_order and near and _is_verb(statement, verb.said) and _is_verb(source, verb.source):
+            fronted = _is_governed(statement, one.said)
+            if (
+                reversed_order
+                and near
+                and not fronted
+                and is_verb(statement, verb.said)
+                and is_verb(source, verb.source)
+            ):
                 return True
     return False
 
 
-def _is_verb(reading: ParsedSentence, place: int) -> bool:
+def is_verb(reading: ParsedSentence, place: int) -> bool:
     """Whether a content word follows a noun and stands before an article, as no noun does: "bank informs the"."""
     before, after = reading.tokens[max(place - 1, 0)], reading.tokens[min(place + 1, len(reading.tokens) - 1)]
     articles = reading.language.rule("articles")
@@ -59,6 +71,59 @@ def _exchanged(alignment: Alignment) -> bool:
         and stems[source.tokens[pair.source].stem] == 1
     }
     return any(one != other and (other, one) in moved for one, other in moved)
+
+
+def _change_places(alignment: Alignment) -> bool:
+    """Whether two phrases stand in each other's place and all else where it was: "A sends it to B" for "B sends it to A"."""
+    statement, source = alignment.statement, alignment.source
+    pairs = [alignment.pairs[place] for place in statement.content if place in alignment.pairs]
+    places = [pair.source for pair in pairs]
+    copied = all(pair.grade is Grade.SAME for pair in pairs) and len(set(places)) == len(places)
+    if not copied or alignment.missing or any(clause.passive for clause in (*statement.clauses, *source.clauses)):
+        return False
+    swap = _swapped([sorted(places).index(place) for place in places])
+    if swap is None:
+        return False
+    moved = [pairs[swap[0]], pairs[swap[-1]]]
+    if any(_is_conditional(statement, pair.said) and _is_conditional(source, pair.source) for pair in moved):
+        return False
+    governed = [_is_governed(statement, pair.said) != _is_governed(source, pair.source) for pair in moved]
+    bare = not any(_is_governed(statement, pair.said) for pair in moved)
+    return any(governed) or (bare and len(swap) > _INVERSION)
+
+
+def _is_conditional(reading: ParsedSentence, place: int) -> bool:
+    return reading.clauses[reading.clause_of(place)].condition
+
+
+def _is_governed(reading: ParsedSentence, place: int) -> bool:
+    """Whether a preposition stands before a noun."""
+    before = max((word for word in reading.content if word < place), default=-1)
+    return any(token.form in reading.language.rule("prepositions") for token in reading.tokens[before + 1 : place])
+
+
+def _swapped(ranks: list[int]) -> range | None:
+    """Returns which words lie between two phrases that have changed places, with these; None if none have."""
+    runs = _runs(ranks)
+    starts = [sum(map(len, runs[:number])) for number in range(len(runs))]
+    moved = [number for number, run in enumerate(runs) if run[0] != starts[number]]
+    if not moved:
+        return None
+    one, other = moved[0], moved[-1]
+    falling = len(moved) == 3 and runs[moved[0]][0] > runs[moved[1]][0] > runs[moved[2]][0]
+    exchanged = len(moved) == 2 and other - one > 1
+    return range(starts[one], starts[other] + len(runs[other])) if falling or exchanged else None
+
+
+def _runs(ranks: list[int]) -> list[list[int]]:
+    """Returns the longest runs of ranks that follow one on the other."""
+    runs: list[list[int]] = []
+    for rank in ranks:
+        if runs and rank == runs[-1][-1] + 1:
+            runs[-1].append(rank)
+        else:
+            runs.append([rank])
+    return runs
 
 
 def _another_acts(alignment: Alignment) -> bool:
@@ -91,7 +156,7 @@ def _actor(reading: ParsedSentence, clause: Clause) -> tuple[int, int] | None:
         (at for at in range(clause.first, clause.last + 1) if any(tag.startswith("modal") for tag in tokens[at].tags)),
         None,
     )
-    verb = next((at for at in content if (at > modal if modal is not None else _is_verb(reading, at))), None)
+    verb = next((at for at in content if (at > modal if modal is not None else is_verb(reading, at))), None)
     before = [at for at in content if at < (modal if modal is not None else verb or 0)]
     if verb is None or not before:
         return None

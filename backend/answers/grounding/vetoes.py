@@ -14,7 +14,13 @@ from backend.answers.grounding.replacement_vetoes import limits, replacements
 from backend.answers.grounding.role_vetoes import comparisons, directions, names, roles, times, voices
 from backend.answers.grounding.scope_vetoes import placement, scope
 from backend.answers.grounding.shortening_vetoes import hedges, otherwise, shortenings, unfinished
-from backend.answers.grounding.splice_vetoes import moved_numbers, spliced_clauses, splicing, strange_clauses
+from backend.answers.grounding.splice_vetoes import (
+    moved_numbers,
+    spliced_clauses,
+    spliced_parts,
+    splicing,
+    strange_clauses,
+)
 from backend.answers.grounding.verdict import Reason
 from backend.language.clauses import COORDINATING, is_condition
 from backend.language.parsed_sentences import Clause, ParsedSentence
@@ -226,6 +232,6 @@ def _echoed(alignment: Alignment, position: int) -> bool:
 _VETOES: tuple[Callable[[Alignment], Reason | None], ...] = (
     numbers, names, negation, placement, directions, times, comparisons, modality, association, rates, attachments,
     conditions, links, restrictions, scope, roles, voices, splicing,
-    spliced_clauses, strange_clauses, moved_numbers, replacements, limits, omissions, exchanges,
+    spliced_clauses, spliced_parts, strange_clauses, moved_numbers, replacements, limits, omissions, exchanges,
     shortenings, otherwise, hedges, unfinished, alternatives, causes, compared, tenses,
 )  # fmt: skip
