@@ -9,21 +9,17 @@ import unicodedata
 from functools import lru_cache
 from uuid import UUID
 
-import Stemmer
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from backend.audit.key_encryption import derived
+from backend.language import stemming
+from backend.language.stop_words import SEARCHING, stop_words
 
 MAX_WORDS = 1_000  # of one text; what follows is not searched
 
 _WORD = re.compile(r"[^\W_]+")
-# Nearly every text holds these, so that they narrow no search.
-_COMMON = """
-a an and are as at be by can do does for from has have how i if in is it my of on or that the this to was what when
-which who will with you your
-"""
-_SKIPPED = frozenset(_COMMON.split())
+_SKIPPED = stop_words(SEARCHING)
 
 
 def search_words(text: str) -> list[str]:
@@ -33,7 +29,7 @@ def search_words(text: str) -> list[str]:
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     words = dict.fromkeys(word for word in _WORD.findall(folded) if word not in _SKIPPED)
-    return list(dict.fromkeys(Stemmer.Stemmer("english").stemWords(list(words))))[:MAX_WORDS]
+    return list(dict.fromkeys(stemming.stems(words)))[:MAX_WORDS]
 
 
 class SearchWords:

@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
-import Stemmer
+from backend.language import stemming
 
 CODES = ("en", "de", "fr", "es", "it")
 
@@ -35,12 +35,27 @@ class Language:
         """Returns the Snowball stem of a word in lower case, of a participle that of its verb."""
         if (written := str(self.tables.get("participle", ""))) and (found := re.fullmatch(written, word)):
             word = f"{found[1]}en"
-        return str(_stemmer(str(self.tables["name"])).stemWord(word))
+        return stemming.stem(word, str(self.tables["name"]))
 
     @cached_property
     def function_words(self) -> frozenset[str]:
         """Words that have no meaning of their own."""
         return frozenset(str(self.tables["function_words"]).split())
+
+    @cached_property
+    def abbreviations(self) -> frozenset[str]:
+        """Words whose full stop ends no sentence; single letters are none in every language."""
+        return frozenset(str(self.tables["abbreviations"]).split())
+
+    @cached_property
+    def before_numbers(self) -> frozenset[str]:
+        """Words whose full stop ends no sentence where a number follows."""
+        return frozenset(str(self.tables["before_numbers"]).split())
+
+    @cached_property
+    def document_abbreviations(self) -> frozenset[str]:
+        """Words whose full stop ends no sentence of a document; English has them alone."""
+        return frozenset(str(self.tables.get("document_abbreviations", "")).split())
 
     @cached_property
     def phrases(self) -> Mapping[str, tuple["Phrase", ...]]:
@@ -150,11 +165,6 @@ def _merged(phrases: list[Phrase]) -> list[Phrase]:
 
 def _numbered(names: str) -> dict[str, int]:
     return {name: number for number, written in enumerate(names.split(";"), start=1) for name in written.split()}
-
-
-@cache
-def _stemmer(name: str) -> Any:  # noqa: ANN401 - the library has no types
-    return Stemmer.Stemmer(name)
 
 
 @cache

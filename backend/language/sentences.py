@@ -1,7 +1,18 @@
-"""Sentences of a text as exact substrings of it."""
+"""Sentences of a text as exact substrings of it, in two readings.
+
+`spans` and `split` read what is asked, cited and answered, in all languages that have rules. They know list items, citation
+markers, and full stops whose space was lost.
+
+`of_document` reads the paragraphs of documents, of which chunks are filled. It knows English abbreviations and the stops of
+Chinese and Japanese, and keeps all white space. It stays as it is: stored chunks were cut by it, and a document that is ingested
+once more must give the same ones.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+from backend.language.languages import CODES, language
 
 _TERMINAL = r"[.!?]['\")\]\u2019\u201d]*"
 _MARKERS = r"(?:\s*\[\d{1,3}(?:\s*,\s*\d{1,3})*\])*"
@@ -16,16 +27,9 @@ _BOUNDARY = re.compile(
     """,
     re.VERBOSE,
 )
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:[A-Za-z]|cf|vs|approx|mr|mrs|ms|dr|prof|jr|sr|st|inc|ltd|corp|plc|dept|bzw|ggf|evtl|inkl|zzgl|vgl|mme|mlle|sra|núm|sig|dott|art)|\b[A-Za-z]\.[A-Za-z])$",
-    re.IGNORECASE,
-)
-_BEFORE_NUMBER = re.compile(
-    r"\b(?:nos?|arts?|secs?|paras?|ch|fig|pp?|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|abs|ziff|nr|núm|pág|pag)$",
-    re.IGNORECASE,
-)
 _LONGEST_ABBREVIATION = 8  # characters to look back; a longer look would be paid at every full stop
 _LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]{0,4}\(?(?:\d{1,3}|[a-z]|[ivx]{2,4})$")
+_DOCUMENT_BOUNDARY = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]+\s*|\n\s*\n\s*")
 
 
 def split(text: str, longest: int | None = None) -> list[str]:
@@ -63,9 +67,9 @@ def _continues(text: str, match: re.Match[str]) -> bool:
         return True
     if stop != ".":
         return False
-    if following.isdigit() and _BEFORE_NUMBER.search(before):
+    if following.isdigit() and _before_number().search(before):
         return True
-    return bool(following) and bool(_ABBREVIATION.search(before) or _LIST_NUMBER.search(before))
+    return bool(following) and bool(_abbreviation().search(before) or _LIST_NUMBER.search(before))
 
 
 def _cut(text: str, span: tuple[int, int], longest: int) -> list[tuple[int, int]]:
@@ -74,3 +78,45 @@ def _cut(text: str, span: tuple[int, int], longest: int) -> list[tuple[int, int]
         return [span]
     line_ends = [match.end() for match in re.finditer("\n", text[:end]) if match.start() >= start]
     return _pieces(text, start, [*line_ends, end])
+
+
+def of_document(text: str) -> Iterator[tuple[int, str]]:
+    """Yields the start and text of each sentence of a paragraph; white space within and before them is kept."""
+    start = 0
+    for boundary in _DOCUMENT_BOUNDARY.finditer(text):
+        if not _continues_in_document(text, start, boundary):
+            yield start, text[start : boundary.end()].rstrip()
+            start = boundary.end()
+    if start < len(text):
+        yield start, text[start:]
+
+
+def _continues_in_document(text: str, start: int, boundary: re.Match[str]) -> bool:
+    """Whether a full stop ends an abbreviation or a list number, or a small letter follows it."""
+    if not boundary[0].startswith("."):
+        return False
+    if text[boundary.end() : boundary.end() + 1].islower():
+        return True
+    before = text[max(start, boundary.start() - _LONGEST_ABBREVIATION) : boundary.start()]
+    return bool(_document_abbreviation().search(before)) or text[start : boundary.start()].strip("(").isdigit()
+
+
+@cache
+def _abbreviation() -> re.Pattern[str]:
+    words = _any_of(*(known.abbreviations for known in map(language, CODES)))
+    return re.compile(rf"(?:\b(?:[A-Za-z]|{words})|\b[A-Za-z]\.[A-Za-z])$", re.IGNORECASE)
+
+
+@cache
+def _before_number() -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{_any_of(*(known.before_numbers for known in map(language, CODES)))})$", re.IGNORECASE)
+
+
+@cache
+def _document_abbreviation() -> re.Pattern[str]:
+    words = _any_of(language("en").document_abbreviations)
+    return re.compile(rf"(?:^|[\s(\[“\"])(?:[a-z]|[a-z]\.[a-z](?:\.[a-z])?|{words})$", re.IGNORECASE)
+
+
+def _any_of(*words: Iterable[str]) -> str:
+    return "|".join(sorted(frozenset().union(*words)))

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from importlib.resources import files
 
-import Stemmer
+from backend.language import stemming
+from backend.language.stop_words import SUBJECTS, stop_words
 
 _TOKEN = re.compile(
     r"""
@@ -72,7 +72,7 @@ _BETWEEN_FIGURE_AND_UNIT = {
 }
 _UNIT_DISTANCE = 4  # tokens; "5 to 10 business days"
 
-STOP_WORDS = frozenset(files("backend.language").joinpath("data", "stop_words.txt").read_text(encoding="utf-8").split())
+_STOP_WORDS = stop_words(SUBJECTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,7 @@ class Figure:
 
 def stems(text: str) -> list[str]:
     """Returns the Snowball stems of the content words, in order; numbers and their currencies are left out."""
-    stem = Stemmer.Stemmer("english").stemWord
-    return [stem(word) for word in words(text) if _is_content(word)]
+    return stemming.stems(word for word in words(text) if _is_content(word))
 
 
 def words(text: str) -> list[str]:
@@ -112,7 +111,7 @@ def units(text: str) -> frozenset[str]:
 
 
 def _is_content(word: str) -> bool:
-    return word not in STOP_WORDS and not word.endswith("n't") and _unit(word) not in _CURRENCIES
+    return word not in _STOP_WORDS and not word.endswith("n't") and _unit(word) not in _CURRENCIES
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:

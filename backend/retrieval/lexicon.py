@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
 
-import Stemmer
-
+from backend.language import stemming
+from backend.language.stop_words import RANKING, stop_words
 from backend.retrieval.spellings import spellings
 
 DIMENSIONS = 1_000_000_000  # the most that pgvector's sparsevec can have
@@ -28,20 +28,6 @@ B = 0.8  # how much a longer passage is discounted
 REFERENCE_IDF = 8.0
 _SHORTEST_EXACT_NUMBER = 8  # digits: a date's
 AVERAGE_LENGTH = 80  # terms; fixed, so that an ingestion never changes the weights of other passages
-
-# IDF cannot do this alone: "what" or "my" are rare in documents, so that questions would be matched by their phrasing.
-# Kept: negations, "may" and "us", which are terms in regulations.
-_ENGLISH = """
-a an the this that these those each every some any all both either such other another same own
-i me my mine myself we our ours ourselves you your yours yourself he him his himself she her hers herself
-it its itself they them their theirs themselves who whom whose which what how when where why whether
-am is are was were be been being do does did doing done have has had having
-can could will would shall should might must
-of in on at by for from to into with about against through up down out off upon as than
-and or but if because while until so then there here again once only very too just now also more most few
-don't doesn't didn't can't won't isn't aren't i'm i've i'd i'll you're you've they're it's what's that's
-"""
-_STOP_WORDS = {"english": frozenset(_ENGLISH.split())}
 
 # Chinese, Japanese, Korean and Thai: a word is found by pairs of its characters, as no space says where it begins.
 _UNSPACED = re.compile("([\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+)")
@@ -78,9 +64,9 @@ def terms(text: str, language: str = "english") -> list[str]:
     characters. Behind them all stand the spellings that other ways of writing the same figures share.
     """
     text = _normalized(text)
-    stop_words = _STOP_WORDS.get(language, frozenset())
-    tokens = (token for match in _TOKEN.finditer(text) for token in _tokens(match) if token not in stop_words)
-    stemmed: list[str] = Stemmer.Stemmer(language).stemWords(tokens)
+    skipped = stop_words(RANKING, language)
+    tokens = (token for match in _TOKEN.finditer(text) for token in _tokens(match) if token not in skipped)
+    stemmed = stemming.stems(tokens, language)
     known = set(stemmed)
     return [*stemmed, *(spelling for spelling in dict.fromkeys(spellings(text)) if spelling not in known)]
 

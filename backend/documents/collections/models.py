@@ -4,20 +4,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-import Stemmer
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from backend.documents.parsing.findings import WarningKind
 from backend.identity.callers.permissions import Role
+from backend.language.stemming import LANGUAGES
 from backend.personal_data.policy import Policy
 from backend.schema import ApiModel, JsonObject, Text
 
-_LANGUAGES = sorted(Stemmer.algorithms())
-
 
 def _with_word_stems(language: str) -> str:
-    if language not in _LANGUAGES:
-        message = f"must be one of {', '.join(_LANGUAGES)}"
+    if language not in LANGUAGES:
+        message = f"must be one of {', '.join(LANGUAGES)}"
         raise ValueError(message)
     return language
 
@@ -25,7 +23,7 @@ def _with_word_stems(language: str) -> str:
 Language = Annotated[
     str,
     AfterValidator(_with_word_stems),
-    WithJsonSchema({"type": "string", "enum": _LANGUAGES, "examples": ["english"]}),
+    WithJsonSchema({"type": "string", "enum": LANGUAGES, "examples": ["english"]}),
 ]
 CollectionName = Annotated[Text, Field(min_length=1, max_length=200, examples=["Compliance guidance"])]
 Approvers = Annotated[int, Field(ge=1, le=9, description="How many people must approve a version.")]
