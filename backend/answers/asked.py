@@ -11,13 +11,13 @@ from functools import lru_cache
 from backend.answers.generator import Passage
 from backend.answers.subjects import CONTRASTS, PRODUCTS, SAME
 from backend.language import terms
+from backend.language.languages import language
 
 _NAME = re.compile(r"[^\W_][\w&'\u2019.]*")
 _SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)$")
 _NOT_A_NAME = re.compile(
     r"(?:i|ok|a|us|u\.s|usa|united|states|americans?|usd|eur|gbp|am|pm)(?:['\u2019]\w+)?|\w+n['\u2019]t"
-    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march|april|may|june|july|august|september|october"
-    r"|november|december",
+    rf"|(?:{'|'.join(language('en').weekday_names)})s?|{'|'.join(language('en').month_names)}",
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"(?:FY)?((?:19|20)\d\d)", re.IGNORECASE)

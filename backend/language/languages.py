@@ -100,6 +100,16 @@ class Language:
         return _numbered(str(self.tables["weekdays"]))
 
     @cached_property
+    def month_names(self) -> tuple[str, ...]:
+        """The full name of each month, in order."""
+        return _full(str(self.tables["months"]))
+
+    @cached_property
+    def weekday_names(self) -> tuple[str, ...]:
+        """The full name of each day of the week, Monday first."""
+        return _full(str(self.tables["weekdays"]))
+
+    @cached_property
     def synonyms(self) -> Mapping[str, frozenset[int]]:
         """The groups that a stem belongs to; stems of one group can stand for each other."""
         groups: dict[str, set[int]] = {}
@@ -165,6 +175,10 @@ def _merged(phrases: list[Phrase]) -> list[Phrase]:
 
 def _numbered(names: str) -> dict[str, int]:
     return {name: number for number, written in enumerate(names.split(";"), start=1) for name in written.split()}
+
+
+def _full(names: str) -> tuple[str, ...]:
+    return tuple(written.split()[0] for written in names.split(";"))
 
 
 @cache

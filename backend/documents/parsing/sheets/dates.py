@@ -4,10 +4,12 @@ import datetime as dt
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
+from backend.language.languages import language
+
 _DAY_SECONDS = 86_400
 _LAST_SERIAL = 2_958_466  # 31 December 9999
-_MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # noqa: SIM905
+_MONTHS = [name.capitalize() for name in language("en").month_names]
+_DAYS = [name.capitalize() for name in language("en").weekday_names]
 
 
 def shown(value: float, tokens: Sequence[tuple[str, str]], *, since_1904: bool) -> str | None:
