@@ -38,6 +38,10 @@ class Fragment(NamedTuple):
     next_page_at: int = 0
     confidence: int | None = None
 
+    def placed_at(self, start: int) -> "Block":
+        """Returns the block that it is, once its place in the document's text is known."""
+        return Block(start=start, **self._asdict())
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

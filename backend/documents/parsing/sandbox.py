@@ -74,8 +74,7 @@ class ParsedFile:
                 yield self._placed(message)
 
     def _placed(self, fragment: Fragment) -> Block:
-        kind, text, level, page, sheet, next_page_at, confidence = fragment
-        block = Block(kind, text, self._characters, level, page, sheet, next_page_at, confidence)
+        block = fragment.placed_at(self._characters)
         self._characters = block.end + 1
         if self._characters > self._limits.max_characters:
             raise FileTooLarge(f"The file has more than {self._limits.max_characters} characters of text.")
