@@ -63,5 +63,7 @@ def init(
         "docker compose --file infra/compose.yaml up --detach --wait",
         "docker compose --file infra/compose.yaml run --rm operator doctor",
     ]
+    if folder.resolve() != Path("infra/secrets").resolve():
+        told += " infra/compose.yaml mounts infra/secrets: name this folder there."
     facts = {"folder": folder, "checkpoint_public_key": public_key, "next": following}
     return CommandResult(facts, [told, "Next:", *(f"  {command}" for command in following)])
