@@ -86,7 +86,7 @@ def _bonus_of_others(question: str, quote: str) -> float:
 
 
 def _bonus_of_figure(question: str, quote: str) -> float:
-    figures, time = bool(terms.figures(quote)), bool(_TIME.search(quote))
+    figures, time = terms.has_figure(quote), bool(_TIME.search(quote))
     if _ASKS_TIME.search(question):
         may_be = time or ("when" in question.casefold() and bool(_WHEN.search(quote)))
         return WEIGHTS["figure"] if figures and time else WEIGHTS["weak"] * may_be
