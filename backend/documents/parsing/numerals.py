@@ -1,4 +1,8 @@
-"""Numbers as lists print them: letters, Roman numerals, ordinals, words."""
+"""Numbers as lists print them: letters, Roman numerals, ordinals, words.
+
+The words stand here and not with the language that they are of: each file is parsed in a process of its own, which would start a
+fifth slower with all that reads languages.
+"""
 
 import re
 
