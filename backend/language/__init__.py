@@ -6,7 +6,7 @@
 - `tokens.py`, `numbers.py`, `quantities.py`, `bounds.py`, `modals.py`, `clauses.py`, `parsed_sentences.py`: how the check of
   sentences reads one, by those rules.
 - `terms.py`: how the built-in generator reads English.
-- `legible.py`: whether a text is one that can be read.
+- `legible.py`: a text as a reader sees it, without what is hidden or only looks alike.
 
 Words that the service prints and never reads stay where they are printed, such as numbers of lists in documents.
 """
