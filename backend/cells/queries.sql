@@ -17,4 +17,16 @@ lock table cells.entry in share row exclusive mode
 
 -- name: is_prepared
 -- Whether the control database holds a directory.
-select to_regclass('cells.entry') is not null
+select to_regclass('cells.checkpoint') is not null
+
+-- name: checkpoints
+-- The log of the cells' logs; with the last of it the note that signs all.
+select cell, entry, case when index = max(index) over () then note end as note from cells.checkpoint order by index
+
+-- name: lock_checkpoints
+-- Keeps others from adding to that log until the transaction ends.
+lock table cells.checkpoint in share row exclusive mode
+
+-- name: add_checkpoint
+-- A further leaf of that log.
+insert into cells.checkpoint (index, cell, entry, note) values ($1, $2, $3, $4)

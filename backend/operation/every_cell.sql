@@ -41,3 +41,16 @@ union all
 select r.tenant_id::text, r.state from tenancy.residence r
 where r.state in ('arriving', 'leaving') and not exists (select from tenancy.tenant t where t.id = r.tenant_id)
 order by 1
+
+-- name: newest_checkpoint
+-- The newest checkpoint of a log.
+select note from audit.checkpoint where tenant_id = $1 order by id desc limit 1
+
+-- name: nodes
+-- The hashes of perfect subtrees of a log.
+select n.level, n.position, n.hash from audit.node n
+join unnest($2::int[], $3::bigint[]) as w (level, position) on w.level = n.level and w.position = n.position
+where n.tenant_id = $1
+union all
+select 0, l.index, l.hash from audit.leaf l
+where l.tenant_id = $1 and l.index in (select w.position from unnest($2::int[], $3::bigint[]) as w (level, position) where w.level = 0)

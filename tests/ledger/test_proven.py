@@ -20,8 +20,21 @@ from backend.ledger.checkpoints import (
 )
 from backend.ledger.rounds import entry_of, head_of, hidden, proven
 from backend.ledger.verifier import Kind
+from backend.ledger.verifier.proven import OF_CELLS
 from tests.ledger.proven_log import OTHERS, AllLogs, Round, foreign, proven_log
-from tests.ledger.small_log import KEY, PUBLIC, TENANT, SmallLog, contents, example_log, judged, rewritten, said, zipped
+from tests.ledger.small_log import (
+    KEY,
+    PUBLIC,
+    TENANT,
+    SmallLog,
+    contents,
+    example_log,
+    judged,
+    rewritten,
+    said,
+    saved,
+    zipped,
+)
 
 THIEF = SigningKey.generate(KEY.name)
 VERIFYING = [KEY.verifier_key]
@@ -422,3 +435,48 @@ def test_the_service_and_the_verifier_read_the_same() -> None:
             open_checkpoint(wrong, VERIFYING)
         with pytest.raises(InvalidNote):
             open_kept(wrong, VERIFYING)
+
+
+def _cells_log(all_logs: AllLogs, key: SigningKey, *, root: bytes | None = None, name: str = OF_CELLS) -> str:
+    """What the operator's log of the cells' logs says of this one, with its proof."""
+    text = all_logs.rounds[1].signed.partition("\n\n")[0] + "\ncell eu-1\n"
+    if root is not None:
+        lines = text.split("\n")
+        lines[2] = base64.b64encode(root).decode()
+        text = "\n".join(lines)
+    when = Checkpoint.parse(text).time + 60_000
+    return AllLogs(key=key, name=name, first=b"c" * 32).seal("another cell's\n", text, time=when).proven[1]
+
+
+def test_what_the_log_of_the_cells_logs_holds_is_compared_with_what_the_bundle_says(tmp_path: Path) -> None:
+    operator = SigningKey.generate("operator.example")
+    log, all_logs = proven_log()
+    keys = f"{KEY.verifier_key}\n{operator.verifier_key}"
+
+    def found(kept: str, keys: str = keys) -> verifier.Report:
+        return verifier.verify(saved(tmp_path, log.complete()), keys, known=[kept])
+
+    assert found(_cells_log(all_logs, operator)).ok
+    for kept, keys_given, finding in (
+        (
+            _cells_log(all_logs, operator, root=bytes(32)),
+            keys,
+            "forks: the log of all checkpoints was signed with two roots",
+        ),
+        (
+            _cells_log(all_logs, operator),
+            str(KEY.verifier_key),
+            "is proven by a log that is not signed by the given key",
+        ),
+        (_cells_log(all_logs, operator, name="other"), keys, "is proven by the log 'operator.example/other'"),
+        (_of_a_tenant(log, operator), keys, "which holds no checkpoint of a tenant"),
+    ):
+        report = found(kept, keys_given)
+        assert not report.ok
+        assert any(finding in line for line in convicted(report)), convicted(report)
+
+
+def _of_a_tenant(log: SmallLog, operator: SigningKey) -> str:
+    """The operator's key says what a tenant's log was, which only the cell's key may."""
+    text = f"{log.notes[1][1].partition(chr(10) * 2)[0]}\n"
+    return AllLogs(key=operator, name=OF_CELLS).seal(text, time=Checkpoint.parse(text).time).proven[0]

@@ -61,7 +61,9 @@ of the bundle that holds these leaves, "month"}, in an `audit:archived`.
 
 Kept checkpoints (`--checkpoints`) are signed notes, proofs, and rounds: all checkpoints that were sealed at once, an empty line
 between two, then the lines `affidavit-round@v1`, `first <leaf>` and the frontier of the log of all checkpoints before that leaf,
-largest first, and its signed checkpoint, in which they are the last leaves.
+largest first, and its signed checkpoint, in which they are the last leaves. The operator of several cells has a log of their
+logs, of the origin NAME/cells-checkpoints, signed with a key of its own. A proof of that log tells what a cell's log of all
+checkpoints was: it is the text of that checkpoint, with a line `cell NAME`, and is compared with what the bundle says of it.
 
 Several bundles are verified together: the parts of one export, or an export and the archives that it points to.
 """

@@ -13,6 +13,7 @@ from backend.ledger.verifier.tree import Tree, leaf_hash, verify_consistency, ve
 
 PROOF, ROUND = "c2sp.org/tlog-proof@v1", "affidavit-round@v1"
 OF_ALL = "checkpoints"
+OF_CELLS = "cells-checkpoints"  # the operator's log of what the logs of all checkpoints of the cells were
 _PLACE = {PROOF: re.compile(r"index (0|[1-9][0-9]{0,18})"), ROUND: re.compile(r"first (0|[1-9][0-9]{0,18})")}
 
 
@@ -54,18 +55,22 @@ def open_text(note: object, keys: Keys) -> OpenedText:
         tree.extend(leaves)
         included = (tree.size, tree.root()) == (signed.size, signed.root)
     opened = [_judged(open_head(head), signed, included=included) for head in heads]
+    if signed.origin == f"{signed.signer}/{OF_CELLS}":
+        views += opened
     return OpenedText(opened, views if all(one.signer for one in opened) else [])
 
 
 def _judged(checkpoint: OpenedCheckpoint, signed: OpenedCheckpoint, *, included: bool) -> OpenedCheckpoint:
-    fault = ""
+    fault, of_cells = "", signed.origin == f"{signed.signer}/{OF_CELLS}"
     if signed.signer is None:
         fault = "is proven by a log that is not signed by the given key"
-    elif signed.origin != f"{signed.signer}/{OF_ALL}":
+    elif of_cells and not checkpoint.origin.endswith(f"/{OF_ALL}"):
+        fault = "is proven by the log of the cells' checkpoints, which holds no checkpoint of a tenant"
+    elif not of_cells and signed.origin != f"{signed.signer}/{OF_ALL}":
         fault = f"is proven by the log {shown(signed.origin)}, not by that of all checkpoints"
     elif not included:
         fault = f"is not in the log of all checkpoints that was signed at size {signed.size}"
-    elif checkpoint.time != signed.time:
+    elif checkpoint.time > signed.time + TOLERANCE if of_cells else checkpoint.time != signed.time:
         fault = f"is dated {moment_of(checkpoint.time)}, but was signed at {moment_of(signed.time)}"
     if fault:
         return checkpoint._replace(proven_by=signed, fault=fault)
