@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from backend.cells.directory import Directory, NotTheDirectory
+from backend.cells.directory import Directory
+from backend.cells.entries import NotTheDirectory
 
 _PAGE = 10_000
 _NOTE_BYTES = 4096  # more than a note has
@@ -56,6 +57,21 @@ def load(directory: Directory, path: Path) -> None:
             directory.begin(_pages(file), lambda: file.read(_NOTE_BYTES).decode())
         except UnicodeDecodeError:
             raise NotTheDirectory(f"{path} is no copy of a directory") from None
+
+
+def load_rest(directory: Directory, path: Path) -> None:
+    """Lets a directory take what the copy has more than is known; raises as `load` does, and the directory stays as it is."""
+    with path.open("rb") as file:
+        if sum(1 for _ in islice(iter(file.readline, b"\n"), directory.size)) < directory.size:
+            return  # it has less
+        try:
+            lines = [line for page in _pages(file) for line in page]
+            note = file.read(_NOTE_BYTES).decode()
+        except UnicodeDecodeError:
+            raise NotTheDirectory(f"{path} is no copy of a directory") from None
+    if lines:
+        directory.extend(lines, note)
+        directory.lines.clear()
 
 
 def write(entries: UnsavedEntries, path: Path) -> None:

@@ -1,9 +1,11 @@
 """Tables of many tenants in few bytes: a million take some 100 MB, where objects of Python would take ten times as much.
 
 Rows are columns of fixed width. What leads to a row is the hash of its key, in a sorted array of which a second one knows where
-to look. A key that is found is always compared, so hashes that meet cost time and nothing else.
+to look. A key that is found is always compared, so hashes that meet cost time and nothing else. The hash is the same in every
+process, so that tables can be written down as they are.
 """
 
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from struct import Struct
@@ -15,11 +17,12 @@ import numpy as np
 from backend.tenancy import TAG_LENGTH, tenant_tag
 
 _ID_BYTES = 16
-_64_BITS, _32_BITS = (1 << 64) - 1, (1 << 32) - 1
+_32_BITS = (1 << 32) - 1
 _PLACE = Struct("<IIII")
 _ROW = Struct(f"<{_ID_BYTES}s{TAG_LENGTH}sIIII")
 _BEFORE_PLACE = _ID_BYTES + TAG_LENGTH
 _NOBODY = -1
+_HASH_BITS = 32
 _FEW = 4096  # of new keys that wait in a dictionary before they are sorted in
 _SHARE = 32
 
@@ -37,21 +40,21 @@ class HashIndex:
     def __init__(self) -> None:
         # Half of the hash and the row, sorted; and where those begin whose first bits are the same, few of each.
         self._entries = _seen(np.empty(0, np.uint64))
-        self._buckets, self._shift = _seen(np.zeros(2, np.uint32)), 64
+        self._buckets, self._shift = _seen(np.zeros(2, np.uint32)), _HASH_BITS
         self._recent: dict[int, tuple[int, ...]] = {}
         self._most = _FEW
 
     def add(self, key: bytes, row: int) -> None:
         """Adds a row that has this key."""
-        half = (hash(key) & _64_BITS) >> 32
+        half = zlib.crc32(key)
         self._recent[half] = (*self._recent.get(half, ()), row)
         if len(self._recent) > self._most:
             self._sort_in()
 
     def rows(self, key: bytes) -> Sequence[int]:
         """Returns the rows that may have this key."""
-        hashed = hash(key) & _64_BITS
-        bucket, buckets, half = hashed >> self._shift, self._buckets, hashed >> 32
+        half = zlib.crc32(key)
+        bucket, buckets = half >> self._shift, self._buckets
         found = [
             entry & _32_BITS
             for entry in self._entries[buckets[bucket] : buckets[bucket + 1]].tolist()
@@ -59,14 +62,30 @@ class HashIndex:
         ]
         return [*found, *self._recent[half]] if half in self._recent else found
 
+    def dump(self) -> list[bytes]:
+        """Returns all that it holds."""
+        if self._recent:
+            self._sort_in()
+        return [self._entries.tobytes(), self._buckets.tobytes()]
+
+    def restore(self, sections: Iterator[bytes]) -> None:
+        """Takes what `dump` returned; raises ValueError for what is none."""
+        entries, buckets = np.frombuffer(next(sections), np.uint64), np.frombuffer(next(sections), np.uint32)
+        bits = (len(buckets) - 1).bit_length() - 1
+        if len(buckets) != (1 << bits) + 1:
+            raise ValueError("malformed index")
+        self._entries, self._buckets = _seen(entries), _seen(buckets)
+        self._shift = _HASH_BITS - bits
+        self._recent, self._most = {}, max(_FEW, len(entries) // _SHARE)
+
     def _sort_in(self) -> None:
         new = np.array(sorted(half << 32 | row for half, rows in self._recent.items() for row in rows), np.uint64)
         known = np.asarray(self._entries)
         every = np.insert(known, np.searchsorted(known, new), new)
-        bits = len(every).bit_length() - 1
+        bits = max(len(every).bit_length() - 1, 0)
         starts = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
         buckets = np.append(np.searchsorted(every, starts), len(every)).astype(np.uint32)
-        self._entries, self._buckets, self._shift = _seen(every), _seen(buckets), 64 - bits
+        self._entries, self._buckets, self._shift = _seen(every), _seen(buckets), _HASH_BITS - bits
         self._recent, self._most = {}, max(_FEW, len(every) // _SHARE)
 
 
@@ -116,6 +135,16 @@ class NameTable:
         for number, owner in enumerate(self._owners):
             if owner != _NOBODY:
                 yield self.name(number), owner
+
+    def dump(self) -> list[bytes]:
+        """Returns all that it holds."""
+        return [bytes(self._text), self._ends.tobytes(), self._owners.tobytes(), *self._index.dump()]
+
+    def restore(self, sections: Iterator[bytes]) -> None:
+        """Takes what `dump` returned."""
+        self._text = bytearray(next(sections))
+        self._ends, self._owners = array("I", next(sections)), array("i", next(sections))
+        self._index.restore(sections)
 
     def _number(self, name: str) -> int | None:
         key = name.encode()
@@ -187,3 +216,13 @@ class TenantTable:
     def end(self, row: int) -> None:
         """Says that the tenant was deleted."""
         self._gone[row] = 1
+
+    def dump(self) -> list[bytes]:
+        """Returns all that it holds."""
+        return [bytes(self._rows), bytes(self._gone), *self._index.dump(), *self._tags.dump()]
+
+    def restore(self, sections: Iterator[bytes]) -> None:
+        """Takes what `dump` returned."""
+        self._rows, self._gone = bytearray(next(sections)), bytearray(next(sections))
+        self._index.restore(sections)
+        self._tags.restore(sections)
