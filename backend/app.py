@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from itertools import product
 
 import structlog
 from fastapi import Depends, FastAPI
@@ -19,6 +20,8 @@ from backend.documents.files.routes import FORM_BYTES
 from backend.documents.versions import routes as versions
 from backend.error_handlers import ErrorHandlers
 from backend.evaluation import routes as evaluation
+from backend.front.opening import open_cells
+from backend.front.several import CellFront, ServedCells, SoundCells
 from backend.gateways.front_door import FrontDoor, front_doors
 from backend.identity.callers.cross_origin import CrossOrigin
 from backend.identity.callers.gate import Gate
@@ -64,10 +67,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     logging.configure(settings.log_level, settings.log_format)
     metrics.BUILD.labels(VERSION, code()).set(1)
+    cells = ServedCells() if settings.served_cells or (settings.cell and settings.cell_pass_on) else None
     *gateways, pages = doors = [*front_doors(), console()]
     app = FastAPI(
         title="Affidavit", version=VERSION, description=openapi.description(settings.public_url, doors),
-        lifespan=_lifespan(settings, doors),
+        lifespan=_lifespan(settings, doors, cells),
         servers=[{"url": settings.public_url, "description": "This deployment."}],
         contact={"name": "The operator of this deployment", "url": settings.public_url},
         generate_unique_id_function=openapi.operation_id, responses=openapi.OWN_ERRORS,
@@ -117,7 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app, doors)
     errors = ErrorHandlers(doors)
     errors.install(app)
-    _surround(app, settings, doors, errors)
+    _surround(app, settings, doors, errors, cells)
     return app
 
 
@@ -127,16 +131,22 @@ def _include(app: FastAPI, door: FrontDoor) -> None:
         app.include_router(router)
 
 
-def _surround(app: FastAPI, settings: Settings, doors: Sequence[FrontDoor], errors: ErrorHandlers) -> None:
+def _surround(
+    app: FastAPI, settings: Settings, doors: Sequence[FrontDoor], errors: ErrorHandlers, cells: ServedCells | None
+) -> None:
     """Adds what stands in front of every route, the innermost first."""
     lanes = {path: lane for door in doors for path, lane in door.lanes.items()}
     app.add_middleware(Gate, refuse=errors.refused, with_model=settings.model_url is not None, lanes=lanes)
     if settings.cors_origins:
         closed = [door.prefix for door in doors if not door.for_other_origins]
         app.add_middleware(CrossOrigin, origins=settings.cors_origins, closed=closed)
+    if cells is not None:
+        app.add_middleware(SoundCells, refuse=errors.refused)
     uploads = ["/documents", *(path for door in doors for path in door.uploads)]
     larger = {("POST", path): settings.max_file_bytes + FORM_BYTES for path in uploads}
     app.add_middleware(RequestScope, refuse=errors.refused, body_limit=settings.max_body_bytes, larger=larger)
+    if cells is not None:
+        app.add_middleware(CellFront, cells=cells, passed_on=settings.cell_pass_on)
 
 
 def create_prepared_app(settings: Settings | None = None) -> FastAPI:
@@ -147,17 +157,23 @@ def create_prepared_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings, doors: Sequence[FrontDoor]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings, doors: Sequence[FrontDoor], cells: ServedCells | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with tracing.exported(settings, "api"), open_services(settings) as services:
-            for kind in provided.asked_for():
+        async with tracing.exported(settings, "api"), AsyncExitStack() as stack:
+            if cells is None:
+                opened = [await stack.enter_async_context(open_services(settings))]
+                provided.provide(app, opened[0])
+            else:
+                opened = await open_cells(settings, cells, stack)
+            for services, kind in product(opened, provided.asked_for()):
                 services.collaborator(kind)  # a route that asks for what is not there fails the start, and no request
-            provided.provide(app, services)
-            async with AsyncExitStack() as stack:
-                for door in doors:
-                    await stack.enter_async_context(door.running())
+            for door in doors:
+                await stack.enter_async_context(door.running())
+            for services in opened:
                 await stack.enter_async_context(services.probe.watching())
-                yield
+            yield
 
     return lifespan

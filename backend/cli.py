@@ -18,7 +18,7 @@ from backend.operation.balance_commands import cell_app
 from backend.operation.check_commands import check as check_log
 from backend.operation.command_line import needed, read_settings, run_operator
 from backend.operation.commands import AllCells, operator_key_app, tenant_app
-from backend.operation.doctor_command import doctor, findings_of
+from backend.operation.doctor_command import check_before_serving, doctor
 from backend.operation.domain_commands import domain_app
 from backend.operation.init_command import init
 from backend.operation.issuer_commands import issuer_app
@@ -152,14 +152,7 @@ def serve(
     """
     _log_as_told()
     settings = read_settings()
-    runtime_url, *_ = needed(settings, "runtime_database_url", "context_key", "payload_key", "jwt_private_key")
-    findings = findings_of(
-        runtime_url, settings.other_passwords, thorough=False, ordered=not settings.accept_conditions_before_policies
-    )
-    if problems := [finding for finding in findings if finding.problem]:
-        raise CommandFailed(
-            "the self-check failed: " + "; ".join(f"{finding.check}: {finding.problem}" for finding in problems)
-        )
+    check_before_serving(settings)
     logging.configure(settings.log_level, settings.log_format)
     try:
         with metrics.exposed(settings.metrics_host, settings.metrics_port, processes=workers):

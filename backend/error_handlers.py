@@ -16,6 +16,7 @@ from backend import metrics, provided
 from backend.audit.recorder import Recorder
 from backend.errors import InvalidInput, MethodNotAllowed, Misdirected, NotFound, ServiceError, Unavailable
 from backend.gateways.front_door import FrontDoor, WrongFields
+from backend.hand_over import handed_over
 from backend.identity.callers.denials import record_denial
 from backend.identity.callers.guard import origin_of
 from backend.request_scope import route_of
@@ -45,6 +46,8 @@ class ErrorHandlers:
 
     async def _service_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, ServiceError)
+        if (handing_over := handed_over(request, error)) is not None:
+            return handing_over
         try:
             await record_denial(
                 provided.of(request, Tenancy), provided.of(request, Recorder), error, request.state.caller,
@@ -76,6 +79,8 @@ class ErrorHandlers:
         return self._answer(request, known.get(HTTPStatus(error.status_code), ServiceError()))
 
     def _answer(self, request: Request, error: ServiceError, fields: WrongFields = ()) -> Response:
+        if (handing_over := handed_over(request, error)) is not None:
+            return handing_over
         if isinstance(error, Misdirected):
             error.headers["Location"] = _place_at(error.address, request)
         for door, error_response in self._doors:

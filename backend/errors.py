@@ -155,6 +155,17 @@ class NotAtHome(Unavailable):
         self.headers["Retry-After"] = "1"
 
 
+class CellLost(Unavailable):
+    """The servers of the tenant's cell are gone for good, as the operator has signed."""
+
+    code = "cell_lost"
+    detail = "The servers of this institution were lost. Its operator says when it is served again."
+
+    def __init__(self, *, cell: str) -> None:
+        super().__init__(reason=f"cell:{cell}:lost")
+        self.headers["Retry-After"] = "3600"
+
+
 class Misdirected(ServiceError):
     """The tenant is at home in another cell; nothing of it was read here."""
 
@@ -166,6 +177,7 @@ class Misdirected(ServiceError):
         """`redirect` has the client sent on to the cell's address, in place of being told it."""
         super().__init__(f"This institution is served at {address}.", reason=f"cell:{cell}")
         self.address = address
+        self.cell = cell
         if redirect:
             self.status = HTTPStatus.TEMPORARY_REDIRECT
 

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import asyncpg
@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from uuid_utils.compat import uuid7
 
+from backend import metrics
 from backend.database import Pool, reachable
 from backend.errors import Unavailable
 from backend.http_server import draining
@@ -63,6 +64,9 @@ class Readiness(ApiModel):
 
     status: Literal["ok"] = "ok"
     warnings: list[str] = Field(default=[], examples=[["sealer"]])
+    away: list[str] = Field(
+        default=[], description="Of a process that serves several cells: those that it cannot serve now.", examples=[["eu-2"]]
+    )  # fmt: skip
 
 
 @dataclass
@@ -79,8 +83,10 @@ class Probe:
     conditions: bool  # whether an answer needs that no condition comes before a policy
     embedder: Embedder
     sealer: SealerWatch  # told what every check sees of the sealer
+    cell: str = ""  # of a process that serves several
     _found: Readiness | Unavailable | None = None
     _checked_at: float = -math.inf
+    _has_passed: bool = False
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -102,13 +108,22 @@ class Probe:
             raise Unavailable(self._found.detail, reason=self._found.reason)
         return self._found
 
+    def refuse_unsound(self) -> None:
+        """Raises Unavailable unless a self-check has passed, and the last one found no fault but that the database was away."""
+        unsound = isinstance(self._found, Unavailable) and (self._found.reason or "").startswith("self_check:")
+        if unsound or not self._has_passed:
+            raise Unavailable(reason=self._found.reason if isinstance(self._found, Unavailable) else "self_check:none")
+
     async def check(self) -> None:
         """Asks the database now, and keeps what it says."""
         try:
             self._found = await self._check()
+            self._has_passed = True
         except Unavailable as error:
             self._found = error
         self._checked_at = time.monotonic()
+        if self.cell:
+            metrics.CELL_READY.labels(self.cell).set(isinstance(self._found, Readiness))
 
     async def _watch(self) -> None:
         while True:
@@ -145,6 +160,28 @@ class Probe:
         return Readiness(warnings=[finding.check for finding in warnings if finding.problem])
 
 
+@dataclass
+class ProcessReadiness:
+    """Whether a process can serve: its only database, or at least one of several cells."""
+
+    probes: dict[str, Probe] = field(default_factory=dict)
+
+    def readiness(self) -> Readiness:
+        """Returns what the last checks found, with the cells that are away; raises Unavailable where all are."""
+        found, away, problem = [], [], None
+        for name, probe in self.probes.items():
+            try:
+                found.append((name, probe.readiness()))
+            except Unavailable as error:
+                away.append(name)
+                problem = error
+        if problem is not None and (len(self.probes) == 1 or not found):
+            raise problem
+        if len(self.probes) == 1:
+            return found[0][1]
+        return Readiness(warnings=[f"{name}: {warning}" for name, one in found for warning in one.warnings], away=away)
+
+
 async def _embedder_problem(embedder: WatchedEmbedder) -> str | None:
     """Says why questions find nothing by their meaning; the log can be read and documents can be approved all the same."""
     try:
@@ -156,13 +193,13 @@ async def _embedder_problem(embedder: WatchedEmbedder) -> str | None:
 
 
 @router.get("/ready", summary="Can it serve")
-async def ready(probe: Provided[Probe]) -> Readiness:
+async def ready(process: Provided[ProcessReadiness]) -> Readiness:
     """Answers 200 only when the database passed the last self-check, seconds ago; otherwise 503, also without a check of late.
 
     It warns when events are not being sealed, and when the embedding server is away or answers with another model than it did.
     Requests are answered while nobody seals: what they record is sealed later, and until then has no proof.
     """
-    return probe.readiness()
+    return process.readiness()
 
 
 class Version(ApiModel):

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -22,10 +23,11 @@ _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REASON = re.compile(r"[a-z_]+(:[a-zA-Z_]+)?")
 
-REQUESTS = Counter("affidavit_requests", "Requests that were answered.", ["method", "route", "status"])
+# The label `cell` is empty, and so none, but in a process that serves several cells.
+REQUESTS = Counter("affidavit_requests", "Requests that were answered.", ["method", "route", "status", "cell"])
 REQUEST_SECONDS = Histogram("affidavit_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS)
 STAGE_SECONDS = Histogram("affidavit_stage_seconds", "Time that a stage took.", ["stage"], buckets=_SECONDS)
-REFUSED = Counter("affidavit_refused", "Requests that were refused.", ["code", "reason"])
+REFUSED = Counter("affidavit_refused", "Requests that were refused.", ["code", "reason", "cell"])
 ANSWERS = Counter("affidavit_answers", "Questions by what became of them.", ["outcome", "reason"])
 TASKS = Counter("affidavit_background_tasks", "Tasks of chat interfaces, such as titles, that got a fixed reply.")
 SENTENCES = Counter("affidavit_sentences", "Sentences of answers by what supports them, or `dropped`.", ["support"])
@@ -33,6 +35,7 @@ TOKENS = Counter(
     "affidavit_model_tokens", "Tokens of model servers, as answers' records count them.", ["model", "direction"]
 )
 COST = Counter("affidavit_model_cost_micros", "What they cost, in millionths of the configured currency.", ["model"])
+PASSED_ON = Counter("affidavit_passed_on", "Requests that were passed on to another cell.", ["cell"])
 OPEN_TURNS = Gauge("affidavit_open_turns", "Questions being answered.", multiprocess_mode="livesum")
 CONNECTIONS = Gauge("affidavit_connections_in_use", "Database connections lent.", multiprocess_mode="livesum")
 CONNECTION_SECONDS = Histogram(
@@ -51,7 +54,22 @@ WEBHOOK_DUE = Gauge(
 WARNINGS = Counter("affidavit_ingestion_warnings", "What parsers left out of files that became versions.", ["kind"])
 BUILD = Gauge("affidavit_build", "The code that runs; always 1.", ["version", "code"], multiprocess_mode="livemax")
 
+CELL_READY = Gauge(
+    "affidavit_cell_ready", "1 while a cell passes its checks; of a process of several.", ["cell"], multiprocess_mode="livemin"
+)  # fmt: skip
+
 log = structlog.get_logger()
+_cell: ContextVar[str] = ContextVar("cell", default="")
+
+
+@contextmanager
+def serving(cell: str) -> Iterator[None]:
+    """Counts what happens in the block for a cell."""
+    token = _cell.set(cell)
+    try:
+        yield
+    finally:
+        _cell.reset(token)
 
 
 @contextmanager
@@ -67,14 +85,14 @@ def stage(name: str) -> Iterator[None]:
 
 def answered(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
     """Counts one request."""
-    REQUESTS.labels(method if method in _METHODS else "other", route, str(status)).inc()
+    REQUESTS.labels(method if method in _METHODS else "other", route, str(status), _cell.get()).inc()
     REQUEST_SECONDS.labels(route).observe(seconds, {"request_id": request_id, **tracing.ids()})
 
 
 def refused(code: str, reason: str | None) -> None:
     """Counts a refusal by the head of its reason: what follows can be a time, or come from another server."""
     head = _REASON.match(reason or "")
-    REFUSED.labels(code, head.group() if head else "none").inc()
+    REFUSED.labels(code, head.group() if head else "none", _cell.get()).inc()
 
 
 def _exemplar() -> dict[str, str] | None:

@@ -32,9 +32,18 @@ def given_to(app: FastAPI) -> Collaborators:
     return services
 
 
+def choose(scope: Scope, services: Collaborators) -> None:
+    """Has a request served with these, where an application has those of several cells."""
+    scope["affidavit.services"] = services
+
+
 def attach(scope: Scope) -> None:
-    """Carries the services of the application into a request, so that mounted applications see them too."""
-    scope["state"]["services"] = getattr(scope["app"].state, "services", None)
+    """Carries the services of a request into its state, so that mounted applications see them too.
+
+    An application of several cells has none that a request could fall back to.
+    """
+    chosen = scope.get("affidavit.services")
+    scope["state"]["services"] = getattr(scope["app"].state, "services", None) if chosen is None else chosen
 
 
 def of(request: Request, kind: type[T]) -> T:

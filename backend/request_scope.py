@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from backend import metrics, provided, tracing
 from backend.errors import ServiceError, TooLarge, TooSlow, UnsupportedType
+from backend.hand_over import is_handed_over
 
 log = structlog.get_logger()
 
@@ -98,6 +99,9 @@ async def _nothing_more() -> Message:
 def _ended(scope: Scope, status: int, seconds: float, request_id: str, span: Span) -> None:
     """Counts and logs a request, and forgets it: whoever served it in this task goes on to other things."""
     route = route_of(scope)
+    if is_handed_over(scope):
+        structlog.contextvars.clear_contextvars()
+        return
     tracing.answered(span, scope["method"], route, status, request_id)
     metrics.answered(scope["method"], route, status, seconds, request_id)
     log.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))

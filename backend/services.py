@@ -23,7 +23,8 @@ from backend.audit.events import DoorKind
 from backend.audit.payloads import PayloadVault
 from backend.audit.recorder import Recorder
 from backend.audit.search_words import SearchWords
-from backend.cells.homes import homes_from_settings
+from backend.cells.homes import CellHomes, homes_from_settings
+from backend.cells.known import KnownDirectory
 from backend.database import Pool, open_pool
 from backend.documents.chunks.vectors import Vectorizer
 from backend.documents.files import ingestion
@@ -33,7 +34,7 @@ from backend.documents.files.withdrawal import Withdrawal
 from backend.egress import Egress, outside_client
 from backend.evaluation.jobs import RunFailureHandler, RunHandler
 from backend.evaluation.runs import EVALUATE
-from backend.health import Probe
+from backend.health import Probe, ProcessReadiness
 from backend.identity.callers.addresses import TrustedProxies
 from backend.identity.callers.admission import Admission
 from backend.identity.callers.caller import Resolver
@@ -136,6 +137,7 @@ class Services(WorkerServices):
     """What the API has. A route asks for the type of a field: `tenancy: Provided[Tenancy]`."""
 
     probe: Probe
+    readiness: ProcessReadiness
     sealer: SealerWatch
     operator_database: OperatorDatabase
     proxies: TrustedProxies
@@ -168,11 +170,24 @@ async def open_worker_services(settings: Settings, *, pool_size: int) -> AsyncIt
         yield await _worker_services(settings, stack, pool_size)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SharedByCells:
+    """What the cells that a process serves have in common: nothing that holds anything of a tenant."""
+
+    known: KnownDirectory
+    admission: Admission
+    readiness: ProcessReadiness
+    local_embedder: Embedder | None  # None where vectors come from a server
+
+
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Opens what the API needs, connected when it is first used; raises MissingSettingError."""
+async def open_services(settings: Settings, shared: SharedByCells | None = None) -> AsyncIterator[Services]:
+    """Opens what the API needs, connected when it is first used; raises MissingSettingError.
+
+    `shared` is what cells have in common in a process that serves several.
+    """
     async with AsyncExitStack() as stack:
-        base = await _worker_services(settings, stack, settings.database_pool_size, beside_answers=True)
+        base = await _worker_services(settings, stack, settings.database_pool_size, beside_answers=True, shared=shared)
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
         resource = f"{settings.public_url}/mcp"
         tokens = AccessTokens(
@@ -184,20 +199,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             base.tenancy, tokens, base.recorder, settings.refresh_token_days, second_factors,
             settings.refresh_reuse_seconds,
         )  # fmt: skip
-        admission = Admission.limited_to(
-            settings.max_running_requests,
-            settings.max_tenant_running_requests,
-            settings.max_tenant_waiting_requests,
-        )
         sealer = SealerWatch()
+        probe = await _probe(settings, base, sealer, stack)
+        readiness = shared.readiness if shared else ProcessReadiness()
+        readiness.probes[settings.cell or ""] = probe
+        probe.cell = (settings.cell or "") if shared else ""
         yield Services(
             **{field.name: getattr(base, field.name) for field in fields(base)},
-            probe=await _probe(settings, base, sealer, stack),
+            probe=probe,
+            readiness=readiness,
             sealer=sealer,
             operator_database=await _operator_database(settings, stack),
             proxies=TrustedProxies.parse(settings.trusted_proxies),
             tokens=tokens,
-            admission=admission,
+            admission=shared.admission if shared else admission_of(settings),
             resolver=resolver,
             second_factors=second_factors,
             sign_in=sign_in,
@@ -221,19 +236,29 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 
 async def _worker_services(
-    settings: Settings, stack: AsyncExitStack, pool_size: int, *, beside_answers: bool = False
+    settings: Settings,
+    stack: AsyncExitStack,
+    pool_size: int,
+    *,
+    beside_answers: bool = False,
+    shared: SharedByCells | None = None,
 ) -> WorkerServices:
     pool = await _runtime_pool(settings, stack, pool_size)
     secrets = payload_keys(settings)
     encryption = await stack.enter_async_context(key_encryption.opened(settings, secrets))
     payloads = PayloadVault(encryption, settings.data_key_seconds)
     words = SearchWords(search_secret(settings))
-    homes = await stack.enter_async_context(homes_from_settings(settings))
+    if shared and settings.cell:
+        homes: Homes = CellHomes(settings.cell, shared.known, redirect=settings.cell_redirect)
+    else:
+        homes = await stack.enter_async_context(homes_from_settings(settings))
     tenancy = _tenancy(settings, pool, homes)
     embedder: Embedder
     if (remote := embedders.remote_from_settings(settings)) is not None:
         stack.push_async_callback(remote.aclose)
         embedder = WatchedEmbedder(remote, tenancy)
+    elif shared and shared.local_embedder:
+        embedder = shared.local_embedder
     else:
         embedder = await asyncio.to_thread(embedders.from_settings, settings, beside_answers=beside_answers)
     recorder = Recorder(payloads, words, provenance(settings))
@@ -286,6 +311,13 @@ async def _worker_services(
     )  # fmt: skip
 
 
+def admission_of(settings: Settings) -> Admission:
+    """Returns how many requests a process does at once, and for each tenant."""
+    return Admission.limited_to(
+        settings.max_running_requests, settings.max_tenant_running_requests, settings.max_tenant_waiting_requests
+    )  # fmt: skip
+
+
 async def _runtime_pool(settings: Settings, stack: AsyncExitStack, size: int) -> Pool:
     url = required(settings.runtime_database_url, "RUNTIME_DATABASE_URL")
     pool = await open_pool(
@@ -332,11 +364,13 @@ async def _federation(settings: Settings, base: WorkerServices, sign_in: SignIn,
 async def _authorization(
     settings: Settings, base: WorkerServices, sign_in: SignIn, stack: AsyncExitStack, resource: str
 ) -> AuthorizationServer:
-    secret = required(settings.payload_key, "PAYLOAD_KEY")
+    secrets = payload_keys(settings)
     egress = Egress(await stack.enter_async_context(outside_client()))
-    clients = Clients(egress, Seal(secret, "registered client"), settings.oauth_registration)
+    # A program registers before anybody's tenant is named, and cells have the key of searches in common.
+    seal = Seal("registered client", search_secret(settings), *secrets)
+    clients = Clients(egress, seal, settings.oauth_registration)
     return AuthorizationServer(
-        base.tenancy, base.recorder, sign_in, sign_in.tokens, clients, Seal(secret, "authorization code"),
+        base.tenancy, base.recorder, sign_in, sign_in.tokens, clients, Seal("authorization code", *secrets),
         issuer=settings.public_url, resource=resource,
     )  # fmt: skip
 

@@ -47,6 +47,17 @@ def tenant_tag(tenant_id: UUID) -> str:
     return "".join(digits)
 
 
+def tagged(tenant_id: UUID, secret: str) -> str:
+    """Returns a secret of a tenant with its tag before it, for what is no secret of a form of its own: cookies and codes."""
+    return f"{tenant_tag(tenant_id)}.{secret}"
+
+
+def tag_before(secret: str) -> str:
+    """Returns the tag that stands before a secret; empty where none does, as before any that is older than tags."""
+    tag, dot, rest = secret.partition(".")
+    return tag if dot and len(tag) == TAG_LENGTH and "." not in rest and tag.isascii() and tag.isalnum() else ""
+
+
 class Purpose(StrEnum):
     """For what a transaction may see or do more than its caller, with what it presents for that.
 
@@ -201,6 +212,10 @@ class Tenancy:
             signed = self._signer.sign(claims, connection.get_server_pid(), epoch)
             async with asyncio.timeout(self._timeout):
                 return await fetch_row(connection, row, statement, signed, *arguments)
+
+    def refuse_elsewhere(self, tag: str, request_id: str) -> None:
+        """Raises Misdirected for a secret of a tenant of another cell, whose keys this one need not have."""
+        self._homes.epoch_of(Claims(request_id, tag=tag))
 
     def is_elsewhere(self, claims: Claims) -> bool:
         """Tells whether the tenant of these claims is at home in another cell, as far as this process knows."""

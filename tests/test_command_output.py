@@ -308,7 +308,7 @@ async def of_deployments(done: Invocations, bank: Tenant, folder: Path, service:
     await done.run("cell key directory.pem")
     assert (folder / "directory.pem.pub").exists()
     for line in (
-        "cell add eu-1 --region eu --address https://eu.example", "cell list", "cell purge eu-1", "cell plan", "cell drain eu-1",
+        "cell add eu-1 --region eu --address https://eu.example", "cell list", "cell purge eu-1", "cell checkpoints", "cell plan", "cell drain eu-1",
         "cell remove eu-1", "migrate --all-cells", "doctor --all-cells", "tenant list --all-cells",
     ):  # fmt: skip
         await done.run(line, fails="AFFIDAVIT_DIRECTORY_URL")

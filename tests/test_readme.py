@@ -101,6 +101,7 @@ RUN_BY = {
     "audit verify": "review/test_audit_commands.py",
     "backup": "demo/test_backup.py",
     "cell add": "cells/world.py",
+    "cell checkpoints": "cells/test_every_cell.py",
     "cell drain": "cells/test_three_cells.py",
     "cell key": "cells/test_homes.py",
     "cell list": "cells/test_homes.py",

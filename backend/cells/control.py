@@ -7,7 +7,8 @@ from pathlib import Path
 
 import asyncpg
 
-from backend.cells.directory import Directory, NotTheDirectory
+from backend.cells.directory import Directory
+from backend.cells.entries import NotTheDirectory
 from backend.database import Connection, Queries
 from backend.ledger.checkpoints import SigningKey
 

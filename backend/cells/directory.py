@@ -12,16 +12,14 @@ Each entry is stored with a checkpoint that signs the root of the Merkle tree ov
 state of the directory takes no other history, and no older one. A later entry of a tenant moves it, and has the next epoch.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-import orjson
-
-from backend.audit.canonical import canonical_json
+from backend.cells.entries import CellEntry, DomainEntry, GoneEntry, Home, NotTheDirectory
+from backend.cells.entries import read as read_entry
 from backend.cells.tables import NameTable, TenantTable
 from backend.ledger.checkpoints import (
     Checkpoint,
@@ -33,70 +31,8 @@ from backend.ledger.checkpoints import (
     sign_checkpoint,
 )
 from backend.ledger.merkle import Frontier, leaf_hash
-from backend.settings.cells import CELL_NAME
 
 LOG_NAME = "cells"
-STATES = ("serving", "draining", "removed")
-
-
-class NotTheDirectory(Exception):
-    """What somebody gave for the directory is forged, older than what is known, or another history."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellEntry:
-    """One PostgreSQL with its processes; `address` is where they answer. No tenant moves to one that is `draining`."""
-
-    name: str
-    region: str
-    address: str
-    state: str = "serving"
-
-    def entry(self) -> str:
-        """Returns the cell as a line of the directory. Processes of before there were states read it all the same."""
-        state = {} if self.state == "serving" else {"state": self.state}
-        return canonical_json(
-            {"kind": "cell", "name": self.name, "region": self.region, "address": self.address, **state}
-        )
-
-
-class Home(NamedTuple):
-    """Where a tenant is at home. The epoch counts its homes."""
-
-    tenant_id: UUID
-    slug: str
-    cell: str
-    epoch: int
-
-    def entry(self) -> str:
-        """Returns the tenant as a line of the directory."""
-        return canonical_json(
-            {"kind": "tenant", "tenant": str(self.tenant_id), "slug": self.slug, "cell": self.cell, "epoch": self.epoch}
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class DomainEntry:
-    """Whose people name it by this domain of their e-mail addresses; nobody's, without a tenant."""
-
-    domain: str
-    tenant_id: UUID | None
-
-    def entry(self) -> str:
-        """Returns the domain as a line of the directory."""
-        whose = {} if self.tenant_id is None else {"tenant": str(self.tenant_id)}
-        return canonical_json({"kind": "domain", "domain": self.domain, **whose})
-
-
-@dataclass(frozen=True, slots=True)
-class GoneEntry:
-    """A tenant that was purged: its slug and its domains may be another's, and it comes no more."""
-
-    tenant_id: UUID
-
-    def entry(self) -> str:
-        """Returns that it is gone as a line of the directory."""
-        return canonical_json({"kind": "gone", "tenant": str(self.tenant_id)})
 
 
 class HomesByTenant(Mapping[UUID, Home]):
@@ -157,8 +93,13 @@ class Directory:
 
     @property
     def present(self) -> dict[str, CellEntry]:
-        """The cells that there are."""
-        return {name: cell for name, cell in self.cells.items() if cell.state != "removed"}
+        """The cells that there are, without those that were lost."""
+        return {name: cell for name, cell in self.cells.items() if cell.state not in {"removed", "lost"}}
+
+    @property
+    def lost(self) -> dict[str, CellEntry]:
+        """The cells whose servers are gone for good."""
+        return {name: cell for name, cell in self.cells.items() if cell.state == "lost"}
 
     def domains(self) -> dict[str, UUID]:
         """Returns whose each domain is, of tenants that are not gone."""
@@ -225,11 +166,49 @@ class Directory:
                 self.frontier = _grown(self.frontier, page)
             self._refuse_other(signed := note(), self.frontier)
         except BaseException:
-            empty = Directory(self.keys, self.keeps_lines)
-            for made in fields(self):
-                setattr(self, made.name, getattr(empty, made.name))
+            self._forget()
             raise
         self.note = signed
+
+    def dump(self) -> tuple[dict[str, object], list[bytes]]:
+        """Returns all that is known, without the lines: what is said in words, and the tables."""
+        said: dict[str, object] = {
+            "note": self.note, "size": self.size, "frontier": self.frontier.to_hex(),
+            "cells": [self.cells[name].entry() for name in self._cell_names],
+        }  # fmt: skip
+        return said, [*self._tenants.dump(), *self._slugs.dump(), *self._domains.dump()]
+
+    def restore(self, said: Mapping[str, Any], sections: Iterable[bytes]) -> None:
+        """Lets an empty directory take what `dump` returned, from somebody who is believed to have verified the entries.
+
+        Raises NotTheDirectory unless the operator signed just that state, and is empty again then.
+        """
+        assert self.size == 0
+        try:
+            frontier = Frontier(int(said["size"]), [bytes.fromhex(subtree) for subtree in said["frontier"]])
+            self._refuse_other(said["note"], frontier)
+            for entry in said["cells"]:
+                cell = read_entry(entry)
+                assert isinstance(cell, CellEntry)
+                self._name_cell(cell)
+            each = iter(sections)
+            for table in (self._tenants, self._slugs, self._domains):
+                table.restore(each)
+        except BaseException:
+            self._forget()
+            raise
+        self.frontier, self.note = frontier, said["note"]
+
+    def _forget(self) -> None:
+        empty = Directory(self.keys, self.keeps_lines)
+        for made in fields(self):
+            setattr(self, made.name, getattr(empty, made.name))
+
+    def _name_cell(self, cell: CellEntry) -> None:
+        if cell.name not in self._cell_numbers:
+            self._cell_numbers[cell.name] = len(self._cell_names)
+            self._cell_names.append(cell.name)
+        self.cells[cell.name] = cell
 
     def confirm(self, note: str) -> None:
         """Raises NotTheDirectory for a note of the same size that signs another history."""
@@ -268,12 +247,9 @@ class Directory:
         """Takes entries, once none of them contradicts what was said before."""
         new = _Changes(self)
         for entry in entries:
-            new.say(_read(entry))
-        for name, cell in new.cells.items():
-            if name not in self._cell_numbers:
-                self._cell_numbers[name] = len(self._cell_names)
-                self._cell_names.append(name)
-            self.cells[name] = cell
+            new.say(read_entry(entry))
+        for cell in new.cells.values():
+            self._name_cell(cell)
         rows = {}
         for tenant_id in new.homes:
             row = self._tenants.row_of(tenant_id)
@@ -328,7 +304,7 @@ class _Changes:
         """Gives a tenant a home."""
         before = self._home(home.tenant_id)
         cell = self.cells.get(home.cell) or self.known.cells.get(home.cell)
-        if cell is None or cell.state == "removed":
+        if cell is None or cell.state in {"removed", "lost"}:
             raise NotTheDirectory(f"there is no cell {home.cell}")
         if home.epoch != (before.epoch + 1 if before else 1):
             raise NotTheDirectory(f"{home.slug} is given the epoch {home.epoch} after {before.epoch if before else 0}")
@@ -366,20 +342,3 @@ def _grown(frontier: Frontier, entries: Sequence[str]) -> Frontier:
     for entry in entries:
         grown.append(leaf_hash(entry.encode()))
     return grown
-
-
-def _read(entry: str) -> CellEntry | DomainEntry | GoneEntry | Home:
-    """Reads an entry; raises NotTheDirectory for what is none."""
-    try:
-        read = orjson.loads(entry)
-        if read["kind"] == "cell" and re.fullmatch(CELL_NAME, read["name"]) and read.get("state", "serving") in STATES:
-            return CellEntry(read["name"], str(read["region"]), str(read["address"]), read.get("state", "serving"))
-        if read["kind"] == "domain":
-            return DomainEntry(str(read["domain"]), UUID(read["tenant"]) if "tenant" in read else None)
-        if read["kind"] == "gone":
-            return GoneEntry(UUID(read["tenant"]))
-        if read["kind"] == "tenant":
-            return Home(UUID(read["tenant"]), str(read["slug"]), str(read["cell"]), int(read["epoch"]))
-    except (ValueError, TypeError, KeyError) as error:
-        raise NotTheDirectory(f"malformed entry of the directory: {entry[:200]}") from error
-    raise NotTheDirectory(f"unknown entry of the directory: {entry[:200]}")

@@ -89,6 +89,15 @@ class SecretFormat:
         return text.startswith(f"{self._prefix}_")
 
 
+_ANY_SECRET = re.compile(rf"[a-z]{{2,4}}_([0-9A-Za-z]{{{TAG_LENGTH}}})[0-9A-Za-z]+_")
+
+
+def tag_of_secret(text: str) -> str | None:
+    """Returns the tag in what looks like a secret of any prefix; whether it is one, only who parses it says."""
+    found = _ANY_SECRET.match(text)
+    return found[1] if found else None
+
+
 def _digest(plaintext: str) -> bytes:
     return hashlib.sha256(plaintext.encode("ascii")).digest()
 

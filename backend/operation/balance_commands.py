@@ -113,8 +113,16 @@ def cell_drain(
 
 
 @cell_app.command("remove")
-def cell_remove(name: CellName) -> CommandResult:
+def cell_remove(
+    name: CellName,
+    *,
+    lost: Annotated[bool, typer.Option("--lost", help="Its servers are gone for good, with what they held.")] = False,
+    reason: Annotated[str, typer.Option(help="With --lost: why. The directory says it for good.")] = "",
+) -> CommandResult:
     """Take an empty cell out of the directory; refused while a tenant is at home there, or an old copy waits.
+
+    With --lost, one whose servers are gone for good; refused while its database answers. Who is at home there is named, and told
+    so by every process. `affidavit cell add` takes it back when it was restored.
 
     Example: affidavit cell remove eu-1
     """
@@ -122,9 +130,15 @@ def cell_remove(name: CellName) -> CommandResult:
 
     settings = read_settings()
 
-    async def run() -> None:
+    async def run() -> list[str]:
         async with signing_from(settings) as signing:
+            if lost:
+                return await balancing.remove_lost(signing, name, reason)
             await balancing.remove(signing, name)
+            return []
 
-    run_operator(run())
-    return CommandResult({"cell": name, "removed": True}, f"{name} is no cell any more.")
+    tenants = run_operator(run())
+    facts = {"cell": name, "removed": not lost, "lost": lost, "tenants": tenants}
+    if lost:
+        return CommandResult(facts, f"{name} is lost. At home there: {', '.join(tenants) or 'nobody'}.")
+    return CommandResult(facts, f"{name} is no cell any more.")

@@ -1,5 +1,6 @@
 """Empties cells, one tenant at a time, and takes empty ones out of the directory."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -8,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 
 from backend.cells import control
-from backend.cells.directory import CellEntry, NotTheDirectory
+from backend.cells.entries import CellEntry, NotTheDirectory
 from backend.operation import every_cell
 from backend.operation.every_cell import queries
 from backend.operation.moving.adding import Signing, add_cell, mover
@@ -36,7 +37,7 @@ async def drain(
         if not targets:
             raise OperatorError(f"no other cell of the region {cell.region} takes tenants{f': not {to}' if to else ''}")
         async with AsyncExitStack() as stack:  # tenants that were made since
-            await add_cell(signing, await signing.opened(stack, name), cell.region, cell.address, state="draining")
+            await add_cell(signing, await signing.opened(stack, name), replace(cell, state="draining"))
         answers = await every_cell.measure(signing)
         asked = [each for each in answers if each.cell.name == name or each.cell in targets]
         if silent := [each for each in asked if each.problem]:
@@ -81,6 +82,26 @@ async def remove(signing: Signing, name: str) -> None:
         await signing.add([replace(cell, state="removed").entry()])
     except NotTheDirectory as error:
         raise OperatorError(str(error)) from None
+
+
+async def remove_lost(signing: Signing, name: str, reason: str) -> list[str]:
+    """Signs that the servers of a cell are gone for good; returns who was at home there.
+
+    Raises OperatorError for one that answers.
+    """
+    await control.catch_up(signing.control, signing.directory)
+    cell = _present(signing, name)
+    if not reason.strip() or not reason.isprintable():
+        raise OperatorError("say in a sentence why the servers are gone for good")
+    try:
+        async with asyncio.timeout(every_cell.PATIENCE_SECONDS), AsyncExitStack() as stack:
+            await signing.opened(stack, name)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pass
+    else:
+        raise OperatorError(f"the database of {name} answers: `affidavit cell drain {name}` moves its tenants")
+    await signing.add([replace(cell, state="lost", reason=reason).entry()])
+    return sorted(home.slug for home in signing.directory.at_home(name))
 
 
 def _present(signing: Signing, name: str) -> CellEntry:

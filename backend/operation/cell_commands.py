@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +28,6 @@ def cell_key(
     Example: affidavit cell key directory-key.pem
     """
     import os  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
 
     from backend.ledger.checkpoints import SigningKey  # noqa: PLC0415
 
@@ -46,20 +46,29 @@ def cell_add(
     name: CellName,
     region: Annotated[str, typer.Option(help="Where its data is.")],
     address: Annotated[str, typer.Option(help="Where its processes answer, such as https://eu.affidavit.example.")],
+    *,
+    most_tenants: Annotated[int | None, typer.Option(help="Tenants above which nobody moves there.", min=1)] = None,
+    most_gigabytes: Annotated[
+        float | None, typer.Option(help="Size of its database above which nobody does.", min=0.01)
+    ] = None,
 ) -> CommandResult:
     """Add a cell to the directory, with the tenants in its database and their domains; given again, it adds what is new.
 
+    Its limits are those that were given last. Nobody is turned out by one that is lower than what there is.
     Its settings are in AFFIDAVIT_CELLS_FOLDER, as NAME.toml.
 
     Example: affidavit cell add eu-1 --region eu --address https://eu.affidavit.example
     """
+    from backend.cells.entries import CellEntry  # noqa: PLC0415 - loads what --help does not need
     from backend.operation.moving.adding import add_cell  # noqa: PLC0415
 
     settings = read_settings()
+    most_bytes = None if most_gigabytes is None else int(most_gigabytes * 1e9)
+    entered_cell = CellEntry(name, region, address, most_tenants=most_tenants, most_bytes=most_bytes)
 
     async def run() -> int:
         async with signing_from(settings) as signing, AsyncExitStack() as stack:
-            return await add_cell(signing, await signing.opened(stack, name, named=False), region, address)
+            return await add_cell(signing, await signing.opened(stack, name, named=False), entered_cell)
 
     entered = run_operator(run())
     told = f"{name} is in the directory; {entered} tenants were entered."
@@ -99,6 +108,49 @@ def cell_list() -> CommandResult:
         )
         table.add_row(*("" if one is None else str(one) for one in shown), cell["problem"] or "")
     return CommandResult(cells, table)
+
+
+@cell_app.command("checkpoints")
+def cell_checkpoints(
+    folder: Annotated[Path | None, typer.Argument(help="Where the proof of each cell's checkpoint is written.")] = None,
+) -> CommandResult:
+    """Enter the newest checkpoint of every cell into one log, which the key of the directory signs; exit 1 if one has changed.
+
+    Each cell proves that its log continues what was entered before. The verifier takes the proofs for kept checkpoints, with the
+    directory's public key among its keys. Keep them where no cell's servers write.
+
+    Example: affidavit cell checkpoints kept/
+    """
+    from backend.operation import cells_log  # noqa: PLC0415 - loads what --help does not need
+
+    settings = read_settings()
+
+    seen = settings.home_folder / "cells-checkpoints"
+    last = seen.read_text(encoding="utf-8") if seen.exists() else ""
+
+    async def run() -> "tuple[cells_log.CellsLog, list[dict[str, Any]]]":
+        async with signing_from(settings) as signing:
+            log, answers = await cells_log.record(signing, last)
+            return log, cells_log.told(log, answers)
+
+    log, cells = run_operator(run())
+    seen.parent.mkdir(parents=True, exist_ok=True)
+    seen.write_text(log.note, encoding="utf-8")
+    newest = {cell: log.proof_of(entry) for cell, entry in log.newest.items()}
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for cell, proof in newest.items():
+            (folder / f"{cell}.note").write_text(proof, encoding="utf-8")
+    table = Table("cell", "checkpoints", "leaf", "problem")
+    for one in cells:
+        table.add_row(
+            one["cell"],
+            *("" if one[name] is None else str(one[name]) for name in ("size", "leaf")),
+            one["problem"] or "",
+        )
+    sound = all(one["problem"] is None for one in cells)
+    facts = {"ok": sound, "leaves": len(log.entries), "cells": cells, "note": log.note}
+    return CommandResult(facts, table, status=0 if sound else 1)
 
 
 @cell_app.command("purge")

@@ -5,16 +5,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import structlog
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from backend.command_output import CommandResult
+from backend.command_output import CommandFailed, CommandResult
 from backend.database import connect
-from backend.operation.command_line import owner_address, read_settings, run_operator, runtime_address
+from backend.operation.command_line import needed, owner_address, read_settings, run_operator, runtime_address
 from backend.operation.commands import AllCells
 from backend.operation.retrieval_commands import embedder_finding, outgrown_tenants, uncalibrated_model
 from backend.self_check import CheckResult, check, check_clocks, check_conditions, check_sealer, check_server
+from backend.settings import MissingSettingError, Settings
+
+log = structlog.get_logger()
 
 if TYPE_CHECKING:
     from backend.operation.moving.adding import Signing
@@ -76,6 +80,35 @@ async def _findings(runtime_url: str, others: Sequence[str], *, thorough: bool, 
         return findings
     finally:
         await connection.close()
+
+
+def check_before_serving(settings: Settings) -> None:
+    """Exits unless the database passes the self-check; of several cells, at least one must, and none is served that does not."""
+    if not settings.served_cells:
+        if problem := _problem_before_serving(settings):
+            raise CommandFailed(f"the self-check failed: {problem}")
+        return
+    from backend.cells.served import served_cells  # noqa: PLC0415 - loads what --help does not need
+
+    try:
+        cells = served_cells(settings)
+    except MissingSettingError as error:
+        raise CommandFailed(str(error)) from None
+    problems = {name: _problem_before_serving(own) for name, own in cells.items()}
+    failed = [f"{name}: {problem}" for name, problem in problems.items() if problem]
+    if len(failed) == len(cells):
+        raise CommandFailed(f"the self-check failed in every cell: {'; '.join(failed)}")
+    for problem in failed:
+        log.error("a cell is not served until it passes the self-check", problem=problem)
+
+
+def _problem_before_serving(settings: Settings) -> str:
+    """Returns what keeps a database from being served; empty for nothing."""
+    runtime_url, *_ = needed(settings, "runtime_database_url", "context_key", "payload_key", "jwt_private_key")
+    findings = findings_of(
+        runtime_url, settings.other_passwords, thorough=False, ordered=not settings.accept_conditions_before_policies
+    )
+    return "; ".join(f"{finding.check}: {finding.problem}" for finding in findings if finding.problem)
 
 
 def _doctor_of_every_cell() -> CommandResult:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 
-from backend.cells.directory import CellEntry
+from backend.cells.entries import CellEntry
 from backend.database import Queries
 from backend.operation import deployment_state
 from backend.operation.moving.adding import Signing
@@ -75,8 +75,13 @@ async def states(signing: Signing) -> list[dict[str, Any]]:
             "tenants": at_home[asked.cell.name], "answers": asked.problem is None, "problem": asked.problem,
             **(asked.answer or dict.fromkeys(_STATE)),
         }
-        for asked in await ask(signing, _state)
+        for asked in [*await ask(signing, _state), *_lost(signing)]
     ]  # fmt: skip
+
+
+def _lost(signing: Signing) -> list[CellAnswer[Any]]:
+    """Returns the cells that are asked for nothing any more, each with its reason."""
+    return [CellAnswer(cell, problem=f"lost: {cell.reason}") for cell in signing.directory.lost.values()]
 
 
 _STATE = ("revision", "bytes", "old_copies", "jobs", "unsealed", "oldest_unsealed_seconds", "checkpoint_seconds")
@@ -123,7 +128,12 @@ def proposed(
 ) -> MovePlan:
     """Returns what is proposed between the cells that answered, or only the moves out of one that is emptied."""
     cells = [
-        MeasuredCell(asked.cell.name, asked.cell.region, asked.cell.state == "draining" or asked.cell.name == draining)
+        MeasuredCell(
+            asked.cell.name,
+            asked.cell.region,
+            asked.cell.state == "draining" or asked.cell.name == draining,
+            None if asked.cell.most_tenants is None else asked.cell.most_tenants - len(asked.answer or ()),
+        )
         for asked in answers
         if asked.problem is None
     ]

@@ -19,7 +19,8 @@ async def signing_from(settings: Settings) -> AsyncIterator["Signing"]:
     Else a control database that was put back would have the operator sign another history over it.
     """
     from backend.cells import control, copy  # noqa: PLC0415 - loads what --help does not need
-    from backend.cells.directory import Directory, NotTheDirectory  # noqa: PLC0415
+    from backend.cells.directory import Directory  # noqa: PLC0415
+    from backend.cells.entries import NotTheDirectory  # noqa: PLC0415
     from backend.ledger.checkpoints import SigningKey  # noqa: PLC0415
     from backend.operation.moving.adding import Signing  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """Settings: cells: which one a process belongs to, and how it knows where tenants are at home."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
@@ -42,8 +42,17 @@ class CellSettings(BaseModel):
         default=False,
         description="Sends clients of other cells' tenants on with 307, in place of telling them where with 421.",
     )
+    served_cells: list[Annotated[str, Field(pattern=rf"{CELL_NAME}|^\*$")]] = Field(
+        default=[],
+        description="Cells that this process answers for, in place of one; `*` is all that the folder of settings has.",
+    )
+    cell_pass_on: list[str] = Field(
+        default=[],
+        description="Regions to whose cells requests are passed on, in place of telling clients where; data passes through here.",
+    )
     cells_folder: Path | None = Field(
-        default=None, description="Folder with the settings of each cell, as `NAME.env`, for the operator's commands."
+        default=None,
+        description="Folder with the settings of each cell, as `NAME.toml`, for the operator's commands and for `served_cells`.",
     )
     replication_url: DatabaseUrl | None = Field(
         default=None,
@@ -52,7 +61,16 @@ class CellSettings(BaseModel):
 
     @model_validator(mode="after")
     def _knows_where_tenants_are(self) -> Self:
-        if self.cell and not (self.directory_public_key and (self.directory_url or self.directory_file)):
-            message = "AFFIDAVIT_CELL needs AFFIDAVIT_DIRECTORY_PUBLIC_KEY, and the directory's URL, its file, or both"
+        if self.cell and self.served_cells:
+            message = "AFFIDAVIT_CELL and AFFIDAVIT_SERVED_CELLS are both set"
+            raise ValueError(message)
+        if self.served_cells and self.cells_folder is None:
+            message = "AFFIDAVIT_SERVED_CELLS needs AFFIDAVIT_CELLS_FOLDER"
+            raise ValueError(message)
+        knows = self.directory_public_key and (self.directory_url or self.directory_file)
+        if (self.cell or self.served_cells) and not knows:
+            message = (
+                "a process of cells needs AFFIDAVIT_DIRECTORY_PUBLIC_KEY, and the directory's URL, its file, or both"
+            )
             raise ValueError(message)
         return self

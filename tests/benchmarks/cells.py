@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.cells
 
-Asked for: a retrieval at most 1.02 times as long at the median, a tenant found within 5 µs, at most 200 MB a process for the directory,
-and a change known to 500 subscribers within a second. All of it is the service's own code. The 500 subscribers are as many of what
+Asked for: a retrieval at most 1.02 times as long at the median, and 1.05 times from a process that serves three cells; a tenant found
+within 5 µs, at most 200 MB a process for the directory, begun with in 2 seconds, and a change known to 500 subscribers within one. All of it is the service's own code. The 500 subscribers are as many of what
 each process has one of, each with a connection of its own to a real control database, in four processes.
 """
 
@@ -23,11 +23,14 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 from uuid_utils.compat import uuid7
 
-from backend.cells import control, copy
-from backend.cells.directory import LOG_NAME, CellEntry, Directory, Home
+from backend.cells import control, image
+from backend.cells.directory import LOG_NAME, Directory
+from backend.cells.entries import CellEntry, Home
 from backend.cells.homes import CellHomes
+from backend.cells.known import KnownDirectory
 from backend.embedded_postgres import EmbeddedPostgres, Passwords
 from backend.ledger.checkpoints import Checkpoint, SigningKey, VerifierKey, log_origin, sign_checkpoint
 from backend.ledger.merkle import Frontier, leaf_hash
@@ -37,9 +40,11 @@ from tests.benchmarks.load_client import LoadClient, encoded
 
 TENANTS, CELLS, SUBSCRIBERS, PROCESSES = 1_000_000, 1_000, 500, 4
 DOCUMENTS, TURNS, WARM_UP, ASKED, ROUNDS = 1_000, 1_000, 50, 20_000, 10
-MOST_RATIO, MOST_MICROSECONDS, MOST_MB, MOST_SECONDS = 1.02, 5.0, 200.0, 1.0
+MOST_RATIO, MOST_RATIO_OF_THREE, MOST_MICROSECONDS, MOST_MB, MOST_SECONDS, MOST_START = 1.02, 1.05, 5.0, 200.0, 1.0, 2.0
 KEY = SigningKey.generate("affidavit-bench")
 HERE = "cell-0"
+SERVED = ("cell-1", HERE, "cell-2")  # of a process of three; what names no tenant goes to another one
+SECRET = "s" * 40
 
 
 def entries(own: UUID) -> Iterator[str]:
@@ -70,10 +75,11 @@ def _megabytes(what: str) -> float:
 def _knows_all(path: Path, key: str, pipe: Pipe) -> None:
     """A process that loads the copy: how long that takes, what it takes of memory, and how soon a tenant is found."""
     directory = Directory([VerifierKey.parse(key)])
+    known = KnownDirectory(directory, file=path, secret=SECRET)
     before, began = _megabytes("VmRSS"), time.perf_counter()
-    copy.load(directory, path)
+    asyncio.run(known.load())
     seconds, after, peak = time.perf_counter() - began, _megabytes("VmRSS"), _megabytes("VmHWM")
-    homes = CellHomes(HERE, directory, redirect=False, url=None, file=None)
+    homes = CellHomes(HERE, known)
     here, drawn = list(directory.at_home(HERE)), random.Random(1)
     anywhere = [directory.homes.at(drawn.randrange(len(directory.homes))) for _ in range(ASKED)]
     asked: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
@@ -105,7 +111,7 @@ def _subscribes(url: str, key: str, number: int, pipe: Pipe) -> None:
             directories = []
             for _ in range(number):
                 directory = Directory([VerifierKey.parse(key)])
-                homes = CellHomes(HERE, directory, redirect=False, url=url, file=None)
+                homes = KnownDirectory(directory, url=url)
                 await homes.load()
                 await stack.enter_async_context(homes.watching(600))
                 directories.append(directory)
@@ -176,16 +182,29 @@ async def retrieve(served: Deployment, tenant_id: UUID, analyst: dict[str, str],
     owner = await asyncpg.connect(served.urls["superuser_url"])
     await owner.execute("insert into tenancy.cell (name) values ($1)", HERE)
     await owner.close()
-    settings = {
-        "AFFIDAVIT_CELL": HERE, "AFFIDAVIT_DIRECTORY_FILE": str(path), "AFFIDAVIT_DIRECTORY_PUBLIC_KEY": str(KEY.verifier_key)
-    }  # fmt: skip
-    taken: dict[str, list[float]] = {"without": [], "cell": []}
-    async with served.beside(**settings) as of_the_cell, served.beside() as without:
-        clients = {"without": await LoadClient.connect(without), "cell": await LoadClient.connect(of_the_cell)}
+    known = {"AFFIDAVIT_DIRECTORY_FILE": str(path), "AFFIDAVIT_DIRECTORY_PUBLIC_KEY": str(KEY.verifier_key)}
+    several = {
+        "AFFIDAVIT_SERVED_CELLS": json.dumps(SERVED),
+        "AFFIDAVIT_CELLS_FOLDER": str(await _cells(served, path.parent)),
+    }
+    taken: dict[str, list[float]] = {"without": [], "cell": [], "three": []}
+    async with AsyncExitStack() as stack:
+        clients = {}
+        for name, settings in (
+            ("without", {}),
+            ("cell", {**known, "AFFIDAVIT_CELL": HERE}),
+            ("three", {**known, **several}),
+        ):
+            address = await stack.enter_async_context(served.beside(**settings))
+            clients[name] = await LoadClient.connect(address)
+        await _ready(address)
         for turn in range(TURNS + WARM_UP):
             question = {"query": f"What does it cost to keep account {turn % DOCUMENTS}?"}
             request = encoded("/retrieve", question, analyst)
-            for name in sorted(clients, reverse=bool(turn % 2)):  # each goes first as often as the other
+            for name in (
+                *list(clients)[turn % 3 :],
+                *list(clients)[: turn % 3],
+            ):  # each goes first as often as the others
                 started = time.perf_counter()
                 await clients[name].send(request)
                 if turn >= WARM_UP:
@@ -193,23 +212,57 @@ async def retrieve(served: Deployment, tenant_id: UUID, analyst: dict[str, str],
         for client in clients.values():
             client.close()
     medians = {name: p50(times) for name, times in taken.items()}
-    return {"without_ms": medians["without"], "cell_ms": medians["cell"], "ratio": medians["cell"] / medians["without"]}
+    return {
+        **{f"{name}_ms": median for name, median in medians.items()},
+        "ratio": medians["cell"] / medians["without"], "ratio_of_three": medians["three"] / medians["without"],
+    }  # fmt: skip
+
+
+async def _cells(served: Deployment, folder: Path) -> Path:
+    """Writes the settings of the cells that one process serves: the one with the tenant, and two beside it."""
+    known = json.loads((served.data_folder.parent / "secrets.json").read_text())
+    made = folder / "cells-folder"
+    made.mkdir()
+    for name, urls in zip(SERVED, (served.copies[0], served.urls, served.copies[1]), strict=True):
+        if name != HERE:
+            owner = await asyncpg.connect(urls["owner_url"])
+            await owner.execute("insert into tenancy.cell (name) values ($1)", name)
+            await owner.close()
+        own = {
+            "runtime_database_url": urls["runtime_url"],
+            "context_key": known["context_key"],
+            "payload_key": known["payload_key"],
+        }
+        (made / f"{name}.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in own.items()))
+    return made
+
+
+async def _ready(address: str) -> None:
+    async with httpx.AsyncClient(base_url=address) as client, asyncio.timeout(60):
+        while (await client.get("/ready")).json().get("away") != []:
+            await asyncio.sleep(0.1)
 
 
 async def measure() -> dict[str, float]:
     """Returns all figures."""
     with tempfile.TemporaryDirectory(prefix="affidavit-bench-") as folder:
         path = Path(folder) / "directory"
-        async with deployment(Path(folder) / "cells") as served:
+        async with deployment(Path(folder) / "cells", copies=2) as served:
             tenant_id, analyst = await _filled(served)
             write_copy(path, tenant_id)
             spawn = multiprocessing.get_context("spawn")
-            ours, theirs = spawn.Pipe()
-            process = spawn.Process(target=_knows_all, args=(path, str(KEY.verifier_key), theirs))
-            process.start()
-            found: dict[str, float] = await asyncio.to_thread(ours.recv)
-            process.join()
-            found["copy_mb"] = path.stat().st_size / 1e6
+            loads = []
+            for _ in range(2):  # from the copy alone, and then from the image that the first one made
+                ours, theirs = spawn.Pipe()
+                process = spawn.Process(target=_knows_all, args=(path, str(KEY.verifier_key), theirs))
+                process.start()
+                loads.append(await asyncio.to_thread(ours.recv))
+                process.join()
+            found: dict[str, float] = {
+                **loads[1], "first_load_seconds": loads[0]["load_seconds"], "copy_mb": path.stat().st_size / 1e6,
+                "image_mb": image.path_of(path).stat().st_size / 1e6,
+            }  # fmt: skip
+            image.path_of(path).unlink()  # the deployment's processes have another secret
             print(found, flush=True)
             found |= await retrieve(served, tenant_id, analyst, path)
         print(found, flush=True)
@@ -226,6 +279,8 @@ def main() -> int:
     (RESULTS / "cells.json").write_text(json.dumps(found, indent=2) + "\n")
     return int(
         found["ratio"] > MOST_RATIO
+        or found["ratio_of_three"] > MOST_RATIO_OF_THREE
+        or found["load_seconds"] > MOST_START
         or found["slowest_resolution_us"] > MOST_MICROSECONDS
         or found["memory_mb"] > MOST_MB
         or found["push_seconds"] > MOST_SECONDS

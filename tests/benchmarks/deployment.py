@@ -50,6 +50,7 @@ class Deployment:
     base_url: str
     process: asyncio.subprocess.Process
     data_folder: Path
+    copies: Sequence[dict[str, str]] = ()  # of the empty database, for more cells on the same server
 
     async def start_again(self) -> float:
         """Starts another process beside the one that serves, and ends it; returns after how many seconds it served."""
@@ -99,7 +100,7 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployment(folder: Path, *, keep: bool = False) -> AsyncIterator[Deployment]:
+async def deployment(folder: Path, *, keep: bool = False, copies: int = 0) -> AsyncIterator[Deployment]:
     """Starts everything in a folder and stops it at the end; removes the folder unless told to keep it."""
     known = _secrets(folder)
     server = EmbeddedPostgres(
@@ -111,12 +112,22 @@ async def deployment(folder: Path, *, keep: bool = False) -> AsyncIterator[Deplo
         urls = server.urls()
         await asyncio.to_thread(migrate, urls["owner_url"])
         await store_context_key(urls["owner_url"], ContextSigner(known["context_key"]))
+        more = [await _copy(server, f"affidavit_{number}") for number in range(copies)]
         async with _service(folder, urls, known) as (base_url, process, _):
-            yield Deployment(urls, base_url, process, server.folder)
+            yield Deployment(urls, base_url, process, server.folder, more)
     finally:
         await asyncio.to_thread(server.stop)
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _copy(server: EmbeddedPostgres, name: str) -> dict[str, str]:
+    """Copies the migrated database while nobody is connected to it; returns the URLs of the copy."""
+    admin = await asyncpg.connect(server.url("postgres", server.passwords.superuser, "postgres"))
+    await admin.execute(f"create database {name} template affidavit owner affidavit_owner")
+    await admin.execute(f"grant connect on database {name} to affidavit_runtime, affidavit_sealer, affidavit_operator")
+    await admin.close()
+    return server.urls(name)
 
 
 def _secrets(folder: Path) -> dict[str, Any]:

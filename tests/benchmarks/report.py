@@ -105,6 +105,8 @@ def _documents(found: Mapping[str, float]) -> Iterator[Ratio]:
 
 def _cells(found: Mapping[str, float]) -> Iterator[Ratio]:
     yield Ratio("a retrieval of a cell that knows a million tenants, to one without cells", found["ratio"], 1.02)
+    if "ratio_of_three" in found:
+        yield Ratio("a retrieval from a process of three cells, to one without cells", found["ratio_of_three"], 1.05)
     yield Ratio("to find a tenant among a million, to 5 µs", found["slowest_resolution_us"] / 5, 1.0)
     yield Ratio("memory of a million tenants, to 200 MB", found["memory_mb"] / 200, 1.0)
     yield Ratio("a change reaches 500 subscribers, to a second", found["push_seconds"], 1.0)

@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 
 from backend.cells import copy
-from backend.cells.directory import CellEntry, Directory, Home
+from backend.cells.directory import Directory
+from backend.cells.entries import CellEntry, Home
 from backend.ledger.checkpoints import SigningKey
 from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 

@@ -5,15 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backend.cells import copy
-from backend.cells.directory import CellEntry, Directory, DomainEntry, GoneEntry, Home, NotTheDirectory, _grown
+from backend.cells import control, copy, image
+from backend.cells.directory import Directory, _grown
+from backend.cells.entries import CellEntry, DomainEntry, GoneEntry, Home, NotTheDirectory
 from backend.cells.homes import CellHomes
+from backend.cells.known import KnownDirectory
+from backend.embedded_postgres import EmbeddedPostgres
 from backend.error_handlers import _place_at
-from backend.errors import Misdirected
+from backend.errors import CellLost, Misdirected
 from backend.ledger.checkpoints import Checkpoint, SigningKey, sign_checkpoint
 from backend.operation.moving.adding import _changed_domains
 from backend.operation.service import OperatorError
@@ -142,7 +146,7 @@ def test_nobody_is_sent_on_by_a_tag_that_two_tenants_have() -> None:
 
 
 def homes(*entries: str, redirect: bool = False) -> CellHomes:
-    return CellHomes("eu-1", directory_of(*CELLS, *entries), redirect=redirect, url=None, file=None)
+    return CellHomes("eu-1", KnownDirectory(directory_of(*CELLS, *entries)), redirect=redirect)
 
 
 def test_who_signs_in_is_sent_to_the_tenant_that_it_names() -> None:
@@ -312,3 +316,114 @@ def test_a_cell_is_removed_only_when_nobody_is_at_home_there_and_may_come_back()
     assert known.named("acme") == Home(ACME, "acme", "eu-1", 3)
     with pytest.raises(NotTheDirectory, match="unknown"):
         known.append(['{"address":"x","kind":"cell","name":"eu-1","region":"eu","state":"odd"}'], KEY, 3)
+
+
+def a_large_one(path: Path, tenants: int = 12_000) -> Directory:
+    """A directory with a copy, and of a size that an image is made of."""
+    made = directory_of(*CELLS)
+    lines = [moved(uuid4(), f"institution-{number}") for number in range(tenants)]
+    frontier = _grown(made.frontier, lines)
+    made.extend(lines, sign_checkpoint(Checkpoint(f"{KEY.name}/cells", frontier.size, frontier.root(), 1), KEY))
+    copy.save(made, path)
+    return made
+
+
+@pytest.mark.anyio
+async def test_a_process_begins_from_an_image_with_what_the_copy_has_more(tmp_path: Path) -> None:
+    path = tmp_path / "directory"
+    signed = a_large_one(path)
+    first = KnownDirectory(Directory([KEY.verifier_key]), file=path, secret="s" * 40)
+    await first.load()
+    assert image.path_of(path).exists()
+    one = next(signed.at_home())
+    later = [moved(one.tenant_id, one.slug, "us-1", 2), moved(ACME), DomainEntry("acme.example", ACME).entry()]
+    signed.append(later, KEY, 2)
+    copy.save(signed, path)
+    second = KnownDirectory(Directory([KEY.verifier_key]), file=path, secret="s" * 40)
+    await second.load()
+    assert second._imaged == signed.size - 3, "it began from the image"
+    for known in (signed, second.directory):
+        assert (known.size, known.note, known.lines) == (signed.size, signed.note, [])
+        assert known.homes[one.tenant_id].cell == "us-1"
+        assert known.named("acme.example") == Home(ACME, "acme", "eu-1", 1) == known.tagged(tenant_tag(ACME))
+        assert known.tenants_by_cell() == {"eu-1": 12_000, "us-1": 1}
+    assert second.directory.homes == signed.homes
+    second.directory.extend([entry := moved(BETA, "beta")], signed.append([entry], KEY, 3)[0])
+    assert second.directory.named("beta") == signed.named("beta")
+
+
+def test_an_image_that_was_changed_or_is_of_somebody_else_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    signed = a_large_one(tmp_path / "directory", 500)
+    image.write(image.taken(signed), path, "s" * 40)
+    whole = path.read_bytes()
+    empty = Directory([KEY.verifier_key])
+    image.load(empty, path, "s" * 40)
+    assert empty.homes == signed.homes
+
+    def refused(secret: str = "s" * 40, key: SigningKey = KEY) -> None:
+        reader = Directory([key.verifier_key])
+        with pytest.raises(image.NoImage):
+            image.load(reader, path, secret)
+        assert (reader.size, len(reader.homes), reader.cells) == (0, 0, {})
+
+    refused(secret="t" * 40)
+    refused(key=SigningKey.generate("affidavit-test"))  # whoever wrote it, the operator signed another
+    for place in (0, 40, len(whole) // 3, len(whole) // 2, len(whole) - 40, len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        refused()
+    for other in (b"", whole[:-1], whole + b"x", whole[: len(whole) // 2], b"nothing"):
+        path.write_bytes(other)
+        refused()
+    path.unlink()
+    refused()
+
+
+def test_what_a_lost_cell_had_is_at_home_nowhere_that_answers() -> None:
+    gone = replace(US, state="lost", reason="fire").entry()
+    known = homes(moved(), moved(BETA, "beta", "us-1"), gone)
+    for claims in (
+        Claims("r", BETA),
+        Claims("r", tag=tenant_tag(BETA)),
+        Claims("r", presented={Purpose.TENANT: "beta"}),
+    ):
+        with pytest.raises(CellLost):
+            known.epoch_of(claims)
+    assert known.epoch_of(Claims("r", ACME)) == 1
+    directory = known.known.directory
+    assert (list(directory.present), directory.lost["us-1"].reason) == (["eu-1"], "fire")
+    with pytest.raises(NotTheDirectory, match="no cell us-1"):
+        directory.append([moved(cell="us-1", epoch=2)], KEY, 2)
+    limited = replace(EU, most_tenants=3, most_bytes=10**9)
+    assert directory_of(limited.entry()).cells["eu-1"] == limited
+
+
+@pytest.mark.anyio
+async def test_of_two_control_databases_a_process_believes_the_one_that_it_knows(postgres: EmbeddedPostgres) -> None:
+    """Somebody made a second one, and signed in both: each is another history to whoever knows the first."""
+    urls = []
+    admin = await asyncpg.connect(postgres.url("postgres", postgres.passwords.superuser, "postgres"))
+    for name in ("first_control", "second_control"):
+        await admin.execute(f"drop database if exists {name}")
+        await admin.execute(f"create database {name}")
+        urls.append(postgres.url("postgres", postgres.passwords.superuser, name))
+    await admin.close()
+    for url, cell in zip(urls, ("eu-1", "us-1"), strict=True):
+        async with control.control(url) as connection:
+            entries = [*CELLS, moved(), moved(BETA, "beta", cell)]
+            await control.add(connection, Directory([KEY.verifier_key]), KEY, entries)
+    known = KnownDirectory(Directory([KEY.verifier_key]), url=urls[0])
+    await known.load()
+    other = KnownDirectory(known.directory, url=urls[1])
+    for _ in range(2):
+        await other.refresh()
+        assert known.directory.homes[BETA].cell == "eu-1"
+        async with control.control(urls[1]) as connection:
+            reader = Directory([KEY.verifier_key])
+            await control.catch_up(connection, reader)
+            await control.add(
+                connection, reader, KEY, [moved(cell="us-1", epoch=2)] if reader.homes[ACME].epoch == 1 else []
+            )
+    assert known.directory.homes[ACME] == Home(ACME, "acme", "eu-1", 1)
+    for each in (known, other):
+        await each._disconnect()

@@ -3,12 +3,22 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
-from tests.cells.world import World, working_tenant
-from tests.service import Service
+from backend.ledger import verifier
+from backend.ledger.checkpoints import open_checkpoint
+from backend.operation import cells_log
+from backend.operation.signing import signing_from
+from backend.settings import Settings
+from tests.cells.world import DIRECTORY_KEY, World, newest_note, sealed, working_tenant
+from tests.factories import ingest
+from tests.ledger.sealed_log import SealedLog
+from tests.service import PASSWORD, Service
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cells]
 
@@ -87,6 +97,59 @@ async def test_the_doctor_finds_what_is_wrong_in_which_cell(world: World, eu: Se
     assert (found["eu-1"]["ok"], found["us-1"]["ok"]) == (False, True)
 
 
+async def test_the_checkpoints_of_all_cells_are_in_one_log_which_the_verifier_takes(
+    world: World, eu: Service, us: Service, tmp_path: Path
+) -> None:
+    tenant, kept = await working_tenant(world, eu, "eu-1"), tmp_path / "kept"
+    await working_tenant(world, us, "us-1")
+    entered = await said(world, "cell", "checkpoints", str(kept))
+    assert {one["cell"]: (one["problem"], one["size"] > 0) for one in entered["cells"]} == {
+        "eu-1": (None, True), "us-1": (None, True)
+    }  # fmt: skip
+    await ingest(eu, tenant, "more", "A wire costs 30 dollars.")
+    await sealed(world.cells["eu-1"], tenant)
+    more = await said(world, "cell", "checkpoints", str(kept))
+    assert more["leaves"] >= entered["leaves"] + 1, "what has changed is entered once more, and continues what was"
+
+    keys = [world.cells["eu-1"].key.verifier_key]
+    newest = open_checkpoint(await newest_note(world.cells["eu-1"], tenant), keys)
+    end = datetime.fromtimestamp(newest.time / 1000, UTC)
+    bundle = await SealedLog(eu, tenant, world.cells["eu-1"].database, tmp_path, end=end).export()
+    notes = list(verifier.notes_in(kept))
+    report = verifier.verify(bundle, f"{world.public_keys}\n{DIRECTORY_KEY.verifier_key}", known=notes)
+    assert report.ok, list(report.lines())
+    report = verifier.verify(bundle, world.public_keys, known=notes)
+    assert not report.ok, "nobody vouches for the log of the cells' logs without the operator's key"
+    await refused_when_a_cell_was_put_back(world)
+
+
+async def refused_when_a_cell_was_put_back(world: World) -> None:
+    """What the log of the cells' logs has of a cell is larger than what the cell has now, or has another root."""
+    settings = Settings(
+        home=world.folder / "operator", directory_url=world.control_url, directory_key=DIRECTORY_KEY.pem().decode(),
+        cells_folder=world.folder / "cells",
+    )  # fmt: skip
+    async with signing_from(settings) as signing:
+        log, _ = await cells_log.record(signing, "")
+        before = log.newest["us-1"]
+        lines = before.text.split("\n")
+        lines[1] = str(int(lines[1]) + 1_000)
+        await log.add([("us-1", "\n".join(lines))])
+    told = await said(world, "cell", "checkpoints", status=1)
+    problems = {one["cell"]: one["problem"] for one in told["cells"]}
+    assert problems["eu-1"] is None
+    assert "it was put back" in str(problems["us-1"])
+    control = await asyncpg.connect(world.control_url)
+    await control.execute("alter table cells.checkpoint disable trigger all")
+    await control.execute("delete from cells.checkpoint where index > 0")
+    refused = await world.command("cell", "checkpoints")
+    assert (refused.returncode, "another log of checkpoints" in refused.stderr or "not the one" in refused.stderr) == (
+        1,
+        True,
+    )
+    await control.close()
+
+
 async def test_cells_are_migrated_in_turn_until_one_fails_and_from_there_when_it_is_given_again(world: World) -> None:
     whole = {"up_to_date": True, "done": ["eu-1", "us-1"], "failed": None, "not_begun": []}
     assert await said(world, "migrate", "--all-cells") == whole
@@ -117,3 +180,56 @@ async def policies(cell: Any) -> int:
             "select count(*) from pg_policies where schemaname = 'tenancy' and tablename = 'residence' and policyname = 'owner'"
         )
     )
+
+
+async def test_nobody_moves_to_a_full_cell(world: World, eu: Service) -> None:
+    tenant, us = await working_tenant(world, eu, "eu-1"), world.cells["us-1"]
+    add = ("cell", "add", "us-1", "--region", "us", "--address", "https://us-1.example")
+    at_home = {cell["name"]: cell["tenants"] for cell in await said(world, "cell", "list")}["us-1"]
+    if at_home == 0:
+        await us_tenant(world)
+        at_home = 1
+    for limit, why in (
+        (("--most-tenants", str(at_home)), "of at most"), (("--most-gigabytes", "0.01"), "its database has")
+    ):  # fmt: skip
+        await said(world, *add, *limit)
+        refused = await world.command("tenant", "move", tenant.slug, "--to", "us-1")
+        assert (refused.returncode, "us-1 is full" in refused.stderr, why in refused.stderr) == (1, True, True)
+        assert await us.residence(tenant) is None, "nothing has begun"
+    await world.add("us-1")  # without limits
+    await world.move(tenant, "us-1")
+
+
+async def us_tenant(world: World) -> None:
+    async with world.serving("us-1") as us:
+        await world.tenant(us, "us-1")
+
+
+async def test_a_cell_whose_servers_are_gone_for_good_is_named_with_its_tenants_and_may_come_back(
+    world: World, eu: Service, us: Service
+) -> None:
+    tenant = await world.tenant(us, "us-1")
+    token = await us.as_user(tenant, "analyst")
+    lost = ("cell", "remove", "us-1", "--lost", "--reason")
+    refused = await world.command(*lost, "The data centre burnt down.")
+    assert (refused.returncode, "answers" in refused.stderr) == (1, True)
+    with settings_of(world, "us-1", world.cells["us-1"].database.superuser_url, world.away):
+        refused = await world.command(*lost, " ")
+        assert (refused.returncode, "say in a sentence" in refused.stderr) == (1, True)
+        named = await said(world, *lost, "The data centre burnt down.")
+        assert (named["lost"], named["removed"], tenant.slug in named["tenants"]) == (True, False, True)
+        listed = {cell["name"]: cell for cell in await said(world, "cell", "list")}
+        assert (listed["us-1"]["state"], listed["us-1"]["problem"]) == ("lost", "lost: The data centre burnt down.")
+        moves = ((tenant.slug, "eu-1"), ((await eu.create_tenant()).slug, "us-1"))
+        await world.add("eu-1")
+        for slug, to in moves:
+            assert (await world.command("tenant", "move", slug, "--to", to)).returncode == 1
+    await eu.services.tenancy._homes.refresh()
+    answer = await eu.client.get("/auth/me", headers=token)
+    assert (answer.status_code, answer.json()["error"], answer.headers["retry-after"]) == (503, "cell_lost", "3600")
+    form = {"username": "analyst", "password": PASSWORD, "client_id": tenant.slug}
+    assert (await eu.client.post("/auth/token", data=form)).json()["error"] == "cell_lost"
+    await world.add("us-1")  # restored from its backups
+    await eu.services.tenancy._homes.refresh()
+    assert (await eu.client.get("/auth/me", headers=token)).status_code == 421
+    assert (await us.client.get("/auth/me", headers=token)).status_code == 200

@@ -5,7 +5,7 @@ import json
 import asyncpg
 import pytest
 
-from backend.cells.homes import DirectoryUnknown
+from backend.cells.known import DirectoryUnknown
 from backend.operation import deletion
 from backend.operation.tenants import Tenants
 from tests.cells.world import CellUnderTest, World, working_tenant

@@ -12,7 +12,7 @@ from backend.operation.moving.planning import LARGE, MeasuredCell, MeasuredTenan
 
 NAMES = tuple(f"{region}-{number}" for region in ("eu", "us") for number in range(4))
 cells = st.lists(st.sampled_from(NAMES), min_size=1, max_size=8, unique=True).flatmap(
-    lambda names: st.tuples(*(st.builds(MeasuredCell, st.just(n), st.just(n[:2]), st.sampled_from([False, False, False, True])) for n in names))
+    lambda names: st.tuples(*(st.builds(MeasuredCell, st.just(n), st.just(n[:2]), st.sampled_from([False, False, False, True]), st.sampled_from([None, None, None, 0, 1, 3])) for n in names))
 )  # fmt: skip
 sizes = st.one_of(st.just(0), st.integers(0, 1000), st.integers(0, 10_000_000))
 tenants = st.lists(
@@ -41,6 +41,8 @@ def test_whatever_is_proposed_can_be_done(
         assert at[move.source].region == at[move.target].region
         assert not at[move.target].draining
         assert move.why
+    coming = Counter(move.target for move in proposed.moves)
+    assert all(at[name].room is None or number <= at[name].room for name, number in coming.items())
     shuffled = measured[:]
     Random(most).shuffle(shuffled)
     assert plan(there[::-1], shuffled, most).moves == proposed.moves

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from backend.cells import copy
-from backend.cells.directory import Directory, Home
+from backend.cells.directory import Directory
+from backend.cells.entries import Home
 from backend.embedded_postgres import EmbeddedPostgres
 from tests.cells.elsewhere import HERE, KEY
 from tests.factories import ingest
@@ -97,7 +98,9 @@ async def test_a_promoted_standby_goes_on_within_ten_seconds_and_lacks_no_answer
         copy.save(directory, tmp_path / "directory")
         service = await stack.enter_async_context(running(settings, database))
         tenant = await service.create_tenant()
-        service.services.tenancy._homes._directory.append([Home(tenant.id, tenant.slug, HERE.name, 1).entry()], KEY, 2)
+        service.services.tenancy._homes.known.directory.append(
+            [Home(tenant.id, tenant.slug, HERE.name, 1).entry()], KEY, 2
+        )
         await ingest(service, tenant, "disputes", "Customers dispute a card payment within 60 days of the statement.")
         load, over = GivenAnswers(service, tenant, await service.as_user(tenant, "analyst")), asyncio.Event()
         clients = [asyncio.create_task(load.ask(over)) for _ in range(6)]

@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 
+from backend.app import create_app
 from backend.embedded_postgres import EmbeddedPostgres
+from backend.front.several import CellFront
 from backend.identity.sign_in.tokens import generate_private_key_pem
 from backend.ledger.checkpoints import SigningKey
 from backend.ledger.sinks import CheckpointFolder
+from backend.services import Services
+from backend.settings import Settings
 from tests.factories import ingest, post_file, work
 from tests.ledger.servers import migrated, server
-from tests.service import Database, Secrets, Service, Tenant, running, sealing_to, settings_for
+from tests.service import Database, Secrets, Service, Tenant, running, sealing_to, settings_for, share_routes
 from tests.serving import affidavit, environment
 
 DIRECTORY_KEY = SigningKey.generate("affidavit")
@@ -150,15 +155,57 @@ class World:
         async with running(settings, cell.database) as service:
             yield service
 
+    @asynccontextmanager
+    async def serving_several(
+        self, *names: str, **changed: Any
+    ) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Services]]]:
+        """A client of one process that serves several cells, and what it has of each.
+
+        Its folder has no more than such a process needs.
+        """
+        folder = self.folder / f"served-{secrets.token_hex(4)}"
+        folder.mkdir()
+        for name in names:
+            cell = self.cells[name]
+            others = [other.secrets.payload_key for other in self.cells.values() if other is not cell]
+            own = {
+                "runtime_database_url": cell.database.runtime_url, "operator_database_url": cell.database.operator_url,
+                "context_key": cell.secrets.context_key, "payload_key": cell.secrets.payload_key,
+                "storage_folder": str(cell.folder / "files"), "checkpoint_public_key": self.public_keys,
+            }  # fmt: skip
+            text = "".join(
+                f"{name} = {json.dumps(value)}\n" for name, value in {**own, "payload_other_keys": others}.items()
+            )
+            (folder / f"{name}.toml").write_text(text)
+        settings = Settings(
+            **{
+                "served_cells": list(names), "cells_folder": folder, "home": self.cells[names[0]].home, "log_level": "WARNING",
+                "directory_url": self.control_url, "directory_public_key": str(DIRECTORY_KEY.verifier_key),
+                "directory_seconds": 30, "search_key": SEARCH_KEY, "jwt_private_key": JWT_KEY, "database_timeout": 30,
+                **changed,
+            }
+        )  # fmt: skip
+        app = create_app(settings)
+        share_routes(app)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://several.test") as client:
+                async with asyncio.timeout(30):
+                    while (await client.get("/ready")).json().get("away") != []:
+                        await asyncio.sleep(0.05)
+                front = next(layer for layer in app.user_middleware if layer.cls is CellFront)
+                yield client, front.kwargs["cells"].services
+
     async def tenant(self, service: Service, cell: str) -> Tenant:
         """A tenant made in a cell, and entered into the directory."""
         tenant = await service.create_tenant()
         await self.add(cell)
         return tenant
 
-    async def add(self, name: str) -> None:
+    async def add(self, name: str, address: str | None = None) -> None:
         """Enters a cell, and its tenants."""
-        added = await self.command("cell", "add", name, "--region", name[:2], "--address", f"https://{name}.example")
+        address = address or f"https://{name}.example"
+        added = await self.command("cell", "add", name, "--region", name.partition("-")[0], "--address", address)
         assert added.returncode == 0, added.stderr
 
 
@@ -192,6 +239,7 @@ def _settings_file(world: World, cell: CellUnderTest) -> str:
         f'replication_url = "{cell.database.superuser_url}"\n'
         f'database_url = "{cell.database.owner_url}"\nruntime_database_url = "{cell.database.runtime_url}"\n'
         f'payload_key = "{cell.secrets.payload_key}"\npayload_other_keys = {others}\nstorage_folder = "{cell.folder / "files"}"\n'
+        f'checkpoint_public_key = "{cell.key.verifier_key}"\n'
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from backend.identity.callers.permissions import Role
 from backend.operation.tenants import Tenants
+from backend.tenancy import tenant_tag
 from tests.cells.elsewhere import served_elsewhere
 from tests.console.visits import form_token, visiting
 from tests.factories import ingest
@@ -195,7 +196,9 @@ async def test_a_cookie_is_the_sessions_alone_and_tells_nothing(service: Service
         cookie = (await client.post("/console/sign-in", data=form)).headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
-    assert re.match(r"affidavit=[\w-]{43};", cookie), "a random value, and no token"
+    assert re.match(rf"affidavit={tenant_tag(tenant.id)}\.[\w-]{{43}};", cookie), (
+        "a random value of the tenant, and no token"
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
         client.cookies.set("affidavit", "A" * 43)
         assert (await client.get("/console/ask")).status_code == 303

@@ -33,14 +33,14 @@ def grown(name: str, **labels: str) -> Callable[[], float]:
 
 
 async def test_requests_stages_answers_and_refusals_are_counted(service: Service, tenant: Tenant) -> None:
-    retrieved = grown("affidavit_requests_total", method="POST", route="/retrieve", status="200")
+    retrieved = grown("affidavit_requests_total", method="POST", route="/retrieve", status="200", cell="")
     searched = grown("affidavit_stage_seconds_count", stage="search")
     embedded = grown("affidavit_stage_seconds_count", stage="embed")
     answered = grown("affidavit_answers_total", outcome="answered", reason="none")
     quoted = grown("affidavit_sentences_total", support="verbatim")
     unsupported = grown("affidavit_answers_total", outcome="refused", reason="not_supported")
-    denied = grown("affidavit_refused_total", code="forbidden", reason="permission:documents")
-    nobody = grown("affidavit_refused_total", code="unauthenticated", reason="credentials:missing")
+    denied = grown("affidavit_refused_total", code="forbidden", reason="permission:documents", cell="")
+    nobody = grown("affidavit_refused_total", code="unauthenticated", reason="credentials:missing", cell="")
     chunk = {
         "doc_id": SECRET_WORD,
         "chunk_text": f"A {SECRET_WORD} wire leaves before noon.",
@@ -129,7 +129,7 @@ async def test_a_request_leaves_its_id_beside_its_time(service: Service, tenant:
     ],
 )
 def test_a_reason_is_counted_by_its_head(reason: str | None, label: str) -> None:
-    counted = grown("affidavit_refused_total", code="test", reason=label)
+    counted = grown("affidavit_refused_total", code="test", reason=label, cell="")
     metrics.refused("test", reason)
     assert counted() == 1
 

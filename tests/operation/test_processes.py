@@ -147,7 +147,7 @@ async def test_several_processes_are_replaced_without_a_failed_request(
         assert not set(before) & set(after)
         assert set(load.answers) == {200}
         shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
-        counted = sample(shown, 'affidavit_requests_total{method="POST",route="/retrieve",status="200"}')
+        counted = sample(shown, 'affidavit_requests_total{cell="",method="POST",route="/retrieve",status="200"}')
         assert counted == len(load.answers)  # of all processes, also those that have ended
         in_use = "affidavit_connections_in_use"  # one is while a process looks whether it is ready
         eventually(

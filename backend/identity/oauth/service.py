@@ -31,7 +31,7 @@ from backend.identity.sign_in.models import TokenPair
 from backend.identity.sign_in.seal import Seal
 from backend.identity.sign_in.service import SignIn
 from backend.identity.sign_in.tokens import AccessTokens, InvalidToken
-from backend.tenancy import Claims, Tenancy
+from backend.tenancy import Claims, Tenancy, tag_before, tagged
 
 queries = Queries.beside(__file__)
 
@@ -148,7 +148,7 @@ class AuthorizationServer:
                 session=UUID(code.session),
             )  # fmt: skip
             await self.recorder.record(connection, caller, Event(allowed))
-        sealed = self.codes.close(orjson.dumps(asdict(code)))
+        sealed = tagged(caller.tenant_id, self.codes.close(orjson.dumps(asdict(code))))
         return self._answer(asked.redirect_uri, asked.state, code=sealed)
 
     async def deny(self, caller: Caller, asked: AuthorizationRequest) -> str:
@@ -164,7 +164,8 @@ class AuthorizationServer:
 
     async def exchange(self, form: Mapping[str, str], origin: Origin) -> tuple[TokenPair, str]:
         """Returns tokens for a code, and their scope; raises RefusedGrant. A code that comes again ends what came of it."""
-        code = self._opened(form.get("code", ""))
+        self.tenancy.refuse_elsewhere(tag_before(form.get("code", "")), origin.request_id)
+        code = self._opened(form.get("code", "").rpartition(".")[2])
         tenant_id, user_id, session_id = UUID(code.tenant), UUID(code.user), UUID(code.session)
         # Of what the code says, not of its spelling: Base64 is read leniently, so that one code has many spellings.
         digest = hashlib.sha256(b"code of session " + session_id.bytes).digest()

@@ -1,4 +1,7 @@
-"""Sessions of browsers: an opaque cookie whose digest the database knows. Tokens never reach a browser."""
+"""Sessions of browsers: an opaque cookie whose digest the database knows. Tokens never reach a browser.
+
+The cookie begins with the tag of its tenant, by which it is known which cell has the session.
+"""
 
 import hashlib
 import hmac
@@ -13,7 +16,7 @@ from backend.identity.sign_in.federation import Vouched
 from backend.identity.sign_in.models import TokenPair
 from backend.identity.sign_in.service import SignIn
 from backend.identity.sign_in.tokens import AccessTokens
-from backend.tenancy import Claims, Purpose, Tenancy
+from backend.tenancy import Claims, Purpose, Tenancy, tag_before, tagged
 
 queries = Queries.beside(__file__)
 
@@ -69,7 +72,7 @@ class Browsers:
 
     async def _remember(self, pair: TokenPair, origin: Origin, *, age: int = 0) -> str:
         access = self.tokens.verify(pair.access_token)
-        cookie = secrets.token_urlsafe(_COOKIE_BYTES)
+        cookie = tagged(access.tenant_id, secrets.token_urlsafe(_COOKIE_BYTES))
         claims = Claims(
             request_id=origin.request_id, tenant_id=access.tenant_id, principal_id=access.subject, kind="user"
         )
@@ -79,7 +82,8 @@ class Browsers:
 
     async def visitor(self, cookie: str, origin: Origin) -> Visitor:
         """Returns who presents a cookie, with its present rights; raises Unauthenticated."""
-        presented = Claims(request_id=origin.request_id, presented={Purpose.BROWSER: _digest(cookie).hex()})
+        digest = _digest(cookie).hex()
+        presented = Claims(request_id=origin.request_id, presented={Purpose.BROWSER: digest}, tag=tag_before(cookie))
         row = await self.tenancy.ask(presented, BrowserRow, queries.presented_browser)
         if row is None:
             raise Unauthenticated(reason="browser:unknown")

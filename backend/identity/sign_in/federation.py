@@ -31,7 +31,7 @@ from backend.identity.sign_in.provider_users import Issuer
 from backend.identity.sign_in.providers import Providers
 from backend.identity.sign_in.seal import Seal
 from backend.identity.sign_in.service import SignIn
-from backend.tenancy import PLATFORM_TENANT, Claims, Purpose, Tenancy
+from backend.tenancy import PLATFORM_TENANT, Claims, Purpose, Tenancy, tag_before, tagged
 
 queries = Queries.beside(__file__)
 
@@ -100,14 +100,15 @@ class Federation:
         } | ({"prompt": "login", "max_age": "0"} if anew else {})  # fmt: skip
         separator = "&" if "?" in published.authorization_endpoint else "?"
         address = f"{published.authorization_endpoint}{separator}{urlencode(query)}"
-        return address, self.cookie.close(orjson.dumps(login))
+        return address, tagged(issuer.tenant_id, self.cookie.close(orjson.dumps(login)))
 
     async def finish(
         self, cookie: str, answer: Mapping[str, str], origin: Origin, *, back_to: str = CALLBACK
     ) -> Vouched:
         """Opens a session for what the provider sent the browser back with; raises Unauthenticated, Unavailable."""
+        self.tenancy.refuse_elsewhere(tag_before(cookie), origin.request_id)
         await self._count(origin)
-        login = Login(**orjson.loads(self.cookie.open(cookie, max_age=LOGIN_SECONDS)))
+        login = Login(**orjson.loads(self.cookie.open(cookie.rpartition(".")[2], max_age=LOGIN_SECONDS)))
         if login.back_to != back_to:
             raise Unauthenticated(reason="oidc:other_page")
         issuer = await self._trusted(login.tenant, origin)

@@ -9,7 +9,8 @@ from typing import Protocol
 from uuid import UUID
 
 from backend.cells import control
-from backend.cells.directory import CellEntry, Directory, DomainEntry, GoneEntry, Home
+from backend.cells.directory import Directory
+from backend.cells.entries import CellEntry, DomainEntry, GoneEntry, Home
 from backend.database import Connection, Queries
 from backend.ledger.checkpoints import SigningKey
 from backend.operation.moving import copies, following
@@ -39,14 +40,14 @@ class Signing:
         await control.add(self.control, self.directory, self.key, entries)
 
 
-async def add_cell(signing: Signing, cell: OpenCell, region: str, address: str, state: str = "serving") -> int:
+async def add_cell(signing: Signing, cell: OpenCell, entered: CellEntry) -> int:
     """Names a database as a cell, and enters it, the tenants at home there and their domains; returns how many tenants are new.
 
     Raises OperatorError for a database that has another name, and for a tenant whose name or domain another one has.
     """
     if await cell.database.fetchval(queries.name_cell, cell.name) is None:
         raise OperatorError(f"the database is another cell already: {await cell.database.fetchval(queries.cell_name)}")
-    entries, entered = [], CellEntry(cell.name, region, address, state)
+    entries = []
     if signing.directory.cells.get(cell.name) != entered:
         entries.append(entered.entry())
     at_home = [Home(row["id"], row["slug"], cell.name, 1) for row in await cell.database.fetch(queries.tenants)]
@@ -111,7 +112,13 @@ async def mover(
             raise OperatorError(f"there is no cell {to}")
         if cell.state == "draining" and home.cell != to:
             raise OperatorError(f"{to} is being emptied: nothing moves there until `affidavit cell add` is given again")
+        if home.cell in signing.directory.lost:
+            raise OperatorError(
+                f"{slug} is at home in {home.cell}, which was lost: restore it, and give `affidavit cell add`"
+            )
         target = await signing.opened(stack, to)
+        if home.cell != to:
+            await _refuse_full(signing, cell, target, home.tenant_id)
         source_name = home.cell
         if home.cell == to:
             came = await target.database.fetchrow(queries.residence, home.tenant_id)
@@ -120,6 +127,20 @@ async def mover(
             source_name = came["other_cell"]
         source = await signing.opened(stack, source_name)
         yield Mover(signing.control, signing.directory, signing.key, source, target, home, grace, progress)
+
+
+async def _refuse_full(signing: Signing, cell: CellEntry, target: OpenCell, tenant_id: UUID) -> None:
+    """Raises OperatorError for a cell that takes nobody more; whoever is on the way there already may come."""
+    if await target.database.fetchrow(queries.residence, tenant_id) is not None:
+        return
+    tenants = signing.directory.tenants_by_cell()[cell.name]
+    if cell.most_tenants is not None and tenants >= cell.most_tenants:
+        raise OperatorError(f"{cell.name} is full: {tenants} tenants are at home there, of at most {cell.most_tenants}")
+    size = await target.database.fetchval(queries.size)
+    if cell.most_bytes is not None and size >= cell.most_bytes:
+        raise OperatorError(
+            f"{cell.name} is full: its database has {size / 1e9:.1f} GB, of at most {cell.most_bytes / 1e9:.1f}"
+        )
 
 
 def _known(signing: Signing, slug: str) -> Home:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import asyncpg
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from backend.cells.served import CellSettingsFile
 from backend.database import Connection, Queries
 from backend.operation.service import OperatorError
 from backend.settings import Settings
@@ -17,23 +17,6 @@ from backend.storage.objects import ObjectStore
 from backend.storage.service import store_from_settings
 
 queries = Queries.beside(__file__)
-
-
-class CellSettingsFile(Settings):
-    """The settings of one cell, out of its file alone: nothing of the environment is mixed in."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Reads arguments only."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
 
 @dataclass(frozen=True, slots=True)

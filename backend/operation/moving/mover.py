@@ -20,7 +20,8 @@ import asyncpg
 
 from backend.audit.actions.operation import Moved, TenantChanged
 from backend.cells import control
-from backend.cells.directory import Directory, Home, NotTheDirectory
+from backend.cells.directory import Directory
+from backend.cells.entries import Home, NotTheDirectory
 from backend.database import Connection, Queries
 from backend.ledger.checkpoints import InvalidNote, SigningKey
 from backend.ledger.merkle import Frontier

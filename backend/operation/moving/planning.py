@@ -29,11 +29,12 @@ class MeasuredTenant:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCell:
-    """A cell that answered. From one that is draining everybody moves, and nobody to it."""
+    """A cell that answered. From one that is draining everybody moves, and nobody to it, nor to one that has no room."""
 
     name: str
     region: str
     draining: bool = False
+    room: int | None = None  # for so many tenants more; None is for as many as come
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class _RegionPlan:
         self.weights = {t.slug: (_coming(t) / chunks + t.events_per_day / events) / 2 for t in tenants}
         self.draining = sorted(cell.name for cell in cells if cell.draining)
         self.serving = sorted(cell.name for cell in cells if not cell.draining)
+        self.room = {cell.name: cell.room for cell in cells if cell.room is not None}
         self.homes: dict[str, list[str]] = {cell.name: [] for cell in cells}
         for tenant in tenants:
             self.homes[tenant.cell].append(tenant.slug)
@@ -100,25 +102,30 @@ class _RegionPlan:
         self.mean = sum(self.shares.values()) / (len(self.serving) or 1)
 
     @property
+    def taking(self) -> list[str]:
+        """The cells that tenants may move to."""
+        return [name for name in self.serving if self.room.get(name, 1) > 0]
+
+    @property
     def stuck(self) -> list[str]:
         """Tenants of draining cells that have nowhere to go in their region."""
-        return [] if self.serving else [slug for name in self.draining for slug in self.homes[name]]
+        return [] if self.taking else [slug for name in self.draining for slug in self.homes[name]]
 
     def empty(self) -> bool:
         """Moves the largest tenant of a draining cell to where most room is, and not to another large one if that can be."""
         leaving = [slug for name in self.draining for slug in self.homes[name]]
-        if not leaving or not self.serving:
+        if not leaving or not self.taking:
             return False
         slug = min(leaving, key=lambda one: (-self.weights[one], one))
         source = next(name for name in self.draining if slug in self.homes[name])
         target = min(
-            self.serving, key=lambda name: (self._is_large(slug) and self._has_large(name), self.shares[name], name)
+            self.taking, key=lambda name: (self._is_large(slug) and self._has_large(name), self.shares[name], name)
         )
         return self._move(0, slug, source, target, f"{source} is being emptied")
 
     def part(self) -> bool:
         """Parts two large tenants that share a cell, where another cell has none and would not be heavier for it."""
-        free = [name for name in self.serving if not self._has_large(name)]
+        free = [name for name in self.taking if not self._has_large(name)]
         for name in sorted(self.serving, key=lambda cell: (-self.shares[cell], cell)):
             large = [slug for slug in self.homes[name] if self._is_large(slug)]
             movable = [slug for slug in large if slug not in self.moved]
@@ -134,10 +141,10 @@ class _RegionPlan:
 
     def even(self) -> bool:
         """Moves from the heaviest cell to the lightest what brings both nearest to each other."""
-        if len(self.serving) < 2:
+        if len(self.serving) < 2 or not self.taking:
             return False
         source = max(self.serving, key=lambda name: (self.shares[name], name))
-        target = min(self.serving, key=lambda name: (self.shares[name], name))
+        target = min(self.taking, key=lambda name: (self.shares[name], name))
         gap = self.shares[source] - self.shares[target]
         if self.shares[source] <= UNEVEN * self.mean + _ROUNDING:
             return False
@@ -156,6 +163,8 @@ class _RegionPlan:
 
     def _move(self, rank: int, slug: str, source: str, target: str, why: str) -> bool:
         self.homes[source].remove(slug)
+        if target in self.room:
+            self.room[target] -= 1
         self.homes[target].append(slug)
         self.homes[target].sort(key=lambda one: (-self.weights[one], one))
         self.shares[source] -= self.weights[slug]

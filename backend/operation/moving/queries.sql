@@ -16,6 +16,10 @@ select i.inhrelid::regclass::text as name from pg_inherits i where i.inhparent =
 -- The schema's revision.
 select version_num from migration.alembic_version
 
+-- name: size
+-- Bytes of the database.
+select pg_database_size(current_database())
+
 -- name: cell_name
 -- What the database is called among the cells.
 select tenancy.cell_name()
