@@ -33,7 +33,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "what an earlier one was": lambda text: read_with([PastTurn(text, text, "45 USD.")], "And at home?"),
     "its language": languages.detected,
     "its words": language_terms.stems,
-    "its figures": language_terms.figures,
+    "its figures": language_terms.has_figure,
     "its sentences": sentences.split,
     "what is legible": legible.legible,
 }
