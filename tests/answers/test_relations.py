@@ -13,6 +13,7 @@ ONLINE = "Accounts opened with a branch receive 0.25% more than accounts opened 
 REPORTED = "Customers with paperless statements reported fewer missed payments last year."
 PURCHASES = "Premium members pay no foreign transaction fee on purchases made in person; online purchases cost 1.5% of the amount."
 CALL_CENTRE = "Staff at the call centre can raise your limit temporarily, for no longer than 48 hours."
+MAIL = "Sending cash by mail is risky. Missing a deadline is an offence and may lead to a fine."
 FORWARDED = "The broker forwards the order to the exchange before the client confirms it."
 REPLACED = "Debit cards are replaced free of charge, credit cards for a fee of $10."
 STAFF = "Staff should end the conversation politely and must not mention the report."
@@ -42,6 +43,7 @@ async def is_shown(passage: str, statement: str) -> bool:
         pytest.param("Members get 10% off, but not on gift cards.", "Members get 10% off.", id="but not"),
         pytest.param("If the claim is accepted, the insurer pays the expert.", "The insurer pays the expert if the claim is made.", id="condition's verb"),
         pytest.param("Suppliers must not accept gifts from employees.", "Employees must not accept gifts from suppliers.", id="actor and source"),
+        pytest.param(MAIL, "Sending cash by mail is risky, and may lead to a fine.", id="half without a subject"),
         pytest.param(FORWARDED, "The exchange forwards the order to the broker before the client confirms it.", id="places changed"),
         pytest.param("The tenant pays the agent, and the agent pays the owner.", "The tenant pays the owner.", id="subject of the other part"),
         pytest.param(REPLACED, "Credit cards are replaced free of charge.", id="predicate of the other part"),

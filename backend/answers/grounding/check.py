@@ -7,11 +7,15 @@ from backend.answers.generator import Passage
 from backend.answers.grounding import vetoes
 from backend.answers.grounding.alignment import Alignment, aligned
 from backend.answers.grounding.evidence import EvidenceUnit, PassageEvidence
+from backend.answers.grounding.exchange_vetoes import is_verb
 from backend.answers.grounding.verbatim import quoted
 from backend.answers.grounding.verdict import EvidencePlace, Reason, Support, Verdict
+from backend.language.clauses import has_predicate
 from backend.language.languages import Language, detected
 from backend.language.legible import legible
+from backend.language.modals import Modality
 from backend.language.parsed_sentences import ParsedSentence, parsed
+from backend.language.tokens import Token
 
 LikenessOf = Callable[[Alignment], float]
 """Returns the probability that the evidence says the same as the statement."""
@@ -164,5 +168,17 @@ def _halves(statement: ParsedSentence) -> Iterator[tuple[ParsedSentence, ParsedS
             parsed(statement.text[: opening.start].rstrip(" ,;") + ".", statement.language),
             parsed(statement.text[begins.start :], statement.language),
         ]
-        if all(len(part.content) + len(part.quantities) >= _FEWEST_WORDS for part in parts):
+        if _says_who(begins) and all(_is_sentence(part) for part in parts):
             yield parts[0], parts[1]
+
+
+def _says_who(opening: Token) -> bool:
+    """Whether a part does not begin with its predicate, of which the other part would be the subject."""
+    return not opening.has("finite") and not any(tag.startswith("modal") for tag in opening.tags)
+
+
+def _is_sentence(part: ParsedSentence) -> bool:
+    """Whether a part says something: "and not a voluntary one" is none."""
+    says = has_predicate(part.tokens) or any(is_verb(part, place) for place in part.content)
+    imperative = any(clause.modality is Modality.ORDER for clause in part.clauses)
+    return (says or imperative) and len(part.content) + len(part.quantities) >= _FEWEST_WORDS
