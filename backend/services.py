@@ -67,7 +67,7 @@ from backend.review.replay.service import Replaying
 from backend.review.verification.jobs import VerificationHandler
 from backend.review.verification.service import VERIFY
 from backend.self_check import SealerWatch, SelfCheck
-from backend.settings import Settings, payload_keys, required, search_secret
+from backend.settings import Settings, payload_keys, pseudonym_secret, required, search_secrets
 from backend.settings.answers import Price
 from backend.sources.asking import SourceHosts
 from backend.sources.opening import Bounds, Opening
@@ -247,7 +247,7 @@ async def _worker_services(
     secrets = payload_keys(settings)
     encryption = await stack.enter_async_context(key_encryption.opened(settings, secrets))
     payloads = PayloadVault(encryption, settings.data_key_seconds)
-    words = SearchWords(search_secret(settings))
+    words = SearchWords(*search_secrets(settings))
     if shared and settings.cell:
         homes: Homes = CellHomes(settings.cell, shared.known, redirect=settings.cell_redirect)
     else:
@@ -262,7 +262,7 @@ async def _worker_services(
     else:
         embedder = await asyncio.to_thread(embedders.from_settings, settings, beside_answers=beside_answers)
     recorder = Recorder(payloads, words, provenance(settings))
-    pseudonym_keys, vectorizer = PseudonymKeys(search_secret(settings)), ChunkVectorizer(embedder)
+    pseudonym_keys, vectorizer = PseudonymKeys(pseudonym_secret(settings)), ChunkVectorizer(embedder)
     reranker = rerankers.from_settings(settings)
     if reranker is not None:
         stack.push_async_callback(reranker.aclose)
@@ -367,7 +367,7 @@ async def _authorization(
     secrets = payload_keys(settings)
     egress = Egress(await stack.enter_async_context(outside_client()))
     # A program registers before anybody's tenant is named, and cells have the key of searches in common.
-    seal = Seal("registered client", search_secret(settings), *secrets)
+    seal = Seal("registered client", *search_secrets(settings), *secrets)
     clients = Clients(egress, seal, settings.oauth_registration)
     return AuthorizationServer(
         base.tenancy, base.recorder, sign_in, sign_in.tokens, clients, Seal("authorization code", *secrets),

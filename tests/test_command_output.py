@@ -301,7 +301,9 @@ async def of_deployments(done: Invocations, bank: Tenant, folder: Path, service:
     await done.run("init secrets", fails="exists")
     await done.run("keys rotate secrets --kind tokens")
     assert "wrapped" in await done.run("keys status")
+    assert "words" in await done.run("keys status")
     await done.run("keys rewrap")
+    assert (await done.run("keys rehash"))["unreadable"] == 0
     added = await done.run("context-key add", AFFIDAVIT_CONTEXT_KEY="another-context-key-of-this-test-alone-0123456789")
     await done.run(f"context-key retire {added['id']}")
     await done.run("migrate")

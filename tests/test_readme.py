@@ -119,6 +119,7 @@ RUN_BY = {
     "key list": "operation/test_key_commands.py",
     "key revoke": "operation/test_key_commands.py",
     "key rotate": "operation/test_key_commands.py",
+    "keys rehash": "operation/test_exchange.py",
     "keys rewrap": "operation/test_rotation.py",
     "keys rotate": "operation/test_exchange.py",
     "keys status": "operation/test_rotation.py",

@@ -45,7 +45,7 @@ class Recorder:
         draft = Draft()
         with _unavailable():
             sealed = await self._seal(connection, actor, texts, draft)
-        words = {texts[name]: self._words.hashes(actor.tenant_id, texts[name]) for name in _searched(texts)}
+        words = {texts[name]: self._words.stored(actor.tenant_id, texts[name]) for name in _searched(texts)}
         return replace(draft, sealed=dict(zip(texts.items(), sealed, strict=True)), words=words)
 
     async def record(self, connection: Connection, actor: Actor, event: Event, draft: Draft | None = None) -> UUID:
@@ -94,7 +94,7 @@ class Recorder:
 
     def _hashes(self, actor: Actor, text: str, draft: Draft) -> Sequence[int]:
         drafted = draft.words.get(text)
-        return self._words.hashes(actor.tenant_id, text) if drafted is None else drafted
+        return self._words.stored(actor.tenant_id, text) if drafted is None else drafted
 
 
 def _searched(texts: Mapping[str, str]) -> list[str]:

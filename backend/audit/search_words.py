@@ -6,6 +6,7 @@ Who reads the table learns how often some word occurs, never which: the key neve
 import hmac
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from uuid import UUID
 
@@ -35,16 +36,32 @@ def search_words(text: str) -> list[str]:
 class SearchWords:
     """Hashes words under a key of each tenant, so that no hash of one tenant tells anything about another's texts."""
 
-    def __init__(self, secret: str) -> None:
-        """Derives from the secret that wraps data keys, independently of them (HKDF, RFC 5869)."""
-        self._root = derived(secret, "affidavit payload search")
-        self._key = lru_cache(maxsize=10_000)(self._derive)  # a derivation takes longer than the hashes of a question
+    def __init__(self, secret: str, *others: str) -> None:
+        """Derives from secrets of the service, independently of what else they key (HKDF, RFC 5869).
+
+        Texts are found by hashes under the first. While a key takes another's place, words are hashed under both.
+        """
+        self._roots = [derived(each, "affidavit payload search") for each in (secret, *others)]
+        self._keys = lru_cache(maxsize=10_000)(self._derive)  # a derivation takes longer than the hashes of a question
 
     def hashes(self, tenant_id: UUID, text: str) -> list[int]:
-        """Returns the signed 64-bit head of the HMAC-SHA-256 of each word of a text."""
+        """Returns the hash of each word of a text, by which it is found."""
         words = search_words(text)
-        key = self._key(tenant_id) if words else b""
-        return [int.from_bytes(hmac.digest(key, word.encode(), "sha256")[:8], signed=True) for word in words]
+        return _hashed(self._keys(tenant_id)[0], words) if words else []
 
-    def _derive(self, tenant_id: UUID) -> bytes:
-        return HKDFExpand(hashes.SHA256(), 32, b"tenant " + tenant_id.bytes).derive(self._root)
+    def stored(self, tenant_id: UUID, text: str) -> list[int]:
+        """Returns what is kept of a text: the hashes of its words under each key, and the mark of that key."""
+        words = ["", *search_words(text)]
+        return [one for key in self._keys(tenant_id) for one in _hashed(key, words)]
+
+    def marks(self, tenant_id: UUID) -> list[int]:
+        """Returns what every text holds whose words are hashed under a key, for each key."""
+        return [_hashed(key, [""])[0] for key in self._keys(tenant_id)]
+
+    def _derive(self, tenant_id: UUID) -> list[bytes]:
+        return [HKDFExpand(hashes.SHA256(), 32, b"tenant " + tenant_id.bytes).derive(root) for root in self._roots]
+
+
+def _hashed(key: bytes, words: Iterable[str]) -> list[int]:
+    """Returns the signed 64-bit head of the HMAC-SHA-256 of each word."""
+    return [int.from_bytes(hmac.digest(key, word.encode(), "sha256")[:8], signed=True) for word in words]

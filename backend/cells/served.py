@@ -17,7 +17,8 @@ _OWN = (DatabaseSettings, KeySettings, CellSettings)
 _OWN_PLACES = ("storage_", "archive_", "checkpoint_")
 # Of those, what is the deployment's, or the process's.
 _HANDED_DOWN = {
-    "search_key", "database_pool_size", "database_timeout", "accept_conditions_before_policies", "data_key_seconds",
+    "search_key", "search_other_keys", "pseudonym_key", "database_pool_size", "database_timeout",
+    "accept_conditions_before_policies", "data_key_seconds",
     "checkpoint_key_name", "checkpoint_retention_days", "cell_redirect", "cell_pass_on",
     "directory_url", "directory_file", "directory_public_key", "directory_seconds",
 }  # fmt: skip

@@ -61,6 +61,8 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: " + (
             ", ".join(f"{number} by {which} key" for which, number in found.items() if number) or "none"
         )
+    words = told["words"]
+    yield f"words of texts: {words['found']} by the search key, {words['not_found']} not, {words['by_others']} by another as well"
     for kind, one in told.get("secrets", {}).items():
         under_way = (
             f", exchanged since {one['under_way_since']}, next {one['next_step']}" if one["under_way_since"] else ""

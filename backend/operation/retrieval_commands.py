@@ -53,10 +53,10 @@ def reembed(slug: Slug) -> CommandResult:
     from backend.operation.reembedding import reembed as run  # noqa: PLC0415
     from backend.personal_data.pseudonyms import PseudonymKeys  # noqa: PLC0415
     from backend.retrieval.embedding.choice import from_settings  # noqa: PLC0415
-    from backend.settings import search_secret  # noqa: PLC0415
+    from backend.settings import pseudonym_secret  # noqa: PLC0415
 
     settings = read_settings()
-    embedder, keys = from_settings(settings), PseudonymKeys(search_secret(settings))
+    embedder, keys = from_settings(settings), PseudonymKeys(pseudonym_secret(settings))
     _with_progress(
         slug,
         lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, keys, progress),
@@ -76,10 +76,10 @@ def calibrate(slug: Slug) -> CommandResult:
     from backend.operation.calibration import calibrate as run  # noqa: PLC0415
     from backend.personal_data.pseudonyms import PseudonymKeys  # noqa: PLC0415
     from backend.retrieval.embedding.choice import from_settings  # noqa: PLC0415
-    from backend.settings import search_secret  # noqa: PLC0415
+    from backend.settings import pseudonym_secret  # noqa: PLC0415
 
     settings = read_settings()
-    embedder, keys = from_settings(settings), PseudonymKeys(search_secret(settings))
+    embedder, keys = from_settings(settings), PseudonymKeys(pseudonym_secret(settings))
     profile = _with_progress(
         slug,
         lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, keys, progress),

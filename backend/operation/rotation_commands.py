@@ -1,5 +1,6 @@
 """`affidavit keys …` and `affidavit context-key …`: which keys are in use, and how one takes another's place."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,11 @@ from backend.operation.command_line import (
     owner_address,
     read_settings,
     run_operator,
+    runtime_address,
     secret,
 )  # fmt: skip
 from backend.operation.exchange.folder import KeyKind, SecretsFolder
+from backend.settings import Settings
 
 keys_app = CommandGroup(help="See which keys are in use, and exchange them.")
 context_key_app = CommandGroup(help="Exchange the key that signs contexts, while the service runs.")
@@ -32,9 +35,15 @@ def keys_status(
 
     Example: affidavit keys status infra/secrets --json
     """
-    from backend.operation import key_status  # noqa: PLC0415 - loads what --help does not need
+    from backend.audit.search_words import SearchWords  # noqa: PLC0415 - loads what --help does not need
+    from backend.operation import key_status, rehashing  # noqa: PLC0415
 
-    told = {**as_owner(key_status.of_database), "wrapped": _rewrap(only_count=True)}
+    words = SearchWords(*_search_keys(read_settings()))
+    told = {
+        **as_owner(key_status.of_database),
+        "wrapped": _rewrap(only_count=True),
+        "words": as_owner(lambda owner: rehashing.counted(owner, words)),
+    }
     if folder is not None:
         told["secrets"] = key_status.of_folder(_secrets_folder(folder))
     unknown = any(found["unknown"] for found in told["wrapped"].values())
@@ -62,6 +71,8 @@ def keys_rotate(
     taken = run_operator(advance(exchanged, read_settings(), names))
     over = all(step is Step.FORGET for step in taken.values())
     again = "Then the exchange is over." if over else "Then run this again."
+    if taken.get(KeyKind.SEARCH) is Step.FORGET:
+        again += " `affidavit keys rehash` then takes away what the old search key left."
     then = f"Now replace serve, worker and sealer, so that they read {folder} anew. {again}"
     return CommandResult(taken, [*(f"{name}: {step}" for name, step in taken.items()), then])
 
@@ -78,6 +89,39 @@ def keys_rewrap() -> CommandResult:
     if unknown:
         words.append(f"{unknown} are wrapped by a key that is not configured.")
     return CommandResult(counted, words, status=1 if unknown else 0)
+
+
+@keys_app.command("rehash")
+def keys_rehash() -> CommandResult:
+    """Bring the words by which texts are found to the search keys that are set; can be interrupted and run again.
+
+    Exit status 1 says that some texts cannot be opened with the payload keys that are set, and kept the words that they had.
+
+    Example: AFFIDAVIT_SEARCH_KEY=old… AFFIDAVIT_SEARCH_OTHER_KEYS='["new…"]' affidavit keys rehash
+    """
+    done = run_operator(_rehash())
+    words = [f"Words of {done['changed']} texts were hashed anew, those of {done['current']} were already."]
+    if done["unreadable"]:
+        words.append(f"{done['unreadable']} texts cannot be opened.")
+    return CommandResult(done, words, status=1 if done["unreadable"] else 0)
+
+
+async def _rehash() -> dict[str, int]:
+    from backend.operation.rehashing import opened  # noqa: PLC0415 - loads what --help does not need
+
+    settings = read_settings()
+    addresses = owner_address(settings), runtime_address(settings)
+    keys = secret(settings, "context_key"), secret(settings, "payload_key")
+    with progress() as bar:
+        task = bar.add_task("texts", total=None)
+        async with opened(settings, *addresses, *keys, _search_keys(settings)) as rehashing:
+            return asdict(await rehashing.run(lambda done: bar.update(task, completed=done)))
+
+
+def _search_keys(settings: Settings) -> list[str]:
+    """Returns the key by whose hashes texts are found, and others that also hash."""
+    first = settings.search_key.get_secret_value() if settings.search_key else secret(settings, "payload_key")
+    return [first, *(key.get_secret_value() for key in settings.search_other_keys)]
 
 
 def _rewrap(*, only_count: bool) -> dict[str, dict[str, int]]:

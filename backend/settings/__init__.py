@@ -37,9 +37,15 @@ def payload_keys(settings: "Settings") -> tuple[str, ...]:
     return (required(settings.payload_key, "PAYLOAD_KEY"), *others)
 
 
-def search_secret(settings: "Settings") -> str:
-    """Returns the secret by which equal words and values are known again; raises MissingSettingError."""
-    return settings.search_key.get_secret_value() if settings.search_key else payload_keys(settings)[0]
+def search_secrets(settings: "Settings") -> tuple[str, ...]:
+    """Returns the secret by whose hashes texts are found, and behind it others that also hash; raises MissingSettingError."""
+    others = (key.get_secret_value() for key in settings.search_other_keys)
+    return (settings.search_key.get_secret_value() if settings.search_key else payload_keys(settings)[0], *others)
+
+
+def pseudonym_secret(settings: "Settings") -> str:
+    """Returns the secret by which equal values get equal pseudonyms; raises MissingSettingError."""
+    return settings.pseudonym_key.get_secret_value() if settings.pseudonym_key else search_secrets(settings)[0]
 
 
 class Settings(

@@ -32,8 +32,15 @@ class KeySettings(BaseModel):
     )
     search_key: Key | None = Field(
         default=None,
-        description="Hashes the words by which texts are searched and makes pseudonyms, unless the payload key does; "
-        "stays when that is exchanged.",
+        description="Hashes the words by which texts are searched, unless the payload key does; stays when that is exchanged.",
+    )
+    search_other_keys: list[Key] = Field(
+        default_factory=list,
+        description="Other search keys under which words are hashed as well: one that texts will be found by, or no longer are.",
+    )
+    pseudonym_key: Key | None = Field(
+        default=None,
+        description="Makes pseudonyms, unless the search key does; stays when that is exchanged, since documents hold them.",
     )
     key_encryption: Literal["auto", "local", "aws", "vault"] = Field(
         default="auto",

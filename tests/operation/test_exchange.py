@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import asyncpg
@@ -31,10 +32,11 @@ from backend.tenancy import ContextSigner
 from tests.operation.test_processes import Load
 from tests.scratch import new_folder
 from tests.service import Database, Service, Tenant, running
-from tests.serving import Started, affidavit, eventually, free_port, started
+from tests.serving import ROOT, Started, affidavit, eventually, free_port, started
 
 pytestmark = pytest.mark.anyio
 
+HANDBOOK = (ROOT / "infra" / "README.md").read_text()
 QUESTION = "When do zeppelin wires leave?"
 REPLACED = (KeyKind.CONTEXT, KeyKind.PAYLOAD, KeyKind.PASSWORDS)
 
@@ -153,11 +155,23 @@ async def written(service: Service, tenant: Tenant) -> str:
     return event
 
 
+async def found_by_word(service: Service, reviewer: dict[str, str]) -> set[str]:
+    answer = await service.client.get("/audit/events?q=zeppelin&reason=a+test&limit=200", headers=reviewer)
+    return {event["id"] for event in answer.raise_for_status().json()["events"]}
+
+
+async def what_the_old_search_key_left_goes(deployment: ExchangedDeployment) -> None:
+    by_old = await asyncio.to_thread(told_by, "keys", "rehash", deployment=deployment)
+    assert by_old["changed"] > 10
+    again = await asyncio.to_thread(told_by, "keys", "rehash", deployment=deployment)
+    assert again["changed"] == by_old["unreadable"] == 0
+
+
 @pytest.mark.servers
 async def test_every_kind_of_key_is_exchanged_under_load(deployment: ExchangedDeployment) -> None:
     old_public = (deployment.folder / "checkpoint-key.pub").read_text()
     database = deployment.database
-    early = (KeyKind.CONTEXT, KeyKind.PAYLOAD, KeyKind.CHECKPOINTS, KeyKind.PASSWORDS)
+    early = (KeyKind.CONTEXT, KeyKind.PAYLOAD, KeyKind.SEARCH, KeyKind.CHECKPOINTS, KeyKind.PASSWORDS)
     async with AsyncExitStack() as stack:
         start = stack.enter_async_context
         service = await start(running(deployment.settings("serve"), database))
@@ -176,6 +190,9 @@ async def test_every_kind_of_key_is_exchanged_under_load(deployment: ExchangedDe
             after = await start(running(deployment.settings("serve"), database))
             load.answering = [service, after]
             await load.more(2)
+            for process in (service, after):  # also by words of texts that the other one has written since
+                assert before in await found_by_word(process, reviewer)
+                assert await written(process, tenant) in await found_by_word(after, reviewer)
             load.answering, service = [after], after
             await load.more(1)
         for client in clients:
@@ -186,6 +203,8 @@ async def test_every_kind_of_key_is_exchanged_under_load(deployment: ExchangedDe
             f"/audit/events/{before}", params={"reveal": True, "reason": "a test"}, headers=reviewer
         )
         assert QUESTION in told.text
+        await what_the_old_search_key_left_goes(deployment)
+        assert before in await found_by_word(service, reviewer)
     for url in (database.owner_url, database.runtime_url, database.sealer_url, database.operator_url):
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(url)
@@ -196,6 +215,7 @@ async def test_every_kind_of_key_is_exchanged_under_load(deployment: ExchangedDe
     async with deployment.sealing():
         status = told_by("keys", "status", str(deployment.folder), deployment=deployment)
     assert {kind["earlier"] + kind["unknown"] for kind in status["wrapped"].values()} == {0}
+    assert (status["words"]["found"] > 10, status["words"]["not_found"], status["words"]["by_others"]) == (True, 0, 0)
     assert {kind["next_step"] for kind in status["secrets"].values()} == {"learn"}
     assert len(status["context_keys"]) == 2  # the old one ends in two minutes
     [handed_over] = status["checkpoint_keys"]
@@ -255,6 +275,7 @@ user create first-days jane --role admin
 key create first-days portal --permission retrieval:query
 operator-key create provisioning
 keys status
+keys rehash
 audit check
 tenant suspend first-days
 tenant delete first-days
@@ -271,6 +292,28 @@ async def test_the_operator_needs_no_more_than_the_folder_that_init_makes_for_it
                 affidavit, *line.split(), settings=with_folder, text="a long enough password\n"
             )
             assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+async def test_the_operators_container_takes_every_kind_of_key_a_step_further(
+    another_deployment: ExchangedDeployment, tmp_path: Path
+) -> None:
+    """As `docker compose run … operator keys rotate /all` has it: the settings of its own folder, and the whole one."""
+    assert 'infra/secrets:/all" operator keys rotate /all' in HANDBOOK
+    folder = another_deployment.folder
+    settings = {"AFFIDAVIT_HOME": str(tmp_path), "AFFIDAVIT_SECRETS_DIRECTORY": str(folder / "operator")}
+
+    async def rotated() -> CompletedProcess[str]:
+        return await asyncio.to_thread(affidavit, "keys", "rotate", str(folder), settings=settings)
+
+    for step in ("learn", "write"):
+        done = await rotated()
+        assert done.returncode == 0, done.stderr
+        assert [line for line in done.stdout.splitlines() if line.endswith(f": {step}")] == [
+            f"{kind}: {step}" for kind in KeyKind
+        ]
+        assert "Now replace serve, worker and sealer" in done.stdout
+    done = await rotated()
+    assert (done.returncode, "access tokens of the old key hold until" in done.stderr) == (1, True), done.stderr
 
 
 async def test_a_lost_end_of_the_log_is_declared_where_the_sealer_runs_with_the_owners_address_as_a_file(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 from pydantic import SecretStr
 
 from backend.audit import key_encryption
+from backend.audit.search_words import SearchWords
 from backend.embedded_postgres import EmbeddedPostgres
 from backend.identity.sign_in.seal import client_secret_seal, second_factor_seal
-from backend.operation import rotation
+from backend.operation import rehashing, rotation
 from backend.operation.rotation import Wrapping, add_context_key, kinds, retire_context_key
 from backend.operation.service import OperatorError, operator
+from backend.settings import Settings, required, search_secrets
 from backend.storage.service import FileKeys
 from backend.tenancy import ContextSigner
 from tests.factories import ingest
@@ -89,6 +92,70 @@ async def test_an_earlier_key_reads_until_everything_is_wrapped_anew(
         assert await written(exchanged, tenant)
         found = await exchanged.events(tenant, q="zeppelin", reason="a test")
         assert event in {one["id"] for one in found}
+
+
+async def rehashed(settings: Settings, database: Database) -> rehashing.Rehashed:
+    context_key, payload_key = (required(key, "KEY") for key in (settings.context_key, settings.payload_key))
+    urls = (database.owner_url, database.runtime_url)
+    async with rehashing.opened(settings, *urls, context_key, payload_key, search_secrets(settings)) as opened:
+        return await opened.run(lambda _: None)
+
+
+async def words_of(settings: Settings, database: Database) -> dict[str, int]:
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        return await rehashing.counted(owner, SearchWords(*search_secrets(settings)))
+    finally:
+        await owner.close()
+
+
+async def test_a_text_is_found_by_its_words_while_a_search_key_takes_anothers_place(
+    own_database: Database, run_secrets: Secrets, model_home: Path
+) -> None:
+    """By processes of every two steps beside each other; what the old key left is gone at the end."""
+    database, (old, new) = own_database, (SecretStr(fresh()), SecretStr(fresh()))
+    plain = settings_for(database, run_secrets, model_home)
+    before, learnt, writing, over = (
+        plain.model_copy(update={"search_key": first, "search_other_keys": others})
+        for first, others in ((old, []), (old, [new]), (new, [old]), (new, []))
+    )
+    events: list[str] = []
+    async with AsyncExitStack() as stack:
+        tenant = None
+        for earlier, settings in ((before, before), (before, learnt), (learnt, writing), (writing, over)):
+            processes = [await stack.enter_async_context(running(each, database)) for each in (earlier, settings)]
+            tenant = tenant or await processes[0].create_tenant()
+            if settings is writing:  # no process of before is left
+                assert (await words_of(writing, database))["not_found"] >= 2
+                assert (await rehashed(learnt, database)).changed >= 2
+            events += [await written(process, tenant) for process in processes]
+            for process in processes:
+                found = await process.events(tenant, q="zeppelin wires", reason="a test")
+                missed = set(events) - {one["id"] for one in found}
+                assert not missed
+    counted = await words_of(writing, database)
+    assert counted["by_others"] > counted["not_found"] == 0
+    assert (await rehashed(over, database)).changed > 0
+    counted = await words_of(writing, database)
+    assert (counted["by_others"], counted["not_found"]) == (0, 0)
+    assert await rehashed(over, database) == rehashing.Rehashed(current=counted["found"])
+    owner = await asyncpg.connect(database.superuser_url)
+    stored = await owner.fetchval(
+        "select count(*) from audit.payload_term t where not exists (select from audit.payload p where p.tenant_id = t.tenant_id"
+        " and p.event_id = t.event_id and p.name = t.name and t.term = any (p.terms))"
+    )
+    await owner.close()
+    assert stored == 0
+
+
+async def test_who_serves_hashes_no_words_anew(database: Database) -> None:
+    connection = await asyncpg.connect(database.runtime_url)
+    try:
+        for statement in ("update audit.payload set terms = null", "delete from audit.payload_term"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def test_what_an_unknown_key_wrapped_is_counted_and_left(

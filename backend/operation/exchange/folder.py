@@ -19,6 +19,7 @@ class KeyKind(StrEnum):
 
     CONTEXT = "context"
     PAYLOAD = "payload"
+    SEARCH = "search"
     TOKENS = "tokens"
     CHECKPOINTS = "checkpoints"
     PASSWORDS = "passwords"

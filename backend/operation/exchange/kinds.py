@@ -8,10 +8,12 @@ from typing import Protocol
 
 import asyncpg
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from pydantic import SecretStr
 
 from backend.identity.sign_in.tokens import generate_private_key_pem
 from backend.ledger.checkpoints import SigningKey
 from backend.operation.exchange.folder import SecretsFolder
+from backend.operation.rehashing import opened
 from backend.operation.rotation import Wrapping, add_context_key, all_wrapped, retire_context_key, rewrap
 from backend.operation.service import OperatorError
 from backend.settings import Settings
@@ -96,6 +98,43 @@ class PayloadKeys:
         if unknown := sum(counted[Wrapping.UNKNOWN] for counted in found):
             raise OperatorError(f"{unknown} are wrapped by a key that is not configured")
         folder.give(("serve", "worker", "operator"), payload_other_keys="")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchKeys:
+    """Hash the words by which texts are found. `settings` say who wraps the keys of those texts, if not a payload key."""
+
+    settings: Settings
+    name: str = "search"
+
+    async def learn(self, folder: SecretsFolder) -> None:
+        """Hashes the words of coming texts under both. Pseudonyms stay those of the first key of all."""
+        first = folder.text("serve", "search_key") or folder.text("serve", "payload_key")
+        old = folder.under_way(self.name, "old", lambda: first)
+        new = folder.under_way(self.name, "new", _random)
+        pseudonym = folder.text("serve", "pseudonym_key") or old
+        folder.give(
+            ("serve", "worker", "operator"),
+            search_key=old,
+            search_other_keys=json.dumps([new]),
+            pseudonym_key=pseudonym,
+        )
+
+    async def write(self, folder: SecretsFolder) -> None:
+        """Hashes the words of all texts under both, and then has them found by the new one."""
+        old, new = (folder.under_way(self.name, which, str) for which in ("old", "new"))
+        payload_keys = json.loads(folder.text("serve", "payload_other_keys") or "[]")
+        reading = self.settings.model_copy(update={"payload_other_keys": list(map(SecretStr, payload_keys))})
+        async with opened(
+            reading, folder.text("migrate", "database_url"), folder.text("serve", "runtime_database_url"),
+            folder.text("serve", "context_key"), folder.text("serve", "payload_key"), (old, new),
+        ) as rehashing:  # fmt: skip
+            await rehashing.run(lambda _: None)
+        folder.give(("serve", "worker", "operator"), search_key=new, search_other_keys=json.dumps([old]))
+
+    async def forget(self, folder: SecretsFolder) -> None:
+        """Hashes no more under the old one. What it left goes by `affidavit keys rehash`, once no process hashes under it."""
+        folder.give(("serve", "worker", "operator"), search_other_keys="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from backend.operation.exchange.folder import KeyKind, SecretsFolder, now
-from backend.operation.exchange.kinds import CheckpointKeys, ContextKeys, Exchangeable, PayloadKeys, TokenKeys
+from backend.operation.exchange.kinds import (
+    CheckpointKeys,
+    ContextKeys,
+    Exchangeable,
+    PayloadKeys,
+    SearchKeys,
+    TokenKeys,
+)
 from backend.operation.exchange.passwords import DatabasePasswords
 from backend.settings import Settings
 
@@ -33,7 +40,14 @@ def under_way(folder: SecretsFolder) -> list[KeyKind]:
 
 def all_kinds(settings: Settings) -> Mapping[str, Exchangeable]:
     """Returns every kind by name."""
-    kinds = (ContextKeys(), PayloadKeys(settings), TokenKeys(), CheckpointKeys(), DatabasePasswords())
+    kinds = (
+        ContextKeys(),
+        PayloadKeys(settings),
+        SearchKeys(settings),
+        TokenKeys(),
+        CheckpointKeys(),
+        DatabasePasswords(),
+    )
     return {kind.name: kind for kind in kinds}
 
 
