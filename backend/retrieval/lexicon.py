@@ -32,6 +32,7 @@ AVERAGE_LENGTH = 80  # terms; fixed, so that an ingestion never changes the weig
 # Chinese, Japanese, Korean and Thai: a word is found by pairs of its characters, as no space says where it begins.
 _UNSPACED = re.compile("([\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # soft hyphens, zero-width characters
+_FRACTION = re.compile("(?:(?<![\\d.,])(\\d{1,6}) ?)?([¼-¾⅐-⅞])")
 # Repetition is bounded, so that no text, however long or odd, costs more than linear time.
 _TOKEN = re.compile(
     r"""
@@ -68,7 +69,7 @@ def terms(text: str, language: str = "english") -> list[str]:
     tokens = (token for match in _TOKEN.finditer(text) for token in _tokens(match) if token not in skipped)
     stemmed = stemming.stems(tokens, language)
     known = set(stemmed)
-    return [*stemmed, *(spelling for spelling in dict.fromkeys(spellings(text)) if spelling not in known)]
+    return [*stemmed, *(spelling for spelling in dict.fromkeys(spellings(text, language)) if spelling not in known)]
 
 
 def passage_vector(text: str, language: str = "english", labels: Sequence[str] = ()) -> dict[int, float]:
@@ -139,7 +140,13 @@ def _idf(document_frequency: int, documents: int) -> float:
 
 
 def _normalized(text: str) -> str:
+    text = _FRACTION.sub(_decimal, text)  # before NFKC makes 21/2 of 2½
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("\u2019", "'")
+
+
+def _decimal(fraction: re.Match[str]) -> str:
+    """Returns 2.5 for 2½."""
+    return f"{int(fraction[1] or 0) + round(unicodedata.numeric(fraction[2]), 3):g}"
 
 
 def _references(text: str) -> Iterator[str]:

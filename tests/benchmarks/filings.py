@@ -1,8 +1,11 @@
 """Real filings, one tenant per company: ingested by `affidavit ingest`, asked about by their owner and by others.
 
-python -m tests.benchmarks.filings [COMPANY…]
+    python -m tests.benchmarks.filings [COMPANY…] [--folder FOLDER]
+
+With `--folder`, what was ingested is kept there, and a run that was stopped goes on with the next company.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -11,12 +14,14 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.benchmarks.deployment import PASSWORD, RESULTS, ROOT, SHARED_DATA, Deployment, deployment, worker
+from tests.benchmarks.quality import Notes
 
 FILINGS = SHARED_DATA / "financebench"
 
@@ -122,33 +127,48 @@ async def probes(tenants: dict[str, Company]) -> dict[str, int]:
     return dict(counts)
 
 
-async def main(chosen: list[str]) -> None:
-    with tempfile.TemporaryDirectory(prefix="affidavit-filings-") as name:
-        folder = Path(name) / "deployment"
-        async with deployment(folder) as running, worker(running, folder) as pid, running.client() as client:
-            tenants, started, failed = {}, time.perf_counter(), 0
-            for company, paths in filings().items():
-                if not chosen or company in chosen:
-                    await running.tenant(slug_of(company))
-                    failed += not await ingest(running, slug_of(company), paths)
-                    tenants[company] = Company(client, await running.sign_in(client, slug_of(company), "analyst"))
-                    await tenants[company].count_chunks()
-            for company, tenant in tenants.items():  # anew, since a user's token ends before a long ingestion
-                tenant.headers = await running.sign_in(client, slug_of(company), "analyst")
-            results = {
-                "pages": (pages := sum(tenant.pages for tenant in tenants.values())),
-                "pages per second of the worker's processor time": round(pages / processor_seconds(pid), 1),
-                "seconds to ingest": round(time.perf_counter() - started),
-                "worker's peak memory": peak_memory(pid),
-                "companies with a failure": failed,
-                "chunks": sum(tenant.count for tenant in tenants.values()),
-                "questions of owners": await owners_questions(tenants),
-                "questions of others": await probes(tenants),
-            }
+async def ingested(running: Deployment, notes: Notes, chosen: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Ingests the filings of each company unless that was done; returns what it took to ingest those of this run."""
+    done = {company for company, _ in notes.known("ingested")}
+    started, failed = time.perf_counter(), 0
+    async with worker(running, folder) as pid:
+        for company, paths in filings().items():
+            if company not in done and (not chosen or company in chosen):
+                await running.tenant(slug_of(company))
+                failures = not await ingest(running, slug_of(company), paths)
+                failed += failures
+                notes.add("ingested", (company, failures))
+        return {
+            "worker's processor seconds": round(processor_seconds(pid)),
+            "seconds to ingest": round(time.perf_counter() - started),
+            "worker's peak memory": peak_memory(pid),
+            "companies with a failure": failed,
+        }
+
+
+async def main(chosen: Sequence[str], kept: Path | None) -> None:
+    """Prints what was found, and writes it as JSON."""
+    with tempfile.TemporaryDirectory(prefix="affidavit-filings-") as made:
+        notes = Notes(kept or Path(made))
+        folder = notes.folder / "deployment"
+        async with deployment(folder, keep=kept is not None) as running, running.client() as client:
+            results = await ingested(running, notes, chosen, folder)
+            tenants = {}
+            for company, _ in notes.known("ingested"):  # their tokens would end before a long ingestion
+                tenants[company] = Company(client, await running.sign_in(client, slug_of(company), "analyst"))
+                await tenants[company].count_chunks()
+            results["pages"] = sum(tenant.pages for tenant in tenants.values())
+            results["chunks"] = sum(tenant.count for tenant in tenants.values())
+            results["questions of owners"] = await owners_questions(tenants)
+            results["questions of others"] = await probes(tenants)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "filings.json").write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("companies", nargs="*", help="none means all")
+    parser.add_argument("--folder", type=Path, help="where the database is kept; unset means that it is removed")
+    options = parser.parse_args()
+    asyncio.run(main(options.companies, options.folder))
