@@ -7,6 +7,8 @@ from itertools import chain
 
 from anyio import to_thread
 
+from backend.documents.chunks.vectors import headed
+from backend.documents.tables import ChunkSpan
 from backend.personal_data.detection import Occurrence
 from backend.personal_data.policy import Policy
 from backend.personal_data.pseudonyms import Pseudonyms, counts, values_in
@@ -24,6 +26,20 @@ async def inspect(pseudonyms: Pseudonyms, texts: Sequence[str], policies: Sequen
     """Returns each text with pseudonyms where its collection wants them, in a thread of its own."""
     return await to_thread.run_sync(
         lambda: [_inspected(pseudonyms, text, policy) for text, policy in zip(texts, policies, strict=True)]
+    )
+
+
+async def titles(
+    pseudonyms: Pseudonyms, given: Sequence[str | None], spans: Sequence[ChunkSpan], policies: Sequence[Policy]
+) -> list[str]:
+    """Returns what each text is embedded under; headings have pseudonyms where its collection wants them, as its text has."""
+    return await to_thread.run_sync(
+        lambda: [
+            headed(
+                title, [_inspected(pseudonyms, heading, policy).searched for heading in (span.heading_path or ())[-1:]]
+            )
+            for title, span, policy in zip(given, spans, policies, strict=True)
+        ]
     )
 
 

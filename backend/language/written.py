@@ -39,7 +39,9 @@ def months() -> Mapping[str, int]:
 @cache
 def ordinals() -> Mapping[str, int]:
     """Returns the value of each ordinal up to four, of all languages."""
-    listed = {word.casefold(): int(value) for code in CODES for word, value in language(code).numbers("ordinals").items()}
+    listed = {
+        word.casefold(): int(value) for code in CODES for word, value in language(code).numbers("ordinals").items()
+    }
     for code in CODES:
         pairs = (pair.split("=") for pair in _tables()[code]["ordinals"].split())
         listed |= {word.casefold(): int(value) for word, value in pairs}

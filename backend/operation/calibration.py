@@ -10,6 +10,7 @@ import numpy as np
 from backend.audit.actions.operation import Calibrated, TenantChanged
 from backend.database import Queries, prepare_connection
 from backend.operation.placement import Progress
+from backend.operation.reembedding import as_embedded
 from backend.operation.service import Operator, OperatorError
 from backend.personal_data.pseudonyms import PseudonymKeys
 from backend.retrieval import calibration
@@ -49,11 +50,10 @@ async def calibrate(
         pseudonyms = keys.of_tenant(tenant_id)
         passages = [
             SampledText(
-                pseudonyms.given(row["text"]).text if row["masked"] else row["text"],
-                row["title"], row["language"], np.array(row["dense"].to_list(), dtype=np.float32),
+                *as_embedded(row, pseudonyms), row["language"], np.array(row["dense"].to_list(), dtype=np.float32)
             )
             for row in rows
-        ]  # fmt: skip
+        ]
         progress("asking", 0, len(passages))
         try:
             measured = await calibration.calibrate(passages, embedder)

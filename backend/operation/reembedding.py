@@ -12,9 +12,10 @@ from pgvector import HalfVector
 
 from backend.audit.actions.operation import Reembedded, TenantChanged
 from backend.database import Queries, prepare_connection
+from backend.documents.chunks.vectors import headed
 from backend.operation.placement import Progress, index_model, is_private, locked_versions
 from backend.operation.service import Operator, OperatorError
-from backend.personal_data.pseudonyms import PseudonymKeys
+from backend.personal_data.pseudonyms import PseudonymKeys, Pseudonyms
 from backend.retrieval.embedding import fingerprint
 from backend.retrieval.embedding.embedder import Embedder
 
@@ -23,9 +24,18 @@ queries = Queries(Path(__file__).with_name("reembedding.sql"))
 _BATCH = 64  # texts embedded between two commits
 
 
-async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, keys: PseudonymKeys, progress: Progress) -> None:
+async def reembed(
+    owner_url: str,
+    tenant_id: UUID,
+    embedder: Embedder,
+    keys: PseudonymKeys,
+    progress: Progress,
+    *,
+    again: bool = False,
+) -> None:
     """Brings every chunk of a tenant to the embedder's model; a private partition gets an index for it first.
 
+    `again` also embeds those that the model embedded already: with what is embedded of a chunk today, such as its heading.
     An embedder is given pseudonyms where a collection wants them. Raises OperatorError while the embedder is another model than
     its name says, or answers nothing.
     """
@@ -35,20 +45,22 @@ async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, keys: Pse
         if (problem := await fingerprint.problem(connection, embedder)) is not None:
             raise OperatorError(problem)
         pseudonyms = keys.of_tenant(tenant_id)
-        total = await connection.fetchval(queries.outdated, tenant_id, embedder.model)
+        total = await connection.fetchval(queries.outdated, tenant_id, embedder.model, again)
         if await is_private(connection, tenant_id):
             progress("indexing", 0, total)
             await index_model(connection, tenant_id, embedder.model, embedder.dimensions)
-        done = 0
-        while rows := await connection.fetch(queries.next_outdated, tenant_id, embedder.model, _BATCH):
+        done, last = 0, UUID(int=0)
+        while rows := await connection.fetch(
+            queries.next_outdated, tenant_id, embedder.model, _BATCH, last if again else UUID(int=0), again
+        ):
+            last = rows[-1]["id"]
             # No lock is held while texts are embedded: a text never changes, and a chunk that goes is skipped.
-            texts = [pseudonyms.given(row["text"]).text if row["masked"] else row["text"] for row in rows]
-            vectors = await embedder.embed_passages(texts, [row["title"] for row in rows])
+            vectors = await embedder.embed_passages(*zip(*(as_embedded(row, pseudonyms) for row in rows), strict=True))
             async with connection.transaction():
                 await locked_versions(connection, tenant_id, {row["version_id"] for row in rows})
                 await connection.execute(
                     queries.replace_vectors, tenant_id, embedder.model, [row["id"] for row in rows],
-                    [HalfVector(vector) for vector in vectors],
+                    [HalfVector(vector) for vector in vectors], again,
                 )  # fmt: skip
             done += len(rows)
             progress("embedding", done, max(done, total))
@@ -57,3 +69,10 @@ async def reembed(owner_url: str, tenant_id: UUID, embedder: Embedder, keys: Pse
             await Operator(connection).record(tenant_id, TenantChanged(reembedded=reembedded))
     finally:
         await connection.close()
+
+
+def as_embedded(row: asyncpg.Record, pseudonyms: Pseudonyms) -> tuple[str, str]:
+    """Returns a chunk's text and what it is embedded under, with pseudonyms where its collection wants them."""
+    heading = (row["heading_path"] or ())[-1:]
+    shown = [pseudonyms.given(text).text if row["masked"] else text for text in (row["text"], *heading)]
+    return shown[0], headed(row["title"], shown[1:])

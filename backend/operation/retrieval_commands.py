@@ -18,6 +18,8 @@ from backend.settings import Settings
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
 
+Again = Annotated[bool, typer.Option("--again", help="Embed those that the model embedded already, too.")]
+
 
 @tenant_app.command("promote")
 def tenant_promote(slug: Slug) -> CommandResult:
@@ -43,10 +45,11 @@ def tenant_demote(slug: Slug) -> CommandResult:
     return CommandResult({"tenant": slug, "placement": "shared"}, f"{slug} is in the shared partition.")
 
 
-def reembed(slug: Slug) -> CommandResult:
+def reembed(slug: Slug, *, again: Again = False) -> CommandResult:
     """Embed a tenant's chunks with the configured model where another one did, while they are in use; given again, it carries on.
 
-    A chunk that is not done yet is found by its words alone.
+    A chunk that is not done yet is found by its words alone. With --again, chunks that the model embedded already are embedded as
+    new ones are, and found by their vectors meanwhile: an upgrade may have changed what is embedded of a chunk.
 
     Example: affidavit reembed meridian-bank
     """
@@ -59,7 +62,7 @@ def reembed(slug: Slug) -> CommandResult:
     embedder, keys = from_settings(settings), PseudonymKeys(pseudonym_secret(settings))
     _with_progress(
         slug,
-        lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, keys, progress),
+        lambda owner_url, tenant_id, progress: run(owner_url, tenant_id, embedder, keys, progress, again=again),
     )
     told = f"All chunks of {slug} are embedded with {embedder.model}."
     return CommandResult({"tenant": slug, "model": embedder.model}, told)

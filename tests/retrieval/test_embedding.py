@@ -111,6 +111,14 @@ async def test_a_title_says_what_a_passage_is_about(local: LocalEmbedder) -> Non
     assert untitled.tobytes() == local.encode([text])[0].tobytes()
 
 
+async def test_each_line_of_a_title_counts_as_much_as_a_title(local: LocalEmbedder) -> None:
+    text, question = "Net sales were 12,345.", await local.embed_query("balance sheet of a furniture shop")
+    under = ["Oak & Sons", "Balance sheet", "Oak & Sons\nBalance sheet"]
+    company, statement, both = await local.embed_passages([text] * 3, under)
+    assert both @ question > max(company @ question, statement @ question)
+    assert both.tobytes() == local.encode([text], ["Oak & Sons\n\nBalance sheet"])[0].tobytes()
+
+
 async def test_titles_are_one_for_each_text(local: LocalEmbedder) -> None:
     with pytest.raises(ValueError, match="1 titles for 2 texts"):
         await local.embed_passages(["a", "b"], ["c"])
@@ -121,7 +129,7 @@ async def test_a_question_overtakes_an_ingestion_and_the_event_loop_stays_free(
 ) -> None:
     passage, begun, gate = local._passage, threading.Event(), threading.Event()
 
-    def held_up(text: str, title: str) -> Vectors:
+    def held_up(text: str, title: list[Vectors]) -> Vectors:
         begun.set()
         assert gate.wait(60)
         return passage(text, title)

@@ -58,7 +58,16 @@ class Vectorizer(Protocol):
         titles: Sequence[str],
         periods: Sequence[Sequence[str]] | None = None,
     ) -> list[ChunkVectors]:
-        """Returns the vectors of texts, each in its language and under its document's title and periods, if any."""
+        """Returns the vectors of texts, each in its language and under its title, as `headed`, and its periods, if any."""
+
+
+def headed(title: str | None, path: Sequence[str] | None) -> str:
+    """Returns what a text is embedded under: its document's title and, in a line of its own, the innermost heading.
+
+    The rows of a long table, and the paragraphs of a section, seldom say what they are rows or paragraphs of.
+    """
+    heading = " ".join(path[-1].split()) if path else ""
+    return "\n".join(line for line in (title, heading) if line)
 
 
 @dataclass(frozen=True, slots=True)

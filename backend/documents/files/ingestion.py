@@ -18,7 +18,7 @@ from backend.documents.files.passage_file import PassageSpool
 from backend.documents.files.scratch import plain_file
 from backend.documents.files.service import queries
 from backend.documents.files.withdrawal import Withdrawal
-from backend.documents.inspection import inspect, told
+from backend.documents.inspection import inspect, titles, told
 from backend.documents.parsing.errors import ParseError
 from backend.documents.parsing.findings import ParseWarning
 from backend.documents.parsing.limits import ParseLimits
@@ -153,12 +153,12 @@ class Ingestion:
     ) -> list[SubmittedPassage]:  # fmt: skip
         """Returns chunks with their vectors, and adds to `found` the personal data that they hold."""
         count, pseudonyms = len(chunks), self.pseudonym_keys.of_tenant(job.tenant_id)
-        inspected = await inspect(pseudonyms, [c.text for c in chunks], [collection.personal_data] * count)
+        policies = [collection.personal_data] * count
+        inspected = await inspect(pseudonyms, [c.text for c in chunks], policies)
         found.update(chain.from_iterable(values_in(text.findings) for text in inspected))
         searched = [text.searched for text in inspected]
-        vectors = await self.vectorizer.vectors(
-            searched, [collection.language] * count, [title] * count, [periods] * count
-        )
+        under = await titles(pseudonyms, [title] * count, [c.span for c in chunks], policies)
+        vectors = await self.vectorizer.vectors(searched, [collection.language] * count, under, [periods] * count)
         return [SubmittedPassage(chunk.text, vector, chunk.span) for chunk, vector in zip(chunks, vectors, strict=True)]
 
     async def _submit(self, job: Job, file: SubmittedFile, submission: Submission, pages: int | None) -> None:

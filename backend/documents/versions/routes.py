@@ -95,13 +95,13 @@ async def submit_version(
     periods = vectorizer.periods([body.doc_id, body.title or ""], body.metadata, texts[0])
     count = len(texts)
     policies = [collection.personal_data] * count
-    inspected = await inspection.inspect(keys.of_tenant(caller.tenant_id), texts, policies)
+    pseudonyms = keys.of_tenant(caller.tenant_id)
+    inspected = await inspection.inspect(pseudonyms, texts, policies)
     if found := inspection.refused(inspected, policies):
         await service.refuse(tenancy, recorder, caller, found)
     searched = [text.searched for text in inspected]
-    vectors = await vectorizer.vectors(
-        searched, [collection.language] * count, [body.title or ""] * count, [periods] * count
-    )
+    titles = await inspection.titles(pseudonyms, [body.title] * count, [c.span for c in body.chunks], policies)
+    vectors = await vectorizer.vectors(searched, [collection.language] * count, titles, [periods] * count)
     submission = Submission(
         doc_id=body.doc_id, collection=collection, source_type=body.source_type, title=body.title, metadata=body.metadata,
         effective_from=body.effective_from, effective_to=body.effective_to,

@@ -45,7 +45,7 @@ class ChunkVectorizer:
         titles: Sequence[str],
         periods: Sequence[Sequence[str]] | None = None,
     ) -> list[ChunkVectors]:
-        """Returns the vectors of texts, each in its language and under its document's title and periods, if any.
+        """Returns the vectors of texts, each in its language and under its title and periods, if any.
 
         Raises Unavailable when the embedder is away, or is another model than it was.
         """

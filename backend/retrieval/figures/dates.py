@@ -1,7 +1,7 @@
-"""Dates, months, quarters and half years: 2026-04-13 is 13 April 2026, 13.4.2026 and 2026年4月13日; 2Q23 is le 2e trimestre 2023."""
+"""Dates, months, quarters and half years: 2026-04-13 is 13 April 2026, 13.4.2026 and 2026年4月13日; 2Q23 is T2 2023."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from backend.language import written
 
@@ -40,7 +40,11 @@ _PERIOD = re.compile(
     re.VERBOSE,
 )  # fmt: skip
 _KINDS = {"q": "quarter", "t": "quarter", "h": "half", "s": "half"}
-_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "一": 1, "二": 2, "三": 3, "四": 4, "i": 1, "ii": 2, "iii": 3, "iv": 4}
+_NUMBERS = {
+    number: value
+    for value, numbers in enumerate(("one 一 i", "two 二 ii", "three 三 iii", "four 四 iv"), start=1)
+    for number in numbers.split()
+}
 
 
 def dates(text: str) -> Iterator[str]:
@@ -61,11 +65,15 @@ def periods(text: str) -> Iterator[str]:
     """Yields quarter2 or half1, and the year where it is no word of its own."""
     for match in _PERIOD.finditer(text):
         found = {name: value for name, value in match.groupdict().items() if value}
-        sign = next((found[name] for name in ("s1", "s2", "s3") if name in found), "h" if "half" in found else "q")
-        number = next((found[name] for name in ("n1", "n2", "n3", "n4", "n5", "n6", "r4", "w5", "o4") if name in found), "")
+        sign = _first(found, ("s1", "s2", "s3")) or ("h" if "half" in found else "q")
+        number = _first(found, ("n1", "n2", "n3", "n4", "n5", "n6", "r4", "w5", "o4"))
         if number:
             yield f"{_KINDS[sign]}{_NUMBERS.get(number) or _ORDINALS.get(number) or number}"
         yield from (_year(found[name]) for name in ("y1", "z1", "y2", "y3", "y4", "y6", "y7") if name in found)
+
+
+def _first(found: Mapping[str, str], names: Sequence[str]) -> str | None:
+    return next((found[name] for name in names if name in found), None)
 
 
 def _year(written_year: str) -> str:

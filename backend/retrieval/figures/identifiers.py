@@ -17,9 +17,7 @@ _TELEPHONE = re.compile(
 )  # fmt: skip
 _FEWEST_DIGITS, _MOST_DIGITS = 6, 14  # of a telephone number, without its country's code
 # Of one digit, of two, and all others of three (ITU-T E.164).
-_COUNTRY = re.compile(
-    r"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3}"
-)
+_COUNTRY = re.compile(r"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3}")
 _ACCOUNT = re.compile(
     r"\b (?: [a-z]{2}\d\d (?:\s[a-z\d]{4}){2,7} (?:\s[a-z\d]{1,3})? | \d{4}(?:[\s-]\d{4}){3} ) \b", re.VERBOSE
 )
