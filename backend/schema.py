@@ -121,15 +121,22 @@ MomentOrDate = Annotated[
 ]
 
 
+# Soft hyphens, joiners, directions, fillers of Hangul, the blank pattern of Braille, selectors of variants, marks of bytes.
+_SEEN = (
+    r"[^\s\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]"
+)
+
+
 def _asks(text: str) -> str:
-    if not text.strip():
-        message = "must ask something: it has no character but white space"
+    if not re.search(_SEEN, text):
+        message = "must ask something: it has no character that can be seen"
         raise ValueError(message)
     return text
 
 
 # A question of at least one character that can be seen.
-AskedText = Annotated[Text, AfterValidator(_asks), Field(json_schema_extra={"pattern": r"\S"})]
+AskedText = Annotated[Text, AfterValidator(_asks), Field(json_schema_extra={"pattern": _SEEN})]
 
 
 class ApiModel(BaseModel):

@@ -86,6 +86,7 @@ RETRIEVE = {
     "k null": (b'{"query": "q", "k": null}', "body.k"),
     "unknown mode": (b'{"query": "q", "mode": "\\ud800"}', "body.mode"),
     "nothing asked": (b'{"query": " \\t\\u00a0"}', "body.query"),
+    "nothing to be seen": (b'{"query": "\\u200b\\ufeff\\u00ad\\u3164\\u2800"}', "body.query"),
     "as_of on no day": (b'{"query": "q", "as_of": "2026-02-30"}', "body.as_of"),
     "as_of without zone": (b'{"query": "q", "as_of": "2026-01-01T00:00:00"}', "body.as_of"),
     "as_of before time": (b'{"query": "q", "as_of": "0001-01-01T00:00:00+14:00"}', "body.as_of"),

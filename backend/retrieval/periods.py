@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _YEAR = re.compile(r"(?<!\d)(?:fy)?((?:19|20)\d\d)(?!\d)", re.IGNORECASE)
-_SHORT_FISCAL_YEAR = re.compile(r"\bfy\s?'?(\d\d)(?!\d)", re.IGNORECASE)
+# FY23, 2Q23 and Q2'23, 1H23 and H1 '23
+_SHORT_FISCAL_YEAR = re.compile(
+    r"\b(?:fy\s?['\u2019]?|[1-4][qh]['\u2019]?|[qh][1-4]\s?['\u2019])(\d\d)(?!\d)", re.IGNORECASE
+)
 # What a report says of itself where it begins: "For the fiscal year ended December 31, 2018".
 _ENDED = re.compile(
     r"\b(?:year|quarter|quarterly\s+period|period|months)\s+end(?:ed|ing)\s*:?\s+[\w\s.,]{0,24}?\b((?:19|20)\d\d)\b",

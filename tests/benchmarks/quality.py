@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from tests.benchmarks.asked_on import SUPPORT, asked_on
 from tests.benchmarks.deployment import RESULTS, SHARED_DATA, Deployment, deployment
 
 MEASURES = {"ndcg_cut_10": "nDCG@10", "recall_10": "recall@10"}
@@ -219,6 +220,8 @@ def show(results: Mapping[str, Any]) -> None:
             interval = f"{ahead['mean']:+.3f} [{ahead['low']:+.3f}, {ahead['high']:+.3f}]" if ahead else ""
             values = [f"{means[m]:.3f}" + _against(result["targets"][m], means[m], system) for m in MEASURES.values()]
             table.add_row(name, system, *values, interval, end_section=system == OURS)
+        for asked, found in result.get("asked_on", {}).items():
+            table.add_row(name, asked, found, end_section=True)
     console.print(table)
 
 
@@ -257,6 +260,8 @@ async def main(names: Sequence[str], most: int | None, kept: Path | None, option
                 test_set, notes = read(name, most), Notes(folder)
                 runs = await ask(client, test_set, await ingest(deployed, client, test_set, notes), options, notes)
                 results[name] = judge(test_set, runs)
+                if name == SUPPORT:
+                    results[name]["asked_on"] = await asked_on(client, await deployed.sign_in(client, name, "analyst"))
                 (RESULTS / "quality.json").write_text(json.dumps(results, indent=2) + "\n")
                 plot(results, RESULTS / "quality.png")
                 show({name: results[name]})

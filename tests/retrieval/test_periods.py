@@ -38,6 +38,8 @@ def test_a_document_knows_its_years(
         ("What was the revenue in FY2022?", ["2022"]),
         ("the change between FY2021 and FY 2022", ["2021", "2022"]),
         ("FY23 sales", ["2023"]),
+        ("sales of 2Q23 and Q3\u201922, 1H21", ["2023", "2022", "2021"]),
+        ("Q4 20 stores", []),
         ("as of December 31, 2020", ["2020"]),
         ("Form 10-K", []),
         ("rule 20231", []),
