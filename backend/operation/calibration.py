@@ -50,7 +50,9 @@ async def calibrate(
         pseudonyms = keys.of_tenant(tenant_id)
         passages = [
             SampledText(
-                *as_embedded(row, pseudonyms), row["language"], np.array(row["dense"].to_list(), dtype=np.float32)
+                *as_embedded(row["text"], row["title"], row["heading_path"], pseudonyms if row["masked"] else None),
+                row["language"],
+                np.array(row["dense"].to_list(), dtype=np.float32),
             )
             for row in rows
         ]

@@ -4,6 +4,7 @@ Each chunk names its model, and a question is compared only with vectors of the 
 model is found by its words. Progress is in the chunks themselves, so a command that was killed is carried on by giving it again.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -55,7 +56,17 @@ async def reembed(
         ):
             last = rows[-1]["id"]
             # No lock is held while texts are embedded: a text never changes, and a chunk that goes is skipped.
-            vectors = await embedder.embed_passages(*zip(*(as_embedded(row, pseudonyms) for row in rows), strict=True))
+            vectors = await embedder.embed_passages(
+                *zip(
+                    *(
+                        as_embedded(
+                            row["text"], row["title"], row["heading_path"], pseudonyms if row["masked"] else None
+                        )
+                        for row in rows
+                    ),
+                    strict=True,
+                )
+            )
             async with connection.transaction():
                 await locked_versions(connection, tenant_id, {row["version_id"] for row in rows})
                 await connection.execute(
@@ -71,8 +82,9 @@ async def reembed(
         await connection.close()
 
 
-def as_embedded(row: asyncpg.Record, pseudonyms: Pseudonyms) -> tuple[str, str]:
+def as_embedded(text: str, title: str, path: Sequence[str] | None, pseudonyms: Pseudonyms | None) -> tuple[str, str]:
     """Returns a chunk's text and what it is embedded under, with pseudonyms where its collection wants them."""
-    heading = (row["heading_path"] or ())[-1:]
-    shown = [pseudonyms.given(text).text if row["masked"] else text for text in (row["text"], *heading)]
-    return shown[0], headed(row["title"], shown[1:])
+    shown = [text, *(path or ())[-1:]]
+    if pseudonyms is not None:
+        shown = [pseudonyms.given(one).text for one in shown]
+    return shown[0], headed(title, shown[1:])
