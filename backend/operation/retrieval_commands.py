@@ -151,7 +151,7 @@ async def embedder_finding(runtime_url: str, settings: Settings) -> CheckResult:
 async def outgrown_tenants(owner_url: str) -> list[tuple[str, int]]:
     """Returns tenants that would be served faster from a partition of their own; none when the database is away."""
     from backend.operation.placement import proposals  # noqa: PLC0415
-    from backend.retrieval.search import CROSSOVER  # noqa: PLC0415
+    from backend.retrieval.crossover import CROSSOVER  # noqa: PLC0415
 
     try:
         connection = await asyncpg.connect(owner_url, timeout=5)

@@ -20,7 +20,7 @@ from backend.errors import Conflict, InvalidInput, NotAtHome, NotFound
 from backend.identity.callers.caller import Caller, Origin
 from backend.identity.callers.permissions import Role
 from backend.identity.sign_in import institutions
-from backend.retrieval.search import CROSSOVER
+from backend.retrieval.crossover import CROSSOVER
 
 queries = Queries.beside(__file__)
 

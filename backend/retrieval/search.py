@@ -23,6 +23,7 @@ from backend.documents.tables import ChunkSpan
 from backend.errors import NotFound
 from backend.identity.callers.caller import Caller
 from backend.retrieval import lexicon
+from backend.retrieval.crossover import CROSSOVER
 from backend.retrieval.filters import Conditions
 from backend.retrieval.models import Mode, RetrievalRequest
 from backend.retrieval.periods import asked_periods
@@ -31,9 +32,6 @@ from backend.retrieval.weights import PERIOD_WEIGHT, Weights
 
 queries = Queries.beside(__file__, place=ChunkSpan)
 log = structlog.get_logger()
-
-# Chunks from which indexes of its own are cheaper for a tenant than comparing all: `make bench-scale` measures it.
-CROSSOVER = 12_000
 
 EF_SEARCH = 200  # nodes that an HNSW search keeps in view; recall@10 needs more than the default 40
 MAX_EF_SEARCH = 1_000  # pgvector's limit, and about where comparing what passes becomes cheaper
