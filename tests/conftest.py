@@ -23,12 +23,16 @@ hypothesis_settings.load_profile("affidavit")
 
 # Files that take longest, the longest first: of what `make test` runs and of what other targets do.
 LONGEST = (
-    "test_askcfpb", "test_processes", "test_exchange", "test_forks", "test_oracles", "test_cli", "test_access_matrix", "test_placement",
-    "test_archiving", "test_upgrades", "test_people", "test_worker", "test_infra", "test_parsing_filings", "test_crash", "test_embedding",
-    "test_rotation", "test_hostile_requests", "test_standing", "test_fallback", "test_pooler", "test_restored", "test_faults",
-    "test_revocation", "test_faults_in_a_turn", "test_backup", "test_sealer_crashes", "test_hostile_sql", "test_spanning_tenants",
-    "test_routes", "test_parsing_bounds", "test_egress", "test_readme", "test_tampering", "test_handovers", "test_sealer",
-    "test_parsing_sandbox", "test_bad_input", "test_bad_requests", "test_package", "test_self_check", "test_tracing",
+    "test_askcfpb", "test_hostile_requests", "test_processes", "test_exchange", "test_forks", "test_upgrades",
+    "test_crash", "test_restored", "test_sealer_crashes", "test_backup", "test_cli", "test_command_output",
+    "test_access_matrix", "test_every_route", "test_faults", "test_approval", "test_tampering_pairs", "test_oracles",
+    "test_revocation", "test_openai_hostile", "test_hostile_sources", "test_pool_safety", "test_key_encryption",
+    "test_graph", "test_parsing_filings", "test_slow_sources", "test_parsing_pdf", "test_placement", "test_people",
+    "test_joint_acts", "test_routes", "test_bad_files", "test_s3", "test_erasure", "test_calibration", "test_files",
+    "test_embedding", "test_hostile_mail", "test_mcp_hostile", "test_fallback", "test_tampering", "test_seed",
+    "test_lists", "test_infra", "test_cost", "test_parsing_bounds", "test_exports", "test_parsing_cases",
+    "test_openai_files", "test_imap", "test_floors", "test_pages", "test_rights", "test_odd_files", "test_delivering",
+    "test_hostile_receivers", "test_archiving",
 )  # fmt: skip
 SHARED_DATA = Path(__file__).resolve().parent.parent / "../shared/data"
 

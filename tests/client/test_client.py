@@ -181,7 +181,7 @@ def answering(*statuses: int) -> Iterator[tuple[str, Callable[[], int]]]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Gateway) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", lambda: int(repr(asked)[6:-1])
         server.shutdown()
 

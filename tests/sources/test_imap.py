@@ -70,9 +70,9 @@ async def test_a_message_that_is_too_large_is_refused_and_a_long_one_comes_whole
     bank = await bank_with_policies(service)
     async with mail_server(tmp_path) as there, reaching(service, file_bytes=700_000):
         trusting(service, there)
-        line = "Wires leave before noon, as the rule says.\r\n"
-        await there.put("Long", line * 14_000)
-        await there.put("Longer", line * 20_000)
+        space = f"{' ' * 900}\r\n"  # which takes no time to embed
+        await there.put("Long", f"Wires leave before noon.\r\n{space * 670}As the rule says.")
+        await there.put("Longer", f"Wires leave before noon.\r\n{space * 900}As the rule says.")
         source = await created(service, bank, there.address(), "imap", credentials=LOGIN)
         ended = await run(service, bank, source)
         assert (counted(ended), ended["counts"]["reasons"]) == ({"new": 1, "refused": 1}, {"too_large": 1})

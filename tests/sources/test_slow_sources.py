@@ -49,7 +49,7 @@ async def test_what_is_gone_is_told_by_a_run_that_had_no_time_for_files_that_are
             source = await created(service, bank, f"{there.url}/map.txt", "sitemap")
             assert counted(await run(service, bank, source)) == {"new": 2}
         there.slow |= {"/slow.md", "/new.md"}
-        async with reaching(service, run_seconds=10.0, request_seconds=500.0):
+        async with reaching(service, run_seconds=4.0, request_seconds=500.0):
             there.pages["/map.txt"] = slow.encode()
             assert counted(await run(service, bank, source)) == {"gone": 1, "left": 1}
             there.pages["/map.txt"] = f"{there.url}/new.md".encode()
