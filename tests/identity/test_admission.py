@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: 100.0))
 
 
-def lane(running: int = 4, tenant_running: int = 2, tenant_waiting: int = 10, **more: float) -> Lane:
+def lane(running: int = 4, tenant_running: int = 2, tenant_waiting: int = 10, **more: Any) -> Lane:
     return Lane(LaneLimits(running, tenant_running, tenant_waiting, **more))
 
 
@@ -224,6 +225,39 @@ async def test_a_tenant_runs_fewer_requests_at_once_while_others_ask_too() -> No
     assert (limited.running, limited.waiting) == (2, 1)  # half of what it may alone
     gate.set()
     await asyncio.gather(*flood[4:], late)
+
+
+@pytest.mark.usefixtures("still")
+async def test_half_of_what_computes_is_kept_free_while_others_ask_in_whatever_lane() -> None:
+    lanes, gate = Admission.limited_to(running=8, tenant_running=8, tenant_waiting=10).lanes, asyncio.Event()
+
+    async def upload() -> None:
+        async with lanes[LaneName.TRANSFER].admitted(FLOOD):
+            await gate.wait()
+
+    async with lanes[LaneName.SHORT].admitted(OTHER):
+        uploads = [asyncio.create_task(upload()) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert (lanes[LaneName.TRANSFER].running, lanes[LaneName.TRANSFER].waiting) == (2, 2)
+    gate.set()
+    await asyncio.gather(*uploads)
+
+
+@pytest.mark.usefixtures("still")
+async def test_who_asks_from_many_addresses_takes_nothing_of_a_tenants_share() -> None:
+    limited, gate = lane(running=8, tenant_running=4, computes=True), asyncio.Event()
+
+    async def work(party: Party) -> None:
+        async with limited.admitted(party):
+            await gate.wait()
+
+    strangers = [asyncio.create_task(work(Party(f"address:{n}", f"{n}", known=False))) for n in range(3)]
+    await asyncio.sleep(0)
+    tenant = [asyncio.create_task(work(OTHER)) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert (limited.running, limited.waiting) == (7, 0)
+    gate.set()
+    await asyncio.gather(*strangers, *tenant)
 
 
 @pytest.mark.parametrize(

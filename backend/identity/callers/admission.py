@@ -1,8 +1,9 @@
 """Admission: how many requests run at once, and whose turn it is, decided before any of them waits for a connection.
 
-A tenant's flood waits in the tenant's own queue, and the more tenants ask, the less of it runs at once. A request is refused when
-it comes, not after it has waited: when its queue is full, or so long that its turn would come too late. A burst always
-waits, since a process that has just started is slow. Tenants take turns.
+A tenant's flood waits in the tenant's own queue, and the more tenants ask, the less of it runs at once. Of what computes, half is
+kept free for whoever asks next, since what runs already is not interrupted. A request is refused when it comes, not after it has
+waited: when its queue is full, or so long that its turn would come too late. A burst always waits, since a process that has just
+started is slow. Tenants take turns.
 """
 
 import asyncio
@@ -53,6 +54,13 @@ class LaneLimits:
     tenant_waiting: int
     wait_seconds: float = 5.0
     usual_seconds: float = 0.0  # that a request is expected to take before any has ended
+    computes: bool = False  # so that requests of other lanes, which do, are slower meanwhile
+
+    def share(self, tenants: int) -> int:
+        """Returns how many requests of one tenant run at once while so many tenants ask."""
+        if tenants <= 1:
+            return self.tenant_running
+        return max(1, self.tenant_running // (2 * tenants if self.computes else tenants))
 
     @property
     def principal_waiting(self) -> int:
@@ -71,6 +79,28 @@ class Party:
 
     tenant: str
     principal: str
+    known: bool = True  # as a tenant's; nobody takes a part of a tenant's share by asking from many addresses
+
+
+class Activity:
+    """Which tenants have asked just now, in the lanes that it is given to."""
+
+    def __init__(self) -> None:
+        self._asked_at: OrderedDict[str, float] = OrderedDict()  # oldest first
+
+    def note(self, party: Party) -> None:
+        """Notes that a party asks, and forgets who has not for long."""
+        now = time.monotonic()
+        if party.known:
+            self._asked_at[party.tenant] = now
+            self._asked_at.move_to_end(party.tenant)
+        while self._asked_at and now - next(iter(self._asked_at.values())) > _ACTIVE_SECONDS:
+            self._asked_at.popitem(last=False)
+
+    @property
+    def tenants(self) -> int:
+        """How many they are."""
+        return len(self._asked_at)
 
 
 @dataclass(slots=True)
@@ -88,10 +118,10 @@ class Lane:
 
     limits: LaneLimits
     name: LaneName = LaneName.SHORT
+    activity: Activity = field(default_factory=Activity)
     running: int = 0
     _tenants: OrderedDict[str, _Turns] = field(default_factory=OrderedDict)
     _of_principal: Counter[Party] = field(default_factory=Counter)  # waiting
-    _asked_at: OrderedDict[str, float] = field(default_factory=OrderedDict)  # by tenant, oldest first
 
     @property
     def waiting(self) -> int:
@@ -101,7 +131,7 @@ class Lane:
     @asynccontextmanager
     async def admitted(self, party: Party) -> AsyncIterator[None]:
         """Runs the block when it is the party's turn; raises TooManyRequests when that comes too late."""
-        self._note_active(party.tenant)
+        self.activity.note(party)
         turns = self._tenants.get(party.tenant) or _Turns(self.limits.usual_seconds)
         if turns.queue or not self._has_room(turns):
             began = await self._wait(party, turns, self._expected_wait_if_in_time(party, turns))
@@ -118,15 +148,7 @@ class Lane:
 
     @property
     def _share(self) -> int:
-        """How many requests of one tenant run at once: the fewer, the more tenants have asked just now."""
-        return max(1, self.limits.tenant_running // max(1, len(self._asked_at)))
-
-    def _note_active(self, tenant: str) -> None:
-        now = time.monotonic()
-        self._asked_at[tenant] = now
-        self._asked_at.move_to_end(tenant)
-        while now - next(iter(self._asked_at.values())) > _ACTIVE_SECONDS:
-            self._asked_at.popitem(last=False)
+        return self.limits.share(self.activity.tenants)
 
     def _begin(self, tenant: str, turns: _Turns) -> float:
         """Returns the time."""
@@ -221,13 +243,16 @@ class Admission:
     @classmethod
     def limited_to(cls, running: int, tenant_running: int, tenant_waiting: int) -> "Admission":
         """Returns lanes for a process that does so many short requests at once, and for each tenant."""
-        short = LaneLimits(running, tenant_running, tenant_waiting)
-        bulk = LaneLimits(max(2, running // 4), 1, tenant_waiting, wait_seconds=20, usual_seconds=1)
+        short = LaneLimits(running, tenant_running, tenant_waiting, computes=True)
+        bulk = LaneLimits(max(2, running // 4), 1, tenant_waiting, wait_seconds=20, usual_seconds=1, computes=True)
         limits = {
             LaneName.SHORT: short, LaneName.BULK: bulk,
             LaneName.MODEL: LaneLimits(running * 32, tenant_running * 4, tenant_waiting, wait_seconds=20),
             LaneName.STREAM: LaneLimits(running * 32, tenant_running * 16, tenant_waiting),
-            LaneName.TRANSFER: LaneLimits(running * 2, tenant_running, tenant_waiting, wait_seconds=20),
+            LaneName.TRANSFER: LaneLimits(running * 2, tenant_running, tenant_waiting, wait_seconds=20, computes=True),
             LaneName.SIGN_IN: LaneLimits(max(2, running // 2), max(1, running // 4), tenant_waiting),
         }  # fmt: skip
-        return cls({name: Lane(limit, name) for name, limit in limits.items()})
+        computing = Activity()
+        return cls(
+            {name: Lane(limit, name, computing if limit.computes else Activity()) for name, limit in limits.items()}
+        )

@@ -99,7 +99,7 @@ class Gate:
 
     def _stranger(self, request: Request) -> Party:
         address = origin_of(request).source_address or "unknown"
-        return Party(f"address:{network_of(address)}", address)
+        return Party(f"address:{network_of(address)}", address, known=False)
 
     def _remember(self, request: Request) -> None:
         """Keeps whose a key is that was found good, for the turn of its next request; never for what it may do."""
