@@ -31,6 +31,41 @@ TURN_SECONDS = 0.0005  # that a thread computes in Python before another has its
 MAX_CONNECTIONS = 2_000  # of one process; more are answered 503
 
 
+class OnePiece:
+    """A connection that sends the head of an answer together with what follows it in the same turn of the loop.
+
+    uvicorn writes head and body one after the other, and each would be a call of the system and a segment of its own.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
+        return getattr(self._transport, name)
+
+    def write(self, sent: bytes) -> None:
+        """Sends, or keeps a head until its body comes; a stream's, which comes later, does not wait for it."""
+        if self._head:
+            sent, self._head = b"".join((self._head, sent)), b""
+        elif sent.startswith(b"HTTP/1.1 ") and sent.endswith(b"\r\n\r\n"):
+            self._head = sent
+            self._loop.call_soon(self._send_head)
+            return
+        self._transport.write(sent)
+
+    def close(self) -> None:
+        """Closes once all is sent."""
+        self._send_head()
+        self._transport.close()
+
+    def _send_head(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._transport.write(head)
+
+
 class ImpatientProtocol(HttpToolsProtocol):
     """Closes connections on which a request does not arrive; uvicorn itself waits for ever."""
 
@@ -38,7 +73,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for the first request."""
-        super().connection_made(transport)
+        super().connection_made(OnePiece(transport, self.loop))  # type: ignore[arg-type]
         self._expect_head()
 
     def on_message_begin(self) -> None:

@@ -3,20 +3,25 @@
 import asyncio
 import gc
 import socket
+import struct
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 
 import pytest
 import uvicorn
+import uvloop
 
 from backend import http_server
 from backend.app import create_prepared_app
+from backend.command_output import CommandResult
 from backend.demo.run import _GreetingServer
 
 pytestmark = pytest.mark.anyio
 
 FEW, MANY = 20_000, 100_000  # objects that a full collection looks at
+_DATA_SEGMENTS_IN = 152  # where `struct tcp_info` of <linux/tcp.h> has tcpi_data_segs_in
 
 
 @pytest.fixture
@@ -63,6 +68,35 @@ async def test_who_was_accepted_just_before_the_end_is_still_answered(started: u
     await ending
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts segments as Linux tells of them")
+@pytest.mark.parametrize("path", ["/health", "/no-such-place"])
+@pytest.mark.parametrize("served", ["serve", "demo"])
+def test_an_answer_travels_in_one_piece(served: str, path: str) -> None:
+    """Head and body in two would wait for each other on a slow line, or cost two calls of the system on a fast one."""
+    app, options = create_prepared_app(), http_server.options() | {"lifespan": "off"}
+    server: uvicorn.Server
+    if served == "serve":
+        server = http_server.DrainingServer(uvicorn.Config(app, **options), 0.0)
+    else:
+        server = _GreetingServer(app, CommandResult({}, []))
+        server.config.lifespan = "off"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=lambda: uvloop.run(server.serve([listener])))
+        serving.start()
+        try:
+            with socket.create_connection(listener.getsockname(), timeout=30) as client:
+                client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                answer = b"".join(iter(lambda: client.recv(65_536), b""))
+                told = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        finally:
+            server.should_exit = True
+            serving.join()
+            gc.unfreeze()
+    assert answer.endswith(b"}")
+    (segments,) = struct.unpack_from("<I", told, _DATA_SEGMENTS_IN)
+    assert segments == 1
 
 
 def test_the_thread_that_answers_the_parent_knows_the_server_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
