@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import uvicorn
@@ -122,3 +123,37 @@ def test_the_thread_that_answers_the_parent_knows_the_server_that_starts(monkeyp
         worker.target([listener])
     gc.unfreeze()
     assert known == [worker._server]
+
+
+class _Line:
+    """Where a connection's bytes go, one entry for each write."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.closed = False
+
+    def write(self, sent: bytes) -> None:
+        self.sent.append(sent)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_the_head_of_a_stream_does_not_wait_for_what_comes_later() -> None:
+    line, head = _Line(), b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    sending = http_server.OnePiece(cast("asyncio.Transport", line), asyncio.get_running_loop())
+    sending.write(head)
+    await asyncio.sleep(0)
+    assert line.sent == [head]
+    sending.write(b"5\r\nfirst\r\n")
+    sending.write(b"5\r\nsecon\r\n")
+    assert line.sent[1:] == [b"5\r\nfirst\r\n", b"5\r\nsecon\r\n"]
+
+
+async def test_a_head_without_a_body_is_sent_before_the_end() -> None:
+    line, head = _Line(), b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    sending = http_server.OnePiece(cast("asyncio.Transport", line), asyncio.get_running_loop())
+    sending.write(head)
+    sending.close()
+    await asyncio.sleep(0)
+    assert (line.sent, line.closed) == ([head], True)
