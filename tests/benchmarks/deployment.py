@@ -42,6 +42,14 @@ http_server.run("backend.app:create_prepared_app", host="127.0.0.1", port=int(sy
 """
 
 
+def write_results(file: str, found: Mapping[str, Any]) -> None:
+    """Writes what was measured to a file of results, beside what was measured before and is not anew."""
+    path = RESULTS / file
+    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    RESULTS.mkdir(exist_ok=True)
+    path.write_text(json.dumps(before | dict(found), indent=2) + "\n")
+
+
 @dataclass
 class Deployment:
     """A running service, the URLs and the folder of its database, and the process of the service."""

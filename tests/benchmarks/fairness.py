@@ -12,6 +12,7 @@ else the machine does changes from minute to minute. A refusal is timed by a cli
 flood's own process gives way to the service, and would count how long it waits for a core itself.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -177,7 +178,7 @@ async def _watching(served: Deployment, loud: dict[str, dict[str, str]], found: 
                 await watch
 
 
-async def measure() -> dict[str, object]:
+async def measure(rounds: int) -> dict[str, object]:
     """Returns the figures of quiet rounds, of rounds beside the load generator alone, and of flooded ones."""
     found = FairnessFigures()
     with tempfile.TemporaryDirectory(prefix="affidavit-bench-") as temporary, refusing_everything() as nowhere:
@@ -186,7 +187,7 @@ async def measure() -> dict[str, object]:
             quiet, loud = await _fill(served, "quiet"), await _fill(served, "loud")
             seats = [_heavy(loud, seat) for seat in range(FLOOD)]
             await _ask(served, quiet["analyst"], [])  # warms up
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 with _resting(working):
                     found.failed_alone += await _ask(served, quiet["analyst"], found.alone)
                     with flooding(nowhere, seats) as generator:
@@ -203,7 +204,9 @@ async def measure() -> dict[str, object]:
 
 def main() -> int:
     """Prints the figures, writes them as JSON, and returns 1 when a flood is felt more than it may."""
-    found = asyncio.run(measure())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of {QUESTIONS} questions each, quiet and flooded")
+    found = asyncio.run(measure(parser.parse_args().rounds))
     for name, value in found.items():
         print(f"{name:36} {value:.1f}" if isinstance(value, float) else f"{name:36} {value}")
     RESULTS.mkdir(exist_ok=True)

@@ -1,7 +1,16 @@
-"""How far POST /retrieve is from its floor: embedding the question, and the same SQL without row-level security or record."""
+"""How far POST /retrieve is from its floor: embedding the question, and the same SQL without row-level security or record.
 
+    python -m tests.benchmarks.floor
+
+Asked for: a retrieval at most 1.5 times its floor at 1,000 chunks, and 1.3 times at 20,000. Writes bench-results/floor.json.
+"""
+
+import asyncio
+import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -15,11 +24,12 @@ from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.retrieval.record import retrieval_event
 from backend.retrieval.stages import Found, Question, Ranking
 from tests.benchmarks.cost import cpu_seconds, questions
-from tests.benchmarks.deployment import latencies, p50
+from tests.benchmarks.deployment import latencies, p50, write_results
 from tests.benchmarks.load_client import LoadClient, throughput
-from tests.benchmarks.platforms import Platform, Subject
+from tests.benchmarks.platforms import Platform, Size, Subject, platform
 
-WARM_UP = 10
+WARM_UP, RUNS = 10, 200
+MOST = {1_000: 1.5, 20_000: 1.3}
 
 
 async def distance(
@@ -121,3 +131,35 @@ def table(measured: Mapping[str, Any]) -> Table:
     }.items():
         times.add_row(name, f"{milliseconds:.2f}")
     return times
+
+
+async def measure() -> dict[str, dict[str, float]]:
+    """Returns by the number of a tenant's chunks what its floor and a whole retrieval take in milliseconds, and their ratio."""
+    size = Size({f"with-{chunks}": chunks for chunks in MOST}, (), sum(MOST) + 1_000, len(MOST) + 10)
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="affidavit-floor-") as folder:
+        async with platform(Path(folder) / "platform", size, _untold, keep=False) as running:
+            embedder = LocalEmbedder.load(Path(folder) / "platform" / "home" / "models")
+            for subject in running.subjects.values():
+                taken = await _floor(running, subject, embedder, questions(running, subject, 200), RUNS)
+                ratio = taken["whole"] / (taken["embedding"] + taken["sql"])
+                found[str(subject.chunks)] = {**taken, "ratio": ratio}
+    return found
+
+
+def _untold(_step: str, _done: int, _total: int) -> None:
+    """Shows no progress of what takes seconds."""
+
+
+def main() -> int:
+    """Prints the ratios, writes them as JSON, and returns 1 when one is more than it may be."""
+    found = asyncio.run(measure())
+    for chunks, taken in found.items():
+        print(f"{int(chunks):>6,} chunks: {taken['whole']:.2f} ms, {taken['embedding']:.2f} to embed the question and "
+              f"{taken['sql']:.2f} for the SQL: {taken['ratio']:.2f} times (at most {MOST[int(chunks)]:.2f})")  # fmt: skip
+    write_results("floor.json", found)
+    return int(any(taken["ratio"] > MOST[int(chunks)] for chunks, taken in found.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

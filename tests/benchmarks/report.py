@@ -13,7 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -24,6 +24,7 @@ from rich.table import Table
 
 from tests.benchmarks.deployment import RESULTS
 from tests.benchmarks.documents import ASKED as DOCUMENTS_ASKED
+from tests.benchmarks.floor import MOST as MOST_OF_FLOOR
 
 BASELINE = Path(__file__).with_name("baseline.json")
 NOISE = 0.10  # of a ratio, between two runs on one quiet machine
@@ -103,10 +104,22 @@ def _documents(found: Mapping[str, float]) -> Iterator[Ratio]:
         yield Ratio(f"{name}, to what was asked for", value / asked.value, 1.0, asked.higher_is_better)
 
 
+def _floor(found: Mapping[str, Mapping[str, float]]) -> Iterator[Ratio]:
+    for chunks, taken in found.items():
+        yield Ratio(f"a retrieval, to its floor, {int(chunks):,} chunks", taken["ratio"], MOST_OF_FLOOR[int(chunks)])
+
+
+def _ingestion(found: Mapping[str, float]) -> Iterator[Ratio]:
+    yield Ratio("batches, to the embedder alone", found["batches"], 0.80, higher_is_better=True)
+    yield Ratio("files, to the embedder alone", found["files"], 0.90, higher_is_better=True)
+
+
 def _cells(found: Mapping[str, float]) -> Iterator[Ratio]:
     yield Ratio("a retrieval of a cell that knows a million tenants, to one without cells", found["ratio"], 1.02)
     if "ratio_of_three" in found:
         yield Ratio("a retrieval from a process of three cells, to one without cells", found["ratio_of_three"], 1.05)
+    if "push_seconds" not in found:  # only retrievals were measured
+        return
     yield Ratio("to find a tenant among a million, to 5 µs", found["slowest_resolution_us"] / 5, 1.0)
     yield Ratio("memory of a million tenants, to 200 MB", found["memory_mb"] / 200, 1.0)
     yield Ratio("a change reaches 500 subscribers, to a second", found["push_seconds"], 1.0)
@@ -119,11 +132,11 @@ class Benchmark:
     module: str
     result: str | None = None
     ratios: Found | None = None
-    quick: bool = False
+    quick: Sequence[str] | None = None  # options with which it takes a minute; None where it cannot
 
-    def run(self) -> bool:
+    def run(self, options: Sequence[str] = ()) -> bool:
         """Runs it; tells whether it found what was asked for."""
-        command = [sys.executable, "-m", f"tests.benchmarks.{self.module}"]
+        command = [sys.executable, "-m", f"tests.benchmarks.{self.module}", *options]
         return subprocess.run(command, check=False).returncode == 0
 
     def read(self) -> list[Ratio]:
@@ -135,15 +148,16 @@ class Benchmark:
 
 
 BENCHMARKS = (
-    Benchmark("routes", "routes.json", _routes, quick=True),
-    Benchmark("doors", "doors.json", _doors, quick=True),
-    Benchmark("pages", "pages.json", _pages, quick=True),
-    Benchmark("cells", "cells.json", _cells),
-    Benchmark("isolation_cost", "isolation-cost.json", _walls, quick=True),
-    Benchmark("sealing", "sealing.json", _sealing),
-    Benchmark("fairness", "fairness.json", _fairness),
+    Benchmark("routes", "routes.json", _routes, quick=()),
+    Benchmark("doors", "doors.json", _doors, quick=()),
+    Benchmark("pages", "pages.json", _pages, quick=()),
+    Benchmark("floor", "floor.json", _floor, quick=()),
+    Benchmark("cells", "cells.json", _cells, quick=("--retrieval",)),
+    Benchmark("isolation_cost", "isolation-cost.json", _walls, quick=()),
+    Benchmark("sealing", "sealing.json", _sealing, quick=("--recording",)),
+    Benchmark("fairness", "fairness.json", _fairness, quick=("--rounds", "2")),
     Benchmark("documents", "documents.json", _documents),
-    Benchmark("ingestion"),
+    Benchmark("ingestion", "ingestion.json", _ingestion, quick=("--chunks", "500")),
     Benchmark("answers"),
     Benchmark("grounding"),
     Benchmark("personal_data"),
@@ -240,10 +254,10 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="take what was measured as the baseline")
     options = parser.parse_args()
     console = Console()
-    chosen = [benchmark for benchmark in BENCHMARKS if benchmark.quick or not options.quick]
+    chosen = [benchmark for benchmark in BENCHMARKS if benchmark.quick is not None or not options.quick]
     for benchmark in () if options.no_run else chosen:
         console.rule(benchmark.module)
-        if not benchmark.run():
+        if not benchmark.run((benchmark.quick or ()) if options.quick else ()):
             console.print(f"{benchmark.module} failed, or found less than was asked for")
     found = [ratio for benchmark in chosen for ratio in benchmark.read()]
     before: dict[str, float] = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}

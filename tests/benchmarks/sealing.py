@@ -3,11 +3,12 @@
 Also what 50 tenants of two events a second each have signed, stored and kept outside, with one signature a round and, as
 before, with one of each log.
 
-Run: python -m tests.benchmarks.sealing
+    python -m tests.benchmarks.sealing
+    python -m tests.benchmarks.sealing --recording      # only what recording costs
 """
 
+import argparse
 import asyncio
-import json
 import shutil
 import statistics
 import tempfile
@@ -38,7 +39,7 @@ from backend.ledger.sealer import Sealer, Sealing, UnsealedEvent
 from backend.migration import migrate, store_context_key
 from backend.retrieval.embedding.embedder import LocalEmbedder
 from backend.tenancy import ContextSigner
-from tests.benchmarks.deployment import RESULTS
+from tests.benchmarks.deployment import write_results
 from tests.benchmarks.synthetic import Corpus, Topics, load
 from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
@@ -269,11 +270,15 @@ async def database(folder: Path) -> AsyncIterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def measure() -> dict[str, Figures]:
-    """Measures everything on one database."""
+async def measure(*, recording_only: bool) -> dict[str, Figures]:
+    """Measures everything on one database, or only what recording costs a retrieval."""
     folder = Path(tempfile.mkdtemp(prefix="affidavit-sealing-"))
     async with database(folder) as urls:
         superuser = await asyncpg.connect(urls["superuser_url"])
+        if recording_only:
+            recording = await cost_of_recording(urls, superuser, folder)
+            await superuser.close()
+            return recording
         lag = await seal_lag(urls, superuser)
         few = {f"50 tenants, {how}": await signatures(urls, superuser, sign_each=each) for how, each in WAYS.items()}
         recording = await cost_of_recording(urls, superuser, folder)
@@ -284,9 +289,10 @@ async def measure() -> dict[str, Figures]:
 
 def main() -> None:
     """Measures, prints a table and writes JSON."""
-    results = uvloop.run(measure())  # as uvicorn does
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "sealing.json").write_text(json.dumps(results, indent=2))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recording", action="store_true", help="measure only what the record costs a retrieval")
+    results = uvloop.run(measure(recording_only=parser.parse_args().recording))  # as uvicorn does
+    write_results("sealing.json", results)
     table = Table("measurement", "figure", "value")
     for name, figures in results.items():
         for figure, value in figures.items():
