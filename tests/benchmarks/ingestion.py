@@ -20,7 +20,7 @@ from backend.retrieval.embedding.embedder import LocalEmbedder
 from tests.benchmarks.deployment import Deployment, deployment, p50, worker, write_results
 
 TARGET, TARGET_OF_FILES = 0.80, 0.90  # of the embedder's own rate
-ROUNDS, FILES, RULES = 3, 6, 60  # of files: as many in each round, with so many rules of a paragraph each
+ROUNDS, FILES, RULES = 2, 4, 150  # of files: as many in each round, with so many rules of a paragraph each
 LONGEST_WAIT = 300.0  # seconds for a round's files
 WORDS = [
     "account",
