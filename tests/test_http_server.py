@@ -125,7 +125,7 @@ def test_the_thread_that_answers_the_parent_knows_the_server_that_starts(monkeyp
     assert known == [worker._server]
 
 
-class _Line:
+class _Written:
     """Where a connection's bytes go, one entry for each write."""
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class _Line:
 
 
 async def test_the_head_of_a_stream_does_not_wait_for_what_comes_later() -> None:
-    line, head = _Line(), b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    line, head = _Written(), b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     sending = http_server.OnePiece(cast("asyncio.Transport", line), asyncio.get_running_loop())
     sending.write(head)
     await asyncio.sleep(0)
@@ -151,7 +151,7 @@ async def test_the_head_of_a_stream_does_not_wait_for_what_comes_later() -> None
 
 
 async def test_a_head_without_a_body_is_sent_before_the_end() -> None:
-    line, head = _Line(), b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    line, head = _Written(), b"HTTP/1.1 304 Not Modified\r\n\r\n"
     sending = http_server.OnePiece(cast("asyncio.Transport", line), asyncio.get_running_loop())
     sending.write(head)
     sending.close()

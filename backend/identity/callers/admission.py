@@ -82,7 +82,7 @@ class Party:
     known: bool = True  # as a tenant's; nobody takes a part of a tenant's share by asking from many addresses
 
 
-class Activity:
+class RecentTenants:
     """Which tenants have asked just now, in the lanes that it is given to."""
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Lane:
 
     limits: LaneLimits
     name: LaneName = LaneName.SHORT
-    activity: Activity = field(default_factory=Activity)
+    recent: RecentTenants = field(default_factory=RecentTenants)
     running: int = 0
     _tenants: OrderedDict[str, _Turns] = field(default_factory=OrderedDict)
     _of_principal: Counter[Party] = field(default_factory=Counter)  # waiting
@@ -131,7 +131,7 @@ class Lane:
     @asynccontextmanager
     async def admitted(self, party: Party) -> AsyncIterator[None]:
         """Runs the block when it is the party's turn; raises TooManyRequests when that comes too late."""
-        self.activity.note(party)
+        self.recent.note(party)
         turns = self._tenants.get(party.tenant) or _Turns(self.limits.usual_seconds)
         if turns.queue or not self._has_room(turns):
             began = await self._wait(party, turns, self._expected_wait_if_in_time(party, turns))
@@ -148,7 +148,7 @@ class Lane:
 
     @property
     def _share(self) -> int:
-        return self.limits.share(self.activity.tenants)
+        return self.limits.share(self.recent.tenants)
 
     def _begin(self, tenant: str, turns: _Turns) -> float:
         """Returns the time."""
@@ -252,7 +252,10 @@ class Admission:
             LaneName.TRANSFER: LaneLimits(running * 2, tenant_running, tenant_waiting, wait_seconds=20, computes=True),
             LaneName.SIGN_IN: LaneLimits(max(2, running // 2), max(1, running // 4), tenant_waiting),
         }  # fmt: skip
-        computing = Activity()
+        computing = RecentTenants()
         return cls(
-            {name: Lane(limit, name, computing if limit.computes else Activity()) for name, limit in limits.items()}
+            {
+                name: Lane(limit, name, computing if limit.computes else RecentTenants())
+                for name, limit in limits.items()
+            }
         )
