@@ -176,6 +176,10 @@ class Service:
         """Has everybody sign in anew."""
         self._tokens.clear()
 
+    def forget_token(self, tenant: Tenant, username: str) -> None:
+        """Has one user sign in anew."""
+        self._tokens.pop((tenant.slug, username), None)
+
     async def as_user(self, tenant: Tenant, username: str) -> dict[str, str]:
         """Headers of a user; `partner` is the API key."""
         credential = tenant.partner_key if username == "partner" else await self.token(tenant, username)

@@ -211,6 +211,8 @@ async def of_tenants(done: Invocations, bank: Tenant, _folder: Path, _service: S
     await done.run("tenant resume acme")
     assert (await done.run("tenant limit acme --per-minute 60"))["requests_per_minute"] == 60
     assert (await done.run("user create acme jane --role editor", text=f"{PASSWORD}\n"))["roles"] == ["editor"]
+    assert "/console/reset#token=afp_" in (await done.run("user link acme jane"))["link"]
+    await done.run("user link acme nobody", fails="no active user")
     assert (await done.run("tenant export acme acme.zip"))["file"] == "acme.zip"
     await done.run(f"tenant promote {bank.slug}")
     await done.run(f"tenant demote {bank.slug}")

@@ -132,6 +132,7 @@ RUN_BY = {
     "source run": "sources/test_commands.py",
     "source runs": "sources/test_commands.py",
     "user create": "test_cli.py",
+    "user link": "test_command_output.py",
     "webhook create": "webhooks/test_commands.py",
     "webhook deliveries": "webhooks/test_commands.py",
     "webhook replay": "webhooks/test_commands.py",

@@ -100,6 +100,15 @@ insert into identity."user" (tenant_id, id, username, display_name) values ($1, 
 -- A user by name.
 select id from identity."user" where tenant_id = $1 and username = $2
 
+-- name: active_user
+-- A user by name who may sign in.
+select id from identity."user" where tenant_id = $1 and username = $2 and status = 'active'
+
+-- name: add_reset
+-- A one-time link with which a user chooses a password, made by nobody of the tenant.
+insert into identity.password_reset (tenant_id, id, user_id, digest, expires_at)
+values ($1, $2, $3, $4, now() + make_interval(secs => $5))
+
 -- name: add_password
 -- The password hash of a user.
 insert into identity.password (tenant_id, user_id, hash) values ($1, $2, $3)

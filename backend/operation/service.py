@@ -14,9 +14,10 @@ from backend.audit.actions.keys import KeyCreated
 from backend.audit.actions.people import GrantChanged, UserChanged
 from backend.audit.details import Details
 from backend.database import Connection, Queries
+from backend.identity.bearer_secrets import NewSecret
 from backend.identity.callers.permissions import NOT_FOR_KEYS, Permission, Role, permissions_of_key
 from backend.identity.keys import api_keys
-from backend.identity.sign_in import passwords
+from backend.identity.sign_in import passwords, reset_links
 from backend.identity.users.names import UnacceptableName, fold
 from backend.operation.tenants import COMMAND_LINE, Tenants
 
@@ -111,6 +112,19 @@ class Operator:
             await self.connection.execute(queries.add_role, tenant_id, user_id, role)
         await self.record(tenant_id, UserChanged(id=user_id, roles=given))
         return user_id
+
+    async def create_link(self, tenant_id: UUID, username: str) -> NewSecret:
+        """Makes a link with which a user chooses a password within a day, and is a person of its own; raises OperatorError."""
+        user_id = await self.connection.fetchval(queries.active_user, tenant_id, fold(username))
+        if user_id is None:
+            message = f"there is no active user {username!r}"
+            raise OperatorError(message)
+        secret = reset_links.mint(tenant_id)
+        await self.connection.execute(
+            queries.add_reset, tenant_id, uuid7(), user_id, secret.digest, reset_links.LIFETIME_SECONDS
+        )
+        await self.record(tenant_id, UserChanged(id=user_id, change="password_link"))
+        return secret
 
     async def create_key(
         self, tenant_id: UUID, name: str, permissions: Iterable[Permission], collections: Iterable[str],

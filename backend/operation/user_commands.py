@@ -9,7 +9,7 @@ from backend.command_output import CommandGroup, CommandResult, ask_secret
 from backend.identity.callers.permissions import Role
 from backend.operation.command_line import owner_address, read_settings, run_operator
 
-user_app = CommandGroup(help="Create users.")
+user_app = CommandGroup(help="Create users, and make links to choose a password.")
 
 
 @user_app.command("create")
@@ -34,3 +34,27 @@ def user_create(
     run_operator(run())
     facts = {"tenant": tenant, "username": username, "roles": role}
     return CommandResult(facts, f"Created the user {username} of {tenant}.")
+
+
+@user_app.command("link")
+def user_link(
+    tenant: Annotated[str, typer.Argument(help="The tenant's slug.")],
+    username: Annotated[str, typer.Argument(help="The name to sign in with.")],
+) -> CommandResult:
+    """Make a link with which a user chooses a password, once and within a day. The user then counts as a person of its own.
+
+    Example: affidavit user link meridian-bank jane
+    """
+    settings = read_settings()
+
+    async def run() -> str:
+        async with operator(owner_address(settings)) as acting:
+            secret = await acting.create_link(await acting.tenant(tenant), username)
+        return reset_links.address(settings.public_url, secret)
+
+    from backend.identity.sign_in import reset_links  # noqa: PLC0415
+    from backend.operation.service import operator  # noqa: PLC0415
+
+    link = run_operator(run())
+    facts = {"tenant": tenant, "username": username, "link": link}
+    return CommandResult(facts, f"For {username} of {tenant} only:\n{link}")

@@ -154,7 +154,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select not exists (select from documents.approval a
     where a.tenant_id = (select tenancy.tenant_id()) and a.version_id = $1 and a.decision = 'approved'
-      and not identity.is_second_person('version:approve', a.approver_id));
+      and not identity.is_second_person('version:approve', a.approver_id, a.decided_at));
 end;
 
 -- Every user and key that reads or writes a collection now, for who manages collections.

@@ -1,20 +1,47 @@
 -- Who stands behind a principal, and what two people must ask for.
 
--- Who stands behind a principal. A key counts as the person who owns it, a source as the one who answers for it, and a user whose
--- password somebody else chose counts as that person until it has chosen its own. The chain has an end: a user is made after the one
--- who chose its password, and who that is never changes to another.
-create or replace function identity.person_of(tenant uuid, principal uuid) returns uuid
+-- Everybody who stands behind what a principal did since a moment. Behind a key stands who owns it, behind a source who answers for
+-- it. Behind a user stands whoever could act as it: the administrator who made it, or the last link of whom set its password, until
+-- another administrator vouches for it. Who stood there at that moment or later does so for good; since 'infinity', who does so now.
+-- Two principals are one person when somebody stands behind both.
+create or replace function identity.behind(tenant uuid, principal uuid, since timestamptz) returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  with recursive chain (id, depth) as (
-    select coalesce((select k.owner_id from identity.api_key k where k.tenant_id = $1 and k.id = $2),
-      (select s.responsible_id from sources.source s where s.tenant_id = $1 and s.id = $2), $2), 0
-    union all
-    select u.credentials_of, c.depth + 1 from chain c join identity."user" u on u.tenant_id = $1 and u.id = c.id
-    where u.credentials_of is not null
+  with recursive hand (id) as (
+    select $2 where $2 is not null
+    union
+    select p.person from hand h cross join lateral (
+      select k.owner_id as person from identity.api_key k where k.tenant_id = $1 and k.id = h.id
+      union all
+      select s.responsible_id from sources.source s where s.tenant_id = $1 and s.id = h.id
+      union all
+      select u.credentials_of from identity."user" u where u.tenant_id = $1 and u.id = h.id
+      union all
+      select e.person_id from identity.ended_hand e where e.tenant_id = $1 and e.principal_id = h.id and e.counts_until >= $3
+    ) p where p.person is not null
   )
-  select c.id from chain c order by c.depth desc limit 1;
+  select coalesce(array_agg(h.id), '{}') from hand h;
 end;
+
+-- Keeps until when somebody could act as a user, or owned a key; two minutes longer, since a request that was let in before may still
+-- be under way.
+create or replace function identity.note_ended_hand() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into identity.ended_hand (tenant_id, principal_id, person_id, counts_until)
+  values (old.tenant_id, old.id, (to_jsonb(old) ->> tg_argv[0])::uuid, clock_timestamp() + interval '2 minutes')
+  on conflict do nothing;
+  return null;
+end
+$$;
+
+create or replace trigger note_ended_hand after update of credentials_of on identity."user"
+  for each row when (old.credentials_of is distinct from new.credentials_of and old.credentials_of is not null)
+  execute function identity.note_ended_hand('credentials_of');
+create or replace trigger note_ended_hand after update of owner_id on identity.api_key
+  for each row when (old.owner_id is distinct from new.owner_id and old.owner_id is not null)
+  execute function identity.note_ended_hand('owner_id');
 
 -- The user who acts: the caller itself, the owner of the calling key, or who answers for the source that runs.
 create or replace function identity.acting_user() returns uuid
@@ -27,16 +54,11 @@ begin atomic
       where s.tenant_id = (select tenancy.tenant_id()) and s.id = (select tenancy.principal_id())));
 end;
 
--- The user who acts, and everybody who may act as that user: who chose its password, who chose the password of that one, and so on.
+-- The user who acts, and everybody who may act as that user.
 create or replace function identity.behind_acting_user() returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  with recursive chain (id) as (
-    select identity.acting_user()
-    union
-    select u.credentials_of from chain c join identity."user" u on u.tenant_id = (select tenancy.tenant_id()) and u.id = c.id
-  )
-  select coalesce(array_agg(c.id) filter (where c.id is not null), '{}') from chain c;
+  select identity.behind((select tenancy.tenant_id()), identity.acting_user(), 'infinity');
 end;
 
 -- The roles of the user who acts, and of everybody who may act as that user.
@@ -48,20 +70,19 @@ begin atomic
 end;
 
 -- The one rule of four eyes: whether the caller may do the second part of an act that asks for two people, of which somebody else
--- did the first. The second is a user and no key, and another person than the first. Behind what a source did stands everybody who
--- ever made or changed it, also after somebody else did, and after it was deleted.
-create or replace function identity.is_second_person(act text, first uuid) returns boolean
+-- did the first at some moment. The second is a user and no key, and another person than the first. Behind what a source did stands
+-- everybody who ever made or changed it, also after somebody else did, and after it was deleted.
+create or replace function identity.is_second_person(act text, first uuid, since timestamptz) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select exists (select from identity.joint_act a where a.act = $1)
-    and $2 is not null
+    and $2 is not null and $3 is not null
     and coalesce((select tenancy.context() ->> 'kind') = 'user', false)
-    and identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id()))
-      is distinct from identity.person_of((select tenancy.tenant_id()), $2)
+    and not identity.behind((select tenancy.tenant_id()), $2, $3) && caller.hands
     and not exists (select from sources.keeper k
       where k.tenant_id = (select tenancy.tenant_id()) and k.source_id = $2
-        and identity.person_of(k.tenant_id, k.user_id)
-          = identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id())));
+        and identity.behind(k.tenant_id, k.user_id, 'infinity') && caller.hands)
+  from (select identity.behind((select tenancy.tenant_id()), (select tenancy.principal_id()), now()) as hands) caller;
 end;
 
 -- Whether the caller controls a principal: it is the same person, or knows a live secret of the key.
@@ -75,9 +96,29 @@ begin atomic
       select s.made_by from identity.api_key_secret s
       where s.tenant_id = (select tenancy.tenant_id()) and s.key_id = $1 and s.expires_at > now()
     ) knows
-    where identity.person_of((select tenancy.tenant_id()), knows.id)
-      = identity.person_of((select tenancy.tenant_id()), (select tenancy.principal_id())));
+    where identity.behind((select tenancy.tenant_id()), knows.id, 'infinity')
+      && identity.behind((select tenancy.tenant_id()), (select tenancy.principal_id()), 'infinity'));
 end;
+
+-- The calling administrator says that a user is a person of its own: that the user has told it to have chosen the password itself, with
+-- nobody else knowing it. It is another person than whoever could act as the user until now, and stands with its name for that.
+-- Secrets of keys that were made as this user end: who could act as it may have kept them.
+create or replace function identity.vouch_for(person uuid) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update identity."user" u set credentials_of = null
+  where u.tenant_id = tenancy.tenant_id() and u.id = person and u.status = 'active' and u.credentials_of is not null
+    and tenancy.has_permission('users:manage') and identity.is_second_person('user:vouch', u.id, now())
+    and exists (select from identity.password p where p.tenant_id = u.tenant_id and p.user_id = u.id and p.chosen);
+  if not found then
+    return false;
+  end if;
+  update identity.api_key_secret s set expires_at = now()
+  where s.tenant_id = tenancy.tenant_id() and s.made_by = person and s.expires_at > now();
+  return true;
+end
+$$;
 
 -- Whether the caller may ask for an act of two people: it has the permission that the act itself takes. A version is also retired at
 -- the word of whoever writes its collection, which a reviewer then joins. Nobody asks for an act that does not stand here.
@@ -115,12 +156,12 @@ begin
     raise exception 'who may not do this asks nobody to join it' using errcode = 'insufficient_privilege';
   end if;
   perform pg_advisory_xact_lock(hashtextextended(tenant || ask_jointly.act || ask_jointly.target, 0));
-  select r.id, r.asked_by, case when identity.is_second_person(r.act, r.asked_by) then 'joined' else 'waiting' end
+  select r.id, r.asked_by, case when identity.is_second_person(r.act, r.asked_by, r.asked_at) then 'joined' else 'waiting' end
   into request, asked_by, state
   from identity.joint_request r
   where r.tenant_id = tenant and r.act = ask_jointly.act and r.target = ask_jointly.target and r.change = ask_jointly.change
     and r.joined_at is null and r.withdrawn_at is null and r.asked_at > now() - interval '7 days'
-  order by identity.is_second_person(r.act, r.asked_by) desc, r.asked_at limit 1;
+  order by identity.is_second_person(r.act, r.asked_by, r.asked_at) desc, r.asked_at limit 1;
   if state = 'joined' then
     update identity.joint_request r set joined_by = caller, joined_at = now(), joined_in = pg_current_xact_id()::text
     where r.tenant_id = tenant and r.id = request;
@@ -153,29 +194,26 @@ begin atomic
   select exists (select from identity.joined_changes($1, $2) as joined (change) where joined.change = '{}');
 end;
 
--- The collections that a user may read or write: those granted to it or to one of its roles. While somebody else may know its
--- password, it reads nothing that this person may not read.
-create or replace function identity.granted_to(tenant uuid, person uuid, access text) returns uuid[]
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
-as $$
-declare
-  found_ids uuid[];
-  knows_password uuid;
-begin
-  found_ids := array(
-    select distinct g.collection_id from identity.collection_grant g
-    where g.tenant_id = granted_to.tenant and g.access = granted_to.access
-      and (g.principal_id = granted_to.person
-        or g.role in (select r.role from identity.user_role r where r.tenant_id = granted_to.tenant and r.user_id = granted_to.person)));
-  select u.credentials_of into knows_password from identity."user" u where u.tenant_id = granted_to.tenant and u.id = granted_to.person;
-  if knows_password is null then
-    return found_ids;
-  end if;
-  return array(select unnest(found_ids) intersect select unnest(identity.granted_to(granted_to.tenant, knows_password, 'read')));
-end
-$$;
+-- The collections that are granted to a user or to one of its roles.
+create or replace function identity.granted(tenant uuid, person uuid, access text) returns setof uuid
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select g.collection_id from identity.collection_grant g
+  where g.tenant_id = $1 and g.access = $3
+    and (g.principal_id = $2 or g.role in (select r.role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2));
+end;
 
--- What the calling user may read at most, while somebody else may know its password.
+-- The collections that a user may read or write. While somebody else may act as it, it reads nothing that this person may not read.
+create or replace function identity.granted_to(tenant uuid, person uuid, access text) returns uuid[]
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select array(
+    select distinct own.collection from identity.granted($1, $2, $3) as own (collection)
+    where not exists (select from unnest(identity.behind($1, $2, 'infinity')) as other (id)
+      where other.id <> $2 and own.collection not in (select identity.granted($1, other.id, 'read'))));
+end;
+
+-- What the calling user may read at most, while somebody else may act as it.
 create or replace function identity.read_by_who_knows_its_password() returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
@@ -192,7 +230,7 @@ as $$
 begin
   update identity.api_key k set owner_id = new_owner, suspended_at = null, handed_over_by = tenancy.principal_id(), handed_over_at = now()
   where k.tenant_id = tenancy.tenant_id() and k.id = key and k.revoked_at is null and tenancy.has_permission('keys:manage')
-    and identity.is_second_person('key:hand_over', k.owner_id)
+    and identity.is_second_person('key:hand_over', k.owner_id, now())
     and exists (select from identity."user" u where u.tenant_id = k.tenant_id and u.id = new_owner and u.status = 'active');
   if not found then
     return false;
@@ -273,7 +311,7 @@ end
 $$;
 
 grant execute on function identity.acting_user(), identity.behind_acting_user(), identity.roles_of_acting_user(),
-  identity.is_second_person(text, uuid),
+  identity.is_second_person(text, uuid, timestamptz), identity.vouch_for(uuid),
   identity.is_controlled(uuid), identity.ask_jointly(text, uuid, jsonb, uuid), identity.has_joined(text, uuid),
   identity.joined_changes(text, uuid),
   identity.read_by_who_knows_its_password(), identity.hand_over_key(uuid, uuid), identity.delete_user(uuid) to affidavit_runtime;

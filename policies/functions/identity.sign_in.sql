@@ -30,24 +30,35 @@ as $$
 $$;
 
 -- Sets a password that its user has chosen, once the service has seen the old one or a one-time link: then, and only then, the
--- context names the user. From then on the user counts as a person of its own, and every link that it was given is spent. Whoever lost
--- the old password and the links at the same moment, since it became a reviewer, sets none.
+-- context names the user. By a link, the user counts from then on as the administrator who made it and could have used it; by one of
+-- the operator's, as a person of its own; and every link that it was given is spent. By the old password nothing changes of who that
+-- is, since whoever knew it can have chosen the new one. Whoever lost the old password and the links at the same moment, since it
+-- became a reviewer, sets none.
 create or replace function identity.set_password(new_hash text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   tenant uuid := tenancy.tenant_id();
   who uuid := tenancy.presented('setting_password_of')::uuid;
+  link bytea := decode(tenancy.presented('digest'), 'hex');
+  made_by uuid;
 begin
-  update identity."user" u set credentials_of = null where u.tenant_id = tenant and u.id = who and u.status = 'active';
-  if not found
-    or not exists (select from identity.password p where p.tenant_id = tenant and p.user_id = who)
-    and not exists (select from identity.password_reset r where r.tenant_id = tenant and r.user_id = who and r.used_at is null)
-  then
+  perform from identity."user" u where u.tenant_id = tenant and u.id = who and u.status = 'active' for update;
+  if found and link is null then
+    perform from identity.password p where p.tenant_id = tenant and p.user_id = who;
+  elsif found then
+    update identity.password_reset r set used_at = now()
+    where r.tenant_id = tenant and r.user_id = who and r.digest = link and r.used_at is null
+    returning r.made_by into made_by;
+  end if;
+  if not found then
     raise exception 'no user chooses a password here' using errcode = 'insufficient_privilege';
   end if;
-  insert into identity.password as p (tenant_id, user_id, hash) values (tenant, who, new_hash)
-  on conflict (tenant_id, user_id) do update set hash = excluded.hash, changed_at = now();
+  if link is not null then
+    update identity."user" u set credentials_of = made_by where u.tenant_id = tenant and u.id = who;
+  end if;
+  insert into identity.password as p (tenant_id, user_id, hash, chosen) values (tenant, who, new_hash, true)
+  on conflict (tenant_id, user_id) do update set hash = excluded.hash, chosen = true, changed_at = now();
   update identity.password_reset r set used_at = now() where r.tenant_id = tenant and r.user_id = who and r.used_at is null;
 end
 $$;

@@ -1,13 +1,13 @@
 -- Who stands behind sources.
 
--- Whoever makes or changes a source stands behind what it brings for ever; so does who knows the password of that user at the time.
+-- Whoever makes or changes a source stands behind what it brings for ever; so does whoever may act as that user at the time.
 create or replace function sources.note_keeper() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into sources.keeper (tenant_id, source_id, user_id)
   select new.tenant_id, new.id, p.person
-  from (values (new.responsible_id), (identity.person_of(new.tenant_id, new.responsible_id))) as p (person)
+  from unnest(identity.behind(new.tenant_id, new.responsible_id, 'infinity')) as p (person)
   on conflict do nothing;
   return null;
 end
@@ -20,7 +20,7 @@ as $$
 begin
   insert into sources.keeper (tenant_id, source_id, user_id)
   select new.tenant_id, new.source_id, p.person
-  from (values (new.asked_by), (identity.person_of(new.tenant_id, new.asked_by))) as p (person)
+  from unnest(identity.behind(new.tenant_id, new.asked_by, 'infinity')) as p (person)
   on conflict do nothing;
   return null;
 end

@@ -12,7 +12,7 @@ create policy requested on audit.erasure for insert to affidavit_runtime
 create policy approved on audit.erasure for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')) and executed_at is null)
   with check (tenant_id = (select tenancy.tenant_id()) and approved_by = (select tenancy.principal_id())
-    and identity.is_second_person('erasure:approve', requested_by));
+    and identity.is_second_person('erasure:approve', requested_by, requested_at));
 
 grant select, insert (tenant_id, id, subject_id, legal_basis, requested_by), update (approved_by, executed_at)
   on audit.erasure to affidavit_runtime;

@@ -10,11 +10,11 @@ create policy decided on documents.approval for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('documents:review'))
     and approver_id = (select tenancy.principal_id())
     and collection_id = any ((select tenancy.readable_collections())::uuid[])
-    and identity.is_second_person(case decision when 'approved' then 'version:approve' else 'version:reject' end, author_id)
     and documents.is_another_approver(version_id)
     and exists (select from documents.version v where v.tenant_id = approval.tenant_id and v.id = approval.version_id
       and v.collection_id = approval.collection_id and v.status = 'in_review' and v.created_by <> approval.approver_id
-      and identity.is_second_person(case approval.decision when 'approved' then 'version:approve' else 'version:reject' end, v.created_by)));
+      and identity.is_second_person(case approval.decision when 'approved' then 'version:approve' else 'version:reject' end, v.author_id, v.created_at)
+      and identity.is_second_person(case approval.decision when 'approved' then 'version:approve' else 'version:reject' end, v.created_by, v.created_at)));
 -- A caller with erasure:execute deletes decisions of every collection.
 create policy erased on documents.approval for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('erasure:execute')));

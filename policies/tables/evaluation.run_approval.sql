@@ -15,9 +15,9 @@ create policy approved on evaluation.run_approval for insert to affidavit_runtim
       join evaluation.set_approval s on s.tenant_id = r.tenant_id and s.slug = r.set_slug and s.version = r.set_version
       left join evaluation.change c on c.tenant_id = r.tenant_id and c.id = r.change_id
       where r.tenant_id = run_approval.tenant_id and r.id = run_approval.run_id and x.failure is null
-        and identity.is_second_person('evaluation_run:approve', r.started_by)
+        and identity.is_second_person('evaluation_run:approve', r.started_by, r.started_at)
         and (r.change_id is null
-          or (c.withdrawn_at is null and identity.is_second_person('evaluation_run:approve', c.proposed_by)))));
+          or (c.withdrawn_at is null and identity.is_second_person('evaluation_run:approve', c.proposed_by, c.proposed_at)))));
 -- The owner's functions tell what was approved.
 create policy followed on evaluation.run_approval for select to affidavit_owner using (tenant_id = (select tenancy.tenant_id()));
 

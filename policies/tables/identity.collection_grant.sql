@@ -18,7 +18,8 @@ create policy managed_insert on identity.collection_grant for insert to affidavi
     and granted_by = (select identity.acting_user())
     and (principal_id is null or not identity.is_controlled(principal_id))
     and (not beyond_owner or identity.is_second_person('key:extend',
-      (select k.owner_id from identity.api_key k where k.tenant_id = collection_grant.tenant_id and k.id = collection_grant.principal_id)))
+      (select k.owner_id from identity.api_key k where k.tenant_id = collection_grant.tenant_id and k.id = collection_grant.principal_id),
+      now()))
     and (role is null or role not in (select identity.roles_of_acting_user())));
 create policy managed_delete on identity.collection_grant for delete to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage')));

@@ -8,11 +8,12 @@ create policy visible on identity."user" for select to affidavit_runtime
       or (select tenancy.has_permission('users:manage'))
       or (select tenancy.has_permission('audit:read'))
       or username = (select tenancy.presented('username'))));
--- Only who manages users adds or changes them. Who is to have a password of somebody else's choice counts as that person until
--- it has chosen its own.
+-- Only who manages users adds or changes them. Who is added counts as the administrator who did it, until another one vouches for it;
+-- whom the tenant's provider adds signs in there, and is a person of its own.
 create policy managed_insert on identity."user" for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage'))
-    and (credentials_of is null or credentials_of = (select identity.acting_user())));
+    and (credentials_of = (select identity.acting_user())
+      or credentials_of is null and (select tenancy.context() ->> 'kind') = 'issuer'));
 create policy managed_update on identity."user" for update to affidavit_runtime
   using (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage')))
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('users:manage')));

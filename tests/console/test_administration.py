@@ -5,8 +5,10 @@ import re
 import httpx
 import pytest
 
+from backend.identity.callers.permissions import Role
 from backend.operation import operator_keys
 from tests.console.visits import form_token, send, visiting
+from tests.factories import create_user
 from tests.gateways.provider import provider_of
 from tests.identity.test_second_factor import CodeClock, clock, enrolled  # noqa: F401 - a fixture
 from tests.service import PASSWORD, Service, Tenant
@@ -36,6 +38,22 @@ async def test_a_person_is_added_with_a_link_given_roles_and_disabled(service: S
         assert "Let Dana sign in again" in (await client.get(person[1])).text
         refused = await send(client, PEOPLE, f"{PEOPLE}/people", username="mallory", roles="compliance")
         assert refused.status_code == 403
+
+
+async def test_another_administrator_vouches_for_a_person(service: Service, tenant: Tenant) -> None:
+    await service.add_user(tenant, "colleague", Role.ADMIN)
+    person = f"{PEOPLE}/people/{(await create_user(service, tenant, 'dana', 'editor'))['id']}"
+    own = {"old_password": PASSWORD, "new_password": PASSWORD}
+    assert (await service.post("/auth/password", tenant, "dana", own)).status_code == 204
+    async with visiting(service, tenant, "admin") as client:
+        page = (await client.get(person)).text
+        assert "Counts as admin" in page
+        assert f"{person}/vouch" not in page
+        assert (await send(client, person, f"{person}/vouch")).status_code == 403
+    async with visiting(service, tenant, "colleague") as client:
+        assert f"{person}/vouch" in (await client.get(person)).text
+        assert (await send(client, person, f"{person}/vouch")).status_code == 303
+        assert "Counts as" not in (await client.get(person)).text
 
 
 async def test_a_key_is_shown_once_with_its_purpose_and_revoked(service: Service, tenant: Tenant) -> None:

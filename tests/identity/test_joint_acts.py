@@ -11,7 +11,7 @@ import pytest
 from backend.answers import extractive
 from backend.identity.callers.permissions import Permission, Role
 from backend.identity.joint_acts.service import JointAct
-from tests.factories import GUIDANCE, approved, bearer, create_collection, create_key, decide, submit, versions
+from tests.factories import GUIDANCE, approved, bearer, create_collection, create_key, decide, submit, versions, vouch
 from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,7 @@ async def test_an_administrator_publishes_nothing_as_an_editor_and_an_approver_o
     service: Service, bank: Tenant
 ) -> None:
     await sock(service, bank, "left-hand", "editor")
-    await sock(service, bank, "right-hand", "approver")
+    right_hand = await sock(service, bank, "right-hand", "approver")
     submitted = await submit(service, bank, "both-hands", "Text of one person.", username="left-hand")
     for decision, body in (("approve", {}), ("reject", {"reason": "As I like."})):
         refused = await decide(service, bank, submitted, decision, "right-hand", **body)
@@ -43,6 +43,8 @@ async def test_an_administrator_publishes_nothing_as_an_editor_and_an_approver_o
     assert denial["reason"] == "approval:same_person"
     own = {"old_password": PASSWORD, "new_password": "my own password now"}
     assert (await service.post("/auth/password", bank, "right-hand", own)).status_code == 204
+    assert (await decide(service, bank, submitted, "approve", "right-hand")).status_code == 403
+    await vouch(service, bank, right_hand, "admin2")
     assert (await decide(service, bank, submitted, "approve", "right-hand")).status_code == 200
 
 
@@ -199,6 +201,7 @@ async def test_the_table_of_acts_is_what_the_database_and_the_service_ask_for(se
     files = [path.read_text() for path in Path("policies").glob("*/*.sql")]
     asked = re.findall(r"(?:is_second_person|has_joined|joined_changes)\(\s*'([a-z_:]+)'", "".join(files))
     decided = re.findall(
-        r"is_second_person\(case decision when 'approved' then '([a-z:]+)' else '([a-z:]+)' end", "".join(files)
+        r"is_second_person\(case approval.decision when 'approved' then '([a-z:]+)' else '([a-z:]+)' end",
+        "".join(files),
     )
     assert known == {*asked, *decided[0], *JointAct}

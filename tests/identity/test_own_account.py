@@ -149,7 +149,7 @@ async def test_who_becomes_a_reviewer_loses_the_password_that_somebody_else_may_
     assert (await signed_in(service, bank, "editor", CHOSEN)).status_code == 401
     assert (await signed_in(service, bank, "hired")).status_code == 401
     listed = (await service.get(f"/users/{bank.users['hired']}", bank, "admin")).json()
-    assert listed["password_known_to"] is None
+    assert listed["counts_as"] is None
     # The operator gives another, with the role or afterwards, and a second such role takes away nothing.
     await service.add_user(bank, "officer", Role.COMPLIANCE)
     await promote(service, bank, "officer", Role.PRIVACY)

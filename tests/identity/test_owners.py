@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from backend.identity.callers.permissions import Role
-from tests.factories import bearer, create_key, ingest
+from tests.factories import bearer, create_key, ingest, vouch
 from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -163,12 +163,12 @@ async def test_a_key_that_is_handed_over_opens_nothing_until_its_new_owner_rotat
     assert (await ask(service, again.json()["key"], RESTRICTED)).status_code == 404, "that was for the other owner"
 
 
-async def test_a_user_reads_no_more_than_who_chose_its_password_until_it_has_its_own(
+async def test_a_user_reads_no_more_than_who_made_it_until_another_administrator_vouches_for_it(
     service: Service, bank: Tenant
 ) -> None:
     wanted = {"username": "sock", "password": PASSWORD, "roles": ["approver"]}  # approvers read `restricted`
     sock = (await service.post("/users", bank, "admin", wanted)).json()
-    assert sock["password_known_to"] == str(bank.users["admin"])
+    assert sock["counts_as"] == str(bank.users["admin"])
     assert await grant(service, bank, sock["id"], "admin") == 403
     assert (await service.post("/retrieve", bank, "sock", RESTRICTED)).status_code == 404
     assert (await service.post("/retrieve", bank, "sock", QUESTION)).json()["contexts"]
@@ -179,6 +179,8 @@ async def test_a_user_reads_no_more_than_who_chose_its_password_until_it_has_its
         "/auth/password", bank, "sock", {"old_password": PASSWORD, "new_password": "a password of my own"}
     )
     assert changed.status_code == 204, changed.text
+    assert (await service.post("/retrieve", bank, "sock", RESTRICTED)).status_code == 404
+    await vouch(service, bank, sock["id"], "admin2")
     assert (await service.post("/retrieve", bank, "sock", RESTRICTED)).status_code == 200
     readers = (await service.get("/collections/restricted/readers", bank, "admin")).json()["readers"]
     assert "sock" in {reader["name"] for reader in readers}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from backend.identity.callers.permissions import Role
-from tests.factories import bearer, create_key, create_user
+from tests.factories import bearer, create_key, create_user, vouch
 from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -152,7 +152,7 @@ async def hire(service: Service, tenant: Tenant, by: str, username: str, *roles:
 async def test_nobody_raises_itself_through_users_whose_passwords_it_chose(service: Service) -> None:
     tenant = await service.create_tenant()
     admin, analyst = tenant.users["admin"], tenant.users["analyst"]
-    await hire(service, tenant, "admin", "puppet", "admin")
+    puppet_id = await hire(service, tenant, "admin", "puppet", "admin")
     await hire(service, tenant, "puppet", "puppet-of-puppet", "admin")
     for puppet in ("puppet", "puppet-of-puppet"):
         for roles in (["admin", "approver"], []):
@@ -172,9 +172,13 @@ async def test_nobody_raises_itself_through_users_whose_passwords_it_chose(servi
     made = await hire(service, tenant, "admin", "made")
     path = f"/users/{made}/roles"
     assert (await change(service, tenant, path, {"roles": ["editor"]}, method="PUT")).status_code == 200
-    # Once it has a password of its own, it is a person of its own, and on record as one.
+    # A password of its own makes it nobody of its own: who made it can have chosen that as well.
     own = {"old_password": PASSWORD, "new_password": "a password of my own"}
     assert (await service.post("/auth/password", tenant, "puppet", own)).status_code == 204
+    path = f"/users/{admin}/roles"
+    assert (await change(service, tenant, path, {"roles": []}, "puppet", "PUT")).status_code == 403
+    await service.add_user(tenant, "colleague", Role.ADMIN)
+    await vouch(service, tenant, puppet_id, "colleague")
     path = f"/users/{admin}/roles"
     assert (await change(service, tenant, path, {"roles": ["admin", "partner"]}, "puppet", "PUT")).status_code == 200
 
@@ -217,8 +221,9 @@ async def test_who_chose_a_password_stands_behind_a_user_through_however_many_ot
             tenant.id, made := uuid4(), f"puppet-{made}", made_by,
         )  # fmt: skip
         made_by = made
-    found = "select identity.person_of($1, $2)"
-    assert await superuser.fetchval(found, tenant.id, made_by) == tenant.users["admin"]
+    behind = await superuser.fetchval("select identity.behind($1, $2, 'infinity')", tenant.id, made_by)
+    assert tenant.users["admin"] in behind
+    assert len(behind) == 41
     await superuser.execute(
         'update identity."user" set credentials_of = $3 where tenant_id = $1 and id = $2',
         tenant.id, await service.add_user(tenant, "last", Role.ADMIN), made_by,

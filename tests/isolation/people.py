@@ -1,16 +1,18 @@
 """Who is whose, in a page: which people stand behind users and keys, and what each of them comes to."""
 
+import math
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Employee:
-    """A person; or, until it has chosen its own password, the other hand of who chose it."""
+    """A person; or, until another administrator vouches for it, the other hand of who made it or the link that set its password."""
 
     role: str
-    password_of: str | None = None
+    counts_as: str | None = None
+    chosen: bool = True  # whether its password was set by itself, or by a link
     partner: bool = False  # has that role as well
-    deleted: bool = False  # whoever knew its password still stands behind what it did
+    deleted: bool = False  # whoever could act as it still stands behind what it did
 
 
 @dataclass
@@ -36,32 +38,46 @@ class People:
     keys: dict[str, Key] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     partners_read: bool = False  # whether the role has a grant
-    authors: dict[str, str] = field(default_factory=dict)  # version in review → who submitted it
+    authors: dict[str, tuple[str, int]] = field(
+        default_factory=dict
+    )  # version in review → who submitted it, in which hour
+    ended: list[tuple[str, str, int]] = field(default_factory=list)  # user or key, as whom it counted, until which hour
+    hour: int = 0
     conversations: dict[str, str] = field(default_factory=dict)  # conversation → who began it
 
-    def person(self, principal: str) -> str:
-        """Who stands behind a user or key."""
-        user = self.keys[principal].owner if principal in self.keys else principal
-        chosen_by = self.users[user].password_of
-        return user if chosen_by is None else self.person(chosen_by)
+    def behind(self, principal: str, since: float = math.inf) -> set[str]:
+        """Everybody who stands behind what a principal did since an hour: itself, its owner, as whom it counts or counted then."""
+        found, new = set(), {principal}
+        while new:
+            found |= new
+            hands = {self.keys[each].owner if each in self.keys else self.users[each].counts_as for each in new}
+            earlier = {person for each, person, until in self.ended if each in new and until >= since}
+            new = {each for each in hands | earlier if each is not None} - found
+        return found
 
-    def behind(self, user: str) -> list[str]:
-        """Everybody who may act as a user: itself, who chose its password, who chose that one's."""
-        chosen_by = self.users[user].password_of
-        return [user, *([] if chosen_by is None else self.behind(chosen_by))]
+    def end_hand(self, principal: str, person: str | None) -> None:
+        if person is not None:
+            self.ended.append((principal, person, self.hour))
+
+    def is_second(self, caller: str, first: str, since: int | None = None) -> bool:
+        hour = self.hour if since is None else since
+        return not self.behind(caller, self.hour) & self.behind(first, hour)
 
     def controls(self, caller: str, principal: str) -> bool:
         knows = {principal} | (self.keys[principal].knowers if principal in self.keys else set())
-        return self.person(caller) in {self.person(each) for each in knows}
+        return any(self.behind(caller) & self.behind(each) for each in knows)
+
+    def may_vouch(self, caller: str, user: str) -> bool:
+        return self.users[user].chosen and self.is_second(caller, user)
 
     def reads(self, principal: str) -> bool:
         grant = self.grants.get(principal)
         if principal in self.keys:
             return grant is not None and (grant.beyond_owner or self.reads(self.keys[principal].owner))
-        if grant is None and not (self.users[principal].partner and self.partners_read):
-            return False
-        chosen_by = self.users[principal].password_of
-        return chosen_by is None or self.reads(chosen_by)
+        return all(self.is_granted(other) for other in self.behind(principal))
+
+    def is_granted(self, user: str) -> bool:
+        return user in self.grants or (self.users[user].partner and self.partners_read)
 
     def may_grant(self, caller: str, principal: str) -> bool:
         """A key of its own, it may give what it reads itself; else only what it does not come to thereby."""
@@ -75,7 +91,7 @@ class People:
         return user not in self.behind(caller)
 
     def may_hand_over(self, caller: str, key: str) -> bool:
-        return self.person(caller) != self.person(self.keys[key].owner)
+        return self.is_second(caller, self.keys[key].owner)
 
     def may_approve(self, caller: str, version: str) -> bool:
-        return self.reads(caller) and self.person(caller) != self.person(self.authors[version])
+        return self.reads(caller) and self.is_second(caller, *self.authors[version])

@@ -20,7 +20,6 @@ from tests.service import PASSWORD, Secrets, Tenant
 BOSSES = ("ann", "bob")  # administrators whom the operator made
 COLLECTION = "guidance"
 MOST_USERS, MOST_KEYS = 9, 4
-OWN_PASSWORD = "a password of my own"
 Choice = st.randoms(use_true_random=False)
 
 
@@ -39,26 +38,59 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
         def two_administrators_and_two_of_each_hand(self) -> None:
             everyone.run(self._found())
 
-        @rule(choice=Choice, role=st.sampled_from(("admin", "editor", "approver")))
-        def hire_choose_the_password_and_have_access_granted(self, choice: Any, role: str) -> None:
+        @rule(choice=Choice, role=st.sampled_from(("admin", "editor", "approver")), by_link=st.booleans())
+        def hire_and_have_access_granted(self, choice: Any, role: str, *, by_link: bool) -> None:
             if len(self.model.users) < MOST_USERS:
                 by = choice.choice(self._administrators())
                 name = f"{role}{len(self.model.users)}"
-                body = {"username": name, "password": PASSWORD, "roles": [role]}
-                self.ids[name] = everyone.run(self._ask(by, "POST", "/users", body)).json()["id"]
-                self.model.users[name] = Employee(role, by)
+                body = {"username": name, "roles": [role], **({} if by_link else {"password": PASSWORD})}
+                made = everyone.run(self._ask(by, "POST", "/users", body)).json()
+                self.ids[name] = made["id"]
+                if by_link:
+                    everyone.run(self._follow(made["invitation"]["token"]))
+                self.model.users[name] = Employee(role, by, chosen=by_link)
                 for boss in sorted(BOSSES, key=lambda boss: boss != by):  # who hired it tries first, and then the other
                     self._grant(boss, name)
                 if role == "admin":  # at once for whoever may act as it
                     self._make_a_partner_or_not_any_more(name, by)
 
-        @precondition(lambda self: any(user.password_of for user in self._staff().values()))
+        @precondition(lambda self: any(not user.chosen for user in self._staff().values()))
         @rule(choice=Choice)
         def choose_an_own_password(self, choice: Any) -> None:
-            name = choice.choice(sorted(name for name, user in self._staff().items() if user.password_of))
-            body = {"old_password": PASSWORD, "new_password": OWN_PASSWORD}
+            name = choice.choice(sorted(name for name, user in self._staff().items() if not user.chosen))
+            body = {"old_password": PASSWORD, "new_password": PASSWORD}
             assert everyone.run(self._ask(name, "POST", "/auth/password", body)).status_code == 204
-            self.model.users[name].password_of = None
+            self.model.users[name].chosen = True
+
+        @rule(choice=Choice)
+        def give_a_link_and_set_a_password_by_it(self, choice: Any) -> None:
+            by, to = choice.choice(self._administrators()), choice.choice(sorted(self._staff()))
+            answer = everyone.run(self._ask(by, "POST", f"/users/{self.ids[to]}/reset", {}))
+            assert answer.status_code == (200 if self.model.may_change_roles(by, to) else 403), (by, to, self.model)
+            if answer.is_success:
+                everyone.run(self._follow(answer.json()["token"]))
+                everyone.service.forget_token(self.tenant, to)
+                user = self.model.users[to]
+                if user.counts_as != by:
+                    self.model.end_hand(to, user.counts_as)
+                user.counts_as, user.chosen = by, True
+
+        @precondition(lambda self: any(user.counts_as for user in self._staff().values()))
+        @rule(choice=Choice)
+        def vouch(self, choice: Any) -> None:
+            to = choice.choice(sorted(name for name, user in self._staff().items() if user.counts_as))
+            by = choice.choice(self._administrators())
+            answer = everyone.run(self._ask(by, "POST", f"/users/{self.ids[to]}/vouch"))
+            assert answer.status_code == (200 if self.model.may_vouch(by, to) else 403), (by, to, self.model)
+            if answer.is_success:
+                user = self.model.users[to]
+                self.model.end_hand(to, user.counts_as)
+                user.counts_as = None
+
+        @rule()
+        def an_hour_goes_by(self) -> None:
+            everyone.run(self._age())
+            self.model.hour += 1
 
         @rule(choice=Choice)
         def make_a_partner_or_not_any_more(self, choice: Any) -> None:
@@ -97,6 +129,8 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
             answer = everyone.run(self._ask(by, "PATCH", f"/auth/keys/{self.ids[name]}", {"owner": self.ids[to]}))
             assert answer.status_code == (200 if self.model.may_hand_over(by, name) else 403), answer.text
             if answer.is_success:
+                if self.model.keys[name].owner != to:
+                    self.model.end_hand(name, self.model.keys[name].owner)
                 self.model.keys[name].owner, self.model.keys[name].knowers = to, set()
                 assert everyone.run(self._ask(name, "GET", "/auth/me")).status_code == 401
                 if name in self.model.grants:  # what was granted beyond its owner was for the other one
@@ -126,7 +160,7 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
             body = {"doc_id": doc_id, "collection": COLLECTION, "source_type": "policy", "chunks": [{"text": doc_id}]}
             answer = everyone.run(self._ask(by, "POST", "/documents/versions", body))
             assert answer.status_code == 201, answer.text
-            self.versions[doc_id], self.model.authors[doc_id] = answer.json(), by
+            self.versions[doc_id], self.model.authors[doc_id] = answer.json(), (by, self.model.hour)
 
         @precondition(lambda self: self.model.authors)
         @rule(choice=Choice)
@@ -212,6 +246,20 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
             written = {"role": "editor", "access": "write"}
             await self._ask("ann", "POST", f"/collections/{COLLECTION}/grants", written)
 
+        async def _follow(self, token: str) -> None:
+            body = {"token": token, "password": PASSWORD}
+            assert (await everyone.service.client.post("/auth/reset", json=body)).status_code == 204
+
+        async def _age(self) -> None:
+            """Moves what is on record of this tenant an hour back."""
+            superuser = await asyncpg.connect(everyone.service.database.superuser_url)
+            await superuser.execute("set session_replication_role = replica")
+            for column in ("identity.ended_hand.counts_until", "documents.version.created_at"):
+                table, _, name = column.rpartition(".")
+                statement = f"update {table} set {name} = {name} - interval '1 hour' where tenant_id = $1"
+                await superuser.execute(statement, self.tenant.id)
+            await superuser.close()
+
         async def _ask(self, by: str, method: str, path: str, body: Any = None) -> httpx.Response:
             if by in self.secrets:
                 headers = {"Authorization": f"Bearer {self.secrets[by]}"}
@@ -231,8 +279,13 @@ def test_nobody_is_more_than_the_model_of_people_allows(
 
 RULES = {
     "each principal is a person of its own": """
-        create or replace function identity.person_of(tenant uuid, principal uuid) returns uuid
-        language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select $2; end""",
+        create or replace function identity.behind(tenant uuid, principal uuid, since timestamptz) returns uuid[]
+        language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select array[$2]; end""",
+    "who knew the old password may choose the next": """
+        create or replace function identity.note_chosen() returns trigger language plpgsql security definer
+        set search_path = pg_catalog, pg_temp as $$ begin
+          update identity."user" u set credentials_of = null where u.tenant_id = new.tenant_id and u.id = new.user_id; return null; end $$;
+        create trigger note_chosen after update on identity.password for each row execute function identity.note_chosen()""",
     "nobody acts but who signed in": """
         create or replace function identity.behind_acting_user() returns uuid[]
         language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select array[identity.acting_user()]; end""",

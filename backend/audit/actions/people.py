@@ -7,7 +7,7 @@ from backend.audit.details import Activity, Details, Member
 
 
 class UserChanged(Details, action="user:changed", activity=Activity.UPDATE, within="user"):
-    """A user was created, changed, linked to a provider, or deleted; `change` says which."""
+    """A user was created, changed, vouched for, linked to a provider, or deleted; `change` says which."""
 
     id: UUID
     change: str | None = None

@@ -82,14 +82,15 @@ async def show_person(request: Request, visitor: Signed, tenancy: Provided[Tenan
     async with tenancy.transaction(caller.claims()) as connection:
         person = await users.get_user(connection, caller, user_id)
         owned = [key for key in (await keys.list_keys(connection, caller)).keys if key.owner == user_id]
+        maker = person.counts_as and await users.get_user(connection, caller, person.counts_as)
         readable = []
         if may(visitor, Permission.COLLECTIONS_MANAGE):
             for view in (await collections.list_collections(connection, caller)).collections:
                 readers = (await collections.list_readers(connection, caller, view.slug)).readers
                 readable += [(view, reader) for reader in readers if reader.id == user_id]
     return page(
-        request, "person.html", visitor, person=person, owned=owned, readable=readable, given=GIVEN_BY_ADMINISTRATORS,
-        me=caller.principal_id, reviews=bool(REVIEWING_ROLES.intersection(person.roles)),
+        request, "person.html", visitor, person=person, maker=maker, owned=owned, readable=readable,
+        given=GIVEN_BY_ADMINISTRATORS, me=caller.principal_id, reviews=bool(REVIEWING_ROLES.intersection(person.roles)),
     )  # fmt: skip
 
 
@@ -146,6 +147,17 @@ async def reset(
         link = await users.reset_password(connection, visitor.caller, recorder, user_id, settings.public_url)
         person = await users.get_user(connection, visitor.caller, user_id)
     return _link(request, visitor, person.display_name, link)
+
+
+@router.post("/administration/people/{user_id}/vouch")
+async def vouch(visitor: Sender, tenancy: Provided[Tenancy], recorder: Provided[Recorder], user_id: UUID) -> Response:
+    """Makes somebody a person of its own, on the visitor's word."""
+    requires(visitor, Permission.USERS_MANAGE)
+    if again := requires_fresh(visitor, f"{PEOPLE}/people/{user_id}"):
+        return again
+    async with tenancy.transaction(visitor.caller.claims()) as connection:
+        await users.vouch_for(connection, visitor.caller, recorder, user_id)
+    return to(f"{PEOPLE}/people/{user_id}")
 
 
 def _link(request: Request, visitor: Sender, name: str, link: PasswordLink | None) -> Response:

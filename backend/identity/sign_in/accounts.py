@@ -75,7 +75,7 @@ class Accounts:
             if row is None:  # somebody was quicker
                 raise Unauthenticated(reason="reset:used")
             tenant_id, user_id = row["tenant_id"], row["user_id"]
-            presented = {Purpose.SETTING_PASSWORD_OF: str(user_id)}
+            presented = {Purpose.SETTING_PASSWORD_OF: str(user_id), Purpose.DIGEST: parsed.digest.hex()}
             bound = replace(claims, tenant_id=tenant_id, principal_id=user_id, kind="user", presented=presented)
             await self.tenancy.bind(connection, bound)
             try:

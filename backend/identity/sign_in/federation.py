@@ -89,6 +89,8 @@ class Federation:
             issuer = await self._trusted(institution, origin)
         except Unauthenticated as error:
             raise NotFound(reason=error.reason) from error
+        async with self.tenancy.transaction(Claims(origin.request_id, PLATFORM_TENANT)) as connection:
+            await throttle.forgive_name(connection, origin.source_address)
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         login = Login(issuer.tenant_slug, state, nonce, verifier, back_to)
         published = await self.providers.published(issuer.issuer)
@@ -122,6 +124,8 @@ class Federation:
         """Counts an attempt before anything is looked up or the provider is asked; raises TooManyRequests."""
         async with self.tenancy.transaction(Claims(origin.request_id, PLATFORM_TENANT)) as connection:
             await throttle.count_exchange(connection, origin.source_address, begins=begins)
+            if begins:
+                await throttle.count_name(connection, origin.source_address)
 
     async def _use_up(self, issuer: Issuer, login: Login, origin: Origin) -> None:
         """Lets an attempt go on once, before its code is redeemed: the provider may take that code twice."""
@@ -181,18 +185,22 @@ class Federation:
         return key
 
     async def _trusted(self, institution: str, origin: Origin) -> Issuer:
-        """Returns the issuer that a tenant trusts; raises Unauthenticated when there is no such tenant, or no issuer."""
+        """Returns the issuer that a tenant trusts; raises Unauthenticated when there is no such tenant, or no issuer.
+
+        Always with the same queries, so that the time tells nobody which of both it is.
+        """
         claims = Claims(request_id=origin.request_id, presented={Purpose.TENANT: institutions.presented(institution)})
         async with self.tenancy.transaction(claims) as connection:
             tenant = await institutions.find(self.tenancy, connection, claims)
-            if tenant is None:
-                raise Unauthenticated(reason="tenant:unknown")
-            presented = {Purpose.ISSUER_OF: str(tenant.id)}
-            await self.tenancy.bind(connection, replace(claims, tenant_id=tenant.id, presented=presented))
+            tenant_id = tenant.id if tenant else PLATFORM_TENANT
+            presented = {Purpose.ISSUER_OF: str(tenant_id)}
+            await self.tenancy.bind(connection, replace(claims, tenant_id=tenant_id, presented=presented))
             row = await connection.fetchrow(queries.presented_issuer)
-        with _in_log_of(tenant.id, origin):
-            if row is None or tenant.status != "active":
-                raise Unauthenticated(reason="issuer:none" if row is None else "tenant:suspended")
+        with _in_log_of(tenant_id, origin):
+            if tenant is None or row is None:
+                raise Unauthenticated(reason="tenant:unknown" if tenant is None else "issuer:none")
+            if tenant.status != "active":
+                raise Unauthenticated(reason="tenant:suspended")
         return Issuer(tenant_id=tenant.id, tenant_slug=tenant.slug, **dict(row))
 
 

@@ -13,7 +13,7 @@ names give no more guesses. Who has used that up is refused as if the password w
 of its own would tell, after failures by one name, that another name is the same institution's. The tenant's log has the reason.
 
 Signing in through a provider has no account to count before the provider has spoken: there the address alone is counted,
-with the attempts by password, and going to the provider's page apart from coming back.
+with the attempts by password, and going to the provider's page apart from coming back. Names that lead to no provider are few.
 
 Codes of a second factor are few: an account has a low limit for them from wherever they come. Only who knows its password uses
 that up.
@@ -89,6 +89,19 @@ async def count_exchange(connection: Connection, address: str | None, *, begins:
     await _enforce(connection, [begun if begins else ended], (PER_ADDRESS,))
 
 
+async def count_name(connection: Connection, address: str | None) -> None:
+    """Counts a name that somebody gives to be led to an institution's provider; raises TooManyRequests.
+
+    Where a name leads is seen, so names are guessed as slowly as passwords are. One that leads somewhere is forgiven.
+    """
+    await _enforce(connection, [_name(address)], (FROM_ONE_ADDRESS,))
+
+
+async def forgive_name(connection: Connection, address: str | None) -> None:
+    """Takes a name that led to a provider out of the count."""
+    await connection.execute(queries.forgive_sign_in, [_name(address)])
+
+
 async def forgive_exchange(connection: Connection, address: str | None) -> None:
     """Takes an attempt that succeeded, and how it began, out of the counts, in a transaction of the platform's tenant."""
     await connection.execute(queries.forgive_sign_in, _exchanges(address))
@@ -101,6 +114,10 @@ async def _enforce(connection: Connection, subjects: Sequence[str], limits: Sequ
 
 def _exchanges(address: str | None) -> Sequence[str]:
     return [f"sign_in:login@{_network(address)}", _anyone(address)]
+
+
+def _name(address: str | None) -> str:
+    return f"sign_in:named@{_network(address)}"
 
 
 def _typed(account: Account, address: str | None) -> Sequence[str]:

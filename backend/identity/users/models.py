@@ -38,8 +38,8 @@ class NewUser(ApiModel):
         ),
     ] | None = Field(
         default=None,
-        description="A first password. Who chose it counts as the same person as the user until the user has chosen its own; "
-        "without one, the answer holds a one-time link with which the user does.",
+        description="A first password; without one, the answer holds a one-time link with which the user chooses its own. "
+        "The user counts as whoever made it until another administrator vouches for it.",
     )  # fmt: skip
     roles: Roles = Field(default_factory=list)
 
@@ -67,8 +67,9 @@ class UserView(ApiModel):
     roles: list[str]
     created_at: datetime
     second_factor: bool = Field(description="Whether the user signs in with a second factor.")
-    password_known_to: UUID | None = Field(
-        description="Who chose the password. The user counts as this person, and reads no more, until it has chosen its own."
+    counts_as: UUID | None = Field(
+        description="The administrator who made the user, or whose link set its password. The user counts as this person, "
+        "and reads no more, until another administrator vouches for it."
     )
 
 

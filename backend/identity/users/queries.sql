@@ -1,6 +1,6 @@
 -- name: list_users
 -- A page of the tenant's users with their roles, by id, which begins with the time of creation. Deleted ones only on request.
-select u.id, u.username, u.display_name, u.status, u.created_at, u.credentials_of as password_known_to,
+select u.id, u.username, u.display_name, u.status, u.created_at, u.credentials_of as counts_as,
   exists (select from identity.second_factor f where f.tenant_id = $1 and f.user_id = u.id and f.confirmed_at is not null) as second_factor,
   array(select r.role from identity.user_role r where r.tenant_id = $1 and r.user_id = u.id order by r.role) as roles
 from identity."user" u
@@ -11,13 +11,13 @@ order by u.id limit $3
 
 -- name: get_user
 -- One user with its roles.
-select u.id, u.username, u.display_name, u.status, u.created_at, u.credentials_of as password_known_to,
+select u.id, u.username, u.display_name, u.status, u.created_at, u.credentials_of as counts_as,
   exists (select from identity.second_factor f where f.tenant_id = $1 and f.user_id = u.id and f.confirmed_at is not null) as second_factor,
   array(select r.role from identity.user_role r where r.tenant_id = $1 and r.user_id = u.id order by r.role) as roles
 from identity."user" u where u.tenant_id = $1 and u.id = $2
 
 -- name: add_user_for
--- A new user whose first password somebody else chooses.
+-- A new user, with who made it.
 insert into identity."user" (tenant_id, id, username, display_name, credentials_of) values ($1, $2, $3, $4, $5)
 
 -- name: add_password
@@ -36,6 +36,10 @@ update identity."user" set display_name = $3, status = $4 where tenant_id = $1 a
 -- name: delete_user
 -- Forgets a user without roles; false when there is none to forget.
 select identity.delete_user($1)
+
+-- name: vouch_for
+-- Makes a user a person of its own; false when the caller may not.
+select identity.vouch_for($1)
 
 -- name: give_role
 -- Gives a user a role.

@@ -106,6 +106,19 @@ async def reset_password(
         return await users.reset_password(connection, caller, recorder, user_id, settings.public_url)
 
 
+@router.post("/{user_id}/vouch", summary="Vouch for a user")
+async def vouch_for(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], user_id: UUID, caller: Manager
+) -> UserView:
+    """Makes a user a person of its own who counted as another administrator: that one made it, or the link that set its password.
+
+    Whoever vouches has spoken with this person, and heard that nobody else knows the password it chose; that is on record.
+    Where two people are needed, it counts two minutes later.
+    """
+    async with tenancy.transaction(caller.claims()) as connection:
+        return await users.vouch_for(connection, caller, recorder, user_id)
+
+
 @router.delete("/{user_id}", status_code=HTTPStatus.NO_CONTENT, summary="Delete a user")
 async def delete_user(tenancy: Provided[Tenancy], recorder: Provided[Recorder], user_id: UUID, caller: Manager) -> None:
     """Takes roles, password, sessions and keys away for good and frees the name. What the user wrote and did stays on record."""

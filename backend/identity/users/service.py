@@ -29,8 +29,8 @@ from backend.identity.users.models import (
 queries = Queries.beside(__file__)
 
 _BEFORE_ALL = UUID(int=0)
-_OWN_ROLES = "You cannot change your own roles, nor those of who chose your password."
-_OWN_STATUS = "You cannot enable or disable yourself, nor who chose your password."
+_OWN_ROLES = "You cannot change your own roles, nor those of the administrator as whom you count."
+_OWN_STATUS = "You cannot enable or disable yourself, nor the administrator as whom you count."
 
 
 async def hash_password(password: str) -> str:
@@ -86,12 +86,12 @@ async def create_user(
 ) -> CreatedUser:
     """Creates a user; raises Conflict for a name that is taken, Forbidden for a reviewing role.
 
-    Without a password, the user gets a link to choose one. Who gives it one counts as the same person until it has its own.
+    Without a password, the user gets a link to choose one. It counts as its maker until another administrator vouches for it.
     """
     user_id, shown = uuid7(), wanted.display_name or wanted.username
-    knows = (caller.owner_id or caller.principal_id) if stored_hash is not None else None
+    maker = caller.owner_id or caller.principal_id
     try:
-        await connection.execute(queries.add_user_for, caller.tenant_id, user_id, wanted.username, shown, knows)
+        await connection.execute(queries.add_user_for, caller.tenant_id, user_id, wanted.username, shown, maker)
     except asyncpg.UniqueViolationError as error:
         raise Conflict(f"There is a user {wanted.username!r} already.", reason="user:exists") from error
     if stored_hash is not None:
@@ -124,6 +124,21 @@ async def reset_password(
     return link
 
 
+async def vouch_for(connection: Connection, caller: Caller, recorder: Recorder, user_id: UUID) -> UserView:
+    """Makes a user a person of its own, on the caller's word; raises Conflict for one that is none to vouch for, and Forbidden.
+
+    Nobody vouches for whom it made or gave a link. Secrets of keys that were made as this user end.
+    """
+    user = await get_user(connection, caller, user_id)
+    if user.counts_as is None:
+        raise Conflict("The user is a person of its own.", reason="user:own_person")
+    if not await connection.fetchval(queries.vouch_for, user_id):
+        detail = "Another administrator than the one as whom it counts vouches for a user, once the user has chosen a password."
+        raise Forbidden(detail, reason="user:vouch")
+    await recorder.record(connection, caller, Event(UserChanged(id=user_id, change="vouched")))
+    return await get_user(connection, caller, user_id)
+
+
 async def _link(connection: Connection, caller: Caller, user_id: UUID, public_url: str) -> PasswordLink:
     secret = reset_links.mint(caller.tenant_id)
     try:
@@ -134,7 +149,7 @@ async def _link(connection: Connection, caller: Caller, user_id: UUID, public_ur
     except asyncpg.InsufficientPrivilegeError as error:
         detail = (
             "Only a person makes such a link, and not for a reviewer, for who signs in through the identity provider, or for "
-            "who chose its password."
+            "the administrator as whom it counts."
         )
         raise Forbidden(detail, reason="user:link") from error
     expires_at = datetime.now(UTC) + timedelta(seconds=reset_links.LIFETIME_SECONDS)

@@ -17,7 +17,7 @@ select id from audit.hold where tenant_id = $1 and id = $2 and released_at is nu
 
 -- name: is_second_person
 -- Whether the caller may approve what somebody asked for.
-select identity.is_second_person('erasure:approve', $1)
+select identity.is_second_person('erasure:approve', $1, $2)
 
 -- name: release_hold
 -- Ends a hold; no row when there is none to end.
@@ -42,7 +42,7 @@ where tenant_id = $1 order by id desc limit 500
 
 -- name: lock_erasure
 -- A request that was not executed yet.
-select subject_id, legal_basis, requested_by from audit.erasure
+select subject_id, legal_basis, requested_by, requested_at from audit.erasure
 where tenant_id = $1 and id = $2 and executed_at is null for update
 
 -- name: approve_erasure

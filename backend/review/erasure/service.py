@@ -127,7 +127,7 @@ async def approve_erasure(connection: Connection, actor: Actor, recorder: Record
     row = await connection.fetchrow(queries.lock_erasure, actor.tenant_id, erasure_id)
     if row is None:
         raise NotFound(reason="erasure:unknown")
-    if not await connection.fetchval(queries.is_second_person, row["requested_by"]):
+    if not await connection.fetchval(queries.is_second_person, row["requested_by"], row["requested_at"]):
         raise Forbidden("Another person than the one who asked must approve.", reason="erasure:own_request")
     subject = row["subject_id"]
     if await is_held(connection, actor.tenant_id, subject):

@@ -296,6 +296,21 @@ async def test_an_address_that_fails_too_often_is_told_to_wait_before_the_provid
     service.client.cookies.clear()
 
 
+async def test_names_that_lead_to_no_provider_are_guessed_as_slowly_as_passwords(
+    service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "FROM_ONE_ADDRESS", (2, DAY))
+    without = await create_tenant(service)
+
+    async def begin(name: str) -> int:
+        return (await service.client.get(f"/auth/oidc/{name}/login")).status_code
+
+    assert [await begin(tenant.slug) for _ in range(4)] == [302] * 4
+    assert [await begin(name) for name in ("no-such-tenant", without.slug)] == [404, 404]
+    assert [await begin(name) for name in ("no-such-tenant", without.slug, tenant.slug)] == [429] * 3
+    service.client.cookies.clear()
+
+
 async def test_tenants_without_a_provider_and_tenants_that_do_not_exist_are_not_found_alike(service: Service) -> None:
     without = await create_tenant(service)
     answers = [await service.client.get(f"/auth/oidc/{slug}/login") for slug in (without.slug, "no-such-tenant")]
