@@ -42,9 +42,9 @@ async def test_a_person_is_added_with_a_link_given_roles_and_disabled(service: S
 
 async def test_another_administrator_vouches_for_a_person(service: Service, tenant: Tenant) -> None:
     await service.add_user(tenant, "colleague", Role.ADMIN)
-    person = f"{PEOPLE}/people/{(await create_user(service, tenant, 'dana', 'editor'))['id']}"
+    person = f"{PEOPLE}/people/{(await create_user(service, tenant, 'dorothy', 'editor'))['id']}"
     own = {"old_password": PASSWORD, "new_password": PASSWORD}
-    assert (await service.post("/auth/password", tenant, "dana", own)).status_code == 204
+    assert (await service.post("/auth/password", tenant, "dorothy", own)).status_code == 204
     async with visiting(service, tenant, "admin") as client:
         page = (await client.get(person)).text
         assert "Counts as admin" in page
