@@ -15,6 +15,14 @@ class SecretFileError(ValueError):
     """A setting is in two places, or its file cannot be read."""
 
 
+def secret_in(path: Path) -> str:
+    """Returns what a file says, without what editors leave: a mark of the encoding, and line ends behind it.
+
+    Nobody sees these, and a key with them is another key. Raises OSError and UnicodeDecodeError.
+    """
+    return path.read_text(encoding="utf-8-sig").rstrip("\r\n")
+
+
 class SecretFiles(PydanticBaseSettingsSource):
     """Reads `AFFIDAVIT_<NAME>_FILE`, and files called after settings in the directory AFFIDAVIT_SECRETS_DIRECTORY."""
 
@@ -22,9 +30,12 @@ class SecretFiles(PydanticBaseSettingsSource):
         super().__init__(settings)
         directory = os.environ.get(DIRECTORY)
         self._directory = Path(directory) if directory else None
+        if self._directory and not (self._directory.is_dir() and os.access(self._directory, os.X_OK)):
+            message = f"{DIRECTORY}: {directory} is no directory that this process may look into"
+            raise SecretFileError(message)
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Returns what a file says of a setting, without the newline at its end; None for no file.
+        """Returns what a file says of a setting, without line ends; None for no file.
 
         Raises SecretFileError when it is also set in the environment, or its file cannot be read.
         """
@@ -37,7 +48,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         if path is None or not (named or path.is_file()):
             return None, field_name, False
         try:
-            text = path.read_text(encoding="utf-8").removesuffix("\n")
+            text = secret_in(path)
         except (OSError, UnicodeDecodeError) as error:
             message = f"{variable}: {path} cannot be read ({type(error).__name__})"
             raise SecretFileError(message) from None

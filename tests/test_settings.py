@@ -16,10 +16,12 @@ from tests.serving import affidavit
 KEY = secrets.token_hex(32)
 
 
+@pytest.mark.parametrize("written", ["{}", "{}\n", "{}\r\n", "{}\n\n", "\ufeff{}\r\n"])
 def test_a_secret_is_read_from_the_file_that_its_variable_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "key").write_text(f"{KEY}\n")
+    """Whatever an editor left around it: a key that differs by what nobody sees is another key."""
+    (tmp_path / "key").write_bytes(written.format(KEY).encode())
     monkeypatch.setenv("AFFIDAVIT_CONTEXT_KEY_FILE", str(tmp_path / "key"))
     read = Settings()
     assert read.context_key is not None
@@ -81,6 +83,13 @@ def test_a_command_says_which_file_is_missing(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f"AFFIDAVIT_CONTEXT_KEY: {tmp_path / 'gone'} cannot be read" in done.stderr.replace("\n", "")
+
+
+def test_a_command_says_that_the_directory_of_secrets_is_not_there(tmp_path: Path) -> None:
+    """As when a volume was not mounted; or else the settings in it would be said to be missing, one by one."""
+    done = affidavit("doctor", settings={"AFFIDAVIT_SECRETS_DIRECTORY": str(tmp_path / "gone")})
+    assert done.returncode == 1
+    assert f"AFFIDAVIT_SECRETS_DIRECTORY: {tmp_path / 'gone'} is no directory" in done.stderr.replace("\n", "")
 
 
 def test_no_part_of_the_settings_hides_what_another_says() -> None:

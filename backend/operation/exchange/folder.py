@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from backend.secret_files import secret_in
+
 PROCESSES = ("migrate", "serve", "worker", "sealer", "operator")
 _RECORD = "exchanged.json"
 _UNDER_WAY = "under-way"
@@ -43,7 +45,7 @@ class SecretsFolder:
     def text(self, process: str, setting: str) -> str:
         """Returns a setting of a process, or an empty text."""
         path = self.path / process / setting
-        return path.read_text().removesuffix("\n") if path.is_file() else ""
+        return secret_in(path) if path.is_file() else ""
 
     def give(self, processes: tuple[str, ...], **settings: str) -> None:
         """Writes settings of processes, each whole; an empty text takes the setting away."""
