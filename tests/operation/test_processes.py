@@ -1,6 +1,6 @@
 """How the processes of a deployment start, end and are looked after, as an orchestrator sees them."""
 
-# ruff: noqa: ASYNC210, ASYNC220, ASYNC221, ASYNC251, FBT001 - these tests watch other processes, and nothing runs beside them
+# ruff: noqa: ASYNC210, ASYNC220, ASYNC251, FBT001 - these tests watch other processes, and nothing runs beside them
 
 import json
 import os
@@ -23,7 +23,7 @@ import pytest
 
 from backend.ledger.checkpoints import SigningKey
 from tests.service import PASSWORD, Database, Secrets, Service, Tenant
-from tests.serving import Started, environment, eventually, free_port, started
+from tests.serving import Started, environment, eventually, free_port, is_ready, started
 
 pytestmark = [pytest.mark.anyio, pytest.mark.servers]
 
@@ -221,6 +221,11 @@ async def test_a_worker_finishes_a_short_job_before_it_ends(
         await watching.close()
 
 
+def children_of(parent: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in listed.stdout.split()]
+
+
 def as_first_process(*arguments: str) -> list[str]:
     """A command in a process namespace of its own, where it has the number 1."""
     return ["unshare", "--fork", "--pid", "--mount-proc", sys.executable, "-m", "backend", *arguments]
@@ -258,10 +263,7 @@ async def test_a_sealer_that_is_asked_to_stop_resigns(
             eventually(lambda: '"sealing"' in written.read_text(), 60, written.read_text)
             pids = [process.pid]
             if first:
-                listed = subprocess.run(
-                    ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
-                )
-                pids = [int(pid) for pid in listed.stdout.split()]
+                pids = children_of(process.pid)
             for pid in pids:
                 os.kill(pid, signal.SIGTERM)
             assert process.wait(120) == 0, written.read_text()
@@ -269,6 +271,31 @@ async def test_a_sealer_that_is_asked_to_stop_resigns(
         assert await watching.fetchval("select lease_until = '-infinity' from audit.sealer")
     finally:
         await watching.close()
+
+
+@pytest.mark.skipif(not can_be_first(), reason="no right to make a process namespace")
+@pytest.mark.parametrize("arguments", [("worker",), ("serve",), ("serve", "--workers", "2")], ids=" ".join)
+async def test_a_first_process_ends_in_order_and_leaves_no_other(
+    arguments: tuple[str, ...], settings: Settings, tmp_path: Path
+) -> None:
+    """The kernel gives number 1 no signal that it does not handle itself."""
+    written, port = tmp_path / "output", free_port()
+    listening = () if arguments[0] == "worker" else ("--port", str(port))
+    with written.open("w") as output:
+        command = as_first_process(*arguments, *listening)
+        process = subprocess.Popen(
+            command, env=environment({**settings, "AFFIDAVIT_DRAIN_SECONDS": "0.2"}), stderr=output
+        )
+        running = Started(process, written, port)
+        eventually(
+            lambda: is_ready(running) if listening else "worker ready" in running.written(), 120, running.written
+        )
+        (first,) = children_of(process.pid)
+        below = children_of(first)
+        os.kill(first, signal.SIGTERM)
+        assert process.wait(120) == 0, running.written()
+    assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
+    assert listening or "worker stopped" in running.written()
 
 
 async def test_readiness_waits_for_no_request(service: Service, tenant: Tenant, settings: Settings) -> None:
