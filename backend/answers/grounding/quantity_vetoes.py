@@ -45,7 +45,19 @@ def numbers(alignment: Alignment) -> Reason | None:
     if any(token.kind is TokenKind.NUMBER and token.form not in written for token in bare):
         return Reason.NUMBER  # what is no number that is known is the same character by character
     unknown = periods(bare, statement.language) - periods(source.tokens, source.language)
-    return Reason.UNIT if unknown else None
+    return Reason.UNIT if unknown or _is_of_another_period(alignment) else None
+
+
+def _is_of_another_period(alignment: Alignment) -> bool:
+    """Whether a word like "monthly" stands where the evidence only has others of the kind: "the annual return"."""
+    frequencies = alignment.statement.language.frequencies
+    said, written = (
+        {frequencies[token.form] for token in reading.tokens if token.form in frequencies}
+        for reading in (alignment.statement, alignment.source)
+    )
+    tokens = alignment.source.tokens
+    rates = {_rate(tokens, place, alignment.source.language) for place in range(len(tokens))}
+    return bool(written) and not said <= written | rates
 
 
 def same(alignment: Alignment, quantity: Quantity) -> list[int]:

@@ -143,7 +143,7 @@ def moved_numbers(alignment: Alignment) -> Reason | None:
     used = alignment.sources()
     for quantity in statement.quantities:
         found = same(alignment, quantity)
-        if quantity.unit is not None and sum(other.says(quantity) for other in statement.quantities) > len(found):
+        if sum(other.says(quantity) for other in statement.quantities) > len(found):
             return Reason.ASSOCIATION
         drawn_on = Counter(
             source.clause_of(pair.source)
