@@ -56,17 +56,11 @@ async def reembed(
         ):
             last = rows[-1]["id"]
             # No lock is held while texts are embedded: a text never changes, and a chunk that goes is skipped.
-            vectors = await embedder.embed_passages(
-                *zip(
-                    *(
-                        as_embedded(
-                            row["text"], row["title"], row["heading_path"], pseudonyms if row["masked"] else None
-                        )
-                        for row in rows
-                    ),
-                    strict=True,
-                )
-            )
+            embedded = [
+                as_embedded(row["text"], row["title"], row["heading_path"], pseudonyms if row["masked"] else None)
+                for row in rows
+            ]
+            vectors = await embedder.embed_passages([text for text, _ in embedded], [title for _, title in embedded])
             async with connection.transaction():
                 await locked_versions(connection, tenant_id, {row["version_id"] for row in rows})
                 await connection.execute(
