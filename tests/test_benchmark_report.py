@@ -8,7 +8,7 @@ from tests.benchmarks.documents import ASKED
 from tests.benchmarks.report import BENCHMARKS, NOISE, Ratio, _documents, page, warnings
 
 FOLDER = Path(__file__).parent / "benchmarks"
-HELPERS = {"__init__", "cost", "crossover", "deployment", "flood", "index_recall", "load_client", "platforms", "report", "synthetic"}  # fmt: skip
+HELPERS = {"__init__", "asked_on", "cost", "crossover", "deployment", "flood", "index_recall", "load_client", "platforms", "report", "synthetic"}  # fmt: skip
 
 
 def test_what_is_measured_of_documents_is_shown_beside_what_was_asked_for() -> None:
