@@ -8,6 +8,7 @@ from backend.audit.details import timestamp
 from backend.ledger.verifier.archives import Archives
 from backend.ledger.verifier.events import Turns
 from backend.ledger.verifier.findings import ARCHIVED, INVALID, MISSING, NOTE, OK, Report
+from backend.ledger.verifier.payloads import Erasures, Payloads
 
 FIVE_MINUTES = 300_000  # that an answer may take
 YEAR = 365 * 86_400_000  # that every event stays in the log
@@ -70,6 +71,15 @@ def test_an_archive_accounts_for_its_own_leaves_alone() -> None:
     assert archived(SEALED + YEAR, first=2) == [MISSING, MISSING]
     with pytest.raises(ValueError, match="not sealed before"):
         archived(SEALED + YEAR, end=10)
+
+
+@pytest.mark.parametrize("mark", [1, 2, "true", [True], None, False])
+def test_a_payload_is_marked_as_erased_by_true_and_nothing_like_it(mark: object) -> None:
+    report = Report()
+    payloads = Payloads(report, Erasures(report), all_revealed=True)
+    with pytest.raises(ValueError, match="malformed"):
+        payloads.check(1, "id", {"payloads": {"prompt": "0"}}, [{"name": "prompt", "erased": mark}])
+    payloads.check(1, "id", {"payloads": {"prompt": "0"}}, [{"name": "prompt", "erased": True}])
 
 
 def test_a_thousand_findings_of_a_kind_are_listed_and_the_next_is_counted() -> None:

@@ -275,6 +275,13 @@ def test_a_fork_is_found_in_a_filtered_export_where_sizes_are_equal(tmp_path: Pa
     assert any("forks" in line for line in said(judged(tmp_path, log.filtered([0]), known=[fork]), Kind.INVALID))
 
 
+def test_a_filtered_export_says_which_kept_checkpoints_it_cannot_be_compared_with(tmp_path: Path) -> None:
+    log = example_log()
+    kept = [log.note(size, log.frontier_at(size).root(), size * 7 / 6) for size in (11, 13)]
+    report = judged(tmp_path, log.filtered([0]), known=kept)
+    assert "history: cannot be compared with 2 kept checkpoints" in said(report, Kind.NOTE)
+
+
 def test_a_log_that_was_rolled_back_contradicts_a_kept_checkpoint(tmp_path: Path) -> None:
     log = example_log()
     kept = log.note(100, leaf_hash(b"grown"), 30)
