@@ -240,9 +240,13 @@ async def _cells(served: Deployment, folder: Path) -> Path:
 
 
 async def _ready(address: str) -> None:
-    async with httpx.AsyncClient(base_url=address) as client, asyncio.timeout(60):
-        while (await client.get("/ready")).json().get("away") != []:
+    async with httpx.AsyncClient(base_url=address) as client:
+        for _ in range(600):
+            answer = await client.get("/ready")
+            if answer.json().get("away") == []:
+                return
             await asyncio.sleep(0.1)
+    raise RuntimeError(f"not all cells are ready: {answer.text}")
 
 
 async def measure(*, retrieval_only: bool) -> dict[str, float]:

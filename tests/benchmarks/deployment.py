@@ -133,6 +133,7 @@ async def _copy(server: EmbeddedPostgres, name: str) -> dict[str, str]:
     """Copies the migrated database while nobody is connected to it; returns the URLs of the copy."""
     admin = await asyncpg.connect(server.url("postgres", server.passwords.superuser, "postgres"))
     await admin.execute(f"create database {name} template affidavit owner affidavit_owner")
+    await admin.execute(f"revoke all on database {name} from public")
     await admin.execute(f"grant connect on database {name} to affidavit_runtime, affidavit_sealer, affidavit_operator")
     await admin.close()
     return server.urls(name)
