@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 
 from backend.cells.served import is_of_a_cell, served_cells
 from backend.errors import Misdirected, Unavailable
+from backend.identity.callers.permissions import Role
 from backend.settings import MissingSettingError, Settings
 from backend.tenancy import Claims, Tenancy
 from tests.cells.test_moving import verified
@@ -142,8 +143,15 @@ async def test_a_tenant_that_has_moved_is_served_where_it_is_now(world: World, t
         client, _ = await stack.enter_async_context(world.serving_several(*HERE))
         async with world.serving("eu-1") as eu:
             tenant = await working_tenant(world, eu, "eu-1")
+            await eu.add_user(tenant, "privacy2", Role.PRIVACY)
         token = bearer((await signed_in(client, tenant))["access_token"])
+        officer = bearer((await signed_in(client, tenant, "compliance"))["access_token"])
+        hold = {"subject": "analyst", "reason": "Subpoena 17"}
+        assert (await client.post("/audit/holds", json=hold, headers=officer)).status_code == 201
         await world.move(tenant, "us-1")
+        held = (await client.get("/audit/holds", headers=officer)).json()["holds"]
+        assert [(one["reason"], one["released_at"]) for one in held] == [("Subpoena 17", None)]
+        assert await erased(client, tenant) == 409, "a hold holds at the new home too"
         for name in HERE:
             assert await world.cells[name].fetchval(
                 "select count(*) from documents.chunk where tenant_id = $1", tenant.id
@@ -153,6 +161,17 @@ async def test_a_tenant_that_has_moved_is_served_where_it_is_now(world: World, t
         assert (answer.status_code, counted("us-1") - before) == (200, 1)
         answer = await client.post("/retrieve", json={"query": "dispute"}, headers=token | {"Host": "eu-1.example"})
         assert answer.status_code == 200
+
+
+async def erased(client: httpx.AsyncClient, tenant: Tenant) -> int:
+    """Has two people erase the analyst; returns what the second one is answered."""
+    first, second = [
+        bearer((await signed_in(client, tenant, name))["access_token"]) for name in ("privacy", "privacy2")
+    ]
+    wanted = {"subject": "analyst", "legal_basis": "GDPR article 17(1)(b)"}
+    asked = await client.post("/audit/erasures", json=wanted, headers=first)
+    assert asked.status_code == 201, asked.text
+    return (await client.post(f"/audit/erasures/{asked.json()['id']}/approval", headers=second)).status_code
 
 
 async def test_nothing_of_a_tenant_passes_another_cells_connections(world: World, tenants: dict[str, Tenant]) -> None:
