@@ -191,15 +191,14 @@ async def retrieve(served: Deployment, tenant_id: UUID, analyst: dict[str, str],
     }
     taken: dict[str, list[float]] = {"without": [], "cell": [], "three": []}
     async with AsyncExitStack() as stack:
-        clients = {}
+        addresses = {}
         for name, settings in (
-            ("without", {}),
-            ("cell", {**known, "AFFIDAVIT_CELL": HERE}),
-            ("three", {**known, **several}),
-        ):
-            address = await stack.enter_async_context(served.beside(**settings))
-            clients[name] = await LoadClient.connect(address)
-        await _ready(address)
+            ("without", {}), ("cell", {**known, "AFFIDAVIT_CELL": HERE}), ("three", {**known, **several}),
+        ):  # fmt: skip
+            addresses[name] = await stack.enter_async_context(served.beside(**settings))
+        await _ready(addresses["three"])
+        # Only now: the first has waited for the others to start, and connections on which nothing comes are closed.
+        clients = {name: await LoadClient.connect(address) for name, address in addresses.items()}
         for turn in range(TURNS + WARM_UP):
             question = {"query": f"What does it cost to keep account {turn % DOCUMENTS}?"}
             request = encoded("/retrieve", question, analyst)
