@@ -136,6 +136,44 @@ async def test_no_index_that_the_runtime_role_can_ask_spans_tenants(
     assert spanning == []
 
 
+# What the runtime role adds to and is no tenant's: which models embed texts. Whether one is there tells only that somebody configured it.
+OF_NO_TENANT = {"retrieval.embedder"}
+
+
+async def test_no_rule_of_a_table_that_the_runtime_role_writes_spans_tenants(
+    target: Target, witness: asyncpg.Connection
+) -> None:
+    """Otherwise its own row is refused because of another tenant's: that a name is taken there, or that an id is there to refer to."""
+    rules = await witness.fetch(
+        f"""
+        with written as (
+          select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+          where n.nspname in {SCHEMAS} and c.relkind in ('r', 'p') and not c.relispartition
+            and (has_any_column_privilege('affidavit_runtime', c.oid, 'insert')
+              or has_any_column_privilege('affidavit_runtime', c.oid, 'update'))
+        ), tenant as (
+          select a.attrelid as table, a.attnum as column from pg_attribute a where a.attname = 'tenant_id'
+          union all select 'tenancy.tenant'::regclass, a.attnum from pg_attribute a
+          where a.attrelid = 'tenancy.tenant'::regclass and a.attname = 'id'
+        )
+        select w.oid::regclass::text as table, i.indexrelid::regclass::text as rule,
+          exists (select from tenant t where t.table = w.oid and t.column = any (i.indkey[0:i.indnkeyatts - 1])) as within_one
+        from written w join pg_index i on i.indrelid = w.oid and (i.indisunique or i.indisexclusion)
+        union all
+        select w.oid::regclass::text, k.conname || ' to ' || k.confrelid::regclass::text,
+          exists (select from unnest(k.conkey, k.confkey) as pair (own, other)
+            join tenant t on t.table = w.oid and t.column = pair.own
+            join tenant o on o.table = k.confrelid and o.column = pair.other)
+          -- A list that is the same for all of them tells of nobody.
+          or k.confrelid not in (select oid from written) and k.confrelid not in (select t.table from tenant t)
+        from written w join pg_constraint k on k.conrelid = w.oid and k.contype = 'f'
+        """
+    )
+    assert target.markers
+    assert len(rules) > 60
+    assert {rule["table"] for rule in rules if not rule["within_one"]} == OF_NO_TENANT
+
+
 async def test_every_policy_of_the_runtime_role_starts_with_the_tenant(
     witness: asyncpg.Connection, target: Target
 ) -> None:
