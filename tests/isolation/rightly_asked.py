@@ -133,6 +133,15 @@ async def _user_with_a_second_factor(things: Things, _: Requester) -> Given:
     return Given({"user_id": str(things.tenant.users[name])})
 
 
+async def _user_of_another_administrator(things: Things, _: Requester) -> Given:
+    """Whom one of the two administrators made, and who has chosen a password."""
+    wanted = {"username": fresh("user"), "roles": ["analyst"]}
+    made = (await things.service.post("/users", things.tenant, "admin2", wanted)).json()
+    chosen = {"token": made["invitation"]["token"], "password": PASSWORD}
+    assert (await things.service.client.post("/auth/reset", json=chosen)).status_code == 204
+    return Given({"user_id": made["id"]})
+
+
 async def _page_of_a_file(things: Things, _: Requester) -> Given:
     return Given(things.file)
 
@@ -259,6 +268,7 @@ RIGHTLY: dict[str, Rightly] = {
     "POST /auth/second-factor/confirm": _code_to_confirm,
     "POST /auth/second-factor/remove": _code_to_remove,
     "DELETE /users/{user_id}/second-factor": _user_with_a_second_factor,
+    "POST /users/{user_id}/vouch": _user_of_another_administrator,
     f"GET {VERSION}/file": _page_of_a_file,
     f"GET {VERSION}/pages/{{page}}": _page_of_a_file,
     f"GET {VERSION}/pages/{{page}}/picture": _page_of_a_file,
