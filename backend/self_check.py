@@ -102,8 +102,8 @@ async def check(connection: Connection, *, definitions: bool = True) -> list[Che
     )
     # A database that was not upgraded yet lacks the function, which the definitions say.
     if definitions and await connection.fetchval(queries.knows_archives):
-        forged = await connection.fetchval(queries.unaccounted_archives)
-        problem = f"{forged} are in no event of the log: run `affidavit audit check`" if forged else None
+        forged = await connection.fetchval(queries.has_forged_archive)
+        problem = "one is in no event of its log: run `affidavit audit check`" if forged else None
         findings.append(CheckResult("audit archives", problem))
     if definitions:
         findings.append(CheckResult("definitions", await _definitions_problem(connection, release)))

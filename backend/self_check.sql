@@ -60,11 +60,11 @@ from audit.sealer s, audit.seal_backlog() b
 
 -- name: knows_archives
 -- Whether this database can say which archives are genuine.
-select to_regprocedure('audit.unaccounted_archives()') is not null
+select to_regprocedure('audit.has_forged_archive()') is not null
 
--- name: unaccounted_archives
--- How many archives of the log's events there are of which no event of the log says that they left.
-select audit.unaccounted_archives()
+-- name: has_forged_archive
+-- Whether there is an archive of the log's events of which no event of the log says that it left.
+select audit.has_forged_archive()
 
 -- name: loose_triggers
 -- Tables of the log that somebody could change, since a trigger that refuses it is missing or can be skipped; and those whose

@@ -38,12 +38,13 @@ as $$
       'sha256', encode(archive.sha256, 'hex')))
 $$;
 
--- How many archives of all tenants their logs do not account for.
-create or replace function audit.unaccounted_archives() returns bigint
+-- Whether there is an archive for which its tenant's log does not account. The service asks for all tenants at once, and learns neither
+-- whose it is nor how many there are: SQL that somebody injects may ask as well.
+create or replace function audit.has_forged_archive() returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
-as $$ select count(*) from audit.archive a where a.left_at is not null and not audit.is_accounted_for(a) $$;
+as $$ select exists (select from audit.archive a where a.left_at is not null and not audit.is_accounted_for(a)) $$;
 
-revoke all on function audit.is_accounted_for(audit.archive), audit.unaccounted_archives() from public;
-grant execute on function audit.is_accounted_for(audit.archive), audit.unaccounted_archives() to affidavit_runtime;
+revoke all on function audit.is_accounted_for(audit.archive), audit.has_forged_archive() from public;
+grant execute on function audit.is_accounted_for(audit.archive), audit.has_forged_archive() to affidavit_runtime;
 grant execute on function audit.may_erase(uuid, uuid), audit.retained_until(uuid, uuid) to affidavit_runtime;
 -- Not granted to anyone: audit.has_left.

@@ -274,4 +274,4 @@ async def test_an_event_that_was_removed_is_not_taken_for_an_archived_one(tamper
         assert answer.status_code == 409, answer.text
         assert f"sealed as leaf {tampered.names['leaf']} and is not in the log any more" in answer.json()["detail"]
     assert (await own.service.get("/audit/archives", own.tenant, "compliance")).json() == {"archives": []}
-    assert await forged_archives(tampered) == "1 are in no event of the log: run `affidavit audit check`"
+    assert await forged_archives(tampered) == "one is in no event of its log: run `affidavit audit check`"
