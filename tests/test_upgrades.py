@@ -63,7 +63,7 @@ async def facts_of(database: Database) -> manifest.Facts:
 
 
 # The data of the old release hold an archived month that nobody archived: no event accounts for it, and that is named.
-MADE_UP_ARCHIVE = "audit archives: 1 are in no event of the log"
+MADE_UP_ARCHIVE = "audit archives: one is in no event of its log"
 
 
 async def problems_of(database: Database) -> list[str]:
@@ -294,7 +294,7 @@ async def spoil_every_table(database: Database) -> None:
 
 
 async def ask(url: str, tenant: Tenant, number: int, answers: list[int]) -> None:
-    """Signs in, ingests and retrieves until cancelled, and keeps every status; what is not answered at all fails."""
+    """Signs in, ingests, makes users and retrieves until cancelled, and keeps every status; what is not answered at all fails."""
 
     async def signed_in(client: httpx.AsyncClient, username: str) -> dict[str, str]:
         form = {"client_id": tenant.slug, "username": username, "password": PASSWORD}
@@ -302,11 +302,13 @@ async def ask(url: str, tenant: Tenant, number: int, answers: list[int]) -> None
         return {"Authorization": f"Bearer {token}"}
 
     async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-        editor, analyst = await signed_in(client, "editor"), await signed_in(client, "analyst")
+        editor, analyst, admin = [await signed_in(client, role) for role in ("editor", "analyst", "admin")]
         partner = {"Authorization": f"Bearer {tenant.partner_key}"}
         body: dict[str, Any] = {"chunk_text": "A wire costs $25.", "source_type": "policy", "metadata": {}}
         for turn in range(1_000_000):
             fresh = body | {"doc_id": f"wires-{number}-{turn}"}
             answers.append((await client.post("/ingest", json=fresh, headers=editor)).status_code)
+            wanted = {"username": f"user-{number}-{turn}", "roles": ["analyst"]}
+            answers.append((await client.post("/users", json=wanted, headers=admin)).status_code)
             found = [await client.post("/retrieve", json={"query": "a wire"}, headers=by) for by in (analyst, partner)]
             answers.extend(response.status_code for response in found)

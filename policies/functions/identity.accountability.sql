@@ -3,25 +3,40 @@
 -- Everybody who stands behind what a principal did since a moment. Behind a key stands who owns it, behind a source who answers for
 -- it. Behind a user stands whoever could act as it: the administrator who made it, or the last link of whom set its password, until
 -- another administrator vouches for it. Who stood there at that moment or later does so for good; since 'infinity', who does so now.
+-- With the maker of a user comes who stood behind the maker since then, and may have been who made it.
 -- Two principals are one person when somebody stands behind both.
 create or replace function identity.behind(tenant uuid, principal uuid, since timestamptz) returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  with recursive hand (id) as (
-    select $2 where $2 is not null
+  with recursive hand (id, since) as (
+    select $2, $3 where $2 is not null
     union
-    select p.person from hand h cross join lateral (
+    select p.person, least(h.since, (select u.created_at from identity."user" u where u.tenant_id = $1 and u.id = h.id))
+    from hand h cross join lateral (
       select k.owner_id as person from identity.api_key k where k.tenant_id = $1 and k.id = h.id
       union all
       select s.responsible_id from sources.source s where s.tenant_id = $1 and s.id = h.id
       union all
       select u.credentials_of from identity."user" u where u.tenant_id = $1 and u.id = h.id
       union all
-      select e.person_id from identity.ended_hand e where e.tenant_id = $1 and e.principal_id = h.id and e.counts_until >= $3
+      select e.person_id from identity.ended_hand e where e.tenant_id = $1 and e.principal_id = h.id and e.counts_until >= h.since
     ) p where p.person is not null
   )
-  select coalesce(array_agg(h.id), '{}') from hand h;
+  select coalesce(array_agg(distinct h.id), '{}') from hand h;
 end;
+
+-- Whoever adds a user stands behind it, whether or not the process that adds it says so. Nobody does whom the operator or the tenant's
+-- provider adds.
+create or replace function identity.note_maker() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.credentials_of := coalesce(new.credentials_of, identity.acting_user());
+  return new;
+end
+$$;
+
+create or replace trigger note_maker before insert on identity."user" for each row execute function identity.note_maker();
 
 -- Keeps until when somebody could act as a user, or owned a key; two minutes longer, since a request that was let in before may still
 -- be under way.
@@ -83,6 +98,13 @@ begin atomic
       where k.tenant_id = (select tenancy.tenant_id()) and k.source_id = $2
         and identity.behind(k.tenant_id, k.user_id, 'infinity') && caller.hands)
   from (select identity.behind((select tenancy.tenant_id()), (select tenancy.principal_id()), now()) as hands) caller;
+end;
+
+-- The same of what was done at an unknown moment: whoever ever stood behind the first counts. Processes of before 0028 ask so.
+create or replace function identity.is_second_person(act text, first uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select identity.is_second_person($1, $2, '-infinity');
 end;
 
 -- Whether the caller controls a principal: it is the same person, or knows a live secret of the key.
@@ -217,7 +239,7 @@ end;
 create or replace function identity.read_by_who_knows_its_password() returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  select identity.granted_to(u.tenant_id, u.credentials_of, 'read') from identity."user" u
+  select identity.granted_to(u.tenant_id, u.id, 'read') from identity."user" u
   where u.tenant_id = (select tenancy.tenant_id()) and u.id = (select tenancy.principal_id()) and u.credentials_of is not null;
 end;
 
@@ -311,7 +333,7 @@ end
 $$;
 
 grant execute on function identity.acting_user(), identity.behind_acting_user(), identity.roles_of_acting_user(),
-  identity.is_second_person(text, uuid, timestamptz), identity.vouch_for(uuid),
+  identity.is_second_person(text, uuid, timestamptz), identity.is_second_person(text, uuid), identity.vouch_for(uuid),
   identity.is_controlled(uuid), identity.ask_jointly(text, uuid, jsonb, uuid), identity.has_joined(text, uuid),
   identity.joined_changes(text, uuid),
   identity.read_by_who_knows_its_password(), identity.hand_over_key(uuid, uuid), identity.delete_user(uuid) to affidavit_runtime;

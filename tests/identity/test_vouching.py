@@ -1,7 +1,10 @@
 """Whoever makes a user, or gives it a link, has no second person thereby: another administrator vouches for it."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 
@@ -180,6 +183,24 @@ async def test_two_who_could_act_as_each_other_are_one_person(service: Service, 
     assert [await relax(service, bank, by) for by in ("admin2", "admin")] == [202, 200]
 
 
+async def test_whom_a_user_made_counts_as_who_could_act_as_that_user_then(service: Service, bank: Tenant) -> None:
+    """The administrator acts as the one whom it made, and makes another, of which nobody else knows."""
+    middle = await hire(service, bank, "middle", "admin")
+    second = await hire(service, bank, "second", "admin", by="middle")
+    reader = await hire(service, bank, "reader", "analyst", by="middle")
+    await vouch(service, bank, middle, "admin2")
+    assert [await relax(service, bank, by) for by in ("second", "admin")] == [202, 202]
+    assert (await service.post(f"/users/{second}/vouch", bank, "admin", None)).status_code == 403
+    async with service.operator() as acting:
+        for person in (middle, reader):
+            await acting.grant(bank.id, "restricted", "read", principal_id=UUID(person))
+    assert (await service.post("/retrieve", bank, "reader", RESTRICTED)).status_code == 404
+    await vouch(service, bank, reader, "admin2")
+    assert (await service.post("/retrieve", bank, "reader", RESTRICTED)).status_code == 200
+    later = await hire(service, bank, "later", "analyst", by="middle")
+    assert (await service.post(f"/users/{later}/vouch", bank, "admin", None)).status_code == 200, "no more its maker"
+
+
 async def test_keys_that_were_made_as_a_user_end_when_somebody_vouches(service: Service, bank: Tenant) -> None:
     second = await hire(service, bank, "second", "admin")
     key = await create_key(service, bank, by="second")
@@ -212,3 +233,29 @@ async def test_the_operators_link_makes_a_person_of_its_own(service: Service, ba
         token = (await acting.create_link(bank.id, "second")).plaintext
     assert (await follow(service, token)).status_code == 204
     assert (await service.get(f"/users/{second}", bank, "admin")).json()["counts_as"] is None
+
+
+RESTING_ON_THE_HISTORY = (
+    test_what_was_done_before_counts_as_who_could_act_as_the_user_then,
+    test_a_request_that_was_under_way_counts_as_before,
+    test_a_link_of_another_administrator_launders_nothing,
+    test_a_user_who_becomes_a_reviewer_launders_nothing,
+    test_what_a_key_wrote_counts_as_its_owner_of_then,
+)
+
+
+@pytest.mark.parametrize("held", RESTING_ON_THE_HISTORY)
+async def test_without_the_history_it_would_not_hold(
+    service: Service, bank: Tenant, held: Callable[[Service, Tenant], Awaitable[None]]
+) -> None:
+    superuser = await asyncpg.connect(service.database.superuser_url)
+    change = "alter table {} {} trigger note_ended_hand"
+    for table in (tables := ('identity."user"', "identity.api_key")):
+        await superuser.execute(change.format(table, "disable"))
+    try:
+        with pytest.raises(AssertionError):
+            await held(service, bank)
+    finally:
+        for table in tables:
+            await superuser.execute(change.format(table, "enable"))
+        await superuser.close()

@@ -106,7 +106,7 @@ AS_THE_OWNER = (
     refused("the events behind the sealer's backlog", "select * from audit.seal_backlog()", "select * from audit.unsealed"),
     nothing("hashes of all checkpoints without reading the log", "select * from audit.nodes_of_all(array[0, 1, 2], array[0, 0, 0])",
             "select * from audit.nodes_of_all(null, null)", role="admin"),
-    nothing("counting archives", "select 1 where audit.unaccounted_archives() > 0"),
+    nothing("whether an archive is forged where none is", "select 1 where audit.has_forged_archive()"),
     nothing("whether an archive of another tenant is genuine",
             "select 1 where audit.is_accounted_for(row('{victim}', '2019-01-01', 0, 1, 1, sha256('x'), 1, now(), now(), null)::audit.archive)"),
     nothing("indexing for nobody", "set local app.context = ''", "select 1 where audit.index_own_events() > 0"),
@@ -223,6 +223,8 @@ OF_PEOPLE = (
     refused("passing another model off as one that is known", "update retrieval.embedder set vectors = vectors"),
     nothing("the key of another", "select * from identity.own_key()", "set local app.context = ''", "select * from identity.own_key()"),
     nothing("being another person than itself", "select 1 where identity.is_second_person('erasure:approve', '{me}', now())", role="privacy"),
+    nothing("being another person than itself at any moment", "select 1 where identity.is_second_person('erasure:approve', '{me}')",
+            role="privacy"),
     nothing("a second person for an act that is in no table", "select 1 where identity.is_second_person('made:up', '{other_user}', now())"),
     nothing("a second person to nobody", "select 1 where identity.is_second_person('erasure:approve', null, now())"),
     nothing("a second person to what was done at no time",
@@ -230,9 +232,11 @@ OF_PEOPLE = (
     nothing("vouching for oneself, a colleague without managing users, and somebody of another tenant",
             "select 1 where identity.vouch_for('{me}')", "select 1 where identity.vouch_for('{other_user}')",
             "select 1 where identity.vouch_for('{victim}')"),
+    # Fails unless it makes one, so that a user who counts as the attacker is taken back.
     refused("making a user who is a person of its own",
-            'insert into identity."user" (tenant_id, id, username, display_name)'
-            " values ('{own}', gen_random_uuid(), 'nobodys', '')", role="admin"),
+            'with made as (insert into identity."user" (tenant_id, id, username, display_name)'
+            " values ('{own}', gen_random_uuid(), 'nobodys', '') returning credentials_of)"
+            " select (case when credentials_of = '{me}' then 'counts as its maker' else '1' end)::int from made", role="admin"),
     refused("making a user in another administrator's name",
             'insert into identity."user" (tenant_id, id, username, display_name, credentials_of)'
             " values ('{own}', gen_random_uuid(), 'anothers', '', '{other_user}')", role="admin"),

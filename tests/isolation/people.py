@@ -11,6 +11,7 @@ class Employee:
     role: str
     counts_as: str | None = None
     chosen: bool = True  # whether its password was set by itself, or by a link
+    made: int = 0  # in which hour
     partner: bool = False  # has that role as well
     deleted: bool = False  # whoever could act as it still stands behind what it did
 
@@ -47,13 +48,20 @@ class People:
 
     def behind(self, principal: str, since: float = math.inf) -> set[str]:
         """Everybody who stands behind what a principal did since an hour: itself, its owner, as whom it counts or counted then."""
-        found, new = set(), {principal}
+        found, new = set(), {(principal, since)}
         while new:
             found |= new
-            hands = {self.keys[each].owner if each in self.keys else self.users[each].counts_as for each in new}
-            earlier = {person for each, person, until in self.ended if each in new and until >= since}
-            new = {each for each in hands | earlier if each is not None} - found
-        return found
+            new = {hand for each, hour in new for hand in self._hands(each, hour)} - found
+        return {each for each, _ in found}
+
+    def _hands(self, principal: str, since: float) -> set[tuple[str, float]]:
+        """The next ones, each with the hour since which it counts who stood behind them: of a maker, since it made the user."""
+        if principal in self.keys:
+            now, hour = self.keys[principal].owner, since
+        else:
+            now, hour = self.users[principal].counts_as, min(since, self.users[principal].made)
+        earlier = [person for each, person, until in self.ended if each == principal and until >= since]
+        return {(person, hour) for person in (now, *earlier) if person is not None}
 
     def end_hand(self, principal: str, person: str | None) -> None:
         if person is not None:

@@ -48,7 +48,7 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
                 self.ids[name] = made["id"]
                 if by_link:
                     everyone.run(self._follow(made["invitation"]["token"]))
-                self.model.users[name] = Employee(role, by, chosen=by_link)
+                self.model.users[name] = Employee(role, by, chosen=by_link, made=self.model.hour)
                 for boss in sorted(BOSSES, key=lambda boss: boss != by):  # who hired it tries first, and then the other
                     self._grant(boss, name)
                 if role == "admin":  # at once for whoever may act as it
@@ -254,7 +254,9 @@ def machine(everyone: Everyone) -> type[RuleBasedStateMachine]:
             """Moves what is on record of this tenant an hour back."""
             superuser = await asyncpg.connect(everyone.service.database.superuser_url)
             await superuser.execute("set session_replication_role = replica")
-            for column in ("identity.ended_hand.counts_until", "documents.version.created_at"):
+            for column in (
+                "identity.ended_hand.counts_until", "documents.version.created_at", 'identity."user".created_at',
+            ):  # fmt: skip
                 table, _, name = column.rpartition(".")
                 statement = f"update {table} set {name} = {name} - interval '1 hour' where tenant_id = $1"
                 await superuser.execute(statement, self.tenant.id)

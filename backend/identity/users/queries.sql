@@ -16,9 +16,9 @@ select u.id, u.username, u.display_name, u.status, u.created_at, u.credentials_o
   array(select r.role from identity.user_role r where r.tenant_id = $1 and r.user_id = u.id order by r.role) as roles
 from identity."user" u where u.tenant_id = $1 and u.id = $2
 
--- name: add_user_for
--- A new user, with who made it.
-insert into identity."user" (tenant_id, id, username, display_name, credentials_of) values ($1, $2, $3, $4, $5)
+-- name: add_user
+-- A new user, of whom the database notes who made it.
+insert into identity."user" (tenant_id, id, username, display_name) values ($1, $2, $3, $4)
 
 -- name: add_password
 -- The first password hash of a user.

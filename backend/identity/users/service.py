@@ -89,9 +89,8 @@ async def create_user(
     Without a password, the user gets a link to choose one. It counts as its maker until another administrator vouches for it.
     """
     user_id, shown = uuid7(), wanted.display_name or wanted.username
-    maker = caller.owner_id or caller.principal_id
     try:
-        await connection.execute(queries.add_user_for, caller.tenant_id, user_id, wanted.username, shown, maker)
+        await connection.execute(queries.add_user, caller.tenant_id, user_id, wanted.username, shown)
     except asyncpg.UniqueViolationError as error:
         raise Conflict(f"There is a user {wanted.username!r} already.", reason="user:exists") from error
     if stored_hash is not None:
