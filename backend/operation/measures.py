@@ -1,7 +1,9 @@
 """What is counted of the database as a whole, by the one process that may see it: the sealer."""
 
 import asyncio
+import itertools
 import time
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import structlog
@@ -9,12 +11,16 @@ from prometheus_client import Gauge
 
 from backend.database import Connection, Queries, open_pool, transaction
 from backend.errors import ServiceError
+from backend.review.events.service import first_id_at
 from backend.settings import Settings, required
 
 queries = Queries.beside(__file__)
 log = structlog.get_logger()
 
 EVERY_SECONDS = 5.0
+TURNS_EVERY = 12  # times: that looks at every tenant
+TURNS_OPEN_AFTER = timedelta(minutes=5)  # since they were asked; only a model that may take so long answers later
+TURNS_WITHIN = timedelta(hours=1)
 
 UNSEALED = Gauge("affidavit_unsealed_events", "Events that no log holds yet.")
 LAG = Gauge("affidavit_seal_lag_seconds", "Age of the oldest of them.")
@@ -23,6 +29,10 @@ HALTED = Gauge("affidavit_sealing_halted", "1 while the log differs from a check
 JOBS = Gauge("affidavit_jobs", "Jobs.", ["kind", "status"])
 JOB_AGE = Gauge("affidavit_job_oldest_seconds", "Age of the oldest job.", ["kind", "status"])
 TENANTS = Gauge("affidavit_tenants", "Tenants by how many chunks they hold.", ["chunks"])
+LEFT_OPEN = Gauge(
+    "affidavit_turns_left_open",
+    "Questions of the last hour without an end on record, five minutes after they were asked.",
+)
 MEASURED_AT = Gauge("affidavit_measured_timestamp_seconds", "When the database was last asked for these.")
 
 
@@ -34,10 +44,12 @@ async def keep(settings: Settings) -> None:
         other_passwords=settings.other_passwords,
     )  # fmt: skip
     try:
-        while True:
+        for time_around in itertools.count():
             try:
                 async with transaction(pool, timeout=settings.database_timeout) as connection:
                     await measure(connection)
+                    if time_around % TURNS_EVERY == 0:
+                        await measure_turns(connection)
             except (ServiceError, asyncpg.PostgresError) as error:
                 log.warning("the database was not measured", cause=type(error).__name__)
             await asyncio.sleep(EVERY_SECONDS)
@@ -62,3 +74,10 @@ async def measure(connection: Connection) -> None:
             JOBS.labels(row["kind"], row["band"]).set(row["number"])
             JOB_AGE.labels(row["kind"], row["band"]).set(row["oldest"])
     MEASURED_AT.set(time.time())
+
+
+async def measure_turns(connection: Connection, open_after: timedelta = TURNS_OPEN_AFTER) -> None:
+    """Counts the questions of all tenants that nobody answers any more: the process that did was killed."""
+    now = datetime.now(UTC)
+    first, last = first_id_at(now - TURNS_WITHIN), first_id_at(now - open_after)
+    LEFT_OPEN.set(await connection.fetchval(queries.turns_left_open, first, last))

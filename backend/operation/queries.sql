@@ -219,6 +219,14 @@ select (select count(*) from audit.unsealed) as events,
 -- Jobs by kind and status, and tenants by size.
 select kind, band, number, oldest from tenancy.totals()
 
+-- name: turns_left_open
+-- How many questions that were asked between two moments have no end on record. Tenant by tenant, as the index is.
+select count(*) from audit.log l, lateral (
+  select from audit.event e
+  where e.tenant_id = l.tenant_id and e.action = 'prompt:submitted' and e.id >= $1 and e.id < $2
+    and not exists (select from audit.event a where a.tenant_id = e.tenant_id and a.turn = e.id and a.id <> e.id)
+) open
+
 -- name: issuers
 -- Which OpenID provider each tenant trusts.
 select t.slug as tenant, i.issuer, i.client_id, i.scopes, i.groups_claim, i.creates_users
