@@ -286,8 +286,8 @@ $$;
 create or replace trigger end_what_a_user_opened after update of status on identity."user"
   for each row when (old.status <> new.status) execute function identity.end_what_a_user_opened();
 
--- Who stands behind a principal is looked up by its id alone: one that is a key's or a source's, and a user's as well, would let
--- somebody pass for somebody else. An id that was a source's stays taken.
+-- Who stands behind a principal is looked up by its id alone, and what is a principal's own is told by it: one that is a key's, a
+-- source's or a provider's, and a user's as well, would let somebody pass for somebody else. An id that was a source's stays taken.
 create or replace function identity.refuse_taken_id() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -296,6 +296,7 @@ begin
   if tg_relid <> 'identity."user"'::regclass and exists (select from identity."user" u where u.tenant_id = new.tenant_id and u.id = new.id)
     or tg_relid <> 'identity.api_key'::regclass and exists (select from identity.api_key k where k.tenant_id = new.tenant_id and k.id = new.id)
     or tg_relid <> 'sources.source'::regclass and exists (select from sources.source s where s.tenant_id = new.tenant_id and s.id = new.id)
+    or tg_relid <> 'identity.issuer'::regclass and exists (select from identity.issuer i where i.tenant_id = new.tenant_id and i.id = new.id)
     or exists (select from sources.keeper k where k.tenant_id = new.tenant_id and k.source_id = new.id)
   then
     raise exception 'the id is that of another principal' using errcode = 'unique_violation', constraint = 'principal_id';
@@ -306,6 +307,7 @@ $$;
 
 create or replace trigger refuse_taken_id before insert on identity."user" for each row execute function identity.refuse_taken_id();
 create or replace trigger refuse_taken_id before insert on identity.api_key for each row execute function identity.refuse_taken_id();
+create or replace trigger refuse_taken_id before insert on identity.issuer for each row execute function identity.refuse_taken_id();
 
 -- Forgets a user who has no roles any more, and is neither who acts nor may act as it: its name becomes free, its keys end, and nothing
 -- signs it in. The row stays, since documents and the log name it. Who knew its password stays on record: nobody becomes a stranger to

@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Role
+from tests.gateways.provider import provider_of
 from tests.isolation.injection import acting
 from tests.service import Service, Tenant
 from tests.sources.site import site
@@ -130,7 +131,10 @@ async def test_nobody_is_given_the_id_of_somebody_else(service: Service, inserti
     key = await service.post("/auth/keys", bank, "admin", {"name": "a key", "permissions": ["retrieval:query"]})
     caller = await acting(service, bank, "admin")
     statement, values = inserting
-    taken = {kept["id"], gone["id"], key.json()["id"], str(bank.users["approver"])}
+    await provider_of(service, bank)
+    async with service.operator() as operator:
+        provider = await operator.connection.fetchval("select id from identity.issuer where tenant_id = $1", bank.id)
+    taken = {kept["id"], gone["id"], key.json()["id"], str(bank.users["approver"]), str(provider)}
     for one in taken:
         async with service.services.tenancy.transaction(caller.claims()) as connection:
             with pytest.raises(asyncpg.UniqueViolationError):
