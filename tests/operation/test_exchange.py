@@ -86,7 +86,7 @@ class ExchangedDeployment:
 @asynccontextmanager
 async def deployed(model_home: Path) -> AsyncIterator[ExchangedDeployment]:
     folder, port = new_folder(), free_port()
-    init(folder / "secrets", f"127.0.0.1:{port}", "affidavit.test")
+    init(folder / "secrets", f"127.0.0.1:{port}", name="affidavit.test")
     lines = (folder / "secrets" / "database.env").read_text().split()
     known = {name: value for name, _, value in (line.partition("=") for line in lines)}
     roles = (known[f"AFFIDAVIT_{role}_PASSWORD"] for role in ("OWNER", "RUNTIME", "SEALER", "OPERATOR"))
