@@ -61,7 +61,7 @@ async def test_tenants_are_served_and_kept_apart(
             events = await service.events(tenants[0])
             assert len([event for event in events if event["action"] == "retrieval:executed"]) == 12
             ready = await service.ready()
-            assert (ready.status_code, ready.json()) == (200, {"status": "ok", "warnings": []})
+            assert (ready.status_code, ready.json()) == (200, {"status": "ok", "warnings": [], "away": []})
             event = f"/audit/events/{events[0]['id']}/proof"
             while (await service.get(event, tenants[0], "compliance")).status_code != 200:
                 assert not sealer.done()
