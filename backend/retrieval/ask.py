@@ -75,7 +75,7 @@ class Retrieval:
                     question = replace(question, request=_named(request, coverage, within))
                 started = time.perf_counter()
                 with stage("search"):
-                    ranking = await ranked(connection, caller, question, coverage, reranking)
+                    ranking = await ranked(connection, caller, question, coverage, reranking, whole=request.explain)
                 explanations = await explain(connection, caller, question, ranking) if request.explain else {}
                 took = milliseconds(started)
                 event = retrieval_event(question, ranking, took)

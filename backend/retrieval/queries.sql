@@ -39,6 +39,7 @@ from (select t.dimension, sum(t.chunks)::bigint as chunks from retrieval.term t
 -- `scored` is read: as it is, or with the best chunk only of those whose texts are identical. `offset 0` has each
 -- document looked up by its id: without statistics the planner would rather read all documents of the tenant. `placed` says
 -- whether some chunks are or may by now be in a partition of the tenant's own, where a search of the shared one does not look.
+-- Only the first $9 of $8 chunks are returned where none of them is on a page, since only pages are compared with one another.
 with scored as (
   select *, coalesce(case when embedding_model = $4 then 1 - (dense <=> $5) end, 0) as cosine,
     coalesce(-(sparse <#> $6), 0) as bm25
@@ -52,10 +53,14 @@ with scored as (
   from {scored}
   where $5::halfvec is not null or bm25 > 0
   order by cosine + $7 * bm25 desc, id limit $8
+), needed as (
+  select * from best order by score desc, id
+  limit case when exists (select from (select page_start from best order by score desc, id limit $9) first where page_start is not null)
+    then $8::bigint else $9::bigint end
 )
 select b.*, d.doc_id, coalesce(b.metadata ->> 'title', d.title) as title, v.number as version, v.status,
   (select exists (select from retrieval.placement where tenant_id = $1)) as placed
-from best b
+from needed b
 cross join lateral (select doc_id, title from documents.document where tenant_id = $1 and id = b.document_id offset 0) d
 cross join lateral (select number, status from documents.version where tenant_id = $1 and id = b.version_id offset 0) v
 order by b.score desc, b.id

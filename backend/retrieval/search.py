@@ -57,14 +57,19 @@ _BOTH_PARTITIONS = "placement = any (array[$1, '00000000-0000-0000-0000-00000000
 _DISTINCT = "(select distinct on (sha256) * from scored order by sha256, cosine + $7 * bm25 desc, id) scored"
 
 
-async def search(connection: Connection, caller: Caller, question: Question, coverage: Coverage, limit: int) -> Found:
-    """Returns so many of the best chunks of what is covered for the caller."""
+async def search(
+    connection: Connection, caller: Caller, question: Question, coverage: Coverage, limit: int, first: int | None = None
+) -> Found:
+    """Returns so many of the best chunks of what is covered for the caller.
+
+    `first` of them may be all that it returns where none of those is on a page.
+    """
     if not coverage.collections or (question.dense is None and not coverage.idf):
         return Found([], SearchPlan.EXACT)
     if coverage.partition is Partition.SHARED:
         if coverage.chunks > CROSSOVER:
             _propose_promotion(caller.tenant_slug)
-        rows = await _exact(connection, caller, question, coverage, limit, _SHARED_PARTITION)
+        rows = await _exact(connection, caller, question, coverage, limit, _SHARED_PARTITION, first=first)
         elsewhere = rows[0]["placed"] if rows else await connection.fetchval(queries.placed, caller.tenant_id)
         if not elsewhere:
             return Found([_hit(row, coverage) for row in rows], SearchPlan.EXACT)
@@ -80,7 +85,7 @@ async def search(connection: Connection, caller: Caller, question: Question, cov
         if rows and rows[0]["filled"] and not (question.request.distinct and len(rows) < question.request.k):
             return Found([_hit(row, coverage) for row in rows], SearchPlan.INDEXED)
         plan = SearchPlan.EXACT_AFTER_INDEX
-    rows = await _exact(connection, caller, question, coverage, limit)
+    rows = await _exact(connection, caller, question, coverage, limit, first=first)
     return Found([_hit(row, coverage) for row in rows], plan)
 
 
@@ -91,10 +96,12 @@ async def _exact(
     coverage: Coverage,
     limit: int,
     partitions: str | None = None,
+    *,
+    first: int | None = None,
 ) -> list[asyncpg.Record]:
-    statement, values = statement_of(queries.exact_search, 9, question, partitions or _BOTH_PARTITIONS)
+    statement, values = statement_of(queries.exact_search, 10, question, partitions or _BOTH_PARTITIONS)
     scope = scope_of(caller, question, coverage)
-    return await connection.fetch(statement, *scope, question.weights.lexical, limit, *values)
+    return await connection.fetch(statement, *scope, question.weights.lexical, limit, first or limit, *values)
 
 
 @cache

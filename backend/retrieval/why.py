@@ -104,7 +104,7 @@ async def _reasons(
         coverage = await survey(connection, asker, question.request, question.weights)
     except NotFound:  # it names a collection that the principal may not read: nothing is searched
         return [_described(found.slug, _unsearched(found, asker), None, question) for found in documents]
-    ranking = await ranked(connection, asker, question, coverage, reranking)
+    ranking = await ranked(connection, asker, question, coverage, reranking, whole=True)
     conditions = conditions_of(question.request, first_parameter=10)
     statement = queries.document_ranks.replace("{filters}", str(conditions)).replace(
         "{candidates}", candidates_of(question)

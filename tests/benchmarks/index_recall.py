@@ -54,9 +54,11 @@ async def _recall(platform: Platform, subject: Subject, mode: str, case: str, as
 
 async def _exact(connection: Connection, caller: Caller, question: Question) -> list[UUID]:
     coverage = await search.survey(connection, caller, question.request, question.weights)
-    statement, values = search.statement_of(search.queries.exact_search, 9, question)
+    statement, values = search.statement_of(search.queries.exact_search, 10, question)
     scope = search.scope_of(caller, question, coverage)
-    rows = await connection.fetch(statement, *scope, question.weights.lexical, question.request.k, *values)
+    rows = await connection.fetch(
+        statement, *scope, question.weights.lexical, question.request.k, question.request.k, *values
+    )
     return [row["id"] for row in rows]
 
 

@@ -79,9 +79,11 @@ class LargeTenant:
         caller = self.caller(*collections)
         async with self.service.services.tenancy.transaction(caller.claims()) as connection:
             coverage = await search.survey(connection, caller, question.request, question.weights)
-            statement, values = search.statement_of(search.queries.exact_search, 9, question)
+            statement, values = search.statement_of(search.queries.exact_search, 10, question)
             scope = search.scope_of(caller, question, coverage)
-            rows = await connection.fetch(statement, *scope, question.weights.lexical, question.request.k, *values)
+            rows = await connection.fetch(
+                statement, *scope, question.weights.lexical, question.request.k, question.request.k, *values
+            )
         return [row["id"] for row in rows]
 
     async def repeat_texts(self, distinct: int) -> None:

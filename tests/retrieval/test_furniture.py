@@ -1,13 +1,17 @@
 """What only leads to a document's words ranks behind words that match as well, and is told from rows of fees."""
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from backend.documents.tables import ChunkSpan
+from backend.retrieval.ranking import ordering
 from backend.retrieval.ranking.furniture import Furniture, furniture_of, set_back
 from backend.retrieval.ranking.pages import by_page
+from backend.retrieval.search import search
+from backend.retrieval.stages import Found
 from tests.retrieval.hits import ANY, hit
 from tests.service import Service, Tenant
 
@@ -78,3 +82,48 @@ async def test_a_table_of_contents_is_found_behind_what_it_leads_to(service: Ser
     ]  # fmt: skip
     by_words = sorted(contexts, key=lambda context: -context["explanation"]["bm25"])
     assert by_words[0]["page_start"] == 1, "by its words alone it would stand first"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("first", ["contents", "one page"])
+async def test_what_is_left_out_of_a_search_would_change_nothing(
+    service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """An explanation compares all candidates. Tables of contents, or chunks of one page, fill the first places of a search."""
+    monkeypatch.setattr(ordering, "SPARE", 2)
+    items = "ITEM 2 | Risk | 10\nITEM 3 | Credit | 12\nITEM 4 | Credit risk | 13"
+    near = [f"ITEM 1 | Credit risk {n} | 4\n{items}" if first == "contents" else f"Credit risk {n}." for n in range(9)]
+    bodies = [f"Losses on loans of kind {n} follow from the credit risk that bank {n} takes." for n in range(30)]
+    pages = [1] * len(near) + [2 + n for n in range(len(bodies))]
+    chunks = [
+        {"text": text} if first == "contents" else {"text": text, "page_start": page, "page_end": page}
+        for text, page in zip([*near, *bodies], pages, strict=True)
+    ]
+    body = {"doc_id": first, "source_type": first, "chunks": chunks}
+    assert (await service.post("/documents/versions", tenant, "editor", body)).status_code == 201
+    asked = {"query": "Credit risk?", "k": 3, "source_type": first}
+    shown = (await service.post("/retrieve", tenant, "approver", asked)).json()["contexts"]
+    whole = (await service.post("/retrieve", tenant, "approver", {**asked, "explain": True})).json()["contexts"]
+    assert [(one["chunk_id"], one["score"]) for one in shown] == [(one["chunk_id"], one["score"]) for one in whole]
+    assert len({one["page_start"] for one in shown}) == (1 if first == "contents" else 3)
+    assert all(one["explanation"]["furniture"] is None for one in whole)
+
+
+@pytest.mark.anyio
+async def test_a_search_of_body_text_alone_returns_little_more_than_is_shown(
+    service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[int] = []
+
+    async def counted(*arguments: Any) -> Found:
+        found = await search(*arguments)
+        searches.append(len(found.hits))
+        return found
+
+    monkeypatch.setattr(ordering, "search", counted)
+    chunks = [{"text": f"The fee of account {n} is due on day {n}."} for n in range(60)]
+    body = {"doc_id": "fees", "source_type": "fees", "chunks": chunks}
+    assert (await service.post("/documents/versions", tenant, "editor", body)).status_code == 201
+    asked = {"query": "When is the fee due?", "k": 3, "source_type": "fees"}
+    assert (await service.post("/retrieve", tenant, "analyst", asked)).status_code == 200
+    assert searches == [3 + ordering.SPARE]

@@ -55,7 +55,7 @@ async def promoted(service: Service) -> LargeTenant:
 
 
 async def test_a_small_tenant_is_compared_whole_by_one_scan_of_its_collections(small: LargeTenant) -> None:
-    plan = await small.plan(search.queries.exact_search, 9, small.question(), [10])
+    plan = await small.plan(search.queries.exact_search, 10, small.question(), [10, 10])
     scan, *others = re.findall(r"(\S+ Scan (?:using \S+ )?on chunk\S*)", plan)
     assert re.fullmatch(r"(Index|Heap) Scan (using chunk_shared_tenant_id_collection_id\w+ )?on chunk_shared", scan), (
         plan

@@ -21,12 +21,23 @@ from backend.retrieval.ranking.reranker import Reranking
 from backend.retrieval.search import queries, search
 from backend.retrieval.stages import CANDIDATES, Coverage, Found, Hit, Question, Ranking
 
+SPARE = 15  # hits beyond those asked for, of which that many may be furniture before a search is made again for all
+
 
 async def ranked(
-    connection: Connection, caller: Caller, question: Question, coverage: Coverage, reranking: Reranking | None = None
+    connection: Connection,
+    caller: Caller,
+    question: Question,
+    coverage: Coverage,
+    reranking: Reranking | None = None,
+    *,
+    whole: bool = False,
 ) -> Ranking:
-    """Searches and returns the best chunks in their final order, which is that of a reranking where there is one."""
-    found = await candidates(connection, caller, question, coverage, reordered=reranking is not None)
+    """Searches and returns the best chunks in their final order, which is that of a reranking where there is one.
+
+    With `whole`, all candidates are in the ranking, for who asks for the place of one that is not shown.
+    """
+    found = await candidates(connection, caller, question, coverage, reordered=reranking is not None, whole=whole)
     hits, behind = found.hits, list[Hit]()
     if reranking is not None and reranking.scores:
         hits, behind = by_reranker(hits, reranking.scores)
@@ -38,18 +49,28 @@ async def ranked(
 
 
 async def candidates(
-    connection: Connection, caller: Caller, question: Question, coverage: Coverage, *, reordered: bool
+    connection: Connection,
+    caller: Caller,
+    question: Question,
+    coverage: Coverage,
+    *,
+    reordered: bool,
+    whole: bool = False,
 ) -> Found:
     """Returns the chunks that are to be put in order, by scores in which pages, furniture and quoted phrases count.
 
     There are more of them than are shown when `reordered` says that a reranker follows, or when pages, furniture, quoted phrases
-    or diversity can change the order.
+    or diversity can change the order. Where it is furniture alone, those are left out that can come before none that is shown.
     """
-    weights = question.weights
-    reordered = reordered or bool(question.phrases or question.request.diversity or weights.page or weights.furniture)
-    limit = max(question.request.k, CANDIDATES) if reordered else question.request.k
-    found = await search(connection, caller, question, coverage, limit)
+    weights, k = question.weights, question.request.k
+    reordered = whole or reordered or bool(question.phrases or question.request.diversity)
+    limit = max(k, CANDIDATES) if reordered or weights.page or weights.furniture else k
+    first = limit if reordered else min(limit, k + SPARE)
+    found = await search(connection, caller, question, coverage, limit, first)
     body_first = set_back(found.hits, weights.furniture)
+    if len(found.hits) == first < limit and body_first[k - 1].score <= found.hits[-1].score:
+        found = await search(connection, caller, question, coverage, limit)
+        body_first = set_back(found.hits, weights.furniture)
     found = replace(found, hits=await with_pages(connection, caller, question, coverage, body_first))
     if not question.phrases:
         return found
