@@ -84,7 +84,7 @@ class ErrorHandlers:
         if isinstance(error, Misdirected):
             error.headers["Location"] = _place_at(error.address, request)
         for door, error_response in self._doors:
-            if door.leads_to(request.url.path):
+            if door.leads_to(request.scope["path"]):
                 return error_response(request, error, fields)
         more = {"fields": fields} if fields else {}
         body = {"error": error.code, "detail": error.detail, "request_id": request.state.request_id, **more}

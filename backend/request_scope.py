@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, a bound on its body, one log line, and an answer whatever happens."""
+"""What surrounds every request: its id, a bound on its body, a log line, and an answer whatever happens."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ class RequestScope:
             await self._app(scope, receive, send)
             return
         request_id = str(uuid7())
-        scope.setdefault("state", {}).update(request_id=request_id, caller=None, access=None)
+        scope.setdefault("state", {}).update(request_id=request_id, caller=None, access=None, logged=True)
         provided.attach(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -104,7 +104,8 @@ def _ended(scope: Scope, status: int, seconds: float, request_id: str, span: Spa
         return
     tracing.answered(span, scope["method"], route, status, request_id)
     metrics.answered(scope["method"], route, status, seconds, request_id)
-    log.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
+    if scope["state"]["logged"]:
+        log.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
     structlog.contextvars.clear_contextvars()
 
 

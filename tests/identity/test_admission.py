@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
+from backend import request_scope
 from backend.errors import TooManyRequests
-from backend.identity.callers import admission
+from backend.identity.callers import admission, refusals
 from backend.identity.callers import gate as gate_of
 from backend.identity.callers.admission import Admission, Lane, LaneLimits, LaneName, Overloaded, Party
 from tests.service import PASSWORD, Service, Tenant
@@ -295,6 +298,41 @@ async def test_a_flood_of_one_tenant_is_refused_and_the_other_is_served(
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert int(refused.headers["Retry-After"]) >= 1
     assert refused.json()["error"] == "too_many_requests"
+
+
+async def test_a_flood_of_refusals_is_logged_as_one_and_a_number(
+    service: Service, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "COUNTED_SECONDS", 0.5)
+    for module in (refusals, request_scope):  # a logger that was used before is not captured
+        monkeypatch.setattr(module, "log", structlog.get_logger())
+    for each in (tenant, other_tenant):
+        await service.token(each, "analyst")
+    before = service.services.admission
+    service.exchange(admission=Admission({name: Lane(LaneLimits(0, 0, 0)) for name in LaneName}))
+    try:
+        with capture_logs() as logged:
+            floods = [service.post("/retrieve", tenant, "analyst", {"query": "fees"}) for _ in range(30)]
+            answers = await asyncio.gather(
+                *floods, service.post("/retrieve", other_tenant, "analyst", {"query": "fees"})
+            )
+            async with asyncio.timeout(20):
+                while len(_own(logged)) + sum(line["times"] for line in _sums(logged)) < 31:
+                    await asyncio.sleep(0.05)
+    finally:
+        service.exchange(admission=before)
+    assert {answer.status_code for answer in answers} == {429}
+    assert len(_own(logged)) + sum(line["times"] for line in _sums(logged)) == 31
+    assert len(_own(logged)) < 10, "one of each tenant, in each time that is counted"
+    assert {line["tenant_id"] for line in _sums(logged)} == {str(tenant.id)}
+
+
+def _own(logged: list[Any]) -> list[Any]:
+    return [line for line in logged if line["event"] == "request" and line["status"] == 429]
+
+
+def _sums(logged: list[Any]) -> list[Any]:
+    return [line for line in logged if line["event"] == "requests refused" and line["reason"] == "admission:tenant"]
 
 
 async def test_somebody_unknown_takes_no_turn_of_a_tenant(service: Service, tenant: Tenant) -> None:

@@ -13,6 +13,7 @@ from backend.errors import ServiceError
 from backend.identity.bearer_secrets import MalformedSecret
 from backend.identity.callers.admission import Admission, LaneName, Party
 from backend.identity.callers.guard import origin_of
+from backend.identity.callers.refusals import Refusals
 from backend.identity.keys import api_keys
 from backend.identity.provisioning import bearers
 from backend.identity.sign_in.tokens import AccessTokens, InvalidToken
@@ -30,7 +31,7 @@ _SHORT_BYTES = 2_000  # of a body: what is longer costs several ordinary questio
 
 
 class Gate:
-    """ASGI middleware. What it refuses costs neither a connection nor a record of its own; it is counted and logged."""
+    """ASGI middleware. What it refuses costs neither a connection nor a record of its own; it is logged, a flood as a sum."""
 
     def __init__(self, app: ASGIApp, *, refuse: Refuse, with_model: bool, lanes: Mapping[str, LaneName]) -> None:
         """`refuse` makes the response to an error; `with_model` says that answers wait for a model server.
@@ -41,6 +42,7 @@ class Gate:
         self._lanes = {**_LANES, **lanes}
         self._refuse = refuse
         self._with_model = with_model
+        self._refusals = Refusals()
         self._keys: OrderedDict[bytes, Party] = OrderedDict()  # of credentials that were found good, by their digests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,10 +52,12 @@ class Gate:
             return
         request = Request(scope)
         lane = of(request, Admission).lanes[self._lane_of(scope)]
+        party = self._party(request)
         try:
-            async with lane.admitted(self._party(request)):
+            async with lane.admitted(party):
                 await self._app(scope, receive, send)
         except ServiceError as error:
+            request.state.logged = self._refusals.is_first(party, error)
             response = await self._refuse(request, error)
             await asyncio.sleep(TOLD_AFTER_SECONDS)
             await response(scope, receive, send)
