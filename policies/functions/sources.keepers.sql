@@ -7,7 +7,7 @@ as $$
 begin
   insert into sources.keeper (tenant_id, source_id, user_id)
   select new.tenant_id, new.id, p.person
-  from unnest(identity.behind(new.tenant_id, new.responsible_id, 'infinity')) as p (person)
+  from unnest(identity.behind(new.tenant_id, new.responsible_id, now())) as p (person)
   on conflict do nothing;
   return null;
 end
@@ -20,7 +20,7 @@ as $$
 begin
   insert into sources.keeper (tenant_id, source_id, user_id)
   select new.tenant_id, new.source_id, p.person
-  from unnest(identity.behind(new.tenant_id, new.asked_by, 'infinity')) as p (person)
+  from unnest(identity.behind(new.tenant_id, new.asked_by, now())) as p (person)
   on conflict do nothing;
   return null;
 end

@@ -11,9 +11,10 @@ from uuid_utils.compat import uuid7
 
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.permissions import Role
+from tests.factories import let_two_minutes_go_by
 from tests.gateways.provider import provider_of
 from tests.isolation.injection import acting
-from tests.service import Service, Tenant
+from tests.service import PASSWORD, Service, Tenant
 from tests.sources.site import site
 from tests.sources.sources import POLICIES, approve, bank_with_policies, created, documents, reaching, run, work
 
@@ -86,6 +87,22 @@ async def test_who_made_a_source_approves_nothing_of_it_though_somebody_else_cha
         assert (await service.client.delete(f"/sources/{source['id']}", headers=headers)).status_code == 204
         assert await approve(service, bank, version, "both") == 403
         assert await approve(service, bank, version) == 200
+
+
+async def test_a_source_that_is_made_while_somebody_vouches_counts_as_made_before(service: Service) -> None:
+    """The administrator who could act as its maker may have sent that request."""
+    bank = await bank_of_both(service)
+    made = (await service.post("/users", bank, "both", {"username": "second", "roles": ["admin"]})).json()
+    chosen = {"token": made["invitation"]["token"], "password": PASSWORD}
+    assert (await service.client.post("/auth/reset", json=chosen)).status_code == 204
+    assert (await service.post(f"/users/{made['id']}/vouch", bank, "third", None)).status_code == 200
+    async with site() as there, reaching(service):
+        source = await made_by(service, bank, "second", there.page("/wires.md", WIRES))
+        await let_two_minutes_go_by(service, bank)
+        await run(service, bank, source)
+        (version,) = (await documents(service, bank)).values()
+        assert await approve(service, bank, version, "both") == 403
+        assert await approve(service, bank, version, "third") == 200
 
 
 async def test_who_has_a_run_go_on_though_most_is_gone_retires_nothing_of_it(service: Service) -> None:
