@@ -29,7 +29,7 @@ begin atomic
       where i.tenant_id = u.tenant_id and i.second_factor_required),
     array(select h.role from held h order by h.role),
     array(select g.collection_id from granted g where g.access = 'read'
-      and (u.credentials_of is null or g.collection_id = any ((select identity.read_by_who_knows_its_password())::uuid[]))),
+      and (u.credentials_of is null or g.collection_id = any ((select identity.read_by_all_behind_it())::uuid[]))),
     array(select g.collection_id from granted g where g.access = 'write')
   from identity."user" u
   join tenancy.tenant t on t.id = u.tenant_id

@@ -9,9 +9,9 @@ create policy visible on identity.collection_grant for select to affidavit_runti
       or role in (select r.role from identity.ended_role r where r.user_id = (select tenancy.principal_id()))
       or (select tenancy.has_permission('collections:manage'))));
 -- Only who manages collections grants and withdraws. Whoever grants access to a collection does not get it thereby: not by name,
--- by role, or through any principal that it controls, which is a key that it owns or knows a secret of, and a user whose password
--- it chose. By role means by its own and by those of everybody who may act as it, since they chose its password. (A role that it
--- gives to a user whose password it chose gives nothing either: see identity.granted_to.) A key has beyond its owner's rights only
+-- by role, or through any principal that it controls, which is a key that it owns or knows a secret of, and a user who counts as it.
+-- By role means by its own and by those of everybody who may act as it. (A role that it gives to a user who counts as it gives nothing
+-- either: see identity.granted_to.) A key has beyond its owner's rights only
 -- what another person granted it.
 create policy managed_insert on identity.collection_grant for insert to affidavit_runtime
   with check (tenant_id = (select tenancy.tenant_id()) and (select tenancy.has_permission('collections:manage'))

@@ -21,7 +21,7 @@ create policy managed_update on identity."user" for update to affidavit_runtime
 create policy operator on identity."user" to affidavit_owner using (true) with check (true);
 
 grant select on identity."user" to affidavit_runtime;
--- Processes of before 0028 say themselves who knows a first password.
+-- Processes that are not replaced yet say themselves who knows a first password.
 grant insert (tenant_id, id, username, display_name, credentials_of) on identity."user" to affidavit_runtime;
 grant update (display_name, status) on identity."user" to affidavit_runtime;
 -- Not granted: delete, nor update of a name or of whose credentials they are. Who left keeps a row, so that the log keeps a name.

@@ -295,7 +295,7 @@ RULES = {
         create or replace function identity.is_controlled(principal uuid) returns boolean
         language sql stable security definer set search_path = pg_catalog, pg_temp begin atomic select false; end""",
     "who chose a password bounds nobody": """
-        create or replace function identity.read_by_who_knows_its_password() returns uuid[]
+        create or replace function identity.read_by_all_behind_it() returns uuid[]
         language sql stable security definer set search_path = pg_catalog, pg_temp
         begin atomic select array_agg(g.collection_id) from identity.collection_grant g where g.tenant_id = tenancy.tenant_id(); end""",
     "a conversation belongs to the tenant": """

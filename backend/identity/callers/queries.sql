@@ -4,7 +4,7 @@ select t.slug as tenant_slug, t.status as tenant_status, u.username as name, u.s
   array(select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2 order by role) as roles,
   array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'read' and (g.principal_id = $2
     or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))
-    and (u.credentials_of is null or g.collection_id = any ((select identity.read_by_who_knows_its_password())::uuid[]))) as readable,
+    and (u.credentials_of is null or g.collection_id = any ((select identity.read_by_all_behind_it())::uuid[]))) as readable,
   array(select distinct g.collection_id from identity.collection_grant g where g.tenant_id = $1 and g.access = 'write' and (g.principal_id = $2
     or g.role in (select role from identity.user_role r where r.tenant_id = $1 and r.user_id = $2))) as writable
 from identity."user" u cross join tenancy.own_tenant() t
