@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from backend import metrics
 from backend.embedded_postgres import EmbeddedPostgres
 from backend.identity.callers.admission import Admission, Lane, LaneLimits, LaneName, Party
 from backend.jobs.worker import Worker
@@ -180,6 +181,18 @@ class AlertCause:
             await admin.close()
 
     @asynccontextmanager
+    async def CellAway(self) -> AsyncIterator[Measuring]:  # noqa: N802
+        """The database of one of several cells no longer passes the self-check."""
+        probe = replace(self.service.services.probe, cell="eu-1")
+        await self.database.execute("alter table documents.chunk no force row level security")
+        try:
+            yield probe.check
+        finally:
+            await self.database.execute("alter table documents.chunk force row level security")
+            await probe.check()
+        assert not Rule(RULES["CellAway"]).fires([])
+
+    @asynccontextmanager
     async def JobsWait(self) -> AsyncIterator[Measuring]:  # noqa: N802
         """No worker is there."""
         files, form = {"file": ("a.txt", uuid4().hex.encode(), "text/plain")}, {"doc_id": "a", "source_type": "policy"}
@@ -261,6 +274,7 @@ async def test_a_rule_fires_when_what_it_is_for_has_happened_and_no_longer_when_
     run_secrets: Secrets, model_home: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(measures, "EVERY_SECONDS", 0.1)
+    metrics.CELL_READY.clear()  # of cells that ended in other tests
     rule = Rule(RULES[alert])
     superuser, sealer = await asyncpg.connect(database.superuser_url), await asyncpg.connect(database.sealer_url)
     try:
