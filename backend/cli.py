@@ -152,19 +152,17 @@ def serve(
     """
     _log_as_told()
     settings = read_settings()
+    http_server.refuse_taken(host, port)
     check_before_serving(settings)
     logging.configure(settings.log_level, settings.log_format)
-    try:
-        with metrics.exposed(settings.metrics_host, settings.metrics_port, processes=workers):
-            http_server.run(
-                "backend.app:create_prepared_app",
-                host=host,
-                port=port,
-                workers=workers,
-                drain_seconds=settings.drain_seconds,
-            )
-    except OSError as error:
-        raise CommandFailed(f"port {settings.metrics_port} for metrics: {error.strerror}") from None
+    with metrics.exposed(settings.metrics_host, settings.metrics_port, processes=workers):
+        http_server.run(
+            "backend.app:create_prepared_app",
+            host=host,
+            port=port,
+            workers=workers,
+            drain_seconds=settings.drain_seconds,
+        )
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from backend import metrics
+from backend.stopping import end_at_hang_up
 
 log = structlog.get_logger()
 
@@ -29,6 +31,7 @@ LAST_REQUESTS_SECONDS = 0.3  # in which a connection that was accepted last send
 HUNG_SECONDS = 60.0  # in which it must answer later; one that is busy for long is not dead
 TURN_SECONDS = 0.0005  # that a thread computes in Python before another has its turn; Python's own is ten times that
 MAX_CONNECTIONS = 2_000  # of one process; more are answered 503
+OTHER_FILES = 200  # that a process may have open beside connections of clients: of databases, of other servers, models
 
 
 class OnePiece:
@@ -101,6 +104,37 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._waiting = None
 
 
+def most_connections() -> int:
+    """Returns how many connections fit into what the system lets this process open; beyond that it could not even say so.
+
+    It asks for as many files as it needs. A quarter is left for clients where there are too few for anything else.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = MAX_CONNECTIONS + OTHER_FILES
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < needed:
+        soft = needed if hard == unlimited else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == unlimited or soft >= needed:
+        return MAX_CONNECTIONS
+    connections = max(soft // 4, soft - OTHER_FILES)
+    log.warning("few files may be open: raise `ulimit -n`", files=soft, wanted=needed, connections=connections)
+    return connections
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Raises OSError, which names the port, when nobody could listen there: before all that the service loads."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                listener.bind(address)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"port {port} of {host}") from None
+
+
 def options() -> dict[str, Any]:
     """Returns the options of uvicorn that do not depend on where it listens.
 
@@ -109,7 +143,7 @@ def options() -> dict[str, Any]:
     """
     return {
         "loop": "uvloop", "http": ImpatientProtocol, "proxy_headers": False, "log_config": None, "access_log": False,
-        "server_header": False, "limit_concurrency": MAX_CONNECTIONS, "timeout_graceful_shutdown": 30,
+        "server_header": False, "limit_concurrency": most_connections(), "timeout_graceful_shutdown": 30,
     }  # fmt: skip
 
 
@@ -277,6 +311,7 @@ def run(app: str, *, host: str, port: int, workers: int, drain_seconds: float) -
     """Serves what a factory makes, in this process or in several others, until asked to end."""
     config = uvicorn.Config(app, factory=True, host=host, port=port, workers=workers, **options())
     if workers == 1:
+        end_at_hang_up()
         DrainingServer(config, drain_seconds).run()
     else:
         supervisor = Supervisor(config, [config.bind_socket()], drain_seconds)

@@ -104,7 +104,7 @@ def _exemplar() -> dict[str, str] | None:
 def exposed(host: str, port: int | None, *, processes: int = 1) -> Iterator[None]:
     """Shows the measures at a port while the block runs; those of all worker processes, when there are several.
 
-    Without a port nothing is shown. Raises OSError when the port is taken.
+    Without a port nothing is shown. Raises OSError, which names the port, when it is taken.
     """
     if port is None:
         yield
@@ -115,7 +115,10 @@ def exposed(host: str, port: int | None, *, processes: int = 1) -> Iterator[None
         os.environ[_FOLDER] = folder  # worker processes are made anew, and import the library after this
         registry = CollectorRegistry()
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
-    server, thread = start_http_server(port, host, registry)
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"port {port} for metrics") from None
     log.info("metrics", port=port)
     try:
         yield

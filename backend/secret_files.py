@@ -45,7 +45,7 @@ class SecretFiles(PydanticBaseSettingsSource):
             message = f"{variable} and {variable}_FILE are both set"
             raise SecretFileError(message)
         path = Path(named) if named else self._directory and self._directory / field_name
-        if path is None or not (named or path.is_file()):
+        if path is None or not (named or os.path.lexists(path)):
             return None, field_name, False
         try:
             text = secret_in(path)

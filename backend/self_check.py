@@ -76,6 +76,7 @@ async def check(connection: Connection, *, definitions: bool = True) -> list[Che
             "PostgreSQL version", None if versions["server"] >= MIN_POSTGRES else "PostgreSQL 16 or later is needed"
         ),
         CheckResult("pgvector version", _pgvector_problem(versions["vector"])),
+        CheckResult("writes", await connection.fetchval(queries.refuses_writes)),  # or each request fails at its record
         CheckResult("role", _role_problem(role)),
         CheckResult(
             "definitions guard",

@@ -8,6 +8,11 @@ select r.rolname as name, r.rolsuper as superuser, r.rolbypassrls as bypassrls, 
     or exists (select from pg_namespace n where has_schema_privilege(n.oid, 'create')) as creates
 from pg_roles r where r.rolname = current_user
 
+-- name: refuses_writes
+-- Why nothing can be written here; nothing where it can.
+select case when current_setting('in_hot_standby')::boolean then 'is a standby: give the address of the primary'
+  when current_setting('default_transaction_read_only')::boolean then 'is read-only: set default_transaction_read_only to off' end
+
 -- name: versions
 -- Versions of server and extension.
 select current_setting('server_version_num')::int as server, (select extversion from pg_extension where extname = 'vector') as vector

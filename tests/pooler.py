@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def pooled(*urls: str, mode: str, certificate: bool = False) -> Iterator[tuple[l
     server_port = urls[0].partition("@")[2].partition("/")[0].partition(":")[2]
     (folder / "users.txt").write_text("".join(f'"{user}" "{password}"\n' for user, password in users.items()))
     if certificate:
-        _certify(folder)
+        certify(folder)
     tls = f"client_tls_sslmode = require\nclient_tls_key_file = {folder}/key.pem\nclient_tls_cert_file = {folder}/cert.pem\n"
     (folder / "pgbouncer.ini").write_text(
         f"[databases]\n* = host=127.0.0.1 port={server_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
@@ -47,6 +48,7 @@ def pooled(*urls: str, mode: str, certificate: bool = False) -> Iterator[tuple[l
     try:
         eventually(lambda: "process up" in log.read_text() or process.poll() is not None, 60, log.read_text)
         assert process.poll() is None, log.read_text()
+        (folder / "pid").write_text(str(process.pid))
         yield [url.replace(f"127.0.0.1:{server_port}", f"127.0.0.1:{port}") for url in urls], folder
     finally:
         process.terminate()
@@ -54,14 +56,26 @@ def pooled(*urls: str, mode: str, certificate: bool = False) -> Iterator[tuple[l
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _certify(folder: Path) -> None:
-    """Writes a key and a certificate of 127.0.0.1 that vouches for itself."""
+def reload(folder: Path) -> None:
+    """Has the pooler read its files again; connections that it makes from now on are of these."""
+    log = folder / "log"
+    before = log.read_text()
+    os.kill(int((folder / "pid").read_text()), signal.SIGHUP)
+    eventually(
+        lambda: "RELOAD" in log.read_text()[len(before) :] or "SIGHUP" in log.read_text()[len(before) :],
+        30,
+        log.read_text,
+    )
+
+
+def certify(folder: Path, ends: timedelta = timedelta(days=1)) -> None:
+    """Writes a key and a certificate of 127.0.0.1 that vouches for itself, valid until so long from now."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pooler")])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + ends)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())

@@ -92,6 +92,17 @@ def test_a_command_says_that_the_directory_of_secrets_is_not_there(tmp_path: Pat
     assert f"AFFIDAVIT_SECRETS_DIRECTORY: {tmp_path / 'gone'} is no directory" in done.stderr.replace("\n", "")
 
 
+@pytest.mark.parametrize("broken", ["a link to nowhere", "a folder"])
+def test_a_secret_of_the_directory_that_cannot_be_read_is_not_said_to_be_missing(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "context_key"
+    path.mkdir() if broken == "a folder" else path.symlink_to("gone")
+    monkeypatch.setenv("AFFIDAVIT_SECRETS_DIRECTORY", str(tmp_path))
+    with pytest.raises(SecretFileError, match=f"AFFIDAVIT_CONTEXT_KEY: {path} cannot be read"):
+        Settings()
+
+
 def test_no_part_of_the_settings_hides_what_another_says() -> None:
     parts = [part for part in Settings.__bases__ if part is not BaseSettings]
     says = Counter(
