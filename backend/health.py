@@ -154,8 +154,10 @@ class Probe:
         except asyncpg.PostgresError as error:
             raise Unavailable("The database does not answer the self-check.", reason="self_check") from error
         if problems:
-            # What is wrong with the database is for who may log in to it; clocks and addresses are this process's own matter.
-            told = next((p.problem for p in problems if p.check in {"clocks", "context"}), "run `affidavit doctor`")
+            # What is wrong with the database is for who may log in to it; clocks and addresses are its own matter.
+            told = next(
+                (p.problem for p in problems if p.check in {"clocks", "context", "writes"}), "run `affidavit doctor`"
+            )
             raise Unavailable(f"The self-check failed: {told}.", reason=f"self_check:{problems[0].check}")
         return Readiness(warnings=[finding.check for finding in warnings if finding.problem])
 

@@ -22,7 +22,7 @@ import pytest
 
 from backend.embedded_postgres import run_psql
 from tests.scratch import new_folder
-from tests.serving import Started, affidavit, eventually, started
+from tests.serving import ROOT, Started, affidavit, eventually, started
 
 DELAYED_ACKNOWLEDGEMENT_SECONDS = 0.040  # that Linux waits at least
 HEALTHY = b'{"status":"ok"}'
@@ -228,6 +228,12 @@ def test_a_port_in_use_is_said() -> None:
         done = affidavit("demo", "--port", port, settings={"AFFIDAVIT_HOME": elsewhere})
     assert done.returncode == 1
     assert f"port {port} is in use" in done.stderr
+
+
+def test_make_gives_the_demo_the_port_that_it_is_told() -> None:
+    command = ["make", "--dry-run", "--no-print-directory", "demo", "PORT=8123"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ".venv/bin/affidavit demo --port 8123"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import pytest
 
 from backend import health
 from backend.errors import Unavailable
+from backend.provenance import VERSION, code
 from backend.self_check import SealerWatch, SelfCheck
+from backend.shipped import newest_revision
 from backend.tenancy import Claims
 from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
@@ -67,3 +69,12 @@ async def test_it_looks_again_by_itself(service: Service, tenant: Tenant, monkey
     async with asyncio.timeout(60), probe.watching():
         while (await service.client.get("/ready")).status_code != 200:
             await asyncio.sleep(0.01)
+
+
+async def test_who_has_signed_in_is_told_which_code_answers(service: Service, tenant: Tenant) -> None:
+    assert (await service.client.get("/version")).status_code == 401
+    told = (await service.get("/version", tenant, "analyst")).json()
+    assert told == {"version": VERSION, "code": code(), "revision": newest_revision()}
+    newest = max((Path(__file__).parents[1] / "migrations" / "versions").glob("[0-9]*.py")).name
+    assert newest.startswith(told["revision"])
+    assert told["code"].startswith(f"{told['version']}+")
