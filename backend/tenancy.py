@@ -173,7 +173,7 @@ class Tenancy:
         self, pool: Pool, signer: ContextSigner, *, timeout: float, behind_pooler: bool = False, homes: Homes | None = None
     ) -> None:  # fmt: skip
         self._pool = pool
-        self._homes = homes or OneCell()
+        self.homes = homes or OneCell()
         self._behind_pooler = behind_pooler
         self._signer = signer
         self._timeout = timeout
@@ -185,7 +185,7 @@ class Tenancy:
         `reuse_plans` spares planning each statement anew, for statements whose best plan is the same for every tenant.
         Raises Misdirected for a tenant of another cell, before anything is asked of the database.
         """
-        self._homes.epoch_of(claims)
+        self.homes.epoch_of(claims)
         async with transaction(self._pool, timeout=self._timeout) as connection:
             await self.bind(connection, claims, _BIND_AND_REUSE_PLANS if reuse_plans else _BIND)
             yield connection
@@ -199,11 +199,11 @@ class Tenancy:
         try:
             return await self._ask(claims, row, statement, *arguments)
         except NotAtHome:
-            await self._homes.refresh()
+            await self.homes.refresh()
             return await self._ask(claims, row, statement, *arguments)
 
     async def _ask(self, claims: Claims, row: Callable[..., Row], statement: str, *arguments: object) -> Row | None:
-        epoch = self._homes.epoch_of(claims)
+        epoch = self.homes.epoch_of(claims)
         if self._behind_pooler:
             async with transaction(self._pool, timeout=self._timeout) as connection:
                 signed = self._signer.sign(claims, await self._server_process(connection), epoch)
@@ -215,12 +215,12 @@ class Tenancy:
 
     def refuse_elsewhere(self, tag: str, request_id: str) -> None:
         """Raises Misdirected for a secret of a tenant of another cell, whose keys this one need not have."""
-        self._homes.epoch_of(Claims(request_id, tag=tag))
+        self.homes.epoch_of(Claims(request_id, tag=tag))
 
     def is_elsewhere(self, claims: Claims) -> bool:
         """Tells whether the tenant of these claims is at home in another cell, as far as this process knows."""
         try:
-            self._homes.epoch_of(claims)
+            self.homes.epoch_of(claims)
         except Misdirected:
             return True
         return False
@@ -234,7 +234,7 @@ class Tenancy:
 
         The context travels as a bound parameter: other connections of the same role can read the text of a statement.
         """
-        epoch = self._homes.epoch_of(claims)
+        epoch = self.homes.epoch_of(claims)
         signed = self._signer.sign(claims, await self._server_process(connection), epoch)
         await connection.execute(statement, signed)
 

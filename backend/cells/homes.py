@@ -25,7 +25,7 @@ class CellHomes:
     """Where tenants are at home, for what belongs to one cell."""
 
     def __init__(self, cell: str, known: KnownDirectory, *, redirect: bool = False) -> None:
-        self._cell = cell
+        self.cell = cell
         self.known = known
         self._redirect = redirect
 
@@ -37,7 +37,7 @@ class CellHomes:
         home = home_of(self.known.directory, claims)
         if home is None:
             return None
-        if home.cell != self._cell:
+        if home.cell != self.cell:
             cell = self.known.directory.cells[home.cell]
             if cell.state == "lost":
                 raise CellLost(cell=cell.name)

@@ -47,7 +47,9 @@ def cell_add(
     region: Annotated[str, typer.Option(help="Where its data is.")],
     address: Annotated[str, typer.Option(help="Where its processes answer, such as https://eu.affidavit.example.")],
     *,
-    most_tenants: Annotated[int | None, typer.Option(help="Tenants above which nobody moves there.", min=1)] = None,
+    most_tenants: Annotated[
+        int | None, typer.Option(help="Tenants above which nobody moves there or is made there.", min=1)
+    ] = None,
     most_gigabytes: Annotated[
         float | None, typer.Option(help="Size of its database above which nobody does.", min=0.01)
     ] = None,

@@ -13,6 +13,9 @@ from backend.command_output import CommandFailed, CommandGroup, CommandResult, t
 from backend.operation.command_line import as_owner, owner_address, read_settings, run_operator, runtime_address, secret
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from backend.database import Connection
     from backend.operation.every_cell import CellAnswer
 
 tenant_app = CommandGroup(help="Create, suspend, resume, export and delete tenants.")
@@ -33,9 +36,16 @@ def tenant_create(
 
     Example: affidavit tenant create meridian-bank --name "Meridian Bank"
     """
+    from backend.operation.room import cell_of_database, refuse_full  # noqa: PLC0415
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
-    made = as_owner(lambda owner: Tenants(owner).create(slug, name or slug))
+    settings = read_settings()
+
+    async def create(owner: "Connection") -> "UUID":
+        await refuse_full(owner, await cell_of_database(owner, settings))
+        return await Tenants(owner).create(slug, name or slug)
+
+    made = as_owner(create)
     return CommandResult({"tenant": slug, "id": made}, f"Created the tenant {slug}.")
 
 

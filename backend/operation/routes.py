@@ -11,9 +11,11 @@ from backend.database import transaction
 from backend.operation.deployment_state import state
 from backend.operation.guard import CurrentOperator, OperatorDatabase, OperatorRoute
 from backend.operation.models import DeploymentState, Domain, NewTenant, Slug, TenantChange, TenantList, TenantView
+from backend.operation.room import own_cell, refuse_full
 from backend.operation.tenants import OperatorActor, TenantRow, Tenants
 from backend.provided import Provided
 from backend.settings import Settings
+from backend.tenancy import Tenancy
 
 router = APIRouter(prefix="/operator", tags=["operator"], route_class=OperatorRoute)
 
@@ -43,10 +45,16 @@ async def read_state(
 
 @router.post("/tenants", status_code=status.HTTP_201_CREATED, summary="Create a tenant")
 async def create_tenant(
-    request: Request, database: Provided[OperatorDatabase], body: NewTenant, operator: CurrentOperator
+    request: Request,
+    database: Provided[OperatorDatabase],
+    tenancy: Provided[Tenancy],
+    body: NewTenant,
+    operator: CurrentOperator,
 ) -> TenantView:
     """Creates a tenant with the collection `default`. Its first user is made at the command line, or by its identity provider."""
     async with _acting(request, database, operator) as tenants:
+        await tenancy.homes.refresh()  # of limits that were given a moment ago
+        await refuse_full(tenants.connection, own_cell(tenancy.homes))
         await tenants.create(body.slug, body.name or body.slug)
         return _view(await tenants.get(body.slug))
 

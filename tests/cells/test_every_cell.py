@@ -1,5 +1,6 @@
 """The operator sees all cells as one system, and upgrades them one after the other."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,15 @@ import pytest
 
 from backend.ledger import verifier
 from backend.ledger.checkpoints import open_checkpoint
-from backend.operation import cells_log
+from backend.operation import cells_log, operator_keys
+from backend.operation.service import operator
 from backend.operation.signing import signing_from
 from backend.settings import Settings
 from tests.cells.world import DIRECTORY_KEY, World, newest_note, sealed, working_tenant
 from tests.factories import ingest
 from tests.ledger.sealed_log import SealedLog
 from tests.service import PASSWORD, Service
+from tests.serving import affidavit
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cells]
 
@@ -182,8 +185,10 @@ async def policies(cell: Any) -> int:
     )
 
 
-async def test_nobody_moves_to_a_full_cell(world: World, eu: Service) -> None:
-    tenant, us = await working_tenant(world, eu, "eu-1"), world.cells["us-1"]
+async def test_nobody_moves_to_a_full_cell_or_is_made_there(world: World, eu: Service, us: Service) -> None:
+    tenant, us_cell = await working_tenant(world, eu, "eu-1"), world.cells["us-1"]
+    async with operator(us_cell.database.owner_url) as acting:
+        key = {"Authorization": f"Bearer {await operator_keys.create(acting.connection, 'full')}"}
     add = ("cell", "add", "us-1", "--region", "us", "--address", "https://us-1.example")
     at_home = {cell["name"]: cell["tenants"] for cell in await said(world, "cell", "list")}["us-1"]
     if at_home == 0:
@@ -195,8 +200,19 @@ async def test_nobody_moves_to_a_full_cell(world: World, eu: Service) -> None:
         await said(world, *add, *limit)
         refused = await world.command("tenant", "move", tenant.slug, "--to", "us-1")
         assert (refused.returncode, "us-1 is full" in refused.stderr, why in refused.stderr) == (1, True, True)
-        assert await us.residence(tenant) is None, "nothing has begun"
+        assert await us_cell.residence(tenant) is None, "nothing has begun"
+        own = {**world.operator, "AFFIDAVIT_DATABASE_URL": us_cell.database.owner_url}
+        keyless = {name: value for name, value in own.items() if name != "AFFIDAVIT_DIRECTORY_KEY"}
+        for settings, said_why in (
+            (own, why), (own | {"AFFIDAVIT_DIRECTORY_URL": world.away}, "no directory"), (keyless, "whose limits"),
+        ):  # fmt: skip
+            made = await asyncio.to_thread(affidavit, "tenant", "create", "one-more", settings=settings)
+            assert (made.returncode, said_why in made.stderr) == (1, True), made.stderr
+        answer = await us.client.post("/operator/tenants", json={"slug": "one-more"}, headers=key)
+        assert (answer.status_code, why in answer.text) == (409, True), answer.text
+        assert await us_cell.fetchval("select count(*) from tenancy.tenant where slug = 'one-more'") == 0
     await world.add("us-1")  # without limits
+    assert (await asyncio.to_thread(affidavit, "tenant", "create", "one-more", settings=own)).returncode == 0
     await world.move(tenant, "us-1")
 
 
@@ -224,12 +240,12 @@ async def test_a_cell_whose_servers_are_gone_for_good_is_named_with_its_tenants_
         await world.add("eu-1")
         for slug, to in moves:
             assert (await world.command("tenant", "move", slug, "--to", to)).returncode == 1
-    await eu.services.tenancy._homes.refresh()
+    await eu.services.tenancy.homes.refresh()
     answer = await eu.client.get("/auth/me", headers=token)
     assert (answer.status_code, answer.json()["error"], answer.headers["retry-after"]) == (503, "cell_lost", "3600")
     form = {"username": "analyst", "password": PASSWORD, "client_id": tenant.slug}
     assert (await eu.client.post("/auth/token", data=form)).json()["error"] == "cell_lost"
     await world.add("us-1")  # restored from its backups
-    await eu.services.tenancy._homes.refresh()
+    await eu.services.tenancy.homes.refresh()
     assert (await eu.client.get("/auth/me", headers=token)).status_code == 421
     assert (await us.client.get("/auth/me", headers=token)).status_code == 200

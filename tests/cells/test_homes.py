@@ -23,7 +23,7 @@ async def test_people_who_give_an_address_are_sent_to_the_cell_that_their_instit
 
     async def told() -> list[int]:
         for service in (eu, us):
-            await service.services.tenancy._homes.refresh()
+            await service.services.tenancy.homes.refresh()
         return [(await service.client.post("/auth/token", data=form)).status_code for service in (eu, us)]
 
     async with eu.operator() as acting:
@@ -57,7 +57,7 @@ async def test_slug_and_domain_of_a_purged_tenant_are_given_again_in_another_cel
     await purge(world.cells["eu-1"], tenant)
     await world.add("us-1")
     for service, statuses in ((eu, [421, 421]), (us, [200, 401])):
-        await service.services.tenancy._homes.refresh()
+        await service.services.tenancy.homes.refresh()
         for named, status in zip((domain, tenant.slug), statuses, strict=True):
             form = {"username": "analyst", "password": PASSWORD, "client_id": named}
             assert (await service.client.post("/auth/token", data=form)).status_code == status
@@ -80,7 +80,7 @@ async def test_processes_start_and_serve_from_the_signed_copy_while_the_control_
     tenant, away = await working_tenant(world, eu, "eu-1"), world.away
     token = await eu.as_user(tenant, "analyst")
     async with world.serving("us-1") as first:
-        await first.services.tenancy._homes.refresh()
+        await first.services.tenancy.homes.refresh()
     async with world.serving("us-1", directory_url=away) as service:
         refused = await service.client.get("/auth/me", headers=token)
         assert refused.status_code == 421

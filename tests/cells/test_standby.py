@@ -98,7 +98,7 @@ async def test_a_promoted_standby_goes_on_within_ten_seconds_and_lacks_no_answer
         copy.save(directory, tmp_path / "directory")
         service = await stack.enter_async_context(running(settings, database))
         tenant = await service.create_tenant()
-        service.services.tenancy._homes.known.directory.append(
+        service.services.tenancy.homes.known.directory.append(
             [Home(tenant.id, tenant.slug, HERE.name, 1).entry()], KEY, 2
         )
         await ingest(service, tenant, "disputes", "Customers dispute a card payment within 60 days of the statement.")

@@ -17,6 +17,7 @@ from backend.operation.moving import copies, following
 from backend.operation.moving.cells import OpenCell, open_cell, read_cell
 from backend.operation.moving.mover import BeingMoved, Mover, alone
 from backend.operation.moving.replication import Progress
+from backend.operation.room import why_full
 from backend.operation.service import OperatorError
 
 queries = Queries.beside(__file__)
@@ -134,13 +135,8 @@ async def _refuse_full(signing: Signing, cell: CellEntry, target: OpenCell, tena
     if await target.database.fetchrow(queries.residence, tenant_id) is not None:
         return
     tenants = signing.directory.tenants_by_cell()[cell.name]
-    if cell.most_tenants is not None and tenants >= cell.most_tenants:
-        raise OperatorError(f"{cell.name} is full: {tenants} tenants are at home there, of at most {cell.most_tenants}")
-    size = await target.database.fetchval(queries.size)
-    if cell.most_bytes is not None and size >= cell.most_bytes:
-        raise OperatorError(
-            f"{cell.name} is full: its database has {size / 1e9:.1f} GB, of at most {cell.most_bytes / 1e9:.1f}"
-        )
+    if (why := why_full(cell, tenants, await target.database.fetchval(queries.size))) is not None:
+        raise OperatorError(why)
 
 
 def _known(signing: Signing, slug: str) -> Home:
