@@ -135,12 +135,13 @@ class SoundCells:
 
 
 class _Body:
-    """A request's body, of which the beginning is kept for whoever reads it next."""
+    """A request's body, of which the beginning is kept for whoever reads it next, in no more room than it has bytes."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._messages: list[Message] = []
+        self._kept = bytearray()
         self._bytes = 0
+        self._complete = self._gone = False
 
     @property
     def is_kept(self) -> bool:
@@ -151,29 +152,34 @@ class _Body:
         """Returns what a form holds: of one that is longer than is kept, or does not come, its beginning."""
         with suppress(TimeoutError):  # whoever reads on says so
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while self.is_kept and not (self._messages and not self._messages[-1].get("more_body", False)):
-                    self._messages.append(await self._next())
-        return b"".join(message.get("body", b"") for message in self._messages)
+                while self.is_kept and not (self._complete or self._gone):
+                    await self._next()
+        return bytes(self._kept)
 
     def from_its_beginning(self) -> Receive:
         """Returns what reads it, beginning with what was read before."""
-        read = 0
+        begun = False
 
         async def receive() -> Message:
-            nonlocal read
-            read += 1
-            if read <= len(self._messages):
-                return self._messages[read - 1]
-            message = await self._next()
-            if self.is_kept:
-                self._messages.append(message)
-            return message
+            nonlocal begun
+            if not begun:
+                begun = True
+                if self._kept or self._complete:
+                    return {"type": "http.request", "body": bytes(self._kept), "more_body": not self._complete}
+            return await self._next()
 
         return receive
 
     async def _next(self) -> Message:
         message = await self._receive()
-        self._bytes += len(message.get("body", b""))
+        if message["type"] == "http.disconnect":
+            self._gone = True
+            return message
+        body = message.get("body", b"")
+        if self.is_kept:
+            self._kept += body
+        self._bytes += len(body)
+        self._complete = not message.get("more_body", False)
         return message
 
 
