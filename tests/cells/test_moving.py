@@ -117,7 +117,7 @@ async def test_a_tenant_moves_while_it_works_and_comes_back(
     token, kept, load = await eu.as_user(tenant, "analyst"), await newest_note(old, tenant), AskingClients()
 
     # One process of the old cell hears of nothing, as when it is cut off from the control database.
-    await eu.services.tenancy._homes.refresh()
+    await eu.services.tenancy.homes.refresh()
     stale = shutil.copy(old.folder / "directory", tmp_path / "stale")
     async with world.serving("eu-1", directory_url=world.away, directory_file=stale) as cut_off:
         async with load.on(tenant, token, {"eu-1": eu, "us-1": us, "cut off": cut_off}):
@@ -205,7 +205,7 @@ async def test_a_command_that_is_killed_is_carried_on_by_giving_it_again(
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             process.wait()
-    await eu.services.tenancy._homes.refresh()
+    await eu.services.tenancy.homes.refresh()
     assert await asked(eu, tenant, token) == 421
     assert await asked(us, tenant, token) == 503
     assert (

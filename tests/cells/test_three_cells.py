@@ -113,7 +113,7 @@ async def test_a_token_of_a_tenant_opens_nothing_in_any_other_cell_whatever_the_
         tenants = {name: await working_tenant(world, service, name) for name, service in services.items()}
         tokens = {name: await services[name].as_user(tenant, "analyst") for name, tenant in tenants.items()}
         for service in services.values():
-            await service.services.tenancy._homes.refresh()
+            await service.services.tenancy.homes.refresh()
         away = {
             name: await stack.enter_async_context(world.serving(name, directory_url=world.away, directory_file=stale[name]))
             for name in world.cells

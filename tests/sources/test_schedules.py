@@ -177,7 +177,7 @@ async def test_a_tenant_that_a_worker_knows_to_have_moved_holds_up_no_other(serv
             due = "update sources.source set next_run_at = now() - make_interval(days => $2) where id = $1"
             await altered(service, due, source, days)
         knowing = copy(service.services.tenancy)
-        knowing._homes = homes(moved(gone.id, gone.slug), moved(gone.id, gone.slug, cell="us-1", epoch=2))
+        knowing.homes = homes(moved(gone.id, gone.slug), moved(gone.id, gone.slug, cell="us-1", epoch=2))
         scheduler = Scheduler(tenancy=knowing)
         assert [await scheduler.queue_next() for _ in range(3)] == [True, True, False]
         assert await runs_of(service, gone, sources[0]) == []
