@@ -1,5 +1,7 @@
 """The document of the API is one that generators and people can use: names that stay, words explained, true examples."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,6 +13,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 from openai.types.vector_stores import VectorStoreFile, VectorStoreFileBatch
 
+from backend.answers import extractive
 from backend.app import create_app
 from backend.gateways.openai import examples
 from backend.openapi.vocabulary import WORDS
@@ -121,6 +124,11 @@ def test_a_route_names_only_errors_that_it_can_give(operations: dict[str, tuple[
         assert "400" not in statuses or path.startswith(("/v1/", "/oauth/", "/scim/")), name
         assert ("401" in statuses) >= ("security" in operation), name
     assert set(operations["operation_health"][2]["responses"]) == {"200"}
+
+
+def test_examples_name_the_built_in_model_as_it_is_called_now(document: Json) -> None:
+    """Whoever sends the example of another version's is refused."""
+    assert set(re.findall(r"extractive-v\d+", json.dumps(document))) == {extractive.NAME}
 
 
 def test_every_reference_is_to_a_part_of_the_document(document: Json) -> None:
