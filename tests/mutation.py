@@ -57,7 +57,9 @@ MODULES = {
     ),
     "guard": Module(("identity/callers/guard.py",), (), ("identity/test_guard.py",)),
     "recorder": Module(("audit/recorder.py",), (), ("audit/test_recorder.py",)),
-    "verifier": Module(("ledger/verifier",), ("ledger/test_verifier*.py", "ledger/test_proven.py")),
+    "verifier": Module(
+        ("ledger/verifier",), ("ledger/test_verifier*.py", "ledger/test_proven.py", "ledger/test_kept_rounds.py")
+    ),
     "grounding": Module(
         ("answers/grounding",),
         (
