@@ -72,8 +72,13 @@ MODULES = {
     ),
     "fusion": Module(
         ("retrieval/ranking/ordering.py", "retrieval/ranking/pages.py"),
-        ("retrieval/test_pages.py",),
-        ("retrieval/test_fusion.py",),
+        (),
+        (
+            "retrieval/test_pages.py",
+            "retrieval/test_furniture.py",
+            "retrieval/test_phrases.py",
+            "retrieval/test_fusion.py",
+        ),
     ),
     "sealer": Module(("ledger/sealer.py",), (), ("ledger/test_sealer_rounds.py", "ledger/test_sealer.py")),
 }
