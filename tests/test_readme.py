@@ -6,14 +6,11 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 import pytest
-import uvicorn
 from typer.main import get_command
 
 from backend import openapi
@@ -23,6 +20,7 @@ from backend.identity.keys import api_keys
 from backend.settings import Settings
 from tests.client.wheel import unpacked
 from tests.isolation.attacks import SHOWN_BY_POSTGRES
+from tests.listening import listening
 from tests.service import PASSWORD, Service, Tenant
 from tests.test_floors import FLOORS, rooms
 
@@ -178,20 +176,6 @@ def test_it_lists_all_that_postgresql_shows_to_everyone() -> None:
     assert [shown for shown in SHOWN_BY_POSTGRES if f"- {shown}\n" not in shows] == []
 
 
-@asynccontextmanager
-async def served(service: Service) -> AsyncIterator[int]:
-    """The service on a real port."""
-    server = uvicorn.Server(uvicorn.Config(service.app, port=0, lifespan="off", log_config=None))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
-
-
 async def test_its_python_programs_reach_an_answer_its_record_and_the_same_through_openais_client(
     service: Service, tenant: Tenant, tmp_path: Path
 ) -> None:
@@ -200,8 +184,8 @@ async def test_its_python_programs_reach_an_answer_its_record_and_the_same_throu
         {"username": name, "password": PASSWORD, "roles": [name]}
         for name in ("editor", "analyst", "compliance", "admin")
     ]
-    async with served(service) as port:
-        demo = {"base_url": f"http://127.0.0.1:{port}", "tenants": [{"slug": tenant.slug, "users": users}]}
+    async with listening(service) as address:
+        demo = {"base_url": address, "tenants": [{"slug": tenant.slug, "users": users}]}
         (tmp_path / "demo-credentials.json").write_text(json.dumps(demo))
         running = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "".join(programs),
@@ -221,8 +205,8 @@ async def test_its_python_programs_reach_an_answer_its_record_and_the_same_throu
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 async def test_its_requests_with_curl_store_a_chunk_and_find_it(service: Service, tenant: Tenant) -> None:
     (program,) = (block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block)
-    async with served(service) as port:
-        program = program.replace("localhost:8000", f"127.0.0.1:{port}").replace("meridian-bank", tenant.slug)
+    async with listening(service) as address:
+        program = program.replace("http://localhost:8000", address).replace("meridian-bank", tenant.slug)
         program = program.replace("PASSWORD=…", f"PASSWORD={shlex.quote(PASSWORD)}")
         running = await asyncio.create_subprocess_exec(
             "bash", "-euo", "pipefail", "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 
 from backend import http_server, request_scope
+from tests.listening import serving
 from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -16,14 +16,8 @@ HALF_A_HEAD = b"GET /health HTTP/1.1\r\nHost: service.test\r\n"
 
 @pytest.fixture(scope="module")
 async def port(service: Service) -> AsyncIterator[int]:
-    config = uvicorn.Config(service.app, port=0, lifespan="off", **(http_server.options() | {"loop": "none"}))
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
+    async with serving(service.app, **(http_server.options() | {"loop": "none"})) as address:
+        yield int(address.rpartition(":")[2])
 
 
 async def sent(port: int, octets: bytes) -> bytes:

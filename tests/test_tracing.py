@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-import uvicorn
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from structlog.stdlib import ProcessorFormatter
@@ -27,6 +26,7 @@ from backend.settings.serving import ServingSettings
 from tests import factories
 from tests.answers import model_server
 from tests.answers.model_server import ModelServer, failing, saying
+from tests.listening import serving
 from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -203,16 +203,8 @@ async def test_what_the_framework_would_tell_of_requests_stays_untold(
         monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         app = create_app(settings_for(database, run_secrets, model_home))
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on"))
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        ) as client:
+        async with serving(app, lifespan="on") as address, httpx.AsyncClient(base_url=address) as client:
             assert (await client.get("/auth/me", headers={"traceparent": TRACEPARENT})).status_code == 401
-        server.should_exit = True
-        await serving
     assert collector.requests == []
 
 

@@ -19,9 +19,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_MONTHS = frozenset(language("en").month_names) - {"may"}
-_NUMBER_WORDS = frozenset(language("en").numbers("words")) - {"couple"}  # two people who ask for a joint account
-_CURRENCIES = frozenset({"usd", "dollar", "eur", "euro", "gbp", "pound"})
+_ENGLISH = language("en")
+_MONTHS = frozenset(_ENGLISH.month_names) - {"may"}
+_NUMBER_WORDS = frozenset(_ENGLISH.numbers("words")) - {"couple"}  # two people who ask for a joint account
+_CURRENCIES = frozenset(form for form, unit in _ENGLISH.units.items() if unit in _ENGLISH.rule("currencies"))
 _STOP_WORDS = stop_words(SUBJECTS)
 
 
@@ -41,8 +42,7 @@ def has_figure(text: str) -> bool:
 
 
 def _is_content(word: str) -> bool:
-    is_currency = word in _CURRENCIES or word.removesuffix("s") in _CURRENCIES
-    return word not in _STOP_WORDS and not word.endswith("n't") and not is_currency
+    return word not in _STOP_WORDS and word not in _CURRENCIES and not word.endswith("n't")
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:

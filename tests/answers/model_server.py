@@ -2,17 +2,16 @@
 
 import asyncio
 import json
-import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+
+from tests.listening import served_by_a_thread
 
 Reply = Callable[[dict[str, Any]], Response]
 
@@ -35,18 +34,10 @@ class ModelServer:
 @contextmanager
 def running() -> Iterator[ModelServer]:
     """Serves on a free port of the loopback interface."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    model_server = ModelServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", saying("Nothing."))
-    server = uvicorn.Server(uvicorn.Config(_app(model_server), log_level="critical"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
+    model_server = ModelServer("", saying("Nothing."))
+    with served_by_a_thread(_app(model_server)) as address:
+        model_server.url = f"{address}/v1"
         yield model_server
-    finally:
-        server.should_exit = server.force_exit = True
-        thread.join(timeout=10)
 
 
 def _app(model_server: ModelServer) -> FastAPI:

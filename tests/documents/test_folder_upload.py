@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from anyio import to_thread
 from click.testing import Result
 from typer.testing import CliRunner
@@ -14,6 +13,7 @@ from backend.cli import app as cli
 from backend.documents.files.folder_upload import AmbiguousName, files_below
 from backend.identity.callers.permissions import Permission
 from tests.factories import worker
+from tests.listening import listening
 from tests.service import PASSWORD, Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -22,16 +22,11 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(scope="module")
 async def url(service: Service) -> AsyncIterator[str]:
     """The service on a socket, with a worker."""
-    config = uvicorn.Config(service.app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
     working = asyncio.create_task(worker(service).run())
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    working.cancel()
-    server.should_exit = True
-    await asyncio.gather(serving, working, return_exceptions=True)
+    async with listening(service) as address:
+        yield address
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 @pytest.fixture

@@ -1,16 +1,14 @@
 """A server that speaks the `/rerank` protocols over a real socket, and scores as a test tells it to."""
 
-import socket
-import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+
+from tests.listening import served_by_a_thread
 
 Reply = Callable[[dict[str, Any]], Awaitable[Response]]
 Score = Callable[[str], float]
@@ -29,18 +27,10 @@ class RerankServer:
 @contextmanager
 def running() -> Iterator[RerankServer]:
     """Serves on a free port of the loopback interface."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    served = RerankServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1/rerank", scoring(len))
-    server = uvicorn.Server(uvicorn.Config(_app(served), log_level="critical"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
+    served = RerankServer("", scoring(len))
+    with served_by_a_thread(_app(served)) as address:
+        served.url = f"{address}/v1/rerank"
         yield served
-    finally:
-        server.should_exit = server.force_exit = True
-        thread.join(timeout=10)
 
 
 def _app(served: RerankServer) -> FastAPI:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
@@ -19,6 +18,7 @@ from pydantic import SecretStr
 from backend.retrieval.embedding import minilm
 from backend.retrieval.embedding.embedder import EmbedderUnavailable, LocalEmbedder, Vectors
 from backend.retrieval.embedding.remote import RemoteEmbedder
+from tests.listening import served_by_a_thread
 
 pytestmark = pytest.mark.anyio
 
@@ -228,16 +228,10 @@ class FaultyEmbeddingServer:
 
 @pytest.fixture
 def server() -> Iterator[FaultyEmbeddingServer]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    embedding_server = FaultyEmbeddingServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
-    config = uvicorn.Config(embedding_server.app(), log_level="critical", lifespan="off")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, args=([listener],))
-    thread.start()
-    yield embedding_server
-    running.should_exit = running.force_exit = True
-    thread.join()
-    listener.close()
+    embedding_server = FaultyEmbeddingServer("")
+    with served_by_a_thread(embedding_server.app()) as address:
+        embedding_server.url = f"{address}/v1"
+        yield embedding_server
 
 
 @asynccontextmanager

@@ -1,8 +1,6 @@
 """What embedding servers do, each a little differently, and what happens when one becomes another model without a word."""
 
 import hashlib
-import socket
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +9,6 @@ from typing import Any
 import asyncpg
 import numpy as np
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
@@ -22,6 +19,7 @@ from backend.personal_data.pseudonyms import PseudonymKeys
 from backend.retrieval.embedding import fingerprint
 from backend.retrieval.embedding.embedder import EmbedderUnavailable
 from backend.retrieval.embedding.remote import RemoteEmbedder
+from tests.listening import served_by_a_thread
 from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -70,15 +68,10 @@ class EmbeddingServer:
 
 @pytest.fixture
 def server() -> Iterator[EmbeddingServer]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    started = EmbeddingServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
-    running_server = uvicorn.Server(uvicorn.Config(started.app(), log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=running_server.run, args=([listener],))
-    thread.start()
-    yield started
-    running_server.should_exit = running_server.force_exit = True
-    thread.join()
-    listener.close()
+    started = EmbeddingServer("")
+    with served_by_a_thread(started.app()) as address:
+        started.url = f"{address}/v1"
+        yield started
 
 
 @asynccontextmanager

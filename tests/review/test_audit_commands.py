@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from anyio import to_thread
 from click.testing import Result
 from typer.testing import CliRunner
@@ -13,6 +12,7 @@ from typer.testing import CliRunner
 from backend.cli import app as cli
 from backend.jobs.worker import Worker
 from tests.ledger.sealed_log import KEY, SealedLog
+from tests.listening import listening
 from tests.service import PASSWORD, Database, Secrets, Service, Tenant, sealing
 from tests.webhooks.endpoints import sealed
 
@@ -24,18 +24,12 @@ PUBLIC = str(KEY.verifier_key)
 @pytest.fixture(scope="module")
 async def url(service: Service, database: Database) -> AsyncIterator[str]:
     """The service on a socket, with a worker and a sealer."""
-    config = uvicorn.Config(service.app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
     own = service.services
     working = asyncio.create_task(Worker(own.tenancy, own.job_handlers()).run())
-    async with sealing(database, KEY):
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    working.cancel()
-    server.should_exit = True
-    await asyncio.gather(serving, working, return_exceptions=True)
+    async with listening(service) as address, sealing(database, KEY):
+        yield address
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def run(*arguments: str, **environment: str) -> Result:

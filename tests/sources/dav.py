@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
-from tests.sources.site import said
+from tests.sources.raw_http import Request, answering, said
 
 
 @dataclass
@@ -62,23 +62,10 @@ async def dav_server() -> AsyncIterator[DavServer]:
     """A server that listens until the block ends."""
     here = DavServer()
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            method, path, _ = head.split("\r\n")[0].split(" ", 2)
-            headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in head.split("\r\n")[1:] if line)}
-            await reader.readexactly(int(headers.get("content-length", "0")))
-            here.asked.append((method, path, headers))
-            writer.write(here.answer(method, path, headers))
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        here.asked.append((request.method, request.path, request.headers))
+        writer.write(here.answer(request.method, request.path, request.headers))
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
-    here.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/dav"
-    try:
+    async with answering(answer) as address:
+        here.url = f"{address}/dav"
         yield here
-    finally:
-        server.close()

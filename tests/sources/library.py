@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.sources.site import said, site
+from tests.sources.raw_http import Request, answering, said
+from tests.sources.site import site
 
 PROGRAM = {"client_id": "program", "client_secret": "a secret"}
 TOKEN = "token-of-the-directory"
@@ -118,23 +119,11 @@ async def library() -> AsyncIterator[Library]:
     """A library that is served until the block ends."""
     here = Library()
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            method, path, _ = head.split("\r\n")[0].split(" ", 2)
-            headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in head.split("\r\n")[1:] if line)}
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
-            here.asked.append((method, path, headers))
-            writer.write(here.answer(method, path, headers, body))
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        here.asked.append((request.method, request.path, request.headers))
+        writer.write(here.answer(request.method, request.path, request.headers, request.body))
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
-    here.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with site() as files:
+    async with answering(answer) as here.url, site() as files:
         here.files_url = files.url
 
         class ServedFiles(dict[str, bytes]):
@@ -148,7 +137,4 @@ async def library() -> AsyncIterator[Library]:
 
         files.pages = ServedFiles()
         files.asked = here.asked
-        try:
-            yield here
-        finally:
-            server.close()
+        yield here

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.sources.raw_http import Request, answering, said
+
 RAW = dict[str, bytes]
 
 
@@ -44,48 +46,33 @@ class Site:
         return said("200 OK", body, f"ETag: {tag}\r\nContent-Type: {kind}\r\n")
 
 
-def said(status: str, body: bytes, headers: str = "") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
-    return head.encode() + body
-
-
 @asynccontextmanager
 async def site() -> AsyncIterator[Site]:
     """A site that listens until the block ends."""
     here = Site()
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            method, path, _ = head.split("\r\n")[0].split(" ", 2)
-            headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in head.split("\r\n")[1:] if line)}
-            here.asked.append((method, path, headers))
-            if path in here.held:
-                await here.held[path].wait()
-            if path in here.slow:
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/markdown\r\nConnection: close\r\n\r\n")
-                while path in here.slow:
-                    writer.write(b" ")
-                    await writer.drain()
-                    await asyncio.sleep(0.1)
-            if path in here.endless:
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")
-                while True:
-                    writer.write(b"https://localhost/more\n" * 4_000)
-                    await writer.drain()
-            writer.write(here.answer(path, headers))
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        path = request.path
+        here.asked.append((request.method, path, request.headers))
+        if path in here.held:
+            await here.held[path].wait()
+        if path in here.slow:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/markdown\r\nConnection: close\r\n\r\n")
+            while path in here.slow:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        if path in here.endless:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")
+            while True:
+                writer.write(b"https://localhost/more\n" * 4_000)
+                await writer.drain()
+        writer.write(here.answer(path, request.headers))
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
-    here.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield here
-    finally:
-        here.slow.clear()
-        for waits in here.held.values():
-            waits.set()
-        server.close()
+    async with answering(answer) as here.url:
+        try:
+            yield here
+        finally:
+            here.slow.clear()
+            for waits in here.held.values():
+                waits.set()

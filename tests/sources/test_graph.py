@@ -6,7 +6,8 @@ import pytest
 
 from tests.service import Service, Tenant
 from tests.sources.library import DRIVE, PROGRAM, TOKEN, TOP, Library, library
-from tests.sources.site import said, site
+from tests.sources.raw_http import said
+from tests.sources.site import site
 from tests.sources.sources import bank_with_policies, counted, documents, reaching, run
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,8 @@ import pytest
 from backend.egress import Egress
 from backend.sources.asking import SourceHosts
 from tests.service import Service, Tenant
-from tests.sources.site import Site, said, site
+from tests.sources.raw_http import said
+from tests.sources.site import Site, site
 from tests.sources.sources import HERE, POLICIES, bank_with_policies, counted, created, documents, reaching, run
 from tests.test_egress import response, serving
 

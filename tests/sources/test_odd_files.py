@@ -6,7 +6,7 @@ import pytest
 
 from tests.service import Service
 from tests.sources.dav import dav_server
-from tests.sources.site import said
+from tests.sources.raw_http import said
 from tests.sources.sources import bank_with_policies, counted, created, documents, reaching, run
 from tests.sources.test_s3 import KEYS, bucket, put, server
 from tests.sources.test_webdav import READER
