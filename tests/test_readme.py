@@ -206,7 +206,7 @@ async def test_its_python_programs_reach_an_answer_its_record_and_the_same_throu
 async def test_its_requests_with_curl_store_a_chunk_and_find_it(service: Service, tenant: Tenant) -> None:
     (program,) = (block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block)
     async with listening(service) as address:
-        program = program.replace("http://localhost:8000", address).replace("meridian-bank", tenant.slug)
+        program = program.replace("localhost:8000", urlsplit(address).netloc).replace("meridian-bank", tenant.slug)
         program = program.replace("PASSWORD=…", f"PASSWORD={shlex.quote(PASSWORD)}")
         running = await asyncio.create_subprocess_exec(
             "bash", "-euo", "pipefail", "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
