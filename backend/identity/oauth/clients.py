@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from backend.egress import Egress, RefusedAddress, checked
 from backend.errors import InvalidInput, NotFound, Unauthenticated
@@ -21,11 +21,20 @@ from backend.identity.sign_in.seal import Seal
 from backend.schema import Text
 
 MOST_BYTES = 32 * 1024
+_LONGEST_ID = 2_500  # of a client that registers: its requests, which a browser keeps in a cookie, hold more beside it
 _REGISTERED = "registered."
 _NO_REDIRECT = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss"})
 # It stands in the page's security policy, where a semicolon or a space would begin something else.
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _shown_as_it_is(name: str) -> str:
+    if not name.isprintable():
+        message = "must hold no characters that cannot be seen"
+        raise ValueError(message)
+    return name
+
 
 RedirectUri = Annotated[Text, Field(min_length=4, max_length=500, examples=["https://agent.example/callback"])]
 
@@ -36,7 +45,7 @@ class ClientMetadata(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     redirect_uris: Annotated[list[RedirectUri], Field(min_length=1, max_length=20)]
-    client_name: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    client_name: Annotated[Text, Field(min_length=1, max_length=100), AfterValidator(_shown_as_it_is)] | None = None
     token_endpoint_auth_method: Literal["none"] = Field(default="none", description="Clients have no secret here.")
 
 
@@ -57,6 +66,13 @@ class Client:
             raise InvalidInput("redirect_uri: is not one that this client named", reason="oauth:redirect_uri")
         return asked
 
+    def may_be_told(self, redirect: str) -> bool:
+        """Tells whether a browser may be led to an address before its person has agreed.
+
+        Anybody can register a program, and would have this service lead people to any page (RFC 9700, section 4.11.2).
+        """
+        return self.host is not None or _is_on_own_machine(redirect)
+
 
 @dataclass(frozen=True, slots=True)
 class Clients:
@@ -72,13 +88,26 @@ class Clients:
             return self._registered(client_id)
         return await self._published(client_id, allowed_hosts)
 
+    def still_takes(self, client_id: str, allowed_hosts: Collection[str]) -> bool:
+        """Tells whether the operator and the tenant still allow a client that was found once."""
+        if client_id.startswith(_REGISTERED):
+            return not self.is_turned_off(client_id)
+        return any(client_id.startswith(_address_of(host)) for host in allowed_hosts)
+
+    def is_turned_off(self, client_id: str) -> bool:
+        """Tells whether a client registered itself, and the operator does not allow that any more."""
+        return client_id.startswith(_REGISTERED) and not self.registration
+
     def register(self, metadata: ClientMetadata) -> str:
         """Returns the id of a client that registers itself; raises NotFound where that is off, and InvalidInput."""
         if not self.registration:
             raise NotFound("Clients cannot register themselves here.", reason="oauth:registration_off")
         _refuse_redirects(metadata.redirect_uris)
         said = {"name": metadata.client_name or "", "redirect_uris": metadata.redirect_uris}
-        return _REGISTERED + self.seal.close(orjson.dumps(said))
+        client_id = _REGISTERED + self.seal.close(orjson.dumps(said))
+        if len(client_id) > _LONGEST_ID:
+            raise InvalidInput("redirect_uris: are too long altogether")
+        return client_id
 
     def _registered(self, client_id: str) -> Client:
         if not self.registration:
@@ -92,7 +121,9 @@ class Clients:
     async def _published(self, client_id: str, allowed_hosts: Collection[str]) -> Client:
         try:
             parts = checked(client_id)
-            if parts.path in {"", "/"} or parts.netloc not in allowed_hosts:
+            # An id is spelled in one way: the programs of a host that is taken away are found by it.
+            known = parts.netloc in allowed_hosts and client_id.startswith(_address_of(parts.netloc))
+            if parts.path == "/" or not known:
                 raise NotFound(
                     "Your institution does not allow this program. Ask an administrator to allow its host.",
                     reason="oauth:client_host",
@@ -102,6 +133,15 @@ class Clients:
         except (RefusedAddress, ValueError) as error:
             raise NotFound("The program's description cannot be read.", reason="oauth:client_document") from error
         return Client(client_id, metadata.client_name or parts.netloc, parts.netloc, tuple(metadata.redirect_uris))
+
+
+def _address_of(host: str) -> str:
+    return f"https://{host}/"
+
+
+def _is_on_own_machine(uri: str) -> bool:
+    parts = urlsplit(uri)
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK
 
 
 def _metadata(document: Any, client_id: str) -> ClientMetadata:  # noqa: ANN401 - whatever a server answers

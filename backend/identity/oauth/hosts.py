@@ -60,6 +60,7 @@ async def add_host(connection: Connection, caller: Caller, recorder: Recorder, h
 async def remove_host(connection: Connection, caller: Caller, recorder: Recorder, host: str) -> None:
     """Allows a host no more, and ends the sessions of its programs; raises NotFound, and Forbidden for a key."""
     _require_user(caller)
+    await connection.execute(queries.hosts_change, str(caller.tenant_id))
     if await connection.fetchval(queries.remove_client_host, caller.tenant_id, host) is None:
         raise NotFound(reason="client_host:unknown")
     ended = await connection.fetchval(queries.end_client_sessions, host)

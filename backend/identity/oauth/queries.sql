@@ -31,6 +31,14 @@ select host, added_by, added_at from identity.client_host where tenant_id = $1 o
 insert into identity.client_host (tenant_id, host, added_by) values ($1, $2, $3)
 on conflict (tenant_id, host) do nothing returning host
 
+-- name: hosts_stay
+-- Lets nobody take a host away until the transaction ends: a session that is opened meanwhile would outlive it.
+select pg_advisory_xact_lock_shared(hashtextextended('client hosts ' || $1::text, 0))
+
+-- name: hosts_change
+-- Waits for those who rely on the allowed hosts, as they are now.
+select pg_advisory_xact_lock(hashtextextended('client hosts ' || $1::text, 0))
+
 -- name: remove_client_host
 -- Allows a host no more; no row when it was not allowed.
 delete from identity.client_host where tenant_id = $1 and host = $2 returning host

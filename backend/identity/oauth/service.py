@@ -21,7 +21,7 @@ from backend.audit.actions.sign_in import AuthFailed, ClientAllowed, SessionEnde
 from backend.audit.events import Event, Outcome
 from backend.audit.recorder import Recorder
 from backend.database import Connection, Queries
-from backend.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from backend.errors import Forbidden, InvalidInput, NotFound, ServiceError, Unauthenticated
 from backend.identity.callers.caller import Caller, Origin
 from backend.identity.callers.permissions import Permission
 from backend.identity.oauth import scopes
@@ -102,11 +102,13 @@ class AuthorizationServer:
         if caller.kind != "user":
             raise Forbidden("A key allows nobody to act for it.", reason="oauth:not_a_user")
         async with self.tenancy.transaction(caller.claims()) as connection:
-            allowed = [row["host"] for row in await connection.fetch(queries.client_hosts, caller.tenant_id)]
+            allowed = await self._allowed_hosts(connection, caller.tenant_id)
         client = await self.clients.find(asked.get("client_id", ""), allowed)
         redirect, state = client.redirect(asked.get("redirect_uri")), asked.get("state")
 
-        def refused(code: str, detail: str) -> RefusedRequest:
+        def refused(code: str, detail: str) -> ServiceError:
+            if not client.may_be_told(redirect):
+                return InvalidInput(detail, reason=f"oauth:{code}")
             return RefusedRequest(
                 code, detail, redirect=self._answer(redirect, state, error=code, error_description=detail)
             )
@@ -180,7 +182,10 @@ class AuthorizationServer:
         pair = None
         async with self.tenancy.transaction(claims) as connection:
             if await connection.fetchrow(queries.own_session, tenant_id, UUID(code.given_in)) is None:
-                raise RefusedGrant(reason="code_of_ended_session")
+                raise _refused_to(person, "code_of_ended_session")
+            await connection.execute(queries.hosts_stay, str(tenant_id))
+            if not self.clients.still_takes(code.client_id, await self._allowed_hosts(connection, tenant_id)):
+                raise _refused_to(person, "client_not_allowed")
             if await connection.fetchval(queries.spend, digest, until):
                 await self._open_session(connection, code, origin)
                 pair = await self.sign_in.continue_session(
@@ -198,6 +203,7 @@ class AuthorizationServer:
         """Returns the next tokens for a refresh token of the same client; raises RefusedGrant."""
         try:
             self._check_resource(form)
+            self._check_registration(form)
         except RefusedGrant as error:
             holder = await self.sign_in.session_of(form.get("refresh_token", ""), origin)
             error.actor = None if holder is None else _person(origin, *holder)
@@ -231,6 +237,9 @@ class AuthorizationServer:
             if ended is not None:
                 await self.recorder.record(connection, person, Event(SessionEnded(ended=session_id)))
 
+    async def _allowed_hosts(self, connection: Connection, tenant_id: UUID) -> list[str]:
+        return [row["host"] for row in await connection.fetch(queries.client_hosts, tenant_id)]
+
     def _opened(self, sealed: str) -> Code:
         try:
             return Code(**orjson.loads(self.codes.open(sealed, max_age=CODE_SECONDS)))
@@ -251,6 +260,10 @@ class AuthorizationServer:
     def _check_resource(self, form: Mapping[str, str]) -> None:
         if form.get("resource", self.resource).rstrip("/") != self.resource:
             raise RefusedGrant(reason="resource", code="invalid_target")
+
+    def _check_registration(self, form: Mapping[str, str]) -> None:
+        if self.clients.is_turned_off(form.get("client_id", "")):
+            raise RefusedGrant(reason="client_not_allowed")
 
     async def _open_session(self, connection: Connection, code: Code, origin: Origin) -> None:
         await connection.execute(
@@ -273,6 +286,13 @@ def _person(origin: Origin, tenant_id: UUID, user_id: UUID, session_id: UUID) ->
     """Returns the person for whom a client acts, as whom its requests are on record before they have a caller."""
     nobody = Caller.nobody(origin, tenant_id=tenant_id)
     return replace(nobody, principal_id=user_id, kind="user", session_id=session_id)
+
+
+def _refused_to(person: Caller, reason: str) -> RefusedGrant:
+    """Returns a refusal that stands in the log of the person's own tenant."""
+    refused = RefusedGrant(reason=reason)
+    refused.actor = person
+    return refused
 
 
 def _challenge_of(verifier: str) -> str:
