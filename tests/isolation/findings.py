@@ -9,6 +9,7 @@ Findings = dict[str, Any]
 
 def write(findings: Findings, folder: Path) -> None:
     """Writes isolation-report.json and isolation-report.md into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)  # or all that was asked would be lost at the end
     (folder / "isolation-report.json").write_text(json.dumps(findings, indent=2, sort_keys=True) + "\n")
     (folder / "isolation-report.md").write_text(markdown(findings))
 

@@ -1,6 +1,9 @@
 """Groups of SCIM 2.0: who is in which decides who has which role."""
 
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Response
 from scim2_models import Context, PatchOp
@@ -9,6 +12,7 @@ from backend.audit.recorder import Recorder
 from backend.database import Connection
 from backend.gateways.front_door import DoorRouter
 from backend.gateways.scim import description
+from backend.gateways.scim.bounds import aside, check_operations
 from backend.gateways.scim.conversion import group_resource, members_of
 from backend.gateways.scim.description import asks, shows
 from backend.gateways.scim.errors import PREFIX, RESPONSES
@@ -67,7 +71,7 @@ async def create_group(
     attributes: Attributes = None, excluded_attributes: ExcludedAttributes = None,
 ) -> ScimResponse:  # fmt: skip
     """Makes a group. Its members get the role that it stands for, if the operator said one when it trusted the provider."""
-    wanted = Group.model_validate(body, scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+    wanted = await aside(partial(Group.model_validate, body, scim_ctx=Context.RESOURCE_CREATION_REQUEST))
     assert wanted.display_name is not None  # required
     async with tenancy.transaction(caller.claims()) as connection:
         group = await groups.create_group(
@@ -98,7 +102,7 @@ async def replace_group(
     body: JsonBody, caller: Provider, attributes: Attributes = None, excluded_attributes: ExcludedAttributes = None,
 ) -> ScimResponse:  # fmt: skip
     """Keeps what the body says in place of what was kept; its members' roles follow at once."""
-    replacement = Group.model_validate(body, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
+    replacement = await aside(partial(Group.model_validate, body, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST))
     async with tenancy.transaction(caller.claims()) as connection:
         changed = await _changed_group(connection, caller, recorder, settings, scim_group_id, replacement)
         return ScimResponse(shown(changed, Context.RESOURCE_REPLACEMENT_RESPONSE, attributes, excluded_attributes))
@@ -113,9 +117,10 @@ async def patch_group(
     body: JsonBody, caller: Provider, attributes: Attributes = None, excluded_attributes: ExcludedAttributes = None,
 ) -> ScimResponse:  # fmt: skip
     """Applies operations, all or none; the roles of those who come and go follow at once."""
-    patch = PatchOp[Group].model_validate(body, scim_ctx=Context.RESOURCE_PATCH_REQUEST)
+    check_operations(body)
+    patch = await aside(partial(PatchOp[Group].model_validate, body, scim_ctx=Context.RESOURCE_PATCH_REQUEST))
     async with tenancy.transaction(caller.claims()) as connection:
-        changed = await _changed_group(connection, caller, recorder, settings, scim_group_id, patch)
+        changed = await _changed_group(connection, caller, recorder, settings, scim_group_id, patch, body)
         return ScimResponse(shown(changed, Context.RESOURCE_PATCH_RESPONSE, attributes, excluded_attributes))
 
 
@@ -132,16 +137,17 @@ async def delete_group(
 
 async def _changed_group(
     connection: Connection, caller: Caller, recorder: Recorder, settings: Settings, scim_group_id: str,
-    change: Group | PatchOp[Group],
+    change: Group | PatchOp[Group], operations: Mapping[str, Any] | None = None,
 ) -> Group:  # fmt: skip
     await service.one_change_at_a_time(connection, caller)
     group = await groups.get_group(connection, caller, identifier(scim_group_id))
+    check_operations(operations or {}, len(group.members))
     resource = group_resource(group, settings.public_url)
     if isinstance(change, Group):
-        change.replace(resource)
+        await aside(change.replace, resource)
         resource = change
     else:
-        change.patch(resource)
+        await aside(change.patch, resource)
     assert resource.display_name is not None  # required
     group = await groups.change_group(
         connection, caller, recorder, group, resource.display_name, resource.external_id, members_of(resource.members)

@@ -1,5 +1,6 @@
 """Users of SCIM 2.0 (RFC 7644): whom a tenant's provider keeps here. Its bearer opens this door and no other."""
 
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import Response
@@ -8,6 +9,7 @@ from scim2_models import Context, PatchOp
 from backend.audit.recorder import Recorder
 from backend.gateways.front_door import DoorRouter
 from backend.gateways.scim import description
+from backend.gateways.scim.bounds import aside, check_operations
 from backend.gateways.scim.conversion import person_of, user_resource
 from backend.gateways.scim.description import asks, shows
 from backend.gateways.scim.errors import PREFIX, RESPONSES
@@ -110,12 +112,13 @@ async def patch_user(
     body: JsonBody, caller: Provider, attributes: Attributes = None, excluded_attributes: ExcludedAttributes = None,
 ) -> ScimResponse:  # fmt: skip
     """Applies operations, all or none. Who is not active any more is signed out, with its keys, at once."""
-    patch = PatchOp[User].model_validate(body, scim_ctx=Context.RESOURCE_PATCH_REQUEST)
+    check_operations(body)
+    patch = await aside(partial(PatchOp[User].model_validate, body, scim_ctx=Context.RESOURCE_PATCH_REQUEST))
     async with tenancy.transaction(caller.claims()) as connection:
         await service.one_change_at_a_time(connection, caller)
         user = await service.get_user(connection, caller, identifier(scim_user_id))
         resource = user_resource(user, settings.public_url)
-        patch.patch(resource)
+        await aside(patch.patch, resource)
         user = await service.change_user(connection, caller, recorder, user, person_of(resource))
         resource = user_resource(user, settings.public_url)
         return ScimResponse(shown(resource, Context.RESOURCE_PATCH_RESPONSE, attributes, excluded_attributes))
