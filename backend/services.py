@@ -50,6 +50,7 @@ from backend.identity.sign_in.service import SignIn
 from backend.identity.sign_in.tokens import AccessTokens, SigningKeys
 from backend.identity.usage.accounting import Accounting
 from backend.jobs.failures import FailureHandlers
+from backend.jobs.room import JobRoom
 from backend.jobs.worker import Handler
 from backend.operation.guard import OperatorDatabase
 from backend.personal_data.pseudonyms import PseudonymKeys
@@ -154,6 +155,7 @@ class Services(WorkerServices):
     pictures: PagePictures
     archives: ObjectStore
     replaying: Replaying
+    job_room: JobRoom
 
 
 def services_of(app: FastAPI) -> Services:
@@ -231,6 +233,7 @@ async def open_services(settings: Settings, shared: SharedByCells | None = None)
             ),
             pictures=PagePictures(base.tenancy, base.recorder, base.files, ingestion.parse_limits(settings)),
             archives=archives_from_settings(settings),
+            job_room=JobRoom(base.tenancy, settings.max_tenant_jobs, {INGEST: settings.max_tenant_files}),
             replaying=Replaying(base.tenancy, base.recorder, base.payloads, base.retrieval),
         )
 

@@ -28,6 +28,7 @@ from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
 from backend.identity.joint_acts.models import Pending
 from backend.identity.joint_acts.routes import PENDING, accepted
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.schema import Text
 from backend.tenancy import Tenancy
@@ -96,12 +97,13 @@ async def list_candidates(
 
 @router.post("/evaluations/runs", status_code=status.HTTP_202_ACCEPTED, summary="Run an evaluation set")
 async def start_run(
-    tenancy: Provided[Tenancy], recorder: Provided[Recorder], body: NewRun, caller: Reviewer
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], room: Provided[JobRoom], body: NewRun, caller: Reviewer
 ) -> EvaluationRunDetail:
     """Queues a job that asks every question with your rights, each with a record of its own.
 
     With `change`, it asks as that change would have it. Needs answers:create as well.
     """
+    await room.require(caller, runs.EVALUATE)
     async with tenancy.transaction(caller.claims()) as connection:
         return await runs.start(connection, caller, recorder, body)
 

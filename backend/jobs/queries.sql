@@ -15,6 +15,10 @@ select id, kind, requested_by, status, attempts, done, total, result, error_code
 from jobs.job where tenant_id = $1 and id < $2 and ($3::text is null or status = $3)
 order by id desc limit $4
 
+-- name: unfinished
+-- How many jobs of a kind the tenant has that have not ended, at most so many.
+select jobs.unfinished($1, $2)
+
 -- name: cancel_job
 -- Ends a job before it has ended by itself; no row when it has.
 update jobs.job set status = 'cancelled', finished_at = now()

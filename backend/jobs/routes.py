@@ -17,6 +17,7 @@ from backend.identity.callers.standing import Standing
 from backend.jobs import service
 from backend.jobs.failures import FailureHandlers
 from backend.jobs.models import JobPage, JobStatus, JobView
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.schema import ApiModel
 from backend.tenancy import Purpose, Tenancy
@@ -64,10 +65,14 @@ async def cancel_job(
 
 
 @router.post("/{job_id}/retry", summary="Try a failed job again")
-async def retry_job(tenancy: Provided[Tenancy], recorder: Provided[Recorder], job_id: UUID, caller: Anyone) -> JobView:
+async def retry_job(
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], room: Provided[JobRoom], job_id: UUID, caller: Anyone
+) -> JobView:
     """Queues a job again that used up its attempts, as who asked for it; 409 for one that would fail again."""
     claims = caller.claims(presented={Purpose.RETRYING: str(job_id)})
     async with tenancy.transaction(claims) as connection:
+        job = await service.get_job(connection, caller, job_id)
+        await room.require_in(connection, job.kind)
         return await service.retry_job(connection, caller, recorder, job_id)
 
 

@@ -24,6 +24,14 @@ class WorkSettings(BaseModel):
         description="How many jobs a worker does beside each other, so that a file that is read for long delays no other.",
     )  # fmt: skip
     job_attempts: int = Field(default=5, ge=1, le=50, description="How often a job is tried before it has failed.")
+    max_tenant_files: int = Field(
+        default=1_000, ge=1, le=100_000,
+        description="How many uploaded files of a tenant wait to be read; more are answered 429 before they are taken.",
+    )  # fmt: skip
+    max_tenant_jobs: int = Field(
+        default=20, ge=1, le=10_000,
+        description="How many unfinished jobs of any other kind a tenant may have, such as exports; more are answered 429.",
+    )  # fmt: skip
     job_retention_days: int = Field(
         default=30, ge=1, le=3650,
         description="Days after which a job that ended is forgotten; until then one that used up its attempts can be retried.",

@@ -94,7 +94,19 @@ as $$
   select count(*) from forgotten
 $$;
 
-grant execute on function jobs.lease(uuid, double precision, uuid[], text[], uuid[], text[]),
+-- How many jobs of a kind the bound tenant has that have not ended, counted no further than `most`: who asks for one sees its own.
+create or replace function jobs.unfinished(kind text, most integer) returns bigint
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select count(*) from (
+    select from jobs.job j
+    where j.tenant_id = (select tenancy.tenant_id()) and j.status in ('queued', 'running') and j.kind = $1
+    limit least($2, 100000)
+  ) j
+$$;
+
+grant execute on function jobs.unfinished(text, integer),
+  jobs.lease(uuid, double precision, uuid[], text[], uuid[], text[]),
   jobs.lease(uuid, double precision, uuid[], text[]), jobs.lease(uuid, double precision),
   jobs.lease_expired(uuid, double precision, interval), jobs.forget(interval) to affidavit_runtime;
 -- Nothing here is granted to anyone else.

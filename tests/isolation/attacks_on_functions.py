@@ -120,6 +120,7 @@ AS_THE_OWNER = (
             "select * from jobs.lease(gen_random_uuid(), 60, '{{}}', '{{}}')",
             "select * from jobs.lease(gen_random_uuid(), 60, '{{}}', '{{}}', '{{}}', '{{}}')",
             "select * from jobs.lease_expired(gen_random_uuid(), 60, interval '0')", role="admin"),
+    nothing("how many jobs others have", "select 1 where jobs.unfinished('document:ingest', 10) > 0", role="admin"),
     nothing("forgetting what was done", "select 1 where jobs.forget(interval '0') > 0", role="admin"),
     refused("a tenant of its own", "select identity.create_tenant(gen_random_uuid(), 'x', 'x', gen_random_uuid(), 'x', null, null)"),
     refused("a partition for itself", "select retrieval.create_private_partition('{own}')", role="admin"),

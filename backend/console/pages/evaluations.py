@@ -18,6 +18,7 @@ from backend.evaluation import changes, runs, sets
 from backend.evaluation.models import SET_NAME, NewRun
 from backend.identity.callers.permissions import Permission
 from backend.identity.sign_in.browsers import Visitor
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.schema import Text
 from backend.tenancy import Tenancy
@@ -89,10 +90,12 @@ async def start_run(
     tenancy: Provided[Tenancy],
     recorder: Provided[Recorder],
     answering: Provided[Answering],
+    room: Provided[JobRoom],
     name: SetName,
 ) -> Response:
     """Starts a run of what answers now."""
     try:
+        await room.require(visitor.caller, runs.EVALUATE)
         async with tenancy.transaction(visitor.caller.claims()) as connection:
             started = await runs.start(connection, visitor.caller, recorder, NewRun(name=name))
     except ServiceError as error:

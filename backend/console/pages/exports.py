@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Form, Query, Request
+from fastapi import Depends, Form, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from backend.console.visit import Sender, Signed, requires, requires_fresh
 from backend.errors import InvalidInput, NotFound
 from backend.identity.callers.permissions import Permission
 from backend.jobs import service as jobs
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.review.exports import jobs as exports
 from backend.review.exports.export import ExportFormat
@@ -39,13 +40,17 @@ async def list_exports(
     return page(request, "exports.html", visitor, found=found, formats=list(ExportFormat))
 
 
+async def _days(begin: Day, end: Day) -> tuple[str, str]:
+    return begin, end
+
+
 @router.post("/review/exports")
 async def ask_for_export(
     visitor: Sender,
     tenancy: Provided[Tenancy],
     recorder: Provided[Recorder],
-    begin: Day,
-    end: Day,
+    room: Provided[JobRoom],
+    days: Annotated[tuple[str, str], Depends(_days)],
     kind: Annotated[ExportFormat, Form()] = ExportFormat.BUNDLE,
     reveal: Annotated[bool, Form()] = False,  # noqa: FBT002 - a field of a form
     redact: Annotated[bool, Form()] = False,  # noqa: FBT002 - a field of a form
@@ -56,8 +61,8 @@ async def ask_for_export(
     if again := requires_fresh(visitor, "/console/review/exports"):
         return again
     asked = {
-        "from": f"{begin}T00:00:00Z",
-        "to": f"{end}T23:59:59.999Z",
+        "from": f"{days[0]}T00:00:00Z",
+        "to": f"{days[1]}T23:59:59.999Z",
         "format": kind,
         "reveal": reveal,
         "redact": redact,
@@ -68,6 +73,7 @@ async def ask_for_export(
         raise InvalidInput(
             "An export needs two days that exist, and a reason of at least three letters if any."
         ) from error
+    await room.require(visitor.caller, exports.EXPORT)
     async with tenancy.transaction(visitor.caller.claims()) as connection:
         export = await exports.request_export(connection, visitor.caller, recorder, wanted)
     return to(f"/console/review/exports/{export.id}")

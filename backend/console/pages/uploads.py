@@ -17,11 +17,13 @@ from backend.console.visit import Signed, check_form, requires
 from backend.documents.files.models import AcceptedFile, UploadFields
 from backend.documents.files.multipart import FormReader
 from backend.documents.files.reception import Uploads
+from backend.documents.files.service import INGEST
 from backend.documents.parsing.formats import NAMES
 from backend.errors import InvalidInput, ServiceError
 from backend.identity.callers.permissions import Permission
 from backend.jobs import service as jobs
 from backend.jobs.models import JobView
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.settings import Settings
 from backend.storage.service import FileVault
@@ -50,6 +52,7 @@ async def upload(
     vault: Provided[FileVault],
     recorder: Provided[Recorder],
     settings: Provided[Settings],
+    room: Provided[JobRoom],
 ) -> Response:
     """Takes one file; the form's token is its first field, so that nothing is stored for another site."""
     requires(visitor, Permission.DOCUMENTS_WRITE)
@@ -57,6 +60,7 @@ async def upload(
     try:
         token = await form.next_part()
         check_form(request, visitor, await form.text(token) if token is not None and token.name == "form_token" else "")
+        await room.require(visitor.caller, INGEST)
         uploads = Uploads(tenancy, vault, recorder, settings.max_file_bytes)
         accepted = await uploads.accept(visitor.caller, form, _fields)
     except ServiceError as error:

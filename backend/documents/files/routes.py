@@ -21,6 +21,7 @@ from backend.errors import Unavailable
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.schema import ApiModel, Text
 from backend.settings import Settings
@@ -77,6 +78,7 @@ async def upload_file(
     vault: Provided[FileVault],
     recorder: Provided[Recorder],
     settings: Provided[Settings],
+    room: Provided[JobRoom],
     response: Response,
     caller: Writer,
 ) -> AcceptedFile:
@@ -84,6 +86,7 @@ async def upload_file(
 
     The form's fields may come before or after the file. The same bytes as before make no new version.
     """
+    await room.require(caller, files.INGEST)
     form = FormReader(request.headers.get("content-type", ""), request.stream())
     uploads = Uploads(tenancy, vault, recorder, settings.max_file_bytes)
     accepted = await uploads.accept(caller, form, _validated)

@@ -13,6 +13,7 @@ from backend.audit.recorder import Recorder
 from backend.database import Connection
 from backend.documents.collections.models import CollectionView
 from backend.documents.files import uploads
+from backend.documents.files.service import INGEST
 from backend.documents.tables import UploadRow
 from backend.errors import Conflict, NotFound
 from backend.gateways.front_door import DoorRouter
@@ -29,6 +30,7 @@ from backend.gateways.openai.vector_stores import InState, find_store
 from backend.identity.callers.caller import Caller
 from backend.jobs import service as jobs
 from backend.jobs.failures import FailureHandlers
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.storage.service import FileVault
 from backend.tenancy import Tenancy
@@ -43,7 +45,7 @@ _MOST_OF_BATCH = 500
 )
 async def add_batch(
     store_id: str, body: BatchRequest, tenancy: Provided[Tenancy], vault: Provided[FileVault], recorder: Provided[Recorder],
-    response: Response, caller: Writer,
+    room: Provided[JobRoom], response: Response, caller: Writer,
 ) -> dict[str, Any]:  # fmt: skip
     """Gives several uploads to a vector store, all or none of them."""
     batch = uuid7()
@@ -53,6 +55,7 @@ async def add_batch(
     given = [(file.file_id, file.attributes) for file in body.files] or [
         (name, body.attributes) for name in body.file_ids
     ]
+    await room.require(caller, INGEST)
     async with tenancy.transaction(caller.claims()) as connection:
         store = await find_store(connection, caller, store_id)
         bound = [

@@ -10,6 +10,7 @@ from backend.database import Connection
 from backend.documents.files import uploads
 from backend.documents.files.multipart import FormReader
 from backend.documents.files.reception import Reception, may_be_committed
+from backend.documents.files.service import INGEST
 from backend.documents.files.uploads import BoundUpload
 from backend.documents.parsing.formats import NAMES
 from backend.documents.tables import UploadRow
@@ -27,6 +28,7 @@ from backend.gateways.openai.vector_stores import Reader, find_store, version_fi
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import Requires
 from backend.identity.callers.permissions import Permission
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.settings import Settings
 from backend.storage.service import FileVault
@@ -110,13 +112,14 @@ async def delete_upload(
 )
 async def add_file(
     store_id: str, body: VectorStoreFileRequest, tenancy: Provided[Tenancy], vault: Provided[FileVault],
-    recorder: Provided[Recorder], response: Response, caller: Writer,
+    recorder: Provided[Recorder], room: Provided[JobRoom], response: Response, caller: Writer,
 ) -> dict[str, Any]:  # fmt: skip
     """Has a job make a version of the caller's upload. Ask for the file until it is `completed`; its id stays for a day.
 
     The attributes `doc_id`, `title`, `source_type`, `effective_from` and `effective_to` are the document's, others its metadata.
     """
     offered.refuse_chunking(body.chunking_strategy)
+    await room.require(caller, INGEST)
     async with tenancy.transaction(caller.claims()) as connection:
         store = await find_store(connection, caller, store_id)
         upload = parsed(PREFIX, body.file_id)

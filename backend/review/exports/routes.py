@@ -10,6 +10,7 @@ from backend.audit.recorder import Recorder
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.review.exports import jobs as export_jobs
 from backend.review.exports.models import ExportPage, ExportView, NewExport
@@ -23,9 +24,10 @@ Exporter = Annotated[Caller, Requires(Permission.AUDIT_EXPORT)]
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Export the log")
 async def request_export(
-    tenancy: Provided[Tenancy], recorder: Provided[Recorder], body: NewExport, caller: Exporter
+    tenancy: Provided[Tenancy], recorder: Provided[Recorder], room: Provided[JobRoom], body: NewExport, caller: Exporter
 ) -> ExportView:
     """Queues an export. The bundle is what `affidavit audit verify` proves, offline and with nothing but the public key."""
+    await room.require(caller, export_jobs.EXPORT)
     async with tenancy.transaction(caller.claims()) as connection:
         return await export_jobs.request_export(connection, caller, recorder, body)
 

@@ -9,6 +9,7 @@ from backend.audit.recorder import Recorder
 from backend.identity.callers.caller import Caller
 from backend.identity.callers.guard import GuardedRoute, Requires
 from backend.identity.callers.permissions import Permission
+from backend.jobs.room import JobRoom
 from backend.provided import Provided
 from backend.review.verification import service
 from backend.review.verification.models import NewVerification, VerificationView
@@ -25,6 +26,7 @@ async def request_verification(
     tenancy: Provided[Tenancy],
     recorder: Provided[Recorder],
     settings: Provided[Settings],
+    room: Provided[JobRoom],
     body: NewVerification,
     caller: Reviewer,
 ) -> VerificationView:
@@ -32,6 +34,7 @@ async def request_verification(
 
     What it finds is an event of the log, too. It trusts the service that runs it; to trust nobody, export and verify offline.
     """
+    await room.require(caller, service.VERIFY)
     async with tenancy.transaction(caller.claims()) as connection:
         return await service.request_verification(connection, caller, recorder, body, settings.checkpoint_public_key)
 
