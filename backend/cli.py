@@ -16,7 +16,7 @@ from backend.ledger.verifier_commands import audit_verifier, audit_verify
 from backend.operation.archive_commands import archive
 from backend.operation.balance_commands import cell_app
 from backend.operation.check_commands import check as check_log
-from backend.operation.command_line import needed, read_settings, run_operator
+from backend.operation.command_line import needed, read_settings, refused, run_operator
 from backend.operation.commands import AllCells, operator_key_app, tenant_app
 from backend.operation.doctor_command import check_before_serving, doctor
 from backend.operation.domain_commands import domain_app
@@ -196,7 +196,7 @@ def _migrate(owner_url: str, context_key: str | None) -> None:
             "to exchange it, run `affidavit context-key add`"
         ) from None
     except (OSError, asyncpg.PostgresError) as error:
-        raise CommandFailed(f"the database refused: {error}") from None
+        raise refused(error) from None
     if differences:
         raise CommandFailed("; ".join(f"{difference}: {difference.remedy}" for difference in differences))
 

@@ -66,7 +66,12 @@ def _sqlstate(error: DBAPIError | asyncpg.PostgresError) -> object:
 
 
 async def prepare(connection: Connection, wait_ms: float = SHORTEST_WAIT_MS) -> bool:
-    """Begins an upgrade in the open transaction, when no other is under way; returns whether the database is new."""
+    """Begins an upgrade in the open transaction, when no other is under way; returns whether the database is new.
+
+    Raises ReadOnlySQLTransactionError on a standby, also where there would be nothing to do: whoever asks means another server.
+    """
+    if await connection.fetchval("select pg_is_in_recovery()"):
+        raise asyncpg.ReadOnlySQLTransactionError("the database is a standby")
     await connection.execute("select pg_advisory_xact_lock(hashtext('affidavit migrate'))")
     await connection.execute(_LIMITS.format(wait_ms=int(wait_ms)))
     if await connection.fetchval("select to_regnamespace('migration') is null"):

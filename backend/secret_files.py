@@ -12,7 +12,7 @@ _PREFIX = "AFFIDAVIT_"
 
 
 class SecretFileError(ValueError):
-    """A setting is in two places, or its file cannot be read."""
+    """A setting is in two places, or its file is empty or cannot be read."""
 
 
 def secret_in(path: Path) -> str:
@@ -37,7 +37,7 @@ class SecretFiles(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Returns what a file says of a setting, without line ends; None for no file.
 
-        Raises SecretFileError when it is also set in the environment, or its file cannot be read.
+        Raises SecretFileError when it is also set in the environment, or its file is empty or cannot be read.
         """
         variable = f"{_PREFIX}{field_name.upper()}"
         named = os.environ.get(f"{variable}_FILE")
@@ -52,6 +52,9 @@ class SecretFiles(PydanticBaseSettingsSource):
         except (OSError, UnicodeDecodeError) as error:
             message = f"{variable}: {path} cannot be read ({type(error).__name__})"
             raise SecretFileError(message) from None
+        if not text.strip():  # as of a program that was stopped before it wrote
+            message = f"{variable}: {path} is empty"
+            raise SecretFileError(message)
         return text, field_name, self.field_is_complex(field)
 
     def __call__(self) -> dict[str, Any]:

@@ -304,6 +304,7 @@ async def _worker_services(
             tenancy=tenancy, vault=files, recorder=recorder, destinations=destinations,
             egress=Egress(outside, own_machine=own, plain=own),
             seconds=settings.webhook_seconds, failing_days=settings.webhook_failing_days,
+            open_after=settings.open_after,
         ),
         source_hosts=source_hosts,
         source_opening=Opening(

@@ -9,11 +9,14 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from backend.command_output import CommandFailed
+from backend.operation.command_line import read_settings
 from backend.secret_files import SecretFileError
 from backend.settings import Settings
 from tests.serving import affidavit
 
 KEY = secrets.token_hex(32)
+SECRETS = [name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)]
 
 
 @pytest.mark.parametrize("written", ["{}", "{}\n", "{}\r\n", "{}\n\n", "\ufeff{}\r\n"])
@@ -101,6 +104,30 @@ def test_a_secret_of_the_directory_that_cannot_be_read_is_not_said_to_be_missing
     monkeypatch.setenv("AFFIDAVIT_SECRETS_DIRECTORY", str(tmp_path))
     with pytest.raises(SecretFileError, match=f"AFFIDAVIT_CONTEXT_KEY: {path} cannot be read"):
         Settings()
+
+
+@pytest.mark.parametrize("written", ["", "\n", " \r\n"])
+@pytest.mark.parametrize("by", ["the folder", "the variable"])
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_whose_file_is_empty_costs_one_sentence(
+    name: str, by: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a program that was stopped before it wrote, or a volume that came without its contents."""
+    (tmp_path / name).write_bytes(written.encode())
+    if by == "the folder":
+        monkeypatch.setenv("AFFIDAVIT_SECRETS_DIRECTORY", str(tmp_path))
+    else:
+        monkeypatch.setenv(f"AFFIDAVIT_{name.upper()}_FILE", str(tmp_path / name))
+    with pytest.raises(CommandFailed) as refused:
+        read_settings()
+    assert refused.value.message == f"AFFIDAVIT_{name.upper()}: {tmp_path / name} is empty"
+
+
+def test_a_command_whose_secret_is_empty_ends_with_status_1_and_one_line(tmp_path: Path) -> None:
+    (tmp_path / "payload_key").touch()
+    done = affidavit("worker", settings={"AFFIDAVIT_SECRETS_DIRECTORY": str(tmp_path)})
+    said = f"error: AFFIDAVIT_PAYLOAD_KEY: {tmp_path / 'payload_key'} is empty\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_no_part_of_the_settings_hides_what_another_says() -> None:

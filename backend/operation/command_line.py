@@ -94,6 +94,13 @@ def kept_checkpoints(checkpoints: Path | None) -> list[str]:
         raise CommandFailed(f"the kept checkpoints cannot be read: {error}") from None
 
 
+def refused(error: OSError | asyncpg.PostgresError) -> CommandFailed:
+    """Returns the sentence for a database that is away or does not do what it is asked."""
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return CommandFailed("the database is a standby, and nothing was changed: give the address of the primary")
+    return CommandFailed(f"the database refused: {error}")
+
+
 def run_operator(coroutine: Coroutine[None, None, _Result]) -> _Result:
     """Runs what an operator's command does; exits with a sentence when it cannot be done."""
     from backend.operation.service import OperatorError  # noqa: PLC0415 - loads what --help does not need
@@ -105,7 +112,7 @@ def run_operator(coroutine: Coroutine[None, None, _Result]) -> _Result:
     except ServiceError as error:
         raise CommandFailed(error.detail) from None
     except (OSError, asyncpg.PostgresError) as error:
-        raise CommandFailed(f"the database refused: {error}") from None
+        raise refused(error) from None
 
 
 def as_owner(act: Callable[[Connection], Awaitable[_Result]]) -> _Result:

@@ -19,7 +19,6 @@ log = structlog.get_logger()
 
 EVERY_SECONDS = 5.0
 TURNS_EVERY = 12  # times: that looks at every tenant
-TURNS_OPEN_AFTER = timedelta(minutes=5)  # since they were asked; only a model that may take so long answers later
 TURNS_WITHIN = timedelta(hours=1)
 
 UNSEALED = Gauge("affidavit_unsealed_events", "Events that no log holds yet.")
@@ -31,7 +30,7 @@ JOB_AGE = Gauge("affidavit_job_oldest_seconds", "Age of the oldest job.", ["kind
 TENANTS = Gauge("affidavit_tenants", "Tenants by how many chunks they hold.", ["chunks"])
 LEFT_OPEN = Gauge(
     "affidavit_turns_left_open",
-    "Questions of the last hour without an end on record, five minutes after they were asked.",
+    "Questions without an end on record that nobody answers any more, for an hour.",
 )
 MEASURED_AT = Gauge("affidavit_measured_timestamp_seconds", "When the database was last asked for these.")
 
@@ -49,7 +48,7 @@ async def keep(settings: Settings) -> None:
                 async with transaction(pool, timeout=settings.database_timeout) as connection:
                     await measure(connection)
                     if time_around % TURNS_EVERY == 0:
-                        await measure_turns(connection)
+                        await measure_turns(connection, settings.open_after)
             except (ServiceError, asyncpg.PostgresError) as error:
                 log.warning("the database was not measured", cause=type(error).__name__)
             await asyncio.sleep(EVERY_SECONDS)
@@ -76,8 +75,8 @@ async def measure(connection: Connection) -> None:
     MEASURED_AT.set(time.time())
 
 
-async def measure_turns(connection: Connection, open_after: timedelta = TURNS_OPEN_AFTER) -> None:
+async def measure_turns(connection: Connection, open_after: timedelta) -> None:
     """Counts the questions of all tenants that nobody answers any more: the process that did was killed."""
     now = datetime.now(UTC)
-    first, last = first_id_at(now - TURNS_WITHIN), first_id_at(now - open_after)
+    first, last = first_id_at(now - open_after - TURNS_WITHIN), first_id_at(now - open_after)
     LEFT_OPEN.set(await connection.fetchval(queries.turns_left_open, first, last))

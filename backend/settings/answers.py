@@ -1,5 +1,6 @@
 """Settings: answers: models, what they cost, and how their sentences are checked."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal, Self
 
@@ -7,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 JudgeKind = Literal["chat", "classifier"]
 SupportLevel = Literal["verbatim", "close", "judged"]
+
+_SHORTEST_OPEN = timedelta(minutes=5)
+_BESIDE_MODELS = timedelta(minutes=4)  # waiting for a turn, finding passages, asking a judge
 
 
 class Price(BaseModel):
@@ -48,6 +52,11 @@ class AnswerSettings(BaseModel):
         description="Further model servers, asked in this order when those before cannot answer: "
         '`[{"name": "MODEL", "url": "https://models.example/v1", "api_key": "…"}]`; also `model` (as it is sent), `api_version` '
         "(Azure), `timeout`, `max_tokens`, `extra_body`, and `tenants`, the slugs of those that may use it.",
+    )  # fmt: skip
+    answer_seconds: float | None = Field(
+        default=None, gt=0, le=86_400,
+        description="Seconds that models may take for an answer, one after the other, for processes that do not know the models: "
+        "sealer and workers. Unset means the time-outs of the configured ones together.",
     )  # fmt: skip
     model_prices: dict[str, Price] = Field(
         default_factory=dict,
@@ -97,6 +106,12 @@ class AnswerSettings(BaseModel):
             message = f"AFFIDAVIT_MODEL_PRICES has no price for {', '.join(sorted(unpriced))}"
             raise ValueError(message)
         return self
+
+    @property
+    def open_after(self) -> timedelta:
+        """How long after a question that has no end on record nobody answers it any more."""
+        models = self.answer_seconds or sum(server.timeout for server in self.model_servers)
+        return max(_SHORTEST_OPEN, timedelta(seconds=models) + _BESIDE_MODELS)
 
     @property
     def model_servers(self) -> list[ModelServerSettings]:

@@ -5,7 +5,7 @@ and nothing is told that is not sealed. What the log cannot say is told beside i
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from backend.database import Connection, Queries, fetch_rows
@@ -15,8 +15,6 @@ from backend.webhooks.messages import LoggedEvent, WebhookMessage, message, mess
 queries = Queries.beside(__file__)
 
 BATCH_LEAVES = 1_000
-OPEN_AFTER_SECONDS = 300.0
-"""After how long a question that got no answer is told."""
 LAG_SECONDS = 300
 """How late sealing must be to be told."""
 RETENTION_DAYS = 30
@@ -27,8 +25,13 @@ class LeaseLost(Exception):
     """Another worker has the endpoint, or it is gone."""
 
 
-async def collect(connection: Connection, tenant_id: UUID, endpoint_id: UUID, lease_id: UUID) -> bool:
-    """Makes what the next leaves of the log tell an endpoint; returns whether there are more. Raises LeaseLost."""
+async def collect(
+    connection: Connection, tenant_id: UUID, endpoint_id: UUID, lease_id: UUID, open_after: timedelta
+) -> bool:
+    """Makes what the next leaves of the log tell an endpoint; returns whether there are more. Raises LeaseLost.
+
+    A question without an end on record is told so long after it was asked.
+    """
     endpoint = await connection.fetchrow(queries.leased_endpoint, tenant_id, endpoint_id, lease_id)
     if endpoint is None:
         raise LeaseLost
@@ -43,9 +46,8 @@ async def collect(connection: Connection, tenant_id: UUID, endpoint_id: UUID, le
             await _add(connection, tenant_id, endpoint_id, made, again=event.place < endpoint["replayed_to"])
     turns_position = position
     if EventKind.TURN_OPEN in kinds:
-        turns_position = await _turns(
-            connection, tenant_id, endpoint_id, endpoint["turns_position"], endpoint["replayed_to"]
-        )
+        turns = (endpoint["turns_position"], endpoint["replayed_to"])
+        turns_position = await _turns(connection, tenant_id, endpoint_id, *turns, open_after)
     if EventKind.SEAL_LAG in kinds:
         await _lag(connection, tenant_id, endpoint_id)
     await connection.execute(queries.forget_deliveries, tenant_id, endpoint_id, RETENTION_DAYS)
@@ -54,9 +56,11 @@ async def collect(connection: Connection, tenant_id: UUID, endpoint_id: UUID, le
     return position < end
 
 
-async def _turns(connection: Connection, tenant_id: UUID, endpoint_id: UUID, position: int, replayed_to: int) -> int:
+async def _turns(
+    connection: Connection, tenant_id: UUID, endpoint_id: UUID, position: int, replayed_to: int, open_after: timedelta
+) -> int:
     """Tells of questions that nobody answered; returns how far they were looked at."""
-    found = await connection.fetchrow(queries.open_turns, position, BATCH_LEAVES, OPEN_AFTER_SECONDS)
+    found = await connection.fetchrow(queries.open_turns, position, BATCH_LEAVES, open_after.total_seconds())
     assert found is not None
     for place, turn, asked_at in found["turns"]:
         told = {"tenant": str(tenant_id), "event": turn, "turn": turn}

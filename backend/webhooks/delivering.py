@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -81,6 +82,7 @@ class Deliverer:
     destinations: Destinations
     seconds: float = 10.0  # for one attempt
     failing_days: int = 5
+    open_after: timedelta = timedelta(minutes=5)  # since a question was asked that nobody answered
     back_off: Sequence[float] = BACK_OFF
     slots: int = 16
     tenant_slots: int = 2
@@ -160,7 +162,7 @@ class Deliverer:
 
     async def _collect(self, turn: LeasedEndpoint) -> bool:
         async with self._transaction(turn) as connection:
-            return await collect(connection, turn.tenant_id, turn.endpoint_id, turn.lease_id)
+            return await collect(connection, turn.tenant_id, turn.endpoint_id, turn.lease_id, self.open_after)
 
     async def _deliver(self, turn: LeasedEndpoint) -> bool:
         """Sends what is due next; returns whether to go on with this endpoint."""

@@ -151,7 +151,7 @@ class AlertCause:
                     with pytest.raises(httpx.TransportError):
                         await asking
         await self._seal_all()
-        await measures.measure_turns(self.sealer)
+        await measures.measure_turns(self.sealer, self.service.services.settings.open_after)
         assert not Rule(RULES["TurnsLeftOpen"]).fires([])  # it may still be answered
         yield lambda: measures.measure_turns(self.sealer, timedelta(seconds=-1))
 

@@ -2,17 +2,22 @@
 
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
+import orjson
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as with_exemplars
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend import metrics
+from backend.database import Connection
 from backend.operation import measures
+from backend.review.events.service import first_id_at
 from backend.settings import Settings
 from tests.answers import model_server
 from tests.service import Database, Secrets, Service, Tenant, running, sealing, settings_for
@@ -157,6 +162,57 @@ async def test_the_sealer_measures_what_waits_in_the_database(
         assert sum(value("affidavit_tenants", chunks=band) for band in ("0", "1-999")) >= 1
         assert value("affidavit_sealing_halted") == 0
     finally:
+        await sealer.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "minutes"),
+    [
+        ({}, 5),
+        ({"model_url": "http://m/v1", "model_name": "m"}, 5),
+        ({"model_url": "http://m/v1", "model_name": "m", "model_timeout": 600}, 14),
+        ({"models": [{"name": name, "url": "http://m/v1", "timeout": 180} for name in "abc"]}, 13),
+        ({"answer_seconds": 1200}, 24),
+    ],
+)
+def test_a_question_counts_as_left_open_only_when_every_model_has_had_its_time(
+    given: dict[str, Any], minutes: int
+) -> None:
+    assert Settings(**given).open_after == timedelta(minutes=minutes)
+
+
+async def left_open_for(superuser: Connection, tenant: Tenant, minutes: int) -> None:
+    """Enters a question of so long ago, from a process that was killed before it answered."""
+    members = orjson.loads(
+        await superuser.fetchval(
+            "select envelope from audit.event where tenant_id = $1 and action = 'prompt:submitted' limit 1", tenant.id
+        )
+    )
+    asked_at = datetime.now(UTC) - timedelta(minutes=minutes)
+    members["id"] = members["turn"] = str(UUID(int=first_id_at(asked_at).int | 7 << 76 | 8 << 60))
+    await superuser.execute(
+        "insert into audit.event (id, envelope) values ($1, $2)", members["id"], orjson.dumps(members).decode()
+    )
+
+
+async def test_a_model_that_may_take_long_keeps_its_questions_from_counting_as_left_open(
+    service: Service, tenant: Tenant, database: Database
+) -> None:
+    """By the sealer's settings, of a question that was asked seven minutes ago and has no end on record."""
+    superuser, sealer = await asyncpg.connect(database.superuser_url), await asyncpg.connect(database.sealer_url)
+    try:
+        chunk = {"doc_id": "fees", "chunk_text": "An outgoing wire costs $25.", "source_type": "policy"}
+        assert (await service.post("/ingest", tenant, "editor", chunk)).status_code == 201
+        await service.post("/answer", tenant, "analyst", {"question": "What does an outgoing wire cost?"})
+        await left_open_for(superuser, tenant, minutes=7)
+        await measures.measure_turns(
+            sealer, Settings(model_url="http://m/v1", model_name="m", model_timeout=400).open_after
+        )
+        assert value("affidavit_turns_left_open") == 0
+        await measures.measure_turns(sealer, Settings().open_after)
+        assert value("affidavit_turns_left_open") == 1
+    finally:
+        await superuser.close()
         await sealer.close()
 
 

@@ -5,7 +5,7 @@ import resource
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -16,8 +16,10 @@ import asyncpg
 import httpx
 import pytest
 
+from backend.ledger.checkpoints import SigningKey
 from tests import pooler
 from tests.ledger.servers import PASSWORDS, copy_of, migrated, server
+from tests.operation.test_processes import background
 from tests.service import Database, Secrets, Service, running, settings_for
 from tests.serving import affidavit, eventually, is_ready, started
 
@@ -52,12 +54,49 @@ async def test_a_port_of_measures_that_is_taken_is_named(database: Database) -> 
     assert (done.returncode, done.stderr) == (1, f"error: port {port} for metrics: Address already in use\n")
 
 
-async def test_a_process_whose_terminal_hangs_up_ends_in_order(settings: dict[str, str]) -> None:
+async def test_a_process_that_serves_and_whose_terminal_hangs_up_ends_in_order(settings: dict[str, str]) -> None:
     with started("serve", settings=settings) as serving:
         serving.process.send_signal(signal.SIGHUP)
         eventually(lambda: httpx.get(f"{serving.url}/ready").status_code == 503, 30, serving.written)
         assert serving.process.wait(60) == -signal.SIGTERM  # as asked by that
         assert "Application shutdown complete" in serving.written()
+
+
+@pytest.mark.parametrize("command", ["worker", "sealer"])
+async def test_a_worker_or_sealer_whose_terminal_hangs_up_ends_in_order_unless_nohup_started_it(
+    command: str, settings: dict[str, str], database: Database
+) -> None:
+    own = settings | {
+        "AFFIDAVIT_SEALER_DATABASE_URL": database.sealer_url,
+        "AFFIDAVIT_CHECKPOINT_KEY": SigningKey.generate("affidavit").pem().decode(),
+    }
+    watching = await asyncpg.connect(database.superuser_url)
+    await watching.execute("update audit.sealer set lease_until = '-infinity'")
+    with background(command, settings=own, until={"worker": "worker ready", "sealer": '"sealing"'}[command]) as running:
+        assert running.stop(signal.SIGHUP) == 0, running.written()
+        assert f"{command} stopped" in running.written()
+    assert await watching.fetchval("select lease_until = '-infinity' from audit.sealer")
+    await watching.close()
+    with before_the_program(lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)):  # as `nohup` has it
+        kept = background(command, settings=own, until={"worker": "worker ready", "sealer": '"sealing"'}[command])
+        running = kept.__enter__()
+    with ExitStack() as stack:
+        stack.push(kept.__exit__)
+        running.process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(1)
+        assert running.stop(signal.SIGTERM) == 0
+
+
+@contextmanager
+def before_the_program(act: Callable[[], object]) -> Iterator[None]:
+    """What is started in the block does something before it becomes its program."""
+    usual = subprocess.Popen.__init__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            subprocess.Popen, "__init__", lambda self, *given, **named: usual(self, *given, preexec_fn=act, **named)
+        )
+        yield
 
 
 @contextmanager
@@ -68,11 +107,7 @@ def few_files() -> Iterator[None]:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES))
 
-    usual = subprocess.Popen.__init__
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            subprocess.Popen, "__init__", lambda self, *given, **named: usual(self, *given, preexec_fn=limit, **named)
-        )
+    with before_the_program(limit):
         yield
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
 
@@ -150,6 +185,15 @@ async def test_a_certificate_that_has_ended_is_refused_until_there_is_another(
                     await asyncio.sleep(0.1)
 
 
+def commands_that_write_are_refused(standby: Database, run_secrets: Secrets) -> None:
+    """Also where they would have nothing to do, as `migrate` here: whoever gave this address means another server."""
+    owner = {"AFFIDAVIT_DATABASE_URL": standby.owner_url, "AFFIDAVIT_CONTEXT_KEY": run_secrets.context_key}
+    said = "error: the database is a standby, and nothing was changed: give the address of the primary\n"
+    for command in ("migrate", "tenant create acme", "operator-key create provisioning"):
+        done = affidavit(*command.split(), settings=owner)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", said), command
+
+
 async def test_a_standby_is_not_ready_until_it_is_promoted_and_passed_over_where_another_host_is_named(
     run_secrets: Secrets, model_home: Path
 ) -> None:
@@ -171,8 +215,12 @@ async def test_a_standby_is_not_ready_until_it_is_promoted_and_passed_over_where
                 refused = await service.ready()
                 assert refused.status_code == 503
                 assert "is a standby" in refused.json()["detail"]
+                await asyncio.to_thread(commands_that_write_are_refused, here, run_secrets)
                 promoting = await asyncpg.connect(here.superuser_url)
                 assert await promoting.fetchval("select pg_promote()")
+                assert [row["slug"] for row in await promoting.fetch("select slug from tenancy.tenant")] == [
+                    tenant.slug
+                ]
                 await promoting.close()
                 async with asyncio.timeout(60):
                     while (await service.ready()).status_code != 200:

@@ -1,7 +1,8 @@
 """What happens is told to those who must know: signed, at least once, in the log's order, and nothing that is not sealed."""
 
 import time
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -121,9 +122,7 @@ async def test_a_hold_a_failed_job_and_an_erasure_are_told_by_their_ids(service:
     assert str(tenant.users["analyst"]) not in "".join(one.body.decode() for one in receiver.received)
 
 
-async def test_a_question_that_nobody_answered_is_told_once_when_it_is_old(
-    service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_question_that_nobody_answered_is_told_once_when_it_is_old(service: Service, tenant: Tenant) -> None:
     async with sealing(service.database), receiving() as receiver, delivering(service) as deliverer:
         endpoint = await created(service, tenant, receiver, "turn.open")
         asked = await service.post("/answer", tenant, "analyst", {"question": "When must card disputes be filed?"})
@@ -132,12 +131,12 @@ async def test_a_question_that_nobody_answered_is_told_once_when_it_is_old(
         await sealed(service.database, tenant)
         await serve(deliverer)
         assert receiver.received == []  # it may still be answered
-        monkeypatch.setattr(collecting, "OPEN_AFTER_SECONDS", 0.0)
+        later = replace(deliverer, open_after=timedelta())
         for _ in range(2):
             await forced(
                 service.database, "update webhooks.endpoint set served_at = null where id = $1", endpoint["id"]
             )
-            await serve(deliverer)
+            await serve(later)
     assert [one.told["data"]["turn"] for one in receiver.received] == [str(turn)]
 
 
