@@ -134,6 +134,16 @@ def test_what_the_demo_says_to_paste_works_as_it_stands(demo: Started, tmp_path:
     assert answer["audit_event_id"] in {event["id"] for event in events["events"]}
 
 
+def test_the_first_start_says_what_it_does_in_a_few_lines(demo: Started) -> None:
+    """And not what the processes log meanwhile, of which there were sixty lines."""
+    before, _, _ = demo.written().partition("Open this link")
+    said = [line for line in before.splitlines() if line.strip()]
+    told = [line for line in said if not line.startswith("{")]
+    assert told[0] == "First start: making two tenants."
+    assert len(told) > 2, before
+    assert len(said) < 20, before
+
+
 def test_the_demo_has_a_collection_that_the_analyst_may_not_read(demo: Started, home: Path) -> None:
     for tenant in (0, 1):
         hidden = set(as_demo_user(demo, home, "editor", tenant).get("/auth/me").json()["readable_collections"])

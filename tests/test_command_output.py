@@ -4,6 +4,7 @@ import ast
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -12,12 +13,16 @@ from typing import Any
 
 import pytest
 import typer.main
+from pydantic import BaseModel
 from typer.testing import CliRunner, Result
 
 from backend.cli import app
+from backend.identity.keys.models import Budgets, KeyChange, NewKeyRequest
 from backend.jobs.worker import Worker
 from backend.ledger.checkpoints import SigningKey
 from backend.operation import operator_keys
+from backend.operation.models import NewTenant, TenantChange
+from backend.operation.routes import router as operator_routes
 from tests.factories import ingest
 from tests.ledger.sealed_log import KEY
 from tests.service import PASSWORD, Service, Tenant, sealing
@@ -51,6 +56,40 @@ def test_every_command_takes_json_and_shows_an_example() -> None:
     ] == []
 
 
+# What the API calls otherwise than the command line.
+OPTION_OF = {
+    "permissions": "permission", "collections": "collection", "allowed_networks": "network", "expires_at": "expires",
+    "requests_per_minute": "per_minute", "requests_per_day": "per_day", "principal_requests_per_minute": "principal_per_minute",
+}  # fmt: skip
+COMMAND_OF = {
+    "Create a tenant": "tenant create", "List tenants": "tenant list", "Read a tenant": "tenant list",
+    "Rename or limit a tenant": "tenant limit", "Give a tenant a domain": "tenant domain add",
+    "Take a domain away from a tenant": "tenant domain remove", "Suspend a tenant": "tenant suspend",
+    "Resume a tenant": "tenant resume", "Delete a tenant": "tenant delete", "Read how sealing and jobs go": "doctor",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("commands", "body"),
+    [
+        ({"key create"}, NewKeyRequest),
+        ({"key change"}, KeyChange),
+        ({"tenant create"}, NewTenant),
+        ({"tenant limit", "tenant rename"}, TenantChange),
+    ],
+)
+def test_keys_and_tenants_have_every_option_of_the_api(commands: set[str], body: type[BaseModel]) -> None:
+    fields = set(body.model_fields)
+    if "budgets" in fields:
+        fields = fields - {"budgets"} | set(Budgets.model_fields)
+    if body is KeyChange:
+        fields -= {"owner"}  # who answers for a key says so itself; the operator does not say it for anybody
+    taken = {parameter.name for name in commands for parameter in COMMANDS[name].params}
+    assert {OPTION_OF.get(field, field) for field in fields} <= taken
+    assert {route.summary for route in operator_routes.routes} == set(COMMAND_OF)
+    assert set(COMMAND_OF.values()) <= set(COMMANDS)
+
+
 def _name(node: ast.AST) -> str:
     """The last part of a dotted name."""
     return str(getattr(node, "attr", "") or getattr(node, "id", ""))
@@ -76,6 +115,7 @@ def test_a_wrong_call_is_said_as_json(name: str) -> None:
 
 
 PROGRAM = """
+import time
 import structlog
 from rich.table import Table
 from backend.command_output import CommandGroup, CommandResult, ask_secret, remark
@@ -93,6 +133,11 @@ def names() -> CommandResult:
 @group.command()
 def asks() -> CommandResult:
     return CommandResult({"answer": ask_secret("Password")})
+@group.command()
+def waits() -> CommandResult:
+    remark("waiting")
+    time.sleep(60)
+    return CommandResult({})
 group()
 """
 
@@ -120,6 +165,20 @@ def test_brackets_and_words_between_colons_in_a_name_are_printed_as_they_are() -
     assert named.stdout.startswith(":bank: [bold]\n")
     assert "[bold] :bank: Bank" in named.stdout
     assert named.stderr == "remark :bank: [red]\n"
+
+
+@pytest.mark.parametrize("asked", [(), ("--json",)])
+def test_somebody_who_interrupts_a_command_gets_status_130_and_no_traceback(asked: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", PROGRAM, "waits", *asked]
+    with subprocess.Popen(command, env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert b"waiting" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read().decode()
+        assert process.stdout.read() == b""
+    assert process.returncode == 130
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("asked", [(), ("--json",)])
@@ -209,6 +268,8 @@ async def of_tenants(done: Invocations, bank: Tenant, _folder: Path, _service: S
     assert {"acme", bank.slug} <= {row["slug"] for row in await done.run("tenant list")}
     await done.run("tenant suspend acme")
     await done.run("tenant resume acme")
+    assert (await done.run("tenant rename acme Acme-plc"))["name"] == "Acme-plc"
+    assert [row["name"] for row in await done.run("tenant list") if row["slug"] == "acme"] == ["Acme-plc"]
     assert (await done.run("tenant limit acme --per-minute 60"))["requests_per_minute"] == 60
     assert (await done.run("user create acme jane --role editor", text=f"{PASSWORD}\n"))["roles"] == ["editor"]
     assert "/console/reset#token=afp_" in (await done.run("user link acme jane"))["link"]

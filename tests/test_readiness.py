@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from backend import health
@@ -12,7 +13,8 @@ from backend.provenance import VERSION, code
 from backend.self_check import SealerWatch, SelfCheck
 from backend.shipped import newest_revision
 from backend.tenancy import Claims
-from tests.service import Database, Secrets, Service, Tenant, running, settings_for
+from tests.service import Database, Secrets, Service, Tenant, running, sealing, settings_for
+from tests.serving import affidavit
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +71,36 @@ async def test_it_looks_again_by_itself(service: Service, tenant: Tenant, monkey
     async with asyncio.timeout(60), probe.watching():
         while (await service.client.get("/ready")).status_code != 200:
             await asyncio.sleep(0.01)
+
+
+async def test_a_sealer_that_pauses_makes_nobody_unready_and_is_told(
+    database: Database, run_secrets: Secrets, model_home: Path
+) -> None:
+    """Also when an event has waited for a minute; the doctor, which looks at more than whether to serve, fails."""
+    async with running(settings_for(database, run_secrets, model_home), database) as service:
+        async with sealing(database):
+            ready = await service.ready()
+            assert (ready.status_code, ready.json()["warnings"]) == (200, [])
+        superuser = await asyncpg.connect(database.superuser_url)
+        for doing, said in (
+            ("update audit.sealer set sealed_at = now() - interval '2 minutes'", "start `affidavit sealer`"),
+            ("update audit.sealer set sealed_at = now()", None),
+            (
+                "insert into audit.unsealed (tenant_id, event_id)"
+                " values (gen_random_uuid(), audit.first_id_at(now() - interval '2 minutes'))",
+                "1 events are in no log",
+            ),
+        ):
+            await superuser.execute(doing)
+            ready = await service.ready()
+            assert (ready.status_code, ready.json()["warnings"]) == (200, ["sealer"] if said else [])
+            if said:
+                done = await asyncio.to_thread(affidavit, "doctor", settings={
+                    "AFFIDAVIT_RUNTIME_DATABASE_URL": database.runtime_url, "AFFIDAVIT_CONTEXT_KEY": run_secrets.context_key,
+                })  # fmt: skip
+                assert (done.returncode, said in done.stdout) == (1, True), done.stdout
+        await superuser.execute("delete from audit.unsealed")
+        await superuser.close()
 
 
 async def test_who_has_signed_in_is_told_which_code_answers(service: Service, tenant: Tenant) -> None:

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from backend.database import Connection
     from backend.operation.every_cell import CellAnswer
 
-tenant_app = CommandGroup(help="Create, suspend, resume, export and delete tenants.")
+tenant_app = CommandGroup(help="Create, rename, limit, suspend, resume, export, move and delete tenants.")
 operator_key_app = CommandGroup(help="Create, list, rotate and revoke keys of the operator's API.")
 
 Slug = Annotated[str, typer.Argument(help="The tenant's slug.")]
 AllCells = Annotated[
     bool, typer.Option("--all-cells", help="In every cell of the directory, rather than in one database.")
 ]
+
+_LONGEST_NAME = 200  # as the operator's API has it
+_MOST_REQUESTS = 1_000_000
 
 
 @tenant_app.command("create")
@@ -118,11 +121,31 @@ def tenant_resume(slug: Slug) -> CommandResult:
     return CommandResult({"tenant": slug, "status": "active"}, f"Resumed {slug}.")
 
 
+@tenant_app.command("rename")
+def tenant_rename(
+    slug: Slug, name: Annotated[str, typer.Argument(help="Its full name from now on; the slug stays.")]
+) -> CommandResult:
+    """Give a tenant another full name.
+
+    Example: affidavit tenant rename meridian-bank "Meridian Bank plc"
+    """
+    from backend.operation.tenants import Tenants  # noqa: PLC0415
+
+    if not 1 <= len(name.strip()) <= _LONGEST_NAME or not name.isprintable():
+        raise CommandFailed(f"a name has 1 to {_LONGEST_NAME} characters, all of them printable")
+    as_owner(lambda owner: Tenants(owner).change(slug, {"name": name}))
+    return CommandResult({"tenant": slug, "name": name}, f"{slug} is called {name} now.")
+
+
 @tenant_app.command("limit")
 def tenant_limit(
     slug: Slug,
-    per_minute: Annotated[int | None, typer.Option(help="Requests of the whole tenant.", min=1)] = None,
-    principal_per_minute: Annotated[int | None, typer.Option(help="Requests of each user and key.", min=1)] = None,
+    per_minute: Annotated[
+        int | None, typer.Option(help="Requests of the whole tenant.", min=1, max=_MOST_REQUESTS)
+    ] = None,
+    principal_per_minute: Annotated[
+        int | None, typer.Option(help="Requests of each user and key.", min=1, max=_MOST_REQUESTS)
+    ] = None,
 ) -> CommandResult:
     """Limit how much a tenant may ask in a minute; what is left out has no limit.
 

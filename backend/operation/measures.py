@@ -1,7 +1,6 @@
 """What is counted of the database as a whole, by the one process that may see it: the sealer."""
 
 import asyncio
-import itertools
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +17,9 @@ queries = Queries.beside(__file__)
 log = structlog.get_logger()
 
 EVERY_SECONDS = 5.0
-TURNS_EVERY = 12  # times: that looks at every tenant
+_AT_MOST_SECONDS = 60.0
+_SHARE = 0.02  # of the time may go to asking, as long as that is no reason to ask less than once a minute
+TURNS_EVERY_SECONDS = 60.0  # that looks at every tenant
 TURNS_WITHIN = timedelta(hours=1)
 
 UNSEALED = Gauge("affidavit_unsealed_events", "Events that no log holds yet.")
@@ -42,18 +43,26 @@ async def keep(settings: Settings) -> None:
         url, size=1, timeout=settings.database_timeout, behind_pooler=settings.behind_pooler,
         other_passwords=settings.other_passwords,
     )  # fmt: skip
+    turns_due = 0.0
     try:
-        for time_around in itertools.count():
+        while True:
+            began = time.monotonic()
             try:
                 async with transaction(pool, timeout=settings.database_timeout) as connection:
                     await measure(connection)
-                    if time_around % TURNS_EVERY == 0:
+                    if began >= turns_due:
                         await measure_turns(connection, settings.open_after)
+                        turns_due = began + TURNS_EVERY_SECONDS
             except (ServiceError, asyncpg.PostgresError) as error:
                 log.warning("the database was not measured", cause=type(error).__name__)
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(pause_after(time.monotonic() - began))
     finally:
         await pool.close()
+
+
+def pause_after(seconds: float) -> float:
+    """Returns how long to wait after asking took so long: jobs of many tenants are many rows to count."""
+    return max(EVERY_SECONDS, min(seconds / _SHARE, _AT_MOST_SECONDS))
 
 
 async def measure(connection: Connection) -> None:

@@ -106,7 +106,7 @@ def test_the_handbooks_commands_lead_to_a_service_that_answers(
     script = script.replace("/srv/affidavit", str(tmp_path / "srv")).replace(
         "--workers 2", f"--workers 2 --port {port}"
     )
-    script = script.replace(" &\n", " 2>>log & echo $! >>pids\n")
+    script = script.replace(" &\n", " >>log 2>&1 & echo $! >>pids\n")
     # Whoever types waits for what was started before.
     script = script.replace("affidavit doctor ", "until affidavit doctor; do sleep 0.5; done ")
     with together(tmp_path):

@@ -16,11 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backend import metrics
 from backend.database import Connection
+from backend.embedded_postgres import EmbeddedPostgres
 from backend.operation import measures
 from backend.review.events.service import first_id_at
 from backend.settings import Settings
 from tests.answers import model_server
-from tests.service import Database, Secrets, Service, Tenant, running, sealing, settings_for
+from tests.service import Database, Secrets, Service, Tenant, cloned_database, running, sealing, settings_for
 from tests.serving import free_port
 
 pytestmark = pytest.mark.anyio
@@ -216,6 +217,32 @@ async def test_a_model_that_may_take_long_keeps_its_questions_from_counting_as_l
         await sealer.close()
 
 
+async def test_what_is_measured_of_many_tenants_is_as_long_as_of_few(postgres: EmbeddedPostgres) -> None:
+    async with cloned_database(postgres) as own:
+        superuser, sealer = await asyncpg.connect(own.superuser_url), await asyncpg.connect(own.sealer_url)
+        try:
+            shown = []
+            for tenants in (10, 2_000):
+                await superuser.execute(
+                    "insert into tenancy.tenant (id, slug, name) select gen_random_uuid(), 'bank-' || i, 'Bank ' || i"
+                    f" from generate_series((select count(*) + 1 from tenancy.tenant), {tenants}) i"
+                )
+                await measures.measure(sealer)
+                await measures.measure_turns(sealer, Settings().open_after)
+                assert sum(s.value for s in measures.TENANTS.collect()[0].samples) == tenants
+                shown.append([family.name for family in REGISTRY.collect() for _ in family.samples])
+                assert "bank-" not in generate_latest().decode()
+            assert shown[0] == shown[1]
+        finally:
+            await superuser.close()
+            await sealer.close()
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.003, 5), (0.1, 5), (0.5, 25), (4, 60)])
+def test_counting_takes_a_fiftieth_of_the_time_and_comes_once_a_minute_at_least(took: float, pause: float) -> None:
+    assert measures.pause_after(took) == pause
+
+
 async def test_the_role_that_serves_tenants_may_not_ask_for_totals(database: Database) -> None:
     connection = await asyncpg.connect(database.runtime_url)
     try:
@@ -232,8 +259,12 @@ async def test_the_port_of_measures_is_none_of_the_services(service: Service) ->
 
 def test_it_is_open_while_the_block_runs() -> None:
     port = free_port()
+    metrics.answered("GET", "/somewhere", 200, 0.01, "the-id-of-a-request")
     with metrics.exposed("127.0.0.1", port):
         shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        asked = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        with_ids = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=asked).text
+    assert 'request_id="the-id-of-a-request"' in with_ids
     assert "affidavit_request_seconds_bucket" in shown
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/metrics")

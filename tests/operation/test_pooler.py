@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from backend.ledger import process as sealing
 from backend.ledger.checkpoints import SigningKey
+from backend.tenancy import Tenancy
 from tests import pooler
 from tests.service import Database, Secrets, Service, Tenant, running, settings_for
 
@@ -81,6 +82,41 @@ async def test_without_being_told_of_it_the_service_is_not_ready_and_says_why(
             assert answer.status_code == 503
             if mode == "session":
                 assert "AFFIDAVIT_DATABASE_POOLER" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("behind", [True, False])
+async def test_the_server_process_is_asked_for_behind_a_pooler_only(
+    behind: bool,  # noqa: FBT001 - a parameter of the test
+    database: Database, run_secrets: Secrets, model_home: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Once in each transaction: the one round trip that a pooler costs."""
+    asked: list[str] = []
+    usual = asyncpg.Connection.fetchval
+
+    async def counted(self: Any, query: str, *arguments: Any, **named: Any) -> Any:
+        asked.append(query)
+        return await usual(self, query, *arguments, **named)
+
+    bound: list[str] = []
+    binding = Tenancy.bind
+
+    async def noted(self: Tenancy, *arguments: Any, **named: Any) -> None:
+        bound.append("")
+        await binding(self, *arguments, **named)
+
+    with pooler.pooled(database.runtime_url, mode="transaction") as ((runtime,), _):
+        lent = replace(database, runtime_url=runtime) if behind else database
+        given = {"database_pooler": "pgbouncer"} if behind else {}
+        async with running(settings_for(lent, run_secrets, model_home, **given), database) as service:
+            tenant = await service.create_tenant()
+            await service.token(tenant, "analyst")
+            monkeypatch.setattr(asyncpg.Connection, "fetchval", counted)
+            monkeypatch.setattr(Tenancy, "bind", noted)
+            assert (await service.post("/retrieve", tenant, "analyst", {"query": "wires"})).status_code == 200
+            monkeypatch.undo()
+    server_process = [query for query in asked if query == "select pg_backend_pid()"]
+    assert bound
+    assert (len(server_process) >= len(bound)) if behind else (server_process == [])
 
 
 async def test_the_certificate_of_the_server_is_verified(

@@ -243,6 +243,36 @@ async def test_a_rotated_operator_key_has_two_secrets_for_a_while_and_stays_one_
             await operator_keys.rotate(acting.connection, "nobody", 60)
 
 
+async def test_an_operators_key_is_exchanged_while_it_is_used(service: Service) -> None:
+    """Two clients ask without a pause, and take the new secret one after the other."""
+    in_use, statuses = [await key_named(service, "in-use")] * 2, list[int]()
+
+    async def client(number: int) -> None:
+        while True:
+            headers = {"Authorization": f"Bearer {in_use[number]}"}
+            statuses.append((await service.client.get("/operator/tenants", headers=headers)).status_code)
+            await asyncio.sleep(0)
+
+    async def more() -> None:
+        wanted = len(statuses) + 6
+        while len(statuses) < wanted:
+            await asyncio.sleep(0.01)
+
+    old, asking = in_use[0], [asyncio.create_task(client(number)) for number in range(2)]
+    async with asyncio.timeout(60):
+        await more()
+        async with service.operator() as acting:
+            new = await operator_keys.rotate(acting.connection, "in-use", 3600)
+        for number in range(2):
+            await more()
+            in_use[number] = new
+        await more()
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert (set(statuses), old == new) == ({200}, False)
+
+
 async def test_a_revoked_operator_key_is_refused_on_the_next_request(service: Service) -> None:
     key = await key_named(service, "temporary")
     headers = {"Authorization": f"Bearer {key}"}
