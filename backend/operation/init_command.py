@@ -2,19 +2,22 @@
 
 import secrets
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from backend.command_output import CommandFailed, CommandResult
+from backend.embedded_postgres import ROLES_SCRIPT
 from backend.operation.exchange.folder import KeyKind, SecretsFolder, now
 
+_OF_COMPOSE = "database"  # as infra/compose.yaml calls its server
 ROLES = ("owner", "runtime", "sealer", "operator")
 
 
 def init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")] = Path("secrets"),
-    host: Annotated[str, typer.Option(help="Where the processes find PostgreSQL.")] = "database",
+    host: Annotated[str, typer.Option(help="Where the processes find PostgreSQL.")] = _OF_COMPOSE,
     pooler: Annotated[
         str | None, typer.Option(help="Where a PgBouncer stands before it, for what answers and works.")
     ] = None,
@@ -63,14 +66,21 @@ def init(
     for kind in KeyKind:
         SecretsFolder(folder).note(kind, made=now())
     told = f"Made all secrets in {folder}. Keep a copy where the database's backups are not."
-    following = [
-        "docker compose --file infra/compose.yaml up --detach --wait",
-        "docker compose --file infra/compose.yaml run --rm operator doctor",
-    ]
-    if folder.resolve() != Path("infra/secrets").resolve():
-        told += " infra/compose.yaml mounts infra/secrets: name this folder there."
+    if host == _OF_COMPOSE:
+        following = [
+            "docker compose --file infra/compose.yaml up --detach --wait",
+            "docker compose --file infra/compose.yaml run --rm operator doctor",
+        ]
+        if folder.resolve() != Path("infra/secrets").resolve():
+            told += " infra/compose.yaml mounts infra/secrets: name this folder there."
+    else:
+        following = [
+            f"(set -a && . {quote(str(folder / 'database.env'))} && psql --file {quote(str(ROLES_SCRIPT))} SUPERUSER_ADDRESS)",
+            f"AFFIDAVIT_SECRETS_DIRECTORY={quote(str(folder / 'migrate'))} affidavit migrate",
+        ]
     facts = {"folder": folder, "checkpoint_public_key": public_key, "next": following}
-    return CommandResult(facts, [told, "Next:", *(f"  {command}" for command in following)])
+    where = "Next:" if host == _OF_COMPOSE else "Next, unless the Helm chart does it:"
+    return CommandResult(facts, [told, where, *(f"  {command}" for command in following)])
 
 
 def _address(role: str, password: str, host: str) -> str:

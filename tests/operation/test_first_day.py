@@ -133,6 +133,22 @@ def _answers(url: str) -> bool:
         return False
 
 
+def test_init_says_the_two_commands_that_follow_also_for_a_server_of_ones_own(
+    server: EmbeddedPostgres, model_home: Path, tmp_path: Path
+) -> None:
+    plain = programs(model_home)
+    command = ["affidavit", "init", "secrets of the bank", "--host", f"127.0.0.1:{server.port}", "--json"]
+    made = subprocess.run(command, cwd=tmp_path, env=plain, check=True, capture_output=True, text=True)
+    following: list[str] = json.loads(made.stdout)["next"]
+    assert len(following) == 2
+    for line in following:
+        typed = line.replace("SUPERUSER_ADDRESS", server.url("postgres", server.passwords.superuser, "postgres"))
+        done = subprocess.run(
+            ["bash", "-c", typed], cwd=tmp_path, env=plain, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (line, done.stderr)
+
+
 def test_what_compose_starts_works_together(server: EmbeddedPostgres, model_home: Path, tmp_path: Path) -> None:
     """Each process behind the image's entrypoint, with the settings and the folder that compose gives it; docker is not needed."""
     folder, port, plain = tmp_path / "infra", free_port(), programs(model_home)
