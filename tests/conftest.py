@@ -23,7 +23,7 @@ hypothesis_settings.load_profile("affidavit")
 
 # Files that take longest, the longest first: of what `make test` runs and of what other targets do.
 LONGEST = (
-    "test_askcfpb", "test_hostile_requests", "test_processes", "test_exchange", "test_forks", "test_upgrades",
+    "test_askcfpb", "test_hostile_requests", "test_processes", "test_exchange", "test_first_day", "test_forks", "test_upgrades",
     "test_crash", "test_restored", "test_sealer_crashes", "test_backup", "test_cli", "test_command_output",
     "test_access_matrix", "test_every_route", "test_faults", "test_approval", "test_tampering_pairs", "test_oracles",
     "test_revocation", "test_openai_hostile", "test_hostile_sources", "test_pool_safety", "test_key_encryption",

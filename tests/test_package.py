@@ -136,7 +136,7 @@ def test_the_wheel_in_an_empty_environment_starts_the_demo_and_answers(
     wheel: Path, tmp_path: Path, model_home: Path, elsewhere: Path
 ) -> None:
     """Nothing of the environment of the tests is lent: the locked packages are installed as on a bare machine."""
-    environment = tmp_path / "venv"
+    environment = elsewhere / "venv"  # what the database runs as has to reach its programs
     venv.create(environment, symlinks=True)
     install(environment, "--require-hashes", "--requirement", str(ROOT / "requirements.lock"))
     install(environment, "--offline", str(wheel))
