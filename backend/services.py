@@ -189,7 +189,7 @@ async def open_services(settings: Settings, shared: SharedByCells | None = None)
     `shared` is what cells have in common in a process that serves several.
     """
     async with AsyncExitStack() as stack:
-        base = await _worker_services(settings, stack, settings.database_pool_size, beside_answers=True, shared=shared)
+        base = await _worker_services(settings, stack, settings.database_pool_size, shared=shared)
         keys = SigningKeys(required(settings.jwt_private_key, "JWT_PRIVATE_KEY"), settings.jwt_previous_public_keys)
         resource = f"{settings.public_url}/mcp"
         tokens = AccessTokens(
@@ -243,7 +243,6 @@ async def _worker_services(
     stack: AsyncExitStack,
     pool_size: int,
     *,
-    beside_answers: bool = False,
     shared: SharedByCells | None = None,
 ) -> WorkerServices:
     pool = await _runtime_pool(settings, stack, pool_size)
@@ -263,7 +262,7 @@ async def _worker_services(
     elif shared and shared.local_embedder:
         embedder = shared.local_embedder
     else:
-        embedder = await asyncio.to_thread(embedders.from_settings, settings, beside_answers=beside_answers)
+        embedder = await asyncio.to_thread(embedders.from_settings, settings)
     recorder = Recorder(payloads, words, provenance(settings))
     pseudonym_keys, vectorizer = PseudonymKeys(pseudonym_secret(settings)), ChunkVectorizer(embedder)
     reranker = rerankers.from_settings(settings)

@@ -20,7 +20,7 @@ async def open_cells(settings: Settings, cells: ServedCells, stack: AsyncExitSta
     known = await stack.enter_async_context(directory_from_settings(settings, secret))
     local = None
     if settings.embeddings_url is None:
-        local = await asyncio.to_thread(embedders.from_settings, settings, beside_answers=True)
+        local = await asyncio.to_thread(embedders.from_settings, settings)
     shared = SharedByCells(
         known=known, admission=admission_of(settings), readiness=ProcessReadiness(), local_embedder=local
     )

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from backend.retrieval.embedding.remote import RemoteEmbedder
 
 
-def from_settings(settings: Settings, *, beside_answers: bool = False) -> Embedder:
+def from_settings(settings: Settings) -> Embedder:
     """Returns a client of the embeddings server, or without one the built-in MiniLM, built at first use."""
     return remote_from_settings(settings) or LocalEmbedder.load(
-        settings.home_folder / "models", settings.embedding_threads, beside_answers=beside_answers
+        settings.home_folder / "models", settings.embedding_threads
     )
 
 

@@ -5,18 +5,20 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from backend.priority import give_way_here
 from backend.retrieval.embedding import minilm
 
 Vectors = NDArray[np.float32]
+_Made = TypeVar("_Made")
 
 # Measured on three sets of questions about financial documents; each is on a broad optimum of all of them.
 _LEAD_TOKENS, _LEAD_WEIGHT = 64, 0.5
@@ -74,6 +76,27 @@ class Embedder(Protocol):
         """
 
 
+class _Pool(ThreadPoolExecutor):
+    """Threads that several calls share, each of them by turns."""
+
+    def __init__(self, threads: int, name: str, begin: Callable[[], None] | None = None) -> None:
+        super().__init__(threads, name, begin)
+        self._at_once = threads
+
+    async def each(self, act: Callable[..., _Made], *given: Sequence[object]) -> list[_Made]:
+        """Returns what `act` makes of each of the things that are given.
+
+        No call has more runs in the queue than there are threads, so that a short call does not wait for all of a long one.
+        """
+        loop, room = asyncio.get_running_loop(), asyncio.Semaphore(self._at_once)
+
+        async def run(*one: object) -> _Made:
+            async with room:
+                return await loop.run_in_executor(self, act, *one)
+
+        return await asyncio.gather(*map(run, *given))
+
+
 class LocalEmbedder:
     """Runs all-MiniLM-L6-v2 in this process, without a network.
 
@@ -90,32 +113,24 @@ class LocalEmbedder:
     in_process = True
     max_tokens = minilm.MAX_TOKENS
 
-    def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        tokenizer: Tokenizer,
-        threads: int,
-        heavy_threads: int | None = None,
-    ) -> None:
-        """Uses so many threads for questions, and as many or `heavy_threads` for passages and long questions."""
+    def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, threads: int) -> None:
+        """Uses so many threads for questions, as many for passages, and half as many for all else that is asked."""
         self._session = session
         self._tokenizer = tokenizer
         self._begin, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-        # Two pools, so that a question never queues behind an ingestion.
+        # A pool for each, so that nothing short queues behind what is long. Passages have all cores while nobody asks: their
+        # threads give way, so that the system takes a core from them at once when a question wants it.
         self._questions = ThreadPoolExecutor(threads, "embed-question")
-        self._heavy_threads = heavy_threads or threads
-        self._heavy = ThreadPoolExecutor(self._heavy_threads, "embed-heavy")
+        self._asked = _Pool(max(1, threads // 2), "embed-asked")
+        self._passages = _Pool(threads, "embed-passage", give_way_here)
 
     @classmethod
-    def load(cls, cache: Path, threads: int | None = None, *, beside_answers: bool = False) -> Self:
+    def load(cls, cache: Path, threads: int | None = None) -> Self:
         """Loads the model, building it in `cache` at first use, to run on `threads` cores (default: all).
 
-        `beside_answers` leaves half of these to whoever asks short questions. Raises minilm.ModelWeightsError if the installed
-        weights are not the pinned ones.
+        Raises minilm.ModelWeightsError if the installed weights are not the pinned ones.
         """
-        session = _session(minilm.onnx_model(cache))
-        threads = threads or os.cpu_count() or 1
-        return cls(session, minilm.tokenizer(), threads, max(1, threads // 2) if beside_answers else None)
+        return cls(_session(minilm.onnx_model(cache)), minilm.tokenizer(), threads or os.cpu_count() or 1)
 
     def count_tokens(self, text: str) -> int:
         """Returns the number of tokens to compare with `max_tokens` (the model's two markers included)."""
@@ -129,8 +144,8 @@ class LocalEmbedder:
         """Returns the vectors (len(texts), dimensions) of passages, using every thread; blocks the caller."""
         titles = as_titles(texts, titles)
         lines = _lines(titles)
-        known = dict(zip(lines, self._heavy.map(self._line, lines), strict=True))
-        vectors = self._heavy.map(self._passage, texts, [[known[line] for line in _lines([one])] for one in titles])
+        known = dict(zip(lines, self._passages.map(self._line, lines), strict=True))
+        vectors = self._passages.map(self._passage, texts, [[known[line] for line in _lines([one])] for one in titles])
         return stacked(list(vectors), self.dimensions)
 
     def encode_query(self, text: str) -> Vectors:
@@ -153,35 +168,20 @@ class LocalEmbedder:
 
     async def embed_query(self, text: str) -> Vectors:
         """Returns the vector (dimensions,) of a question."""
-        pool = self._questions if len(text) <= _SHORT_CHARACTERS else self._heavy
+        pool = self._questions if len(text) <= _SHORT_CHARACTERS else self._asked
         return await asyncio.get_running_loop().run_in_executor(pool, self.encode_query, text)
 
     async def embed_passages(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
-        """Returns the vectors (len(texts), dimensions) of passages, 5 to 50 ms each and core.
-
-        No call has more runs in the queue than there are threads, so that a short call does not wait for all of a long one.
-        """
-        loop, room = asyncio.get_running_loop(), asyncio.Semaphore(self._heavy_threads)
-
-        async def run(act: Callable[[], Vectors]) -> Vectors:
-            async with room:
-                return await loop.run_in_executor(self._heavy, act)
-
+        """Returns the vectors (len(texts), dimensions) of passages, 5 to 50 ms each and core."""
         titles = as_titles(texts, titles)
         lines = _lines(titles)  # the texts of a document share most of them
-        known = dict(zip(lines, await asyncio.gather(*(run(partial(self._line, line)) for line in lines)), strict=True))
-        pairs = zip(texts, ([known[line] for line in _lines([title])] for title in titles), strict=True)
-        return stacked(await asyncio.gather(*(run(partial(self._passage, *pair)) for pair in pairs)), self.dimensions)
+        known = dict(zip(lines, await self._passages.each(self._line, lines), strict=True))
+        over = [[known[line] for line in _lines([title])] for title in titles]
+        return stacked(await self._passages.each(self._passage, texts, over), self.dimensions)
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[tuple[list[tuple[int, int]], Vectors]]:
         """Returns the `token_vectors` of each text, 2 to 15 ms each and core."""
-        loop, room = asyncio.get_running_loop(), asyncio.Semaphore(self._heavy_threads)
-
-        async def tokens(text: str) -> tuple[list[tuple[int, int]], Vectors]:
-            async with room:
-                return await loop.run_in_executor(self._heavy, self.token_vectors, text)
-
-        return await asyncio.gather(*map(tokens, texts))
+        return await self._asked.each(self.token_vectors, texts)
 
     def _passage(self, text: str, titles: Sequence[Vectors]) -> Vectors:
         ids = self._ids(text)
