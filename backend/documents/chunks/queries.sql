@@ -47,9 +47,11 @@ from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::bytea
 join documents.version v on v.tenant_id = $1 and v.id = n.version_id
 cross join lateral jsonb_populate_record(null::documents.chunk, n.place) as stands
 
--- name: set_content_hash
--- The hash of everything that a version holds, and of personal data how many values of each kind.
-update documents.version set content_sha256 = $3, personal_data = $4 where tenant_id = $1 and id = $2
+-- name: set_content_hashes
+-- The hash of everything that each version holds, and of personal data how many values of each kind.
+update documents.version v set content_sha256 = n.content, personal_data = n.held
+from unnest($2::uuid[], $3::bytea[], $4::jsonb[]) as n (id, content, held)
+where v.tenant_id = $1 and v.id = n.id
 
 -- name: sparse_vectors
 -- The terms of some of a version's chunks.

@@ -218,11 +218,11 @@ async def _add_chunks(
             found[version.id].append(each.inspected)
         ids.append(chunk_id)
     await chunk_store.add(connection, caller.tenant_id, rows, model)
-    for version in {version.id: version for version in versions.values() if version.id in found}.values():
-        await connection.execute(
-            queries.set_content_hash, caller.tenant_id, version.id, content_hash(contents[version.id]),
-            inspection.added(version.personal_data, found_in(found[version.id])),
-        )  # fmt: skip
+    held_before = {version.id: version.personal_data for version in versions.values()}
+    await connection.execute(
+        queries.set_content_hashes, caller.tenant_id, list(found), [content_hash(contents[version]) for version in found],
+        [inspection.added(held_before[version], found_in(each)) for version, each in found.items()],
+    )  # fmt: skip
     return ids, added, order
 
 

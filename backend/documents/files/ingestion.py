@@ -1,6 +1,7 @@
 """Makes a version of an uploaded file: decrypt, parse, cut into chunks, embed, and submit all of it at once."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -14,6 +15,7 @@ from backend.documents.chunks import service
 from backend.documents.chunks.chunking import Chunk, Chunker, ChunkSize
 from backend.documents.chunks.service import Collection
 from backend.documents.chunks.vectors import WRITING, Vectorizer
+from backend.documents.files.overlapping import one_ahead, some_at_once
 from backend.documents.files.passage_file import PassageSpool
 from backend.documents.files.scratch import plain_file
 from backend.documents.files.service import queries
@@ -103,20 +105,12 @@ class Ingestion:
     ) -> tuple[Submission, int | None]:
         submitted = file.submitted
         passages = PassageSpool(path.with_name("passages"))
-        waiting: list[Chunk] = []
-        periods: Sequence[str] = ()
         found: set[tuple[str, str]] = set()
         async with parse_file(path, filename=file.filename, media_type=file.media_type, limits=self.limits) as parsed:
-            async for chunk in self._chunks(job, parsed):
-                waiting.append(chunk)
-                if len(waiting) >= _EMBEDDED_AT_ONCE:
-                    title = _title(submitted, parsed)
-                    periods = periods or self._periods(file, title, waiting)
-                    passages.add(await self._embedded(job, waiting, collection, title, periods, found))
-                    waiting = []
+            async with aclosing(one_ahead(self._slices(job, parsed, file, collection, found))) as slices:
+                async for embedded in slices:
+                    passages.add(embedded)
             title = _title(submitted, parsed)
-            periods = periods or self._periods(file, title, waiting)
-            passages.add(await self._embedded(job, waiting, collection, title, periods, found))
             _refuse(parsed.info.warnings, collection.refused_warnings)
             held = counts(found)
             if held and collection.personal_data is Policy.REFUSE:
@@ -129,6 +123,16 @@ class Ingestion:
             warnings=parsed.info.warnings, personal_data=held,
         )  # fmt: skip
         return submission, pages
+
+    async def _slices(
+        self, job: Job, parsed: ParsedFile, file: SubmittedFile, collection: Collection, found: set[tuple[str, str]]
+    ) -> AsyncIterator[Coroutine[Any, Any, list[SubmittedPassage]]]:
+        """Yields the embedding of some dozen chunks at a time, to be awaited; it adds to `found` as `_embedded` does."""
+        periods: Sequence[str] = ()
+        async for chunks in some_at_once(self._chunks(job, parsed), _EMBEDDED_AT_ONCE):
+            title = _title(file.submitted, parsed)
+            periods = periods or self._periods(file, title, chunks)
+            yield self._embedded(job, chunks, collection, title, periods, found)
 
     async def _chunks(self, job: Job, parsed: ParsedFile) -> AsyncIterator[Chunk]:
         """Yields chunks as soon as they are certain, and reports the page that is reached."""
@@ -143,12 +147,12 @@ class Ingestion:
         if parsed.info.page_count is not None:
             await job.report(parsed.info.page_count, parsed.info.page_count)
 
-    def _periods(self, file: SubmittedFile, title: str, first: list[Chunk]) -> Sequence[str]:
+    def _periods(self, file: SubmittedFile, title: str, first: Sequence[Chunk]) -> Sequence[str]:
         names = [file.doc_id, file.filename, title]
         return self.vectorizer.periods(names, file.submitted["metadata"], "\n".join(c.text for c in first[:8]))
 
     async def _embedded(
-        self, job: Job, chunks: list[Chunk], collection: Collection, title: str, periods: Sequence[str],
+        self, job: Job, chunks: Sequence[Chunk], collection: Collection, title: str, periods: Sequence[str],
         found: set[tuple[str, str]],
     ) -> list[SubmittedPassage]:  # fmt: skip
         """Returns chunks with their vectors, and adds to `found` the personal data that they hold."""

@@ -3,22 +3,21 @@
 import asyncio
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from backend.priority import give_way_here
 from backend.retrieval.embedding import minilm
+from backend.retrieval.embedding.turns import Turns
 
 Vectors = NDArray[np.float32]
-_Made = TypeVar("_Made")
 
 # Measured on three sets of questions about financial documents; each is on a broad optimum of all of them.
 _LEAD_TOKENS, _LEAD_WEIGHT = 64, 0.5
@@ -76,27 +75,6 @@ class Embedder(Protocol):
         """
 
 
-class _Pool(ThreadPoolExecutor):
-    """Threads that several calls share, each of them by turns."""
-
-    def __init__(self, threads: int, name: str, begin: Callable[[], None] | None = None) -> None:
-        super().__init__(threads, name, begin)
-        self._at_once = threads
-
-    async def each(self, act: Callable[..., _Made], *given: Sequence[object]) -> list[_Made]:
-        """Returns what `act` makes of each of the things that are given.
-
-        No call has more runs in the queue than there are threads, so that a short call does not wait for all of a long one.
-        """
-        loop, room = asyncio.get_running_loop(), asyncio.Semaphore(self._at_once)
-
-        async def run(*one: object) -> _Made:
-            async with room:
-                return await loop.run_in_executor(self, act, *one)
-
-        return await asyncio.gather(*map(run, *given))
-
-
 class LocalEmbedder:
     """Runs all-MiniLM-L6-v2 in this process, without a network.
 
@@ -118,11 +96,10 @@ class LocalEmbedder:
         self._session = session
         self._tokenizer = tokenizer
         self._begin, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-        # A pool for each, so that nothing short queues behind what is long. Passages have all cores while nobody asks: their
-        # threads give way, so that the system takes a core from them at once when a question wants it.
+        # Threads of their own, so that a question never queues behind an ingestion.
         self._questions = ThreadPoolExecutor(threads, "embed-question")
-        self._asked = _Pool(max(1, threads // 2), "embed-asked")
-        self._passages = _Pool(threads, "embed-passage", give_way_here)
+        self._asked = Turns(max(1, threads // 2), name="embed-asked")
+        self._passages = Turns(max(1, threads // 2), threads - max(1, threads // 2), name="embed-passage")
 
     @classmethod
     def load(cls, cache: Path, threads: int | None = None) -> Self:
@@ -144,9 +121,10 @@ class LocalEmbedder:
         """Returns the vectors (len(texts), dimensions) of passages, using every thread; blocks the caller."""
         titles = as_titles(texts, titles)
         lines = _lines(titles)
-        known = dict(zip(lines, self._passages.map(self._line, lines), strict=True))
-        vectors = self._passages.map(self._passage, texts, [[known[line] for line in _lines([one])] for one in titles])
-        return stacked(list(vectors), self.dimensions)
+        known = dict(zip(lines, self._questions.map(self._line, lines), strict=True))
+        over = ([known[line] for line in _lines([title])] for title in titles)
+        vectors = list(self._questions.map(self._passage, texts, over))
+        return stacked(vectors, self.dimensions)
 
     def encode_query(self, text: str) -> Vectors:
         """Returns the vector (dimensions,) of a question, about 2 ms; blocks the caller.
@@ -168,8 +146,10 @@ class LocalEmbedder:
 
     async def embed_query(self, text: str) -> Vectors:
         """Returns the vector (dimensions,) of a question."""
-        pool = self._questions if len(text) <= _SHORT_CHARACTERS else self._asked
-        return await asyncio.get_running_loop().run_in_executor(pool, self.encode_query, text)
+        self._passages.rest()
+        if len(text) > _SHORT_CHARACTERS:
+            return (await self._asked.each(self.encode_query, [text]))[0]
+        return await asyncio.get_running_loop().run_in_executor(self._questions, self.encode_query, text)
 
     async def embed_passages(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
         """Returns the vectors (len(texts), dimensions) of passages, 5 to 50 ms each and core."""
@@ -181,6 +161,7 @@ class LocalEmbedder:
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[tuple[list[tuple[int, int]], Vectors]]:
         """Returns the `token_vectors` of each text, 2 to 15 ms each and core."""
+        self._passages.rest()
         return await self._asked.each(self.token_vectors, texts)
 
     def _passage(self, text: str, titles: Sequence[Vectors]) -> Vectors:
