@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from backend.retrieval.embedding import minilm
-from backend.retrieval.embedding.turns import Turns
+from backend.retrieval.embedding.shared_threads import SharedThreads
 
 Vectors = NDArray[np.float32]
 
@@ -98,8 +98,8 @@ class LocalEmbedder:
         self._begin, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
         # Threads of their own, so that a question never queues behind an ingestion.
         self._questions = ThreadPoolExecutor(threads, "embed-question")
-        self._asked = Turns(max(1, threads // 2), name="embed-asked")
-        self._passages = Turns(max(1, threads // 2), threads - max(1, threads // 2), name="embed-passage")
+        self._asked = SharedThreads(max(1, threads // 2), name="embed-asked")
+        self._passages = SharedThreads(max(1, threads // 2), threads - max(1, threads // 2), name="embed-passage")
 
     @classmethod
     def load(cls, cache: Path, threads: int | None = None) -> Self:

@@ -14,7 +14,7 @@ REST_SECONDS = 0.25
 _LOOKED_EVERY = 0.01
 
 
-class Turns:
+class SharedThreads:
     """Does the same with each of many things, in all threads while it may, and in some of them while others are to rest.
 
     Whatever else waits for a thread has its turn after each thing, so that a short call does not wait for all of a long one.

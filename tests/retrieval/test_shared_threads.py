@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.retrieval.embedding import turns
+from backend.retrieval.embedding import shared_threads
 from backend.retrieval.embedding.embedder import LocalEmbedder
-from backend.retrieval.embedding.turns import Turns
+from backend.retrieval.embedding.shared_threads import SharedThreads
 
 pytestmark = pytest.mark.anyio
 PATIENCE = 60.0
@@ -21,7 +21,7 @@ def anyio_backend() -> str:
 
 async def test_while_nobody_asks_all_threads_work_at_once() -> None:
     together = threading.Barrier(2)
-    shared = Turns(1, 1, name="test")
+    shared = SharedThreads(1, 1, name="test")
 
     made = await shared.each(lambda number: (number, together.wait(PATIENCE))[0], range(20))
 
@@ -29,16 +29,16 @@ async def test_while_nobody_asks_all_threads_work_at_once() -> None:
 
 
 async def test_while_somebody_asks_only_some_threads_work_and_all_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "REST_SECONDS", 3600.0)
-    shared = Turns(1, 1, name="test")
+    monkeypatch.setattr(shared_threads, "REST_SECONDS", 3600.0)
+    shared = SharedThreads(1, 1, name="test")
     shared.rest()
 
     assert {*await shared.each(lambda _: threading.current_thread().name, range(20))} == {"test_0"}
 
 
 async def test_once_nobody_asks_any_more_the_others_work_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "REST_SECONDS", 3600.0)
-    shared, together, begun = Turns(1, 1, name="test"), threading.Barrier(2), threading.Event()
+    monkeypatch.setattr(shared_threads, "REST_SECONDS", 3600.0)
+    shared, together, begun = SharedThreads(1, 1, name="test"), threading.Barrier(2), threading.Event()
 
     def together_with_another(_: int) -> None:
         begun.set()
@@ -47,7 +47,7 @@ async def test_once_nobody_asks_any_more_the_others_work_again(monkeypatch: pyte
     shared.rest()
     under_way = asyncio.create_task(shared.each(together_with_another, range(2)))
     await asyncio.to_thread(begun.wait, PATIENCE)
-    monkeypatch.setattr(turns, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(shared_threads, "REST_SECONDS", 0.0)
     shared.rest()
     await asyncio.wait_for(under_way, PATIENCE)
 
@@ -56,7 +56,7 @@ async def test_once_nobody_asks_any_more_the_others_work_again(monkeypatch: pyte
 async def test_whatever_is_asked_of_the_embedder_lets_threads_rest(
     ask: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "REST_SECONDS", 3600.0)
+    monkeypatch.setattr(shared_threads, "REST_SECONDS", 3600.0)
     embedder, names = LocalEmbedder.load(tmp_path, threads=2), set[str]()
     passage = embedder._passage
     monkeypatch.setattr(
@@ -73,7 +73,7 @@ async def test_whatever_is_asked_of_the_embedder_lets_threads_rest(
 
 
 async def test_a_short_call_does_not_wait_for_all_of_a_long_one() -> None:
-    shared, order = Turns(1, name="test"), list[str]()
+    shared, order = SharedThreads(1, name="test"), list[str]()
     begun, gate = threading.Event(), threading.Event()
 
     def note(name: str) -> None:
@@ -92,7 +92,7 @@ async def test_a_short_call_does_not_wait_for_all_of_a_long_one() -> None:
 
 
 async def test_after_a_failure_nothing_more_is_begun() -> None:
-    shared, begun = Turns(1, 1, name="test"), list[int]()
+    shared, begun = SharedThreads(1, 1, name="test"), list[int]()
 
     def fail(number: int) -> None:
         begun.append(number)
