@@ -22,6 +22,7 @@ import orjson
 
 from backend.database import PINNED_COMMIT, Connection, Pool, Row, fetch_row, reachable, transaction
 from backend.errors import Misdirected, NotAtHome
+from backend.precedence import step
 
 LIFETIME_SECONDS = 60
 # Behind a pooler the transaction may run on a connection that was not prepared by this process.
@@ -186,7 +187,7 @@ class Tenancy:
         Raises Misdirected for a tenant of another cell, before anything is asked of the database.
         """
         self.homes.epoch_of(claims)
-        async with transaction(self._pool, timeout=self._timeout) as connection:
+        async with step(), transaction(self._pool, timeout=self._timeout) as connection:
             await self.bind(connection, claims, _BIND_AND_REUSE_PLANS if reuse_plans else _BIND)
             yield connection
 
@@ -205,10 +206,10 @@ class Tenancy:
     async def _ask(self, claims: Claims, row: Callable[..., Row], statement: str, *arguments: object) -> Row | None:
         epoch = self.homes.epoch_of(claims)
         if self._behind_pooler:
-            async with transaction(self._pool, timeout=self._timeout) as connection:
+            async with step(), transaction(self._pool, timeout=self._timeout) as connection:
                 signed = self._signer.sign(claims, await self._server_process(connection), epoch)
                 return await fetch_row(connection, row, statement, signed, *arguments)
-        async with reachable(self._pool, timeout=self._timeout) as connection:
+        async with step(), reachable(self._pool, timeout=self._timeout) as connection:
             signed = self._signer.sign(claims, connection.get_server_pid(), epoch)
             async with asyncio.timeout(self._timeout):
                 return await fetch_row(connection, row, statement, signed, *arguments)

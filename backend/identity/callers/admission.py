@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from backend import metrics
 from backend.errors import TooManyRequests, Unavailable
+from backend.precedence import Precedence
 
 _HANGS = 3  # times as long as a request would have waited at most: what is before it has no end
 _ACTIVE_SECONDS = 1.0  # since its last request, in which a tenant's share is kept free
@@ -239,6 +240,7 @@ class Admission:
     """All lanes of a process."""
 
     lanes: dict[LaneName, Lane]
+    precedence: Precedence = field(default_factory=Precedence)
 
     @classmethod
     def limited_to(cls, running: int, tenant_running: int, tenant_waiting: int) -> "Admission":

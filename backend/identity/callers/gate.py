@@ -51,11 +51,13 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        lane = of(request, Admission).lanes[self._lane_of(scope)]
+        admission = of(request, Admission)
+        lane = admission.lanes[self._lane_of(scope)]
         party = self._party(request)
         try:
-            async with lane.admitted(party):
-                await self._app(scope, receive, send)
+            with admission.precedence.present(party.tenant, lane.name is not LaneName.STREAM):
+                async with lane.admitted(party):
+                    await self._app(scope, receive, send)
         except ServiceError as error:
             request.state.logged = self._refusals.is_first(party, error)
             response = await self._refuse(request, error)

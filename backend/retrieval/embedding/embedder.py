@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from backend.precedence import step
 from backend.retrieval.embedding import minilm
 from backend.retrieval.embedding.shared_threads import SharedThreads
 
@@ -131,7 +132,7 @@ class LocalEmbedder:
 
         Of a very long one, its first _MAX_QUERY_WINDOWS windows: 4,000 characters of prose fit, and no question costs more.
         """
-        return self._mean(self._ids(text)[: _MAX_QUERY_WINDOWS * (self.max_tokens - 2)])
+        return unit(np.mean([self._run(window) for window in self._asked_windows(self._ids(text))], axis=0))
 
     def token_vectors(self, text: str) -> tuple[list[tuple[int, int]], Vectors]:
         """Returns where each token stands in the text, and the unit vectors (tokens, dimensions) that they have there.
@@ -148,8 +149,10 @@ class LocalEmbedder:
         """Returns the vector (dimensions,) of a question."""
         self._passages.rest()
         if len(text) > _SHORT_CHARACTERS:
-            return (await self._asked.each(self.encode_query, [text]))[0]
-        return await asyncio.get_running_loop().run_in_executor(self._questions, self.encode_query, text)
+            (ids,) = await self._asked.each(self._ids, [text])
+            return unit(np.mean(await self._asked.each(self._run, self._asked_windows(ids)), axis=0))
+        async with step():
+            return await asyncio.get_running_loop().run_in_executor(self._questions, self.encode_query, text)
 
     async def embed_passages(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
         """Returns the vectors (len(texts), dimensions) of passages, 5 to 50 ms each and core."""
@@ -178,6 +181,10 @@ class LocalEmbedder:
 
     def _mean(self, ids: Sequence[int]) -> Vectors:
         return unit(np.mean([self._run(window) for window in _windows(ids, self.max_tokens - 2)], axis=0))
+
+    def _asked_windows(self, ids: Sequence[int]) -> list[Sequence[int]]:
+        size = self.max_tokens - 2
+        return _windows(ids[: _MAX_QUERY_WINDOWS * size], size)
 
     def _ids(self, text: str) -> list[int]:
         return self._tokenizer.encode(text, add_special_tokens=False).ids

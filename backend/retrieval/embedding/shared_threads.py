@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from backend.precedence import step
+from backend.priority import take_long_turns
+
 _Made = TypeVar("_Made")
 
 # After what is urgent has begun: an answer asks again within this time, and who asks without pause is disturbed by half as many.
@@ -22,8 +25,8 @@ class SharedThreads:
 
     def __init__(self, threads: int, resting_threads: int = 0, *, name: str) -> None:
         """Has so many threads that always work, and so many that rest after each call of `rest`."""
-        self._always = ThreadPoolExecutor(threads, name)
-        self._spare = ThreadPoolExecutor(resting_threads, f"{name}-spare") if resting_threads else None
+        self._always = ThreadPoolExecutor(threads, name, take_long_turns)
+        self._spare = ThreadPoolExecutor(resting_threads, f"{name}-spare", take_long_turns) if resting_threads else None
         self._threads, self._resting_threads = threads, resting_threads
         self._rest_until = 0.0
 
@@ -42,8 +45,10 @@ class SharedThreads:
                 if threads is self._spare and time.monotonic() < self._rest_until:
                     await asyncio.sleep(_LOOKED_EVERY)
                     continue
-                place, one = left.popleft()
-                made[place] = await loop.run_in_executor(threads, act, *one)
+                async with step():
+                    if left:  # or it was done while this waited
+                        place, one = left.popleft()
+                        made[place] = await loop.run_in_executor(threads, act, *one)
 
         spare = [self._spare] * self._resting_threads if self._spare else []
         try:

@@ -1,0 +1,177 @@
+"""Whose step comes first among requests that have begun: who asks little goes before who floods, at every step.
+
+Admission says what begins. What has begun is not interrupted, so it is done in steps: a transaction, a run of a model. Before
+each, a request waits while a tenant with at most half as many requests here is in a step, and of those that give way so a few go
+at once. So who asks one thing after the other hardly notices a flood. Nobody waits for long, nor for who has had much lately.
+"""
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import TracebackType
+
+_REMEMBERED_SECONDS = 1.0  # in which what a tenant had counts ever less
+_TIMES = 3  # as much as a tenant that gives way has had, until which another goes first
+_BETWEEN_SECONDS = 0.003  # two steps of one request, or two requests of a client that asks one after the other
+_LONG_SECONDS = 0.1  # after which nobody gives way to a step, and what a step waits at most
+_FEW = max(1, (os.cpu_count() or 1) // 2)  # the other half of the processors is for those who ask little
+
+
+@dataclass(eq=False, slots=True)
+class _Tenant:
+    """What is known of a tenant: its requests here, those in a step, and for how long it was in steps lately."""
+
+    here: int = 0
+    stepping: int = 0
+    giving_way: int = 0  # of those in a step, how many began while others had precedence
+    last: float = -math.inf  # when it came, or began or ended a step
+    had: float = 0.0
+    had_at: float = 0.0
+
+    def had_lately(self, now: float) -> float:
+        return self.had * math.exp((self.had_at - now) / _REMEMBERED_SECONDS)
+
+    def is_busy(self, now: float) -> bool:
+        return now - self.last < (_LONG_SECONDS if self.stepping else _BETWEEN_SECONDS)
+
+
+@dataclass(eq=False, slots=True)
+class _Request:
+    """A request of a tenant, with how many steps it is in: a step within a step does not wait again."""
+
+    order: "Precedence"
+    tenant: _Tenant
+    steps: int = 0
+    began: float = 0.0
+    gives_way: bool = False
+
+
+_request: ContextVar[_Request | None] = ContextVar("request", default=None)
+
+
+@dataclass
+class Precedence:
+    """The tenants whose requests are here, and the steps that wait."""
+
+    _tenants: dict[str, _Tenant] = field(default_factory=dict)
+    _waiting: list[tuple[_Request, asyncio.Future[None]]] = field(default_factory=list)
+    _later: asyncio.TimerHandle | None = None
+    _swept: float = -math.inf
+
+    @contextmanager
+    def present(self, name: str, requests: int = 1) -> Iterator[None]:
+        """Counts a request of a tenant, or none for what only stays open. Its steps in the block have their turns."""
+        now = time.monotonic()
+        self._forget_idle(now)
+        tenant = self._tenants.setdefault(name, _Tenant())
+        tenant.here += requests
+        tenant.last = now
+        token = _request.set(_Request(self, tenant))
+        try:
+            yield
+        finally:
+            _request.reset(token)
+            tenant.here -= requests
+
+    async def turn(self, request: _Request) -> None:
+        """Waits for the turn of a step, for a while at most."""
+        if not self._must_wait(request):
+            return
+        waiting = request, asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        self._look_again()
+        try:
+            async with asyncio.timeout(_LONG_SECONDS):
+                await waiting[1]
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.remove(waiting)
+
+    def begin(self, request: _Request) -> None:
+        """Begins a step."""
+        request.began = request.tenant.last = time.monotonic()
+        request.tenant.stepping += 1
+        request.gives_way = bool(self._before(request.tenant, request.began))
+        request.tenant.giving_way += request.gives_way
+
+    def end(self, request: _Request) -> None:
+        """Ends a step, and lets others go on."""
+        tenant, now = request.tenant, time.monotonic()
+        tenant.stepping -= 1
+        tenant.giving_way -= request.gives_way
+        tenant.had, tenant.had_at, tenant.last = tenant.had_lately(now) + now - request.began, now, now
+        self._go_on()
+
+    def _before(self, tenant: _Tenant, now: float) -> list[_Tenant]:
+        """Returns the tenants that ask much less than this one, and have asked just now, be it between two requests."""
+        most = tenant.here / 2
+        return [
+            one for one in self._tenants.values() if max(1, one.here) <= most and now - one.last < _REMEMBERED_SECONDS
+        ]
+
+    def _must_wait(self, request: _Request) -> bool:
+        tenant, now = request.tenant, time.monotonic()
+        before = self._before(tenant, now)
+        if not before:
+            return False
+        if sum(one.giving_way for one in self._tenants.values() if one.here <= tenant.here) >= _FEW:
+            return True
+        most = _TIMES * tenant.had_lately(now)
+        return any(one.is_busy(now) and one.had_lately(now) <= most for one in before)
+
+    def _go_on(self) -> None:
+        for request, turn in self._waiting:
+            if not turn.done() and not self._must_wait(request):
+                turn.set_result(None)
+                break  # it begins its step before another is looked at
+        if self._waiting:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(_BETWEEN_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._later = None
+        self._go_on()
+
+    def _forget_idle(self, now: float) -> None:
+        if now - self._swept < _REMEMBERED_SECONDS:
+            return
+        self._swept = now
+        for name, one in list(self._tenants.items()):
+            if not one.here and not one.stepping and now - one.last > _REMEMBERED_SECONDS:
+                del self._tenants[name]
+
+
+class step:  # noqa: N801 - reads like a function
+    """A piece of a request's work that is not interrupted: `async with step():` begins it when it is its turn."""
+
+    _of: _Request | None = None
+
+    async def __aenter__(self) -> None:
+        """Begins it; at once where it is a part of another, or of no request."""
+        request = _request.get()
+        if request is None:
+            return
+        if not request.steps:
+            await request.order.turn(request)
+        if not request.steps:  # nor has another part of it begun one meanwhile
+            request.order.begin(request)
+        self._of = request
+        request.steps += 1
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends it."""
+        if (request := self._of) is not None:
+            request.steps -= 1
+            if not request.steps:
+                request.order.end(request)
