@@ -28,7 +28,6 @@ class _Tenant:
 
     here: int = 0
     stepping: int = 0
-    giving_way: int = 0  # of those in a step, how many began while others had precedence
     last: float = -math.inf  # when it came, or began or ended a step
     had: float = 0.0
     had_at: float = 0.0
@@ -48,7 +47,6 @@ class _Request:
     tenant: _Tenant
     steps: int = 0
     began: float = 0.0
-    gives_way: bool = False
 
 
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -59,16 +57,23 @@ class Precedence:
     """The tenants whose requests are here, and the steps that wait."""
 
     _tenants: dict[str, _Tenant] = field(default_factory=dict)
+    _strangers: dict[str, _Tenant] = field(
+        default_factory=dict
+    )  # for whom nobody waits: there are as many as somebody likes
     _waiting: list[tuple[_Request, asyncio.Future[None]]] = field(default_factory=list)
+    _giving_way: set[_Request] = field(default_factory=set)  # in a step that began while others had precedence
     _later: asyncio.TimerHandle | None = None
     _swept: float = -math.inf
 
     @contextmanager
-    def present(self, name: str, requests: int = 1) -> Iterator[None]:
-        """Counts a request of a tenant, or none for what only stays open. Its steps in the block have their turns."""
+    def present(self, name: str, requests: int = 1, *, known: bool = True) -> Iterator[None]:
+        """Counts a request of a tenant, or none for what only stays open. Its steps in the block have their turns.
+
+        One that is not `known` is an address from which somebody asks.
+        """
         now = time.monotonic()
         self._forget_idle(now)
-        tenant = self._tenants.setdefault(name, _Tenant())
+        tenant = (self._tenants if known else self._strangers).setdefault(name, _Tenant())
         tenant.here += requests
         tenant.last = now
         token = _request.set(_Request(self, tenant))
@@ -97,14 +102,14 @@ class Precedence:
         """Begins a step."""
         request.began = request.tenant.last = time.monotonic()
         request.tenant.stepping += 1
-        request.gives_way = bool(self._before(request.tenant, request.began))
-        request.tenant.giving_way += request.gives_way
+        if self._before(request.tenant, request.began):
+            self._giving_way.add(request)
 
     def end(self, request: _Request) -> None:
         """Ends a step, and lets others go on."""
         tenant, now = request.tenant, time.monotonic()
         tenant.stepping -= 1
-        tenant.giving_way -= request.gives_way
+        self._giving_way.discard(request)
         tenant.had, tenant.had_at, tenant.last = tenant.had_lately(now) + now - request.began, now, now
         self._go_on()
 
@@ -120,16 +125,21 @@ class Precedence:
         before = self._before(tenant, now)
         if not before:
             return False
-        if sum(one.giving_way for one in self._tenants.values() if one.here <= tenant.here) >= _FEW:
+        others = (one for one in self._giving_way if one.tenant.here <= tenant.here)
+        if sum(now - one.began < _LONG_SECONDS for one in others) >= _FEW:
             return True
         most = _TIMES * tenant.had_lately(now)
         return any(one.is_busy(now) and one.had_lately(now) <= most for one in before)
 
     def _go_on(self) -> None:
+        wait = set[_Tenant]()  # what holds for one request of a tenant holds for all
         for request, turn in self._waiting:
-            if not turn.done() and not self._must_wait(request):
+            if turn.done() or request.tenant in wait:
+                continue
+            if not self._must_wait(request):
                 turn.set_result(None)
                 break  # it begins its step before another is looked at
+            wait.add(request.tenant)
         if self._waiting:
             self._look_again()
 
@@ -145,9 +155,10 @@ class Precedence:
         if now - self._swept < _REMEMBERED_SECONDS:
             return
         self._swept = now
-        for name, one in list(self._tenants.items()):
-            if not one.here and not one.stepping and now - one.last > _REMEMBERED_SECONDS:
-                del self._tenants[name]
+        for parties in (self._tenants, self._strangers):
+            for name, one in list(parties.items()):
+                if not one.here and not one.stepping and now - one.last > _REMEMBERED_SECONDS:
+                    del parties[name]
 
 
 class step:  # noqa: N801 - reads like a function

@@ -9,7 +9,8 @@ refusals of the flood within 100 ms (p99) although it sends 20 times of what is 
 Client, service and database share the machine. So the other tenant is also asked while the flood goes to a server that does nothing
 but refuse: what it then waits longer is the load generator's doing. The three are measured in turn, several times, since whatever
 else the machine does changes from minute to minute. A refusal is timed by a client that is not busy with sending the flood: the
-flood's own process gives way to the service, and would count how long it waits for a core itself.
+flood's own process gives way to the service, and would count how long it waits for a core itself. What a flood left behind in the
+service's queues is waited for, so that nobody is alone beside it. `--kind` floods with requests of one kind, to see which is felt most.
 """
 
 import argparse
@@ -33,6 +34,8 @@ from tests.benchmarks.flood import COUNTER, REFUSED, Flooded, flooding, refusing
 from tests.benchmarks.load_client import LoadClient, encoded, framed
 
 ROUNDS, QUESTIONS = 5, 60
+KINDS = ("retrieve", "answer", "batch", "upload", "export")
+_IDLE, _MOST_SECONDS = 0.05, 120.0  # of a processor in a second; and how long that is waited for
 FLOOD = 100
 MOST_RATIO, MOST_REFUSAL, MOST_READY, LEAST_OFFERED = 2.0, 100.0, 50.0, 20.0
 _LONG = " ".join(f"clause {n} of the agreement on fees" for n in range(110))
@@ -62,20 +65,21 @@ async def _fill(served: Deployment, slug: str) -> dict[str, dict[str, str]]:
         return users
 
 
-def _heavy(users: dict[str, dict[str, str]], seat: int) -> list[bytes]:
+def _heavy(users: dict[str, dict[str, str]], seat: int, kinds: Sequence[str]) -> list[bytes]:
     """Returns what one seat of the flood sends in turn."""
     number = COUNTER.decode()
     chunks = [
         {"doc_id": f"flood-{number}-{n}", "chunk_text": f"{number} {_LONG}", "source_type": "policy"} for n in range(20)
     ]
     question = f"When do wires of kind {seat} leave?"
-    return [
+    requests = [
         encoded("/retrieve", {"query": _LONG[:4000], "k": 100}, users["analyst"]),
         encoded("/answer", {"question": question}, users["analyst"]),
         encoded("/ingest/batch", {"chunks": chunks}, users["editor"]),
         _upload(f"# {number}\n\n" + f"{_LONG}\n\n" * 20, users["editor"]),
         encoded("/audit/exports", {"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}, users["compliance"]),
     ]
+    return [request for kind, request in zip(KINDS, requests, strict=True) if kind in kinds]
 
 
 def _upload(text: str, headers: dict[str, str]) -> bytes:
@@ -178,16 +182,34 @@ async def _watching(served: Deployment, loud: dict[str, dict[str, str]], found: 
                 await watch
 
 
-async def measure(rounds: int) -> dict[str, object]:
+async def _settled(served: Deployment) -> None:
+    """Waits until the service does nothing any more."""
+    ends = time.monotonic() + _MOST_SECONDS
+    used = _processor_seconds(served.process.pid)
+    while time.monotonic() < ends:
+        await asyncio.sleep(1)
+        before, used = used, _processor_seconds(served.process.pid)
+        if used - before < _IDLE:
+            return
+    raise RuntimeError("the service does not come to rest")
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def measure(rounds: int, kinds: Sequence[str]) -> dict[str, object]:
     """Returns the figures of quiet rounds, of rounds beside the load generator alone, and of flooded ones."""
     found = FairnessFigures()
     with tempfile.TemporaryDirectory(prefix="affidavit-bench-") as temporary, refusing_everything() as nowhere:
         folder = Path(temporary) / "fairness"
         async with deployment(folder) as served, worker(served, folder) as working:
             quiet, loud = await _fill(served, "quiet"), await _fill(served, "loud")
-            seats = [_heavy(loud, seat) for seat in range(FLOOD)]
+            seats = [_heavy(loud, seat, kinds) for seat in range(FLOOD)]
             await _ask(served, quiet["analyst"], [])  # warms up
             for _ in range(rounds):
+                await _settled(served)
                 with _resting(working):
                     found.failed_alone += await _ask(served, quiet["analyst"], found.alone)
                     with flooding(nowhere, seats) as generator:
@@ -206,7 +228,9 @@ def main() -> int:
     """Prints the figures, writes them as JSON, and returns 1 when a flood is felt more than it may."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of {QUESTIONS} questions each, quiet and flooded")
-    found = asyncio.run(measure(parser.parse_args().rounds))
+    parser.add_argument("--kind", choices=KINDS, help="of which alone the flood is")
+    asked = parser.parse_args()
+    found = asyncio.run(measure(asked.rounds, [asked.kind] if asked.kind else KINDS))
     for name, value in found.items():
         print(f"{name:36} {value:.1f}" if isinstance(value, float) else f"{name:36} {value}")
     RESULTS.mkdir(exist_ok=True)

@@ -153,6 +153,20 @@ async def test_a_step_that_hangs_is_not_waited_for_long(monkeypatch: pytest.Monk
         await working.end(flood, "flood")
 
 
+async def test_a_flood_waits_not_long_for_a_step_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = Precedence()
+    working = Working(order)
+    with here(order, flood=5, quiet=1):
+        long = working.begin("flood", "long")
+        await until(lambda: working.begun == ["long"])
+        monkeypatch.setattr(precedence, "_LONG_SECONDS", 0.05)
+        others = [working.begin("flood", f"flood-{number}") for number in range(2)]
+        await until(lambda: len(working.begun) == 3)
+        for number, other in enumerate(others):
+            await working.end(other, f"flood-{number}")
+        await working.end(long, "long")
+
+
 async def test_a_step_within_a_step_does_not_wait() -> None:
     order = Precedence()
 
@@ -176,7 +190,8 @@ async def test_parts_of_one_request_leave_nothing_behind() -> None:
 
     with here(order, quiet=1, flood=5), order.present("flood"):
         await asyncio.gather(*(part() for _ in range(5)))
-        assert [(one.stepping, one.giving_way) for one in order._tenants.values()] == [(0, 0), (0, 0)]
+        assert [one.stepping for one in order._tenants.values()] == [0, 0]
+        assert not order._giving_way
 
 
 async def test_one_that_is_cancelled_while_it_waits_leaves_its_place() -> None:
@@ -219,6 +234,27 @@ async def test_what_only_stays_open_makes_no_flood() -> None:
         await until(lambda: working.begun == ["quiet", "watching"])
         await working.end(quiet, "quiet")
         await working.end(other, "watching")
+
+
+async def test_nobody_waits_for_who_is_not_known() -> None:
+    order = Precedence()
+    working = Working(order)
+    going = asyncio.Event()
+
+    async def strange() -> None:
+        with order.present("address:203.0.113.7", known=False):
+            async with step():
+                await going.wait()
+
+    with here(order, flood=5):
+        stranger = asyncio.create_task(strange())
+        await asyncio.sleep(0)
+        flood = working.begin("flood", "flood")
+        await asyncio.sleep(0)
+        assert working.begun == ["flood"]
+        await working.end(flood, "flood")
+        going.set()
+        await stranger
 
 
 async def test_what_is_no_request_waits_for_nobody() -> None:

@@ -55,7 +55,8 @@ class Gate:
         lane = admission.lanes[self._lane_of(scope)]
         party = self._party(request)
         try:
-            with admission.precedence.present(party.tenant, lane.name is not LaneName.STREAM):
+            counted = lane.name is not LaneName.STREAM
+            with admission.precedence.present(party.tenant, counted, known=party.known):
                 async with lane.admitted(party):
                     await self._app(scope, receive, send)
         except ServiceError as error:
