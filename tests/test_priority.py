@@ -55,12 +55,13 @@ def test_a_worker_its_threads_and_its_parsers_take_long_turns_at_a_low_priority(
     assert found == {"worker": long, "thread": long, "parser": long, "lowered": 10}
 
 
-def test_passages_are_embedded_in_long_turns_and_questions_are_not(embedder: LocalEmbedder) -> None:
+@pytest.mark.anyio
+async def test_passages_are_embedded_in_long_turns_and_questions_are_not(embedder: LocalEmbedder) -> None:
     ordinary = turn()
     assert ordinary < priority._LONG_TURN
-    assert embedder._heavy.submit(turn).result() == priority._LONG_TURN
     assert embedder._questions.submit(turn).result() == ordinary
-    priority_of_both = {
-        pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result() for pool in (embedder._heavy, embedder._questions)
-    }
-    assert len(priority_of_both) == 1, "one of lower priority could hold what the other waits for"
+    as_urgent = {os.getpriority(os.PRIO_PROCESS, 0)}
+    for threads in (embedder._passages, embedder._asked):
+        assert set(await threads.each(lambda _: turn(), range(8))) == {priority._LONG_TURN}
+        lowered = set(await threads.each(lambda _: os.getpriority(os.PRIO_PROCESS, 0), range(8)))
+        assert lowered == as_urgent, "one of lower priority could hold what the other waits for"
