@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from backend import precedence
 from backend.precedence import Precedence, step
 from backend.retrieval.embedding.embedder import LocalEmbedder
+from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -262,24 +265,39 @@ async def test_what_is_no_request_waits_for_nobody() -> None:
         pass
 
 
-async def test_others_have_their_turn_between_the_windows_of_a_long_question_and_between_passages(
-    embedder: LocalEmbedder,
-) -> None:
-    text = " ".join(f"clause {number} of the agreement on fees" for number in range(110))
+class Counting(Precedence):
+    """Counts the steps that begin."""
+
     begun = 0
 
-    class Counting(Precedence):
-        def begin(self, request: precedence._Request) -> None:
-            nonlocal begun
-            begun += 1
-            super().begin(request)
+    def begin(self, request: precedence._Request) -> None:
+        self.begun += 1
+        super().begin(request)
 
+
+async def test_a_request_begins_a_step_for_who_asks_and_for_what_it_does(service: Service, tenant: Tenant) -> None:
+    await service.token(tenant, "analyst")
+    before, order = service.services.admission, Counting()
+    service.exchange(admission=replace(before, precedence=order))
+    try:
+        answer = await service.post("/retrieve", tenant, "analyst", {"query": "fees", "mode": "lexical"})
+    finally:
+        service.exchange(admission=before)
+    assert answer.status_code == 200
+    assert order.begun == 2
+
+
+async def test_others_have_their_turn_between_the_windows_of_a_long_question_and_between_passages(
+    model_home: Path,
+) -> None:
+    embedder = LocalEmbedder.load(model_home / "models", threads=1)
+    text = " ".join(f"clause {number} of the agreement on fees" for number in range(110))
     order = Counting()
     with order.present("somebody"):
         vector = await embedder.embed_query(text)
-        assert begun > 4
+        assert order.begun > 4
         assert (vector == embedder.encode_query(text)).all()
-        begun = 0
+        order.begun = 0
         passages = await embedder.embed_passages([text, "a wire", "a fee"], ["Fees"] * 3)
-        assert begun >= 3
+        assert order.begun >= 3
         assert (passages == embedder.encode([text, "a wire", "a fee"], ["Fees"] * 3)).all()
