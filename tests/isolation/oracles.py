@@ -186,6 +186,21 @@ def sample(column: Column, number: int, chance: random.Random) -> Iterator[Oracl
         yield Oracle(column, chance.choice(SHAPES), condition, chance.choice(SETTINGS))
 
 
+def each_part(column: Column) -> Iterator[tuple[Oracle, tuple[str, ...]]]:
+    """Yields statements of which each part is once beside what was found by hand, with the parts that they are of."""
+    usual, raised = FOUND[0]
+    shapes, narrowings = SHAPES[:2], NARROWED[::2]
+    wanted = [
+        *((shape, tell, usual, narrowing, "") for shape in SHAPES for tell in (raised, TELLS[3]) for narrowing in narrowings),
+        *((shape, tell, condition, narrowing, "") for shape in shapes for narrowing in narrowings for tell in TELLS
+          for condition in conditions(column.kind)),
+        *((shape, raised, usual, narrowing, setting) for shape in shapes for narrowing in NARROWED for setting in SETTINGS),
+    ]  # fmt: skip
+    for shape, tell, condition, narrowing, setting in dict.fromkeys(wanted):
+        oracle = Oracle(column, shape, _told(tell, narrowing, condition), setting)
+        yield oracle, (shape, tell, condition, narrowing, setting)
+
+
 _COUNTED = re.compile(r"Rows Removed|Heap Fetches|Index Searches|Heap Blocks|Bitmap Index Scan.*actual")
 
 

@@ -295,6 +295,57 @@ async def test_the_questions_find_out_when_functions_are_cheap(
     assert learnt[OWN]
 
 
+# Parts that never learn anything on PostgreSQL 18, whatever functions cost.
+SILENT = frozenset({
+    # It computes this of rows that the policy has let through already.
+    "select case when {w} then 1 end from {t}", "select count(*) filter (where {w}) from {t}",
+    "select sum(1) filter (where {w}) over (partition by {c}) from {t}",
+    # The runtime role has no right to it.
+    "delete from {t} where {w}", "select 1 from {t} where {w} for key share",
+    # No version takes it as a cost.
+    "cpu_operator_cost = 5e-324",
+    # It takes these for functions that may leak, or for dearer than the policy, and asks them after it.
+    *oracles.REPEATED, "array[{c}] = array[{v}]", "cardinality({c}) = cardinality({v})", "coalesce({c} = {v}, false)",
+    "length({c}) = length({v})", "not ({c} <> {v})", oracles.TELLS[7],
+})  # fmt: skip
+
+
+@pytest.mark.slow
+async def test_each_part_of_the_questions_finds_out_when_functions_are_cheap(
+    ground: Ground, findings: Findings
+) -> None:
+    """The negative control of each shape, tell, condition and setting: one that never learns anything would guard nothing."""
+    costs = "select oid::regprocedure::text as name from pg_proc where procost = 25 and prokind <> 'a'"
+    cheap = [row["name"] for row in await ground.witness.fetch(costs)]
+    asked: set[str] = set()
+    heard: set[str] = set()
+    try:
+        await _set_costs(ground.witness, cheap, 1)
+        async for row, column, elsewhere in _hidden_columns(ground, "analyst", {"documents.chunk", 'identity."user"'}):
+            parts = dict(oracles.each_part(column))
+            asked.update(*parts.values())
+            wanted = {oracle: of for oracle, of in parts.items() if set(of) - heard - SILENT}
+            others = [replace(oracle, column=elsewhere) for oracle in wanted]
+            for leak in await _leaks(ground, "analyst", row, list(wanted), others):
+                heard.update(wanted[leak.oracle])
+    finally:
+        await _set_costs(ground.witness, cheap, 25)
+    findings.setdefault("oracles", {}).update({"parts": len(asked), "parts_that_learn_when_cheap": len(heard)})
+    assert asked - heard <= SILENT
+    assert len(heard) > 50
+
+
+async def _hidden_columns(
+    ground: Ground, role: str, names: set[str]
+) -> AsyncIterator[tuple[HiddenRow, Column, Column]]:
+    """Columns of rows of some tables that a caller does not see, each with what to ask for in the row's other state."""
+    for table in ground.tables:
+        if table.name in names:
+            for row in await _hidden(ground, role, table):
+                for column, elsewhere in await _columns(ground, row):
+                    yield row, column, elsewhere
+
+
 async def _set_costs(witness: asyncpg.Connection, functions: list[str], cost: int) -> None:
     await witness.execute("".join(f"alter routine {name} cost {cost};" for name in functions))
 
