@@ -10,6 +10,9 @@ from backend.tls import shared
 MAX_BYTES = 8 * 1024 * 1024
 """Of one response; a streamed answer of some thousand tokens is a tenth of it."""
 
+MISREAD = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError, MemoryError)
+"""What reading an answer raises whose shape is not the agreed one: other types, numbers without end, brackets without end."""
+
 
 def bounded_client(timeout: float) -> httpx2.AsyncClient:
     """Returns a client that reads no more than MAX_BYTES of a response, and follows no redirect; `timeout` in seconds."""

@@ -23,6 +23,7 @@ from backend.answers.generator import (
 from backend.answers.grounding.support import Grounding
 from backend.answers.grounding.verdict import Reason
 from backend.answers.prompt import REFUSAL
+from backend.bounded_http import MISREAD
 from backend.metrics import stage
 
 LONGEST_COMPLETION = 16_384
@@ -185,7 +186,6 @@ def failures_translated() -> Iterator[None]:
     except OpenAIError as error:
         message = f"The model server failed: {type(error).__name__}."
         raise GeneratorUnavailable(message) from error
-    # What a server can make the client stumble over: other types, other shapes, a body that breaks off, brackets without end.
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError, httpx2.HTTPError, MemoryError) as error:
+    except (httpx2.HTTPError, *MISREAD) as error:
         message = "The model server does not speak the chat completions protocol."
         raise GeneratorUnavailable(message) from error

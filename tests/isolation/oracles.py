@@ -192,7 +192,8 @@ def each_part(column: Column) -> Iterator[tuple[Oracle, tuple[str, ...]]]:
     shapes, narrowings = SHAPES[:2], NARROWED[::2]
     wanted = [
         *((shape, tell, usual, narrowing, "") for shape in SHAPES for tell in (raised, TELLS[3]) for narrowing in narrowings),
-        *((shape, tell, condition, narrowing, "") for shape in shapes for narrowing in narrowings for tell in TELLS
+        *((shape, tell, usual, narrowing, "") for shape in shapes for narrowing in narrowings for tell in TELLS),
+        *((shape, tell, condition, narrowing, "") for shape in shapes for narrowing in narrowings for tell in (raised, TELLS[3])
           for condition in conditions(column.kind)),
         *((shape, raised, usual, narrowing, setting) for shape in shapes for narrowing in NARROWED for setting in SETTINGS),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import httpx
 from pydantic import SecretStr
 
 from backend.answers.grounding.judge import JudgeUnavailable, shortened
+from backend.bounded_http import MISREAD
 from backend.tls import shared
 
 _ENTAILED = frozenset({"entailment", "entailed", "supported", "consistent", "label_1", "1", "true", "yes"})
@@ -37,7 +38,7 @@ class ClassifierJudge:
                         message = "The judge sent more than it was asked for."
                         raise JudgeUnavailable(message)
             return _entailed(json.loads(content))
-        except (httpx.HTTPError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        except (httpx.HTTPError, *MISREAD) as error:
             message = f"The judge failed: {type(error).__name__}."
             raise JudgeUnavailable(message) from error
 

@@ -10,7 +10,7 @@ from openai import APIStatusError, APITimeoutError, AsyncOpenAI, Omit, OpenAIErr
 from pydantic import SecretStr
 
 from backend import tracing
-from backend.bounded_http import bounded_client
+from backend.bounded_http import MISREAD, bounded_client
 from backend.retrieval.embedding import minilm
 from backend.retrieval.embedding.embedder import EmbedderUnavailable, Vectors, as_titles, count_each, stacked, unit
 
@@ -99,23 +99,28 @@ class RemoteEmbedder:
                 answer = await self._client.embeddings.create(
                     model=self._asked_for, input=list(texts), encoding_format="float", dimensions=self._length
                 )
-            return [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
+            items = sorted(answer.data, key=lambda item: item.index)
+            if [item.index for item in items] != list(range(len(items))):
+                message = "The embedding server did not say of each vector whose it is."
+                raise EmbedderUnavailable(message)
+            return [item.embedding for item in items]
         except (APIStatusError, APITimeoutError) as error:
             too_much = not isinstance(error, APIStatusError) or error.status_code in _TOO_MUCH
             if too_much and len(texts) > 1:
                 raise _BatchTooLarge from error
             self._batch = _BATCH  # it was this text, and not how many there were
             raise _failed(error) from error
-        except (OpenAIError, httpx2.HTTPError, AttributeError, TypeError, ValueError, RecursionError) as error:
+        except (OpenAIError, httpx2.HTTPError, *MISREAD) as error:
             raise _failed(error) from error
 
     def _checked(self, embeddings: list[Any], expected: int) -> Vectors:
         try:
             lengths = {len(embedding) for embedding in embeddings}
-            vectors = np.array(embeddings, dtype=np.float32) if lengths == {self.dimensions} else None
-        except (TypeError, ValueError) as error:
+            with np.errstate(over="ignore"):  # what is too large becomes infinite, and has no direction then
+                vectors = np.array(embeddings, dtype=np.float32) if lengths == {self.dimensions} else None
+        except MISREAD as error:
             raise _failed(error) from error
-        if vectors is None or len(embeddings) != expected:
+        if vectors is None or vectors.shape != (expected, self.dimensions):
             message = (
                 f"The embedding server sent {len(embeddings)} vectors of {sorted(lengths)} dimensions "
                 f"where {expected} of {self.dimensions} were asked for."
