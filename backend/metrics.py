@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from pathlib import Path
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import mark_process_dead
 
 from backend import tracing
+from backend.exemplars import AllProcesses, ExemplarFile
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by the library when it is imported
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -59,6 +61,7 @@ CELL_READY = Gauge(
 )  # fmt: skip
 
 log = structlog.get_logger()
+_beside = ExemplarFile(Path(os.environ[_FOLDER])) if _FOLDER in os.environ else None
 _cell: ContextVar[str] = ContextVar("cell", default="")
 
 
@@ -80,19 +83,25 @@ def stage(name: str) -> Iterator[None]:
         with tracing.stage(name):
             yield
     finally:
-        STAGE_SECONDS.labels(name).observe(time.perf_counter() - started, _exemplar())
+        _observed(STAGE_SECONDS, name, time.perf_counter() - started, _exemplar())
 
 
 def answered(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
     """Counts one request."""
     REQUESTS.labels(method if method in _METHODS else "other", route, str(status), _cell.get()).inc()
-    REQUEST_SECONDS.labels(route).observe(seconds, {"request_id": request_id, **tracing.ids()})
+    _observed(REQUEST_SECONDS, route, seconds, {"request_id": request_id, **tracing.ids()})
 
 
 def refused(code: str, reason: str | None) -> None:
     """Counts a refusal by the head of its reason: what follows can be a time, or come from another server."""
     head = _REASON.match(reason or "")
     REFUSED.labels(code, head.group() if head else "none", _cell.get()).inc()
+
+
+def _observed(histogram: Histogram, label: str, seconds: float, ids: dict[str, str] | None) -> None:
+    histogram.labels(label).observe(seconds, ids)
+    if ids and _beside is not None:
+        _beside.note(histogram._name, label, seconds, ids, _SECONDS)  # noqa: SLF001 - the library tells it nowhere else
 
 
 def _exemplar() -> dict[str, str] | None:
@@ -114,7 +123,7 @@ def exposed(host: str, port: int | None, *, processes: int = 1) -> Iterator[None
     if folder is not None:
         os.environ[_FOLDER] = folder  # worker processes are made anew, and import the library after this
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        registry.register(AllProcesses(Path(folder)))
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:

@@ -15,7 +15,7 @@ BACKEND = TESTS.parent / "backend"
 # From the ground up, as the README draws it. Rooms of one floor do not import each other.
 FLOORS = (
     {
-        "bounded_http", "client", "command_output", "database", "database_url", "egress", "embedded_postgres", "errors", "hand_over", "http_server", "logging", "manifest", "metrics", "migration", "policies", "precedence", "priority", "provenance", "provided",
+        "bounded_http", "client", "command_output", "database", "database_url", "egress", "embedded_postgres", "errors", "exemplars", "hand_over", "http_server", "logging", "manifest", "metrics", "migration", "policies", "precedence", "priority", "provenance", "provided",
         "request_scope", "schema", "secret_files", "self_check", "settings", "shipped", "stopping", "tenancy", "tls", "tracing",
     },
     {"language", "personal_data"},

@@ -37,6 +37,15 @@ def test_the_image_runs_without_root_tools_or_unlocked_packages() -> None:
         assert [name for name in source.split() if not (ROOT / name).exists()] == []
 
 
+def test_what_the_handbook_gives_the_build_is_asked_for() -> None:
+    dockerfile, handbook = (INFRA / "Dockerfile").read_text(), (INFRA / "README.md").read_text()
+    given = set(re.findall(r"--build-arg\s+(\w+)=", handbook))
+    assert given == {"PYTHON", "PACKAGES"}
+    assert given <= set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
+    named = set(re.findall(r"PACKAGES=(requirements\S+\.lock)", handbook + dockerfile))
+    assert [name for name in named if not (ROOT / name).exists() or name not in dockerfile] == []
+
+
 def test_the_image_installs_with_the_uv_that_its_sources_are_developed_with() -> None:
     (locked,) = re.findall(r"^uv==(\S+) \\$", (ROOT / "requirements-image.lock").read_text(), re.MULTILINE)
     assert f"UV_VERSION := {locked}\n" in (ROOT / "Makefile").read_text()

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -119,6 +120,37 @@ def test_every_resource_is_what_kubernetes_says_it_must_be(resources: list[dict[
     assert unknown <= OTHERS
     names = [(one["kind"], one["metadata"]["name"]) for one in resources]
     assert len(names) == len(set(names))
+
+
+def test_each_part_that_is_asked_for_is_rendered_and_no_other_operators_without_being_asked(render: Render) -> None:
+    kinds = {case: {one["kind"] for one in render(CASES[case])} for case in ("volumes", "everything")}
+    assert kinds["volumes"] & OTHERS == set()
+    assert kinds["everything"] & OTHERS == OTHERS - {"Pooler"}  # which the case of a cell has
+    assert kinds["volumes"] >= {
+        "Deployment", "Job", "Service", "NetworkPolicy", "PodDisruptionBudget", "HorizontalPodAutoscaler", "ConfigMap",
+    }  # fmt: skip
+    backup = next(one for one in render(CASES["everything"]) if one["kind"] == "ScheduledBackup")
+    assert backup["spec"]["cluster"]["name"] == "affidavit-database"
+    migrating = next(one for one in render(VOLUMES) if one["kind"] == "Job")
+    assert "pre-install" in migrating["metadata"]["annotations"]["helm.sh/hook"]
+    assert "pre-upgrade" in migrating["metadata"]["annotations"]["helm.sh/hook"]
+
+
+def test_what_the_handbook_installs_is_rendered_and_its_secrets_are_those_that_pods_read(helm: str) -> None:
+    handbook = (ROOT / "infra" / "README.md").read_text().replace("\\\n", " ")
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", handbook, re.DOTALL) if "helm install" in block]
+    [words] = [shlex.split(line) for line in block.splitlines() if line.startswith("helm install")]
+    assert words[:4] == ["helm", "install", "$release", "infra/helm"]
+    done = ran(helm, "template", "affidavit", str(CHART), *words[4:])
+    assert done.returncode == 0, done.stderr
+    read = {
+        volume["secret"]["secretName"] for _, pod in pods([one for one in yaml.safe_load_all(done.stdout) if one])
+        for volume in pod["volumes"] if "secret" in volume
+    }  # fmt: skip
+    [processes] = re.findall(r"^for process in (.*); do$", block, re.MULTILINE)
+    assert read == {f"affidavit-{process}" for process in processes.split()}
+    assert "kubectl create secret generic affidavit-database --from-env-file=secrets/database.env" in block
+    assert "name: affidavit-database\n" in done.stdout
 
 
 def test_without_a_place_for_files_or_checkpoints_nothing_is_rendered(helm: str) -> None:

@@ -45,6 +45,44 @@ def test_what_is_asked_for_is_measured_with_these_labels(expression: str) -> Non
             assert set(labels.split(", ")) <= known[name] | {"le"}, expression
 
 
+WATCHED = {
+    "requests by route and outcome": ("requests_total", {"route", "status"}),
+    "latencies by stage": ("stage_seconds_bucket", {"stage"}),
+    "latencies by route": ("request_seconds_bucket", {"route"}),
+    "refusals by reason": ("refused_total", {"code", "reason"}),
+    "outcomes of questions": ("answers_total", {"outcome", "reason"}),
+    "grounding by level": ("sentences_total", {"support"}),
+    "tokens": ("model_tokens_total", {"model", "direction"}),
+    "cost": ("model_cost_micros_total", {"model"}),
+    "pool use": ("connections_in_use", set[str]()),
+    "the wait for a connection": ("connection_wait_seconds_bucket", set[str]()),
+    "admission queue": ("admission_waiting", {"lane"}),
+    "jobs by state": ("jobs", {"kind", "status"}),
+    "jobs by age": ("job_oldest_seconds", {"kind", "status"}),
+    "seal lag": ("seal_lag_seconds", set[str]()),
+    "unsealed events": ("unsealed_events", set[str]()),
+    "checkpoint age": ("checkpoint_age_seconds", set[str]()),
+    "open turns": ("open_turns", set[str]()),
+    "turns left open": ("turns_left_open", set[str]()),
+    "tenants' sizes by band": ("tenants", {"chunks"}),
+    "build information": ("build", {"version", "code"}),
+}
+
+
+@pytest.mark.parametrize(("name", "labels"), WATCHED.values(), ids=WATCHED)
+def test_what_an_operator_watches_is_measured_by_these_labels(name: str, labels: set[str]) -> None:
+    assert labels <= measured()[f"affidavit_{name}"]
+
+
+@pytest.mark.parametrize("name", measured())
+def test_no_label_could_name_a_tenant_a_person_or_a_document(name: str) -> None:
+    """A label is one of these, whose values are ours or the operator's."""
+    assert measured()[name] <= {
+        "cell", "chunks", "code", "direction", "kind", "lane", "method", "model", "outcome", "reason", "route", "stage", "status",
+        "support", "version",
+    }  # fmt: skip
+
+
 def test_everything_that_is_measured_is_shown() -> None:
     shown = {re.sub(r"_(total|bucket)$", "", name) for expression in ASKED for name in _NAME.findall(expression)}
     kept = {re.sub(r"_(total|bucket|count|sum|created)$", "", name) for name in measured()}

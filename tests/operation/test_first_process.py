@@ -58,15 +58,19 @@ def contained(command: list[str], given: dict[str, str], output: Path, port: int
             process.wait(60)
 
 
-def states_of_children(parent: int) -> list[str]:
-    listed = subprocess.run(["ps", "-o", "stat=", "--ppid", str(parent)], capture_output=True, text=True, check=False)
-    return [state[0] for state in listed.stdout.split()]
+def left_orphan(first: int, seconds: float) -> Path:
+    """Has a process of the namespace end before one that it started, which ends so much later; gives the entry of that one."""
+    script = f"sleep {seconds} >/dev/null & echo $!"
+    entered = ["nsenter", f"--target={first}", "--pid", "--mount", "sh", "-c", script]
+    orphan = subprocess.run(entered, check=True, capture_output=True, text=True).stdout.strip()
+    return Path(f"/proc/{first}/root/proc/{orphan}")
 
 
-def leave_an_orphan(first: int, seconds: float) -> None:
-    """Has a process of the namespace end before one that it started, which ends so much later."""
-    entered = ["nsenter", f"--target={first}", "--pid", "--mount", "sh", "-c", f"sleep {seconds} & exit 0"]
-    subprocess.run(entered, check=True)
+def is_unburied(orphan: Path) -> bool:
+    try:
+        return (orphan / "stat").read_text().rpartition(") ")[2][0] == "Z"
+    except OSError:
+        return False
 
 
 def all_that_runs_in(first: int) -> list[int]:
@@ -96,10 +100,8 @@ async def test_the_entrypoint_passes_sigterm_on_and_everything_ends_in_order(
         )
         everything = all_that_runs_in(first)
         if name == "worker":
-            leave_an_orphan(first, 0.1)
-            eventually(
-                lambda: states_of_children(first) == ["S"] or states_of_children(first) == ["R"], 30, running.written
-            )
+            orphan = left_orphan(first, 0.2)
+            eventually(lambda: not orphan.exists(), 30, running.written)
         os.kill(first, signal.SIGTERM)
         # Docker sees the status of the first process: that of what it started, where 143 is an end by SIGTERM when it has drained.
         assert running.process.wait(120) == (143 if command == "serve" else 0), running.written()
@@ -113,8 +115,8 @@ async def test_without_it_orphans_stay_unburied(settings: dict[str, str], tmp_pa
     command = as_first_process("worker")[len(IN_A_NAMESPACE) :]
     with contained(command, settings, tmp_path / "output") as (running, first):
         eventually(lambda: '"worker ready"' in running.written(), 240, running.written)
-        leave_an_orphan(first, 0.1)
-        eventually(lambda: "Z" in states_of_children(first), 30, running.written)
+        orphan = left_orphan(first, 0.2)
+        eventually(lambda: is_unburied(orphan), 30, running.written)
         os.kill(first, signal.SIGTERM)
         assert running.process.wait(120) == 0
 

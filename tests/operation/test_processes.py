@@ -129,6 +129,19 @@ async def test_readiness_drains_before_the_service_ends(service: Service, tenant
     assert "Traceback" not in serving.written() if serving.output.exists() else True
 
 
+def shows_the_id_of_a_request(serving: Started, token: str, port: int) -> bool:
+    """Asks once; tells whether the measures of all processes together name that request beside its time."""
+    headers = {"Authorization": f"Bearer {token}"}
+    asked = httpx.post(f"{serving.url}/retrieve", json={"query": "wires"}, headers=headers, timeout=30)
+    form = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    shown = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=form).text
+    named = re.findall(
+        r'affidavit_request_seconds_bucket\{le="[^"]+",route="/retrieve"\} .* # \{.*request_id="([^"]+)"', shown
+    )
+    time.sleep(1)
+    return asked.headers["x-request-id"] in named
+
+
 async def test_several_processes_are_replaced_without_a_failed_request(
     service: Service, tenant: Tenant, settings: Settings
 ) -> None:
@@ -149,6 +162,7 @@ async def test_several_processes_are_replaced_without_a_failed_request(
         shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
         counted = sample(shown, 'affidavit_requests_total{cell="",method="POST",route="/retrieve",status="200"}')
         assert counted == len(load.answers)  # of all processes, also those that have ended
+        eventually(lambda: shows_the_id_of_a_request(serving, token, port), 60, lambda: said_otherwise(serving))
         in_use = "affidavit_connections_in_use"  # one is while a process looks whether it is ready
         eventually(
             lambda: sample(httpx.get(f"http://127.0.0.1:{port}/metrics").text, in_use) == 0,
