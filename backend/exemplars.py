@@ -31,19 +31,20 @@ class ExemplarFile:
 
     folder: Path
     _kept: dict[_Place, _Kept] = field(default_factory=dict)
-    _written_at: float = 0.0
+    _due_at: float = 0.0
 
     def note(self, name: str, label: str, seconds: float, ids: Mapping[str, str], buckets: Sequence[float]) -> None:
         """Keeps a request as the newest of its bucket."""
         place = bisect_left(buckets, seconds)
         end = floatToGoString(buckets[place] if place < len(buckets) else float("inf"))  # type: ignore[no-untyped-call]
-        now = time.time()
-        self._kept[name, label, end] = (ids, seconds, now)
-        if now - self._written_at >= _WRITTEN_EVERY_SECONDS:
-            self._written_at = now
-            self._write()
+        self._kept[name, label, end] = (ids, seconds, time.time())
 
-    def _write(self) -> None:
+    def leave(self) -> None:
+        """Writes what is kept, unless that was done less than a second ago; at the end of a request, or it lacks its own time."""
+        now = time.monotonic()
+        if now < self._due_at:
+            return
+        self._due_at = now + _WRITTEN_EVERY_SECONDS
         path = self.folder / _FILES.replace("*", str(os.getpid()))
         partial = path.with_suffix(".partial")
         with suppress(OSError):  # a request does not fail for want of an exemplar

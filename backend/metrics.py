@@ -90,6 +90,8 @@ def answered(method: str, route: str, status: int, seconds: float, request_id: s
     """Counts one request."""
     REQUESTS.labels(method if method in _METHODS else "other", route, str(status), _cell.get()).inc()
     _observed(REQUEST_SECONDS, route, seconds, {"request_id": request_id, **tracing.ids()})
+    if _beside is not None:
+        _beside.leave()
 
 
 def refused(code: str, reason: str | None) -> None:

@@ -18,7 +18,8 @@ def observe(folder: str, request: str, *times: float) -> None:
     for seconds in times:
         histogram.labels("/r").observe(seconds, {"request_id": request})
         beside.note("some_seconds", "/r", seconds, {"request_id": request}, BUCKETS)
-        beside._written_at = 0.0  # as a second later
+        beside.leave()
+        beside._due_at = 0.0  # as a second later
 
 
 def in_a_process(folder: Path, request: str, *times: float) -> None:
@@ -56,4 +57,19 @@ def test_a_file_that_is_half_written_costs_its_exemplars_only(damaged: bytes, tm
 
 
 def test_a_folder_that_is_gone_costs_no_request(tmp_path: Path) -> None:
-    ExemplarFile(tmp_path / "gone").note("some_seconds", "/r", 0.1, {"request_id": "first"}, BUCKETS)
+    beside = ExemplarFile(tmp_path / "gone")
+    beside.note("some_seconds", "/r", 0.1, {"request_id": "first"}, BUCKETS)
+    beside.leave()
+
+
+def test_the_file_is_written_once_a_second_at_most(tmp_path: Path) -> None:
+    beside = ExemplarFile(tmp_path)
+    for request in ("first", "second"):
+        beside.note("some_seconds", "/r", 0.1, {"request_id": request}, BUCKETS)
+        beside._due_at += 0 if request == "first" else 60  # by the clock of the machine
+        beside.leave()
+    (written,) = tmp_path.iterdir()
+    assert b"first" in written.read_bytes()
+    beside._due_at = 0.0
+    beside.leave()
+    assert b"second" in written.read_bytes()

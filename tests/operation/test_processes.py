@@ -138,7 +138,7 @@ def shows_the_id_of_a_request(serving: Started, token: str, port: int) -> bool:
     named = re.findall(
         r'affidavit_request_seconds_bucket\{le="[^"]+",route="/retrieve"\} .* # \{.*request_id="([^"]+)"', shown
     )
-    time.sleep(1)
+    time.sleep(1)  # they leave ids once a second
     return asked.headers["x-request-id"] in named
 
 
