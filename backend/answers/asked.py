@@ -20,9 +20,11 @@ _NOT_A_NAME = re.compile(
     rf"|(?:{'|'.join(language('en').weekday_names)})s?|{'|'.join(language('en').month_names)}",
     re.IGNORECASE,
 )
+_MONEY = r"\s+(?:dollars?|bucks|euros?|pounds?|pesos?|yen|francs?|cents?)\b"  # behind it no number is a year
+_IS_MONEY = re.compile(_MONEY, re.IGNORECASE)
 _YEAR = re.compile(r"(?:FY)?((?:19|20)\d\d)", re.IGNORECASE)
 _IDENTIFIER = re.compile(
-    r"(?<![\w$\u20ac\u00a3,.])(?:(?:FY)?(?:19|20)\d\d(?![\d,])(?:-\d+)?|\d+(?:-\d+)+|[A-Z]{1,5}-\d{2,})\b"
+    rf"(?<![\w$\u20ac\u00a3,.])(?:(?:FY)?(?:19|20)\d\d(?![\d,]|{_MONEY})(?:-\d+)?|\d+(?:-\d+)+|[A-Z]{{1,5}}-\d{{2,}})\b"
 )
 _FEW_WORDS = 3
 _LONGEST_PREFIX = 40  # characters before a word that tell whether it begins a sentence
@@ -161,6 +163,11 @@ class ParsedQuestion:
         """Whether the question names a case, a form or the like by its number."""
         return any("-" in identifier for identifier in self.identifiers)
 
+    def is_reached_by(self, sentence: str) -> bool:
+        """Whether a sentence goes up to the greatest amount of the question; not when it names none."""
+        bounds = amounts(sentence)
+        return bool(self.amounts and bounds) and max(bounds) >= max(self.amounts)
+
     def names_side(self, text: str) -> bool | None:
         """Whether a text names the side of a contrast that the question names; None when it names none."""
         own = [side for sides in CONTRASTS for side in self._own_side(sides)]
@@ -259,7 +266,7 @@ def _names(question: str) -> list[str]:
         word = re.sub(r"['\u2019]s?$", "", match[0]).rstrip(".")
         before = question[max(match.start() - _LONGEST_PREFIX, 0) : match.start()]
         starts = match.start() == 0 or bool(_SENTENCE_START.search(before) and before.strip())
-        if year := _YEAR.fullmatch(word):
+        if (year := _YEAR.fullmatch(word)) and not _IS_MONEY.match(question, match.end()):
             names.append(year[1])
         elif _is_name(word, starts_sentence=starts):
             names.append(word)

@@ -9,7 +9,6 @@ from backend.answers.units import Unit, answers_alone, run, units, without_verdi
 
 _MOST_PASSAGES = 3  # 5 to 25 ms each to read, once
 _SAME_QUESTION = 0.6  # of what is asked, spoken of by what stands behind "No."
-_SHORT_QUOTE, _LONG_QUOTE = 350, 600  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +75,19 @@ def agreeing(asked: ParsedQuestion, candidate: Candidate) -> Candidate:
     return replace(candidate, quote=rule)
 
 
-def extended(candidate: Candidate) -> Candidate:
-    """Returns a short quote with the sentences that follow it: what answers is often said in the second."""
+def extended(candidate: Candidate, lengths: tuple[int, int]) -> Candidate:
+    """Returns a quote with the sentences that follow it: what answers is often said in the second.
+
+    `lengths` are the characters from which on a quote is long enough, and those that it must not exceed by a sentence more.
+    """
+    enough, most = lengths
     text = candidate.passage.text
     found, last = units(text), candidate.last
     start = found[candidate.first].start
     while (
         last + 1 < len(found)
-        and found[last].end - start < _SHORT_QUOTE
-        and found[last + 1].end - start <= _LONG_QUOTE
+        and found[last].end - start < enough
+        and found[last + 1].end - start <= most
         and not (found[last + 1].aside or found[last + 1].introduces)
         and not text[found[last].end : found[last + 1].start].strip()
     ):

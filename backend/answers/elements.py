@@ -2,7 +2,7 @@
 
 import re
 
-from backend.answers.asked import ParsedQuestion, QuestionKind, amounts
+from backend.answers.asked import ParsedQuestion, QuestionKind
 from backend.language import terms
 
 # What a sentence gains for it, by kind: with .1 for all, three fewer of the second 50 support questions were answered. A rule
@@ -64,8 +64,7 @@ _CHOICE = re.compile(
 def bonus(asked: ParsedQuestion, quote: str) -> float:
     """Returns what a quote gains for having what the question asks for; less for words that only may be it."""
     if asked.amounts:
-        bounds = amounts(quote)
-        return WEIGHTS["amount"] * bool(bounds and max(bounds) >= max(asked.amounts))
+        return WEIGHTS["amount"] * asked.is_reached_by(quote)
     match asked.kind:
         case QuestionKind.FIGURE:
             return _bonus_of_figure(asked.text, quote)

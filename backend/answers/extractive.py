@@ -1,43 +1,25 @@
 """The built-in generator: it answers with sentences of the passages, word for word, or refuses.
 
 First the passage is chosen, then the sentence of it that answers, then what that sentence needs to be understood and what
-follows on it. A passage about another product, the other side of a contrast, another company or another year is not asked
-at all.
+follows on it, and then another sentence of the passage, since the same question can ask for two things. A passage about another
+product, the other side of a contrast, another company or another year is not asked at all.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.answers import elements
+from backend.answers.answerable import Answerable, PassageCandidates
 from backend.answers.asked import ParsedQuestion
 from backend.answers.candidates import Candidate, agreeing, candidates, context_of, eligible, extended
 from backend.answers.generator import NOT_SUPPORTED, Claim, Generation, Passage, Prompt, Quote
 from backend.answers.grounding.verdict import Support
 from backend.answers.passage_reading import PassageReading, Reader, WordModel
-from backend.answers.word_pairs import apart
-from backend.language import terms
 
-NAME = "extractive-v7"
-
-# Whether there is an answer: fitted on support articles, questions that their collection cannot answer, and the demo's documents.
-THRESHOLD = 1.69
-SUPPORT = {
-    "passage": 1.0,  # of the greatest cosine of a passage
-    "sentence": 0.8,  # of the greatest cosine of a sentence
-    "lead": 0.2,  # of the greatest cosine of a sentence with which a passage begins
-    "said": 0.5,  # of how well a passage meets the words of the question
-    "passage_with_everything": 0.2,  # for a passage that has every word that tells what is asked
-    "sentence_with_everything": 0.3,  # for a sentence that has
-    "side": 0.06,  # for a passage on the side of a contrast that is asked about
-    "case": 0.6,  # for passages about the very case
-    "words": 0.045,  # for each word of the question: a long one is met less
-    "absent": -0.25,  # of how much of what is asked no passage speaks of
-    "apart": -0.1,  # of words that belong together in the question and not in a passage
-}
-_MOST_WORDS, _MOST_ABSENT = 12, 0.34
+NAME = "extractive-v8"
 
 # Which passage answers: fitted on the titles of 484 articles, which are not in them.
 CHOICE = {
@@ -62,8 +44,10 @@ FITNESS = {
     "aside": -0.2,  # for tips and notes
 }
 
-_MOST_CLAIMS = 2
-_LONGEST_ANSWER = 512  # tokens, of as many quotes of the longest
+_MOST_CLAIMS = 3
+_LONG, _MIDDLE, _SHORT = (350, 600), (250, 450), (150, 350)  # characters up to which a quote is extended, and at most
+_LEAST_LIKENESS = 0.3  # of the cosine of a sentence that is shown beside the best
+_LONGEST_ANSWER = 768  # tokens, of as many quotes of the longest
 
 
 class ExtractiveGenerator:
@@ -77,6 +61,7 @@ class ExtractiveGenerator:
         self._model = model
         self._retrieves = retrieves
         self._reader = Reader(model)
+        self._answerable = Answerable.load()
 
     @property
     def name(self) -> str:
@@ -86,9 +71,9 @@ class ExtractiveGenerator:
     @property
     def parameters(self) -> Mapping[str, str | int]:
         """The threshold and weights of the decision."""
-        weights = {"threshold": THRESHOLD, "margin": MARGIN}
+        weights = {"threshold": self._answerable.threshold, "support_bias": self._answerable.bias, "margin": MARGIN}
         for kind, found in (
-            ("support", SUPPORT),
+            ("support", self._answerable.weights),
             ("choice", CHOICE),
             ("fitness", FITNESS),
             ("element", elements.WEIGHTS),
@@ -102,7 +87,7 @@ class ExtractiveGenerator:
         return _LONGEST_ANSWER
 
     async def generate(self, prompt: Prompt) -> Generation:
-        """Returns up to two quotes, the best first, or a refusal."""
+        """Returns up to three quotes, the best first, or a refusal."""
         claims = await self._claims(prompt)
         return Generation(
             claims=tuple(claims),
@@ -133,7 +118,7 @@ class ExtractiveGenerator:
             passages = await self._with_own_cosines(passages, question)
         readings = await self._reader.read(prompt.question, question, passages)
         found = [PassageCandidates(reading, candidates(asked, reading.passage)) for reading in readings]
-        if support(asked, found, asked.absent(contexts)) < THRESHOLD:
+        if self._answerable.probability(asked, found, asked.absent(contexts)) < self._answerable.threshold:
             return []
         return select(asked, found)
 
@@ -146,42 +131,30 @@ class ExtractiveGenerator:
         return [replace(passage, cosine=float(cosine)) for passage, cosine in zip(passages, cosines, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class PassageCandidates:
-    """A passage as it was read, and its sentences that could answer."""
-
-    reading: PassageReading
-    candidates: Sequence[Candidate]
-
-
-def support(asked: ParsedQuestion, found: Sequence[PassageCandidates], absent: float) -> float:
-    """Returns how likely it is that there is an answer; `absent` is the share of what is asked that no passage speaks of."""
-    readings = [one.reading for one in found]
-    contexts = [context_of(reading.passage) for reading in readings]
-    sentences = [candidate.quote for one in found for candidate in one.candidates]
-    has = {
-        "passage": max(map(_cosine, readings)),
-        "lead": max(reading.lead for reading in readings),
-        "sentence": max(max(reading.sentences, default=0.0) for reading in readings),
-        "said": max(reading.said for reading in readings),
-        "passage_with_everything": any(asked.coverage(context) == 1 for context in contexts),
-        "sentence_with_everything": any(asked.coverage(sentence) == 1 for sentence in sentences),
-        "side": any(asked.names_side(context) for context in contexts),
-        "case": asked.is_about_a_case,
-        "words": min(len(terms.stems(asked.text)), _MOST_WORDS),
-        "absent": min(absent, _MOST_ABSENT),
-        "apart": min(apart(asked.text, context) for context in contexts),
-    }
-    return sum(SUPPORT[name] * float(value) for name, value in has.items())
-
-
 def select(asked: ParsedQuestion, found: Sequence[PassageCandidates]) -> list[Claim]:
-    """Returns a claim of the best passage, and a shorter one of another document's that is nearly as good."""
-    chosen = [best for one in found if (best := _best_of(asked, one)) is not None]
+    """Returns a claim of the best passage, another one of it, and one of another document's that is nearly as good."""
+    chosen = [(*best, one) for one in found if (best := _best_of(asked, one)) is not None]
+    if not chosen:
+        return []
     chosen.sort(key=lambda found: -found[0])
-    close = [candidate for score, candidate in chosen if score >= chosen[0][0] - MARGIN]
-    others = [candidate for candidate in close[1:] if candidate.passage.doc_id != close[0].passage.doc_id]
-    return _claims([agreeing(asked, one) for one in (*map(extended, close[:1]), *others)])
+    score, best, passage = chosen[0]
+    first = extended(best, _LONG)
+    others = [
+        extended(candidate, _MIDDLE)
+        for other, candidate, _ in chosen[1:]
+        if other >= score - MARGIN and candidate.passage.doc_id != best.passage.doc_id
+    ]
+    return _claims([agreeing(asked, one) for one in (first, *_second_aspect(asked, passage, first), *others)])
+
+
+def _second_aspect(asked: ParsedQuestion, found: PassageCandidates, first: Candidate) -> list[Candidate]:
+    """Returns what else of a passage answers best, if it has anything to do with the question."""
+    left = [
+        (_fitness(asked, found.reading, one), -one.position, one)
+        for one in found.candidates
+        if found.reading.sentences[one.position] > _LEAST_LIKENESS and not _overlap(one, first)
+    ]
+    return [extended(max(left)[2], _SHORT)] if left else []
 
 
 def _best_of(asked: ParsedQuestion, found: PassageCandidates) -> tuple[float, Candidate] | None:
@@ -192,7 +165,7 @@ def _best_of(asked: ParsedQuestion, found: PassageCandidates) -> tuple[float, Ca
         return None
     fitness, _, best = max(fitting)
     has = {
-        "passage": _cosine(reading),
+        "passage": found.cosine,
         "bm25": reading.passage.bm25 or 0.0,
         "lead": reading.lead,
         "sentence": max(reading.sentences, default=0.0),
@@ -201,10 +174,6 @@ def _best_of(asked: ParsedQuestion, found: PassageCandidates) -> tuple[float, Ca
         "fitness": fitness,
     }
     return sum(CHOICE[name] * float(value) for name, value in has.items()), best
-
-
-def _cosine(reading: PassageReading) -> float:
-    return reading.passage.cosine if reading.passage.cosine is not None else max(reading.sentences, default=0.0)
 
 
 def _fitness(asked: ParsedQuestion, reading: PassageReading, candidate: Candidate) -> float:

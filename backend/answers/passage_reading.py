@@ -29,6 +29,9 @@ class WordModel(Protocol):
     def embed_tokens(self, texts: Sequence[str], /) -> Awaitable[list[tuple[Offsets, Vectors]]]:
         """Returns where the tokens of each text stand in it, and the unit vectors that they have there."""
 
+    def rarity(self, word: str, /) -> float:
+        """Returns how rare a word is in what the model was trained on."""
+
 
 @dataclass(frozen=True, slots=True)
 class PassageReading:
@@ -36,12 +39,13 @@ class PassageReading:
 
     `sentences` are the cosines of its units, in order; 0 for what stands behind the model's reach. `said` is how well each
     content word of the question is met by the word of passage or title that is most like it, on average: nothing has to
-    be said in the same words.
+    be said in the same words. `said_of_rare` is the same with what a rare word counts more: it tells what is asked.
     """
 
     passage: Passage
     sentences: tuple[float, ...]
     said: float
+    said_of_rare: float
 
     @property
     def lead(self) -> float:
@@ -60,8 +64,9 @@ class Reader:
         """Returns the readings of passages; `vector` is the question's."""
         vectors = await self._vectors([text for passage in passages for text in (passage.text, passage.title) if text])
         [asked] = await self._model.embed_tokens([question])
-        words = _words(question, *asked)
-        return [_reading(passage, vectors, vector, words) for passage in passages]
+        words, met = _words(question, *asked)
+        rarities = np.array([self._model.rarity(word) for word in words])
+        return [_reading(passage, vectors, vector, met, rarities) for passage in passages]
 
     async def _vectors(self, texts: Sequence[str]) -> dict[str, tuple[Offsets, Vectors]]:
         found = {text: self._known[text] for text in texts if text in self._known}
@@ -83,7 +88,11 @@ class Reader:
 
 
 def _reading(
-    passage: Passage, vectors: dict[str, tuple[Offsets, Vectors]], question: Vectors, words: Vectors
+    passage: Passage,
+    vectors: dict[str, tuple[Offsets, Vectors]],
+    question: Vectors,
+    words: Vectors,
+    rarities: NDArray[np.float64],
 ) -> PassageReading:
     offsets, tokens = vectors[passage.text]
     starts = [start for start, _ in offsets]
@@ -93,18 +102,20 @@ def _reading(
     sentences = [float(_unit(tokens[begin:end].sum(axis=0)) @ question) for begin, end in zip(first, last, strict=True)]
     if passage.title:
         tokens = np.concatenate([tokens, vectors[passage.title][1]])
-    said = float((words @ tokens.T).max(axis=1).mean()) if len(words) and len(tokens) else 0.0
-    return PassageReading(passage, tuple(sentences), said)
+    met = (words @ tokens.T).max(axis=1) if len(words) and len(tokens) else np.zeros(1)
+    of_rare = float(met @ rarities / rarities.sum()) if len(words) and len(tokens) else 0.0
+    return PassageReading(passage, tuple(sentences), float(met.mean()), of_rare)
 
 
-def _words(text: str, offsets: Offsets, vectors: Vectors) -> Vectors:
-    """Returns a vector for each content word, in its context."""
-    found = []
+def _words(text: str, offsets: Offsets, vectors: Vectors) -> tuple[list[str], Vectors]:
+    """Returns the content words, and a vector for each in its context."""
+    words, found = [], []
     for match in _WORD.finditer(text):
         places = [place for place, (start, end) in enumerate(offsets) if start < match.end() and end > match.start()]
         if places and terms.stems(match[0]):
+            words.append(match[0])
             found.append(_unit(vectors[places].sum(axis=0)))
-    return np.stack(found) if found else np.empty((0, vectors.shape[1]), dtype=np.float32)
+    return words, np.stack(found) if found else np.empty((0, vectors.shape[1]), dtype=np.float32)
 
 
 def _unit(vector: Vectors) -> Vectors:

@@ -127,7 +127,7 @@ class RunPins(ApiModel):
 
     model_config = ConfigDict(extra="allow")
     code: str = Field(description="The code that ran.", examples=["0.2.0+0a1b2c3d4e5f6a7b"])
-    models: list[str] = Field(description="Models in the order in which they are asked.", examples=[["extractive-v7"]])
+    models: list[str] = Field(description="Models in the order in which they are asked.", examples=[["extractive-v8"]])
     prompt: str = Field(description="The version of the prompt.", examples=["v1"])
     prompt_sha256: str = Field(description="SHA-256 of its template.", examples=["9f86d081884c7d65"])
     embedder: str = Field(description="The embedding model.", examples=["all-MiniLM-L6-v2"])
@@ -221,7 +221,7 @@ class ProposedChange(ApiModel):
 
     id: UUID
     models: list[str] | None = Field(
-        description="In their order; null means the operator's.", examples=[["extractive-v7"]]
+        description="In their order; null means the operator's.", examples=[["extractive-v8"]]
     )
     support_levels: list[str] | None = Field(
         description="Levels of support that are shown; null means all that are allowed.", examples=[["verbatim"]]

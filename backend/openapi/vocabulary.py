@@ -196,7 +196,7 @@ WORDS: dict[str, Word] = {
         "lte": ("At most this.", 9),
         "matched_terms": ("Terms of the question that the chunk has.", []),
         "mode": ("By meaning, by words, or both.", "hybrid"),
-        "model": ("The model's name.", "extractive-v7"),
+        "model": ("The model's name.", "extractive-v8"),
         "ne": ("Not this.", "US"),
         "nin": ("None of these.", ["US"]),
         "prompt_tokens": ("Tokens that the model read.", 1_480),

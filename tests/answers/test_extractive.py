@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from backend.answers import answerable
+from backend.answers.answerable import Answerable
 from backend.answers.asked import ParsedQuestion
 from backend.answers.extractive import ExtractiveGenerator
 from backend.answers.generator import NOT_SUPPORTED, Generation, Passage
@@ -243,6 +245,7 @@ async def test_an_instruction_to_a_model_is_never_quoted(generator: ExtractiveGe
         ("Is the account FDIC-insured?", ["FDIC"]),
         ("May I ask what Everyday Checking costs? I don't know.", []),
         ("What does my 11-year-old pay for an USD wire on Friday?", []),
+        ("Are 2000 dollars charged for it?", []),
     ],
 )
 def test_names_that_no_passage_mentions_are_found(question: str, expected: list[str]) -> None:
@@ -289,6 +292,26 @@ async def test_questions_about_another_company_are_refused(generator: Extractive
     assert refused >= len(probes) - 1
 
 
+async def test_a_second_sentence_of_the_passage_answers_what_the_first_does_not(generator: ExtractiveGenerator) -> None:
+    text = (
+        "A wire costs $25. It is charged to the account from which it is sent on the day on which the bank sends it, and a wire"
+        " that comes back is charged again when it is sent once more to a corrected name or number. "
+        + "The receiving bank may take a fee of its own, of which the sending bank knows nothing and for which it is not liable to"
+        " anyone. " * 3 + "Students pay nothing for a wire."
+    )
+    generation = await answer(generator, "What does a wire cost, and what do students pay for a wire?", passages(text))
+    quotes = [claim.sentence for claim in generation.claims]
+    assert len(quotes) == 2
+    assert any("$25" in quote for quote in quotes)
+    assert any("Students pay nothing" in quote for quote in quotes)
+
+
+def test_weights_of_other_features_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answerable, "NAMES", answerable.NAMES[1:])
+    with pytest.raises(ValueError, match="trained on other features"):
+        Answerable.load()
+
+
 @pytest.mark.slow
 @needs_data
 async def test_support_questions_are_answered_from_their_article_and_refused_without(
@@ -308,7 +331,7 @@ async def test_support_questions_are_answered_from_their_article_and_refused_wit
         own = [*found, *(replace(passage, number=passage.number + 1) for passage in other)]
         answered += (await answer(generator, question["question"], own)).refusal is None
         wrongly_answered += (await answer(generator, question["question"], other)).refusal is None
-    # The article stands alone among passages of another subject here; among its neighbours more are answered (94 of 100).
+    # The article stands alone among passages of another subject here; among its neighbours more are answered (98 of 100).
     # The regulation does answer a few of them: errors, remittances, overdrafts.
-    assert answered / len(questions) >= 0.65, (answered, wrongly_answered)
-    assert wrongly_answered / len(questions) <= 0.1, (answered, wrongly_answered)
+    assert answered / len(questions) >= 0.8, (answered, wrongly_answered)
+    assert wrongly_answered / len(questions) <= 0.12, (answered, wrongly_answered)

@@ -173,15 +173,15 @@ async def test_a_tenant_chooses_among_what_the_operator_offers(
     service: Service, tenant: Tenant, first: ModelServer, second: ModelServer
 ) -> None:
     policy = (await service.get("/answer/policy", tenant, "analyst")).json()
-    assert policy["offered"]["models"] == ["first", "second", "extractive-v7"]
+    assert policy["offered"]["models"] == ["first", "second", "extractive-v8"]
     assert policy["offered"]["support_levels"] == ["verbatim", "close"]
     assert (policy["models"], policy["support_levels"]) == (None, None)
     assert (await choose(service, tenant, models=["second"]))["changed_by"] == str(tenant.users["admin"])
     await ask(service, tenant)
-    await choose(service, tenant, models=["extractive-v7"])
-    assert (await ask(service, tenant))["model"] == "extractive-v7"
+    await choose(service, tenant, models=["extractive-v8"])
+    assert (await ask(service, tenant))["model"] == "extractive-v8"
     assert (len(first.requests), len(second.requests)) == (0, 1)
-    assert (await recorded(service, tenant, "answer_policy:changed"))["answer_policy"] == {"models": ["extractive-v7"]}
+    assert (await recorded(service, tenant, "answer_policy:changed"))["answer_policy"] == {"models": ["extractive-v8"]}
 
 
 async def test_a_tenant_that_shows_only_quotes_shows_nothing_reworded(

@@ -29,6 +29,9 @@ class Counted:
         self.read += texts
         return await self._embedder.embed_tokens(texts)
 
+    def rarity(self, word: str) -> float:
+        return self._embedder.rarity(word)
+
 
 async def reading_of(embedder: LocalEmbedder, question: str, text: str, title: str | None = None) -> PassageReading:
     reader = Reader(embedder)
@@ -41,6 +44,13 @@ async def test_what_is_asked_may_be_said_in_other_words(embedder: LocalEmbedder)
     other_words = await reading_of(embedder, question, "The car is returned once the debt is paid.")
     another_subject = await reading_of(embedder, question, "The fee is due once the wire is sent.")
     assert other_words.said > another_subject.said + 0.1
+
+
+async def test_a_rare_word_counts_more_for_whether_it_is_said(embedder: LocalEmbedder) -> None:
+    assert embedder.rarity("escrow") > embedder.rarity("account") + 1
+    question = "Is a houseboat in my account?"
+    found = await reading_of(embedder, question, "Your account is yours.")
+    assert found.said_of_rare < found.said - 0.03
 
 
 async def test_what_the_title_says_is_said(embedder: LocalEmbedder) -> None:

@@ -136,7 +136,7 @@ async def test_a_run_says_of_each_question_whether_it_passed(service: Service, b
     assert (made["passed"], made["questions"], made["compared"]) == (3, 8, None)
     assert made["progress"] == {"done": 8, "total": 8}
     pins = made["pins"]
-    assert pins["models"] == ["extractive-v7"]
+    assert pins["models"] == ["extractive-v8"]
     assert pins["embedder"] == service.services.embedder.model
     assert (pins["prompt"], pins["chunking"], pins["reranker"]) == ("v1", "180/250/0", None)
     assert pins["code"].startswith("0.")

@@ -18,7 +18,7 @@ class NewAnswerPolicy(ApiModel):
     models: Annotated[list[ModelName], Field(min_length=1, max_length=16)] | None = Field(
         default=None,
         description="Models that may answer, asked in this order when those before cannot; null means the operator's order.",
-        examples=[["extractive-v7"]],
+        examples=[["extractive-v8"]],
     )
     support_levels: Annotated[list[Support], Field(min_length=1, max_length=3)] | None = Field(
         default=None,
@@ -42,7 +42,7 @@ class OfferedAnswers(ApiModel):
 
     models: list[str] = Field(
         description="Models by name, in the operator's order; the last is the built-in generator.",
-        examples=[["gpt-5-mini", "extractive-v7"]],
+        examples=[["gpt-5-mini", "extractive-v8"]],
     )
     support_levels: list[Support] = Field(
         description="Levels that the operator allows; `judged` only where a judge is configured.",

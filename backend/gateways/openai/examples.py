@@ -19,7 +19,7 @@ _QUESTION, _SENTENCE = (
     "Card disputes must be filed within 60 days.",
 )
 _ANSWER = AnswerResponse(
-    question=_QUESTION, answer=f"{_SENTENCE} [1]", refused=False, model="extractive-v7", turn=_ID, conversation=_ID,
+    question=_QUESTION, answer=f"{_SENTENCE} [1]", refused=False, model="extractive-v8", turn=_ID, conversation=_ID,
     audit_event_id=_ID,
     citations=[
         Citation(

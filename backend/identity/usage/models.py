@@ -15,7 +15,7 @@ class Used(ApiModel):
 
     value: str = Field(
         description="Id of the key or user, slug of the collection (empty: several), the model, or the day.",
-        examples=["extractive-v7"],
+        examples=["extractive-v8"],
     )
     name: str | None = Field(description="Name of the key or user.", examples=["partner-portal"])
     requests: int = Field(description="How often a model was asked.", examples=[12])

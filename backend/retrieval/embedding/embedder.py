@@ -24,6 +24,7 @@ Vectors = NDArray[np.float32]
 _LEAD_TOKENS, _LEAD_WEIGHT = 64, 0.5
 _TITLE_WEIGHT = 0.25
 _MAX_QUERY_WINDOWS = 4
+_COMMONEST = 1_000  # words of the vocabulary; before them stand single characters
 _SHORT_CHARACTERS = 1_000  # of a question: about one window
 _MAX_WINDOWS = 16  # 4,064 tokens: the mean of more says nothing, and one text must not hold a core for long
 
@@ -144,6 +145,12 @@ class LocalEmbedder:
         marked = np.array([[self._begin, *encoded.ids[:most], self._end]], dtype=np.int64)
         (vectors,) = self._session.run(["tokens"], {"ids": marked})
         return encoded.offsets[:most], unit(vectors[0][1:-1])
+
+    def rarity(self, word: str) -> float:
+        """Returns how rare a word is, from .3 for the commonest to about 4: the vocabulary is ordered by frequency."""
+        ids = self._tokenizer.encode(word, add_special_tokens=False).ids
+        rarest = max([*ids, _COMMONEST])
+        return 0.2 + math.log(rarest / _COMMONEST) + 0.1 * max(len(ids), 1)
 
     async def embed_query(self, text: str) -> Vectors:
         """Returns the vector (dimensions,) of a question."""
