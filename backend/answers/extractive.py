@@ -133,7 +133,7 @@ class ExtractiveGenerator:
 
 def select(asked: ParsedQuestion, found: Sequence[PassageCandidates]) -> list[Claim]:
     """Returns a claim of the best passage, another one of it, and one of another document's that is nearly as good."""
-    chosen = [(*best, one) for one in found if (best := _best_of(asked, one)) is not None]
+    chosen = [(*of_passage, one) for one in found if (of_passage := _best_of(asked, one)) is not None]
     if not chosen:
         return []
     chosen.sort(key=lambda found: -found[0])

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from backend.answers import answerable
 from backend.answers.answerable import PassageCandidates, features
@@ -28,7 +27,7 @@ COUNTED = ("fourth", "fifth", "seventh", "eighth")
 DEMO, HARD = 16.0, 2.0
 EASY = ("near, trained on", "near, told as stories")
 PENALTY = 1.0
-FOLDS, ROUNDS = 10, 3
+FOLDS, ROUNDS, STEPS = 10, 3, 12
 BY_HAND = {"amount": 3.0, "case": 5.0}  # there are few such questions
 THRESHOLD = 0.57
 
@@ -75,17 +74,16 @@ def example(reader: Reader, question: FactQuestion) -> Example | None:
 
 
 def fit(values: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
-    """Returns bias and weights of a logistic model."""
-
-    def loss(theta: Numbers) -> tuple[float, Numbers]:
-        scores = values @ theta[1:] + theta[0]
-        lost = weights * np.logaddexp(0, -scores * (2 * labels - 1))
-        off = (1 / (1 + np.exp(-scores)) - labels) * weights
-        penalty = PENALTY * float((theta[1:] ** 2).sum())
-        return float(lost.sum()) + penalty, np.concatenate([[off.sum()], values.T @ off + 2 * PENALTY * theta[1:]])
-
-    found: Numbers = minimize(loss, np.zeros(values.shape[1] + 1), jac=True, method="L-BFGS-B").x
-    return found
+    """Returns bias and weights of a logistic model, by Newton's method."""
+    inputs = np.hstack([np.ones((len(values), 1)), values])
+    penalty = 2 * PENALTY * np.diag([0.0, *np.ones(values.shape[1])])
+    theta = np.zeros(inputs.shape[1])
+    for _ in range(STEPS):
+        likely = 1 / (1 + np.exp(-inputs @ theta))
+        slope = inputs.T @ (weights * (likely - labels)) + penalty @ theta
+        curvature = (inputs.T * (weights * likely * (1 - likely))) @ inputs + penalty
+        theta -= np.linalg.solve(curvature, slope)
+    return theta
 
 
 def cross_validated(values: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
