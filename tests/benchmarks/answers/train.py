@@ -35,7 +35,7 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingQuestion:
     """A question, whether it has an answer, and what its passages say of that; None, if it is refused before."""
 
     set: str
@@ -57,7 +57,7 @@ class Example:
         return HARD if self.set.startswith("near") and self.set not in EASY else 1.0
 
 
-def example(reader: Reader, question: FactQuestion) -> Example | None:
+def example(reader: Reader, question: FactQuestion) -> TrainingQuestion | None:
     """Returns what the generator knows when it decides; None, if it refuses before."""
     retrieved = collection(question.collection).retrieve(question.text)
     asked = ParsedQuestion.read(question.text)
@@ -70,7 +70,7 @@ def example(reader: Reader, question: FactQuestion) -> Example | None:
     readings = asyncio.run(reader.read(question.text, embedder().encode_query(question.text), passages))
     found = [PassageCandidates(reading, candidates(asked, reading.passage)) for reading in readings]
     has_answer = question.set == "titles" or not question.set.startswith(("near", "far"))
-    return Example(question.set, has_answer, features(asked, found, asked.absent(contexts)))
+    return TrainingQuestion(question.set, has_answer, features(asked, found, asked.absent(contexts)))
 
 
 def fit(values: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
