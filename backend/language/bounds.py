@@ -13,6 +13,9 @@ _UNBOUNDED = frozenset({"ordinal", "clock", "date", "weekday"})  # units of numb
 _TIMES = frozenset(
     {"after", "before", "nach", "vor", "apr\u00e8s", "avant", "despu\u00e9s", "antes", "dopo", "prima", "tras"}
 )
+_OF_TIME = frozenset({
+    "minute", "hour", "day", "night", "workday", "week", "month", "quarter", "year", "cycle", "date", "clock", "weekday",
+})  # fmt: skip
 _ALWAYS_NEAR = frozenset({"at", "within", "up", "no", "not"})
 
 
@@ -38,6 +41,8 @@ def bound(found: Sequence[Token], number: Quantity) -> tuple[Bound, int | None]:
         if _ends_reach(found, position, number.first - position):
             break
         side = _side(found[position])
+        if found[position].form in _TIMES and _counts_things(found, number):
+            continue  # "after five failed attempts"
         if side is None or not _reaches(found, position, number, side):
             continue
         compares = side in {Bound.OVER, Bound.UNDER} and found[position].form not in _TIMES
@@ -74,7 +79,8 @@ def _ends_reach(found: Sequence[Token], position: int, distance: int) -> bool:
     token = found[position]
     if token.form in {";", ":"} or (token.form == "," and distance > _NEAR_BOUND):
         return True
-    return token.form in COORDINATING and distance > 1 and found[position + 1].has("start")
+    following = found[position + 1]
+    return token.form in COORDINATING and distance > 1 and (following.has("start") or following.has("finite"))
 
 
 def _side(token: Token) -> Bound | None:
@@ -89,6 +95,12 @@ def _reaches(found: Sequence[Token], position: int, number: Quantity, side: Boun
     while end < number.first and found[end].has("inner"):
         end += 1
     return number.first - position <= _NEAR_BOUND + (end - position) - 1
+
+
+def _counts_things(found: Sequence[Token], number: Quantity) -> bool:
+    """Whether a number is of what is no time: a word without a unit follows it."""
+    following = found[number.last + 1 : number.last + 2]
+    return number.unit not in _OF_TIME and bool(following) and following[0].kind is TokenKind.WORD
 
 
 def _negation_before(found: Sequence[Token], position: int) -> int | None:

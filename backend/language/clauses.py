@@ -75,6 +75,8 @@ def _opening(found: Sequence[Token], start: int) -> Token:
     for comma in range(start + 1, min(start + _LONGEST_INTRODUCTION, len(found) - 1)):
         if found[comma].form == "," and is_condition(found[comma + 1]):
             return found[comma + 1]
+    if start + 1 < len(found) and found[start].form in COORDINATING and found[start + 1].has("condition"):
+        return found[start + 1]  # "and if"
     while start + 1 < len(found) and (
         found[start].kind is TokenKind.PUNCTUATION
         or (found[start].form in {"but", "then", "even"} and not is_condition(found[start]))
@@ -116,6 +118,7 @@ def _opens_condition(found: Sequence[Token], position: int, following: Sequence[
     if not following or following[0].kind is TokenKind.PUNCTUATION or following[0].form in {*COORDINATING, "to"}:
         return False
     asked = found[position].form == "if" and any(one.has("asks") for one in found[max(position - 2, 0) : position])
+    asked = asked or (before.form in COORDINATING and found[max(position - 2, 0)].has("complement"))  # "why and when"
     return not asked and not is_condition(before) and before.form not in {"but", "even"}
 
 

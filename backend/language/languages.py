@@ -34,7 +34,7 @@ class Language:
     def stem(self, word: str) -> str:
         """Returns the Snowball stem of a word in lower case, of a participle that of its verb."""
         if (written := str(self.tables.get("participle", ""))) and (found := re.fullmatch(written, word)):
-            word = f"{found[1]}en"
+            word = f"{''.join(part or '' for part in found.groups())}en"
         return stemming.stem(word, str(self.tables["name"]))
 
     @cached_property

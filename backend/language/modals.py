@@ -123,12 +123,17 @@ def _meaning(
     if found[position].form in language.rule("uncertain"):
         return modality
     if modality is Modality.MUST and found[position].form in language.rule("prohibiting"):
-        return Modality.PROHIBITED
+        nobody = found[position].form in language.rule("nobody_need") and _nobody_before(found, position)
+        return Modality.EXEMPT if nobody else Modality.PROHIBITED  # "no one must" may only say that nobody has to
     if modality is Modality.MAY and found[position].form in language.rule("perhaps"):
         following = next((place for place in range(position + 1, len(found)) if place in content), None)
         acts = following is not None and found[following].has("act")
         return Modality.PROHIBITED if acts else Modality.PERHAPS_NOT
     return NEGATED[modality]
+
+
+def _nobody_before(found: Sequence[Token], position: int) -> bool:
+    return any(token.form in _NOBODY for token in found[max(position - _REACH, 0) : position])
 
 
 def _is_negated(

@@ -7,6 +7,7 @@ from backend.language.bounds import Bound, bound
 from backend.language.clauses import COORDINATING, has_predicate, is_condition, segments
 from backend.language.languages import Language
 from backend.language.modals import TAGS, Modal, Modality, modals
+from backend.language.plain import plain
 from backend.language.quantities import Quantity, quantities
 from backend.language.tokens import Token, TokenKind, tokens
 
@@ -67,7 +68,8 @@ _PREPOSITIONS = frozenset({"with", "to", "for", "at", "up", "about", "out"})
 
 
 def parsed(text: str, language: Language) -> ParsedSentence:
-    """Reads a legible sentence."""
+    """Reads a legible sentence, in plain words."""
+    text = plain(text, language)
     found = _with_inverted_condition(tokens(text, language), language)
     numbers = quantities(found, language)
     bounded = [bound(found, number) for number in numbers]
@@ -120,6 +122,8 @@ def _is_content(token: Token, language: Language) -> bool:
     if token.kind is not TokenKind.WORD or token.form.startswith("'"):
         return False
     if token.form in language.function_words or token.form in language.units:
+        return False
+    if token.form in language.rule("predicative") and any(token.has(tag) for tag in TAGS):
         return False
     if token.tags & {"negation", "modal.must", "modal.may"}:
         return token.form not in language.function_words and len(token.form) > 4 and not token.has("modal.may")
@@ -221,6 +225,8 @@ def _is_order(own: Sequence[Token], first: int, content: Collection[int], langua
         or has_predicate(own[:6])
     ):
         return False
+    if _is_noun(own[words[0]].form, own, language):
+        return False
     following = own[words[1]]
     if first and language.rule("verb_second"):
         return False  # "…, prüft der Berater": what stands before takes the first place
@@ -233,6 +239,16 @@ def _is_order(own: Sequence[Token], first: int, content: Collection[int], langua
         or following.form in COORDINATING
         or following.form in _PREPOSITIONS
     )
+
+
+def _is_noun(form: str, own: Sequence[Token], language: Language) -> bool:
+    """Whether a clause begins with its subject: "Orders for securities are executed", "Repaying a loan costs"."""
+    if form.endswith(tuple(language.rule("gerund_endings")) or "\0") and form not in language.rule(
+        "gerund_endings_not"
+    ):
+        return True
+    plural = form.endswith(tuple(language.rule("plural_endings")) or "\0") and not form.endswith("ss")
+    return plural and has_predicate(own)
 
 
 def _subject(own: Sequence[Token]) -> tuple[str | None, bool]:

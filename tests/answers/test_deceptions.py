@@ -7,7 +7,8 @@ import pytest
 
 from tests.answers.grounding_model import grounding
 from tests.answers.passages import passages
-from tests.benchmarks.grounding.__main__ import DECEPTIONS, written
+from tests.benchmarks.grounding.__main__ import written
+from tests.benchmarks.grounding.statements import DECEPTIONS
 
 pytestmark = pytest.mark.anyio
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from backend.answers.grounding import (
+    agent_vetoes,
     exchange_vetoes,
     features,
     link_vetoes,
@@ -49,6 +50,21 @@ def alignment(written: str, said: str) -> Alignment:
         (quantity_vetoes.numbers, "The rate of the loan rises to 3% in May.", "By 3% the rate of the loan rises.", Reason.COMPARISON),
         (role_vetoes.names, "The FDIC insures deposits of members.", "The SEC insures deposits of members.", Reason.NAME),
         (role_vetoes.voices, "You are notified of the change by the bank.", "You notified the bank of the change.", Reason.ROLE),
+        (agent_vetoes.doers, "The card will be sent to your branch.", "You send the card to your branch.", Reason.ROLE),
+        (agent_vetoes.doers, "Laptops are encrypted by the security team.", "Employees encrypt laptops for the security team.", Reason.ROLE),
+        (agent_vetoes.doers, "The balances are transferred to the state treasury.", "The state treasury transfers the balances.", Reason.ROLE),
+        (agent_vetoes.doers, "If the machine keeps your card, you must call us.", "If the machine keeps your card, the branch must call you.", Reason.ROLE),
+        (agent_vetoes.doers, "The committee approves each loan.", "Each loan is approved by the guarantor.", Reason.ROLE),
+        (agent_vetoes.doers, "Der Berater muss den Kunden informieren.", "Der Kunde muss den Berater informieren.", Reason.ROLE),
+        (agent_vetoes.doers, "The committee approves each loan.", "Each loan is approved by the committee.", None),
+        (agent_vetoes.doers, "Laptops are encrypted by the security team.", "The security team encrypts laptops.", None),
+        (agent_vetoes.doers, "Claims must be made within a month.", "You must make claims within a month.", None),
+        (vetoes.negation, "Die Bank sperrt die Karte nicht mehr.", "Die Bank sperrt die Karte.", Reason.NEGATION),
+        (vetoes.negation, "La banca non blocca più la carta.", "La banca blocca la carta.", Reason.NEGATION),
+        (vetoes.conditions, "El cliente puede cerrar la cuenta si no acepta el cambio.", "El cliente puede cerrar la cuenta.", Reason.CONDITION),
+        (modality_vetoes.modality, "No one can remove the note.", "No one must remove the note.", Reason.MODALITY),
+        (modality_vetoes.modality, "El prestatario debe contratar un seguro.", "La contratación de un seguro es obligatoria para el prestatario.", None),
+        (modality_vetoes.modality, "El prestatario puede contratar un seguro.", "La contratación de un seguro es obligatoria para el prestatario.", Reason.MODALITY),
         (role_vetoes.voices, "The bank closes the account, and the customer is notified of the change.",
          "When notified, the customer may complain of the change.", None),  # the passive is in a clause of its own
         (link_vetoes.links, "The wires of all members return if the account is closed.",

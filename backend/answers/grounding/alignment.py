@@ -63,6 +63,7 @@ _NO_PREFIX = frozenset(
     ]
 )
 _SHORTEST_ROOT = 4
+_SHORTEST_PART = 5  # letters of the last part of a compound
 _SHARE_OF_CLAUSE = 0.25  # of its content words; a clause that gives fewer is not drawn on
 
 
@@ -164,7 +165,7 @@ def _candidates(
         Pair(position, other, Grade.SYNONYM)
         for other in source.content
         for candidate in [source.tokens[other]]
-        if alike(token, candidate, statement)
+        if alike(token, candidate, statement) or _is_compound(statement, position, source, other)
     ]  # fmt: skip
     if synonyms:
         return synonyms
@@ -175,16 +176,46 @@ def _candidates(
     ]  # fmt: skip
 
 
+def _is_compound(statement: ParsedSentence, position: int, source: ParsedSentence, other: int) -> bool:
+    """Whether one word is made of the other and of one beside that: "Kartenverlust" is "Verlust der Karte"."""
+    if not statement.language.rule("compounds"):
+        return False
+    said, written = statement.tokens[position], source.tokens[other]
+    if len(said.form) > len(written.form):
+        return _ends_compound(said, written, source)
+    return _ends_compound(written, said, statement)
+
+
+def _ends_compound(whole: Token, part: Token, reading: ParsedSentence) -> bool:
+    """Whether a word ends with another, and begins with a third of the same sentence."""
+    first = whole.form.removesuffix(part.form)
+    if first == whole.form or len(part.form) < _SHORTEST_PART:
+        return False
+    return any(
+        len(token.stem) >= _SHORTEST_ROOT and first.startswith(token.stem)
+        for token in reading.tokens
+        if token.kind is TokenKind.WORD
+    )
+
+
 def _parties(token: Token) -> set[str]:
     return {tag for tag in token.tags if tag.startswith("party.")}
 
 
 def alike(one: Token, other: Token, reading: ParsedSentence) -> bool:
     """Whether two words are the same or synonyms."""
-    if one.stem == other.stem:
+    if one.stem == other.stem or _is_inflected(one.stem, other.stem, reading):
         return True
     synonyms = reading.language.synonyms
     return not synonyms.get(one.stem, frozenset()).isdisjoint(synonyms.get(other.stem, frozenset()))
+
+
+def _is_inflected(one: str, other: str, reading: ParsedSentence) -> bool:
+    """Whether one stem is the other with the ending of a verb: "prüft", "prüfen"."""
+    shorter, longer = sorted((one, other), key=len)
+    return len(shorter) >= _SHORTEST_ROOT and any(
+        longer == shorter + ending for ending in reading.language.rule("verb_endings")
+    )
 
 
 def opposed(one: Token, other: Token, reading: ParsedSentence) -> bool:

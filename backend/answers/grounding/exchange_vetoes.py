@@ -175,7 +175,7 @@ def _acts_for_another(alignment: Alignment) -> bool:
     said, written = _agents(statement), _agents(source)
     if not said or not written:
         return False
-    missing = set(alignment.missing)
+    missing = {*alignment.missing, *alignment.context}
     return any(place in missing for place in said) and not any(place in alignment.sources() for place in written)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from backend.answers.grounding.alignment import Alignment, Grade
 from backend.answers.grounding.verdict import Reason
 from backend.language.clauses import COORDINATING, has_predicate
-from backend.language.modals import Modal, Modality
+from backend.language.modals import NEGATED, Modal, Modality
 from backend.language.parsed_sentences import Clause, ParsedSentence
 from backend.language.tokens import TokenKind
 
@@ -27,6 +27,7 @@ _SAYABLE: dict[Modality, frozenset[Modality]] = {
 """What a statement may say where its evidence says the key."""
 
 _FACTS = frozenset({Modality.PLAIN, Modality.WILL, Modality.NOT})
+_NEGATED = frozenset(NEGATED.values()) | {Modality.PERHAPS_NOT}
 _BARE = frozenset({Modality.PLAIN, Modality.ORDER})
 _REACH = 14  # tokens around a modal verb that tell what it is about
 _MEANT = frozenset({Modality.MAY, Modality.SHOULD, Modality.MUST})
@@ -117,7 +118,8 @@ def _is_said(alignment: Alignment, modal: Modal, partners: list[Modal]) -> bool:
     if partners:
         return any(modal.modality in _SAYABLE[other.modality] for other in partners)
     token = alignment.statement.tokens[modal.position]
-    if modal.position in alignment.statement.content and any(
+    adjective = token.has("modal.must") and token.form in alignment.statement.language.rule("predicative")
+    if (adjective or modal.position in alignment.statement.content) and any(
         token.stem == other.stem for other in alignment.source.tokens
     ):
         return True
@@ -195,7 +197,7 @@ def _is_lost(alignment: Alignment, modal: Modal) -> bool:
     if modal.modality is Modality.MUST and own.modality is Modality.PLAIN and _is_asserted(alignment, following, said):
         return True
     meant = Modality.ORDER if _is_ordered(alignment, own) else Modality.PLAIN
-    if own.negated:
+    if own.negated and (modal.modality in _NEGATED or not alignment.source.clauses[number].negated):
         meant = Modality.NOT
     return own.modality in {Modality.PLAIN, Modality.ORDER, Modality.NOT} and meant not in _SAYABLE[modal.modality]
 
@@ -209,15 +211,25 @@ def _is_asserted(alignment: Alignment, following: list[int], said: int) -> bool:
 
 def _partners(alignment: Alignment, modal: Modal) -> list[Modal]:
     """Returns the modal verbs of the evidence that stand before the same words, the best ones only."""
-    weights = {other: _weight(alignment, modal, other) for other in alignment.source.modals}
+    weights = {
+        other: _weight(alignment, modal, other)
+        for other in alignment.source.modals
+        if _is_conditional(alignment.source, other) or not _is_conditional(alignment.statement, modal)
+    }
     most = max(weights.values(), default=0.0)
     return [other for other, weight in weights.items() if weight >= max(most, _ABOUT_THE_SAME)]
+
+
+def _is_conditional(reading: ParsedSentence, modal: Modal) -> bool:
+    return reading.clauses[reading.clause_of(modal.position)].condition
 
 
 def _weight(alignment: Alignment, said: Modal, written: Modal) -> float:
     """Returns how much two modal verbs are about the same."""
     statement, source = alignment.statement, alignment.source
     following, theirs = _after(statement, said), set(_after(source, written))
+    if statement.tokens[said.position].form in statement.language.rule("predicative"):  # "a signature is mandatory"
+        following = _before(statement, said) + following
     small = [source.tokens[place].form for place in theirs if place not in source.content]
     weight = 0.0
     for place in following:

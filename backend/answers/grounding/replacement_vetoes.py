@@ -39,11 +39,15 @@ def _places(alignment: Alignment) -> dict[int, int]:
 def _gaps(alignment: Alignment, places: dict[int, int]) -> list[list[int]]:
     """Returns the words of the evidence that one other word of the statement stands for, between the same neighbours."""
     statement, source = alignment.statement, alignment.source
-    used = set(places.values())
+    used, carriers = set(places.values()), statement.language.rule("carriers")
     edges = [(-1, -1), *places.items(), (len(statement.tokens), len(source.tokens))]
     found = []
     for (said, written), (next_said, next_written) in pairwise(edges):
-        new = [place for place in statement.content if said < place < next_said]
+        new = [
+            place
+            for place in statement.content
+            if said < place < next_said and statement.tokens[place].form not in carriers
+        ]
         old = [place for place in source.content if written < place < next_written and place not in used]
         if len(new) == len(old) == 1:
             found.append(old)

@@ -5,6 +5,7 @@ from itertools import combinations, pairwise
 
 from backend.answers.grounding.alignment import Alignment, Grade, is_complement, opposed
 from backend.answers.grounding.verdict import Reason
+from backend.language.bounds import Bound
 from backend.language.parsed_sentences import Clause, ParsedSentence
 from backend.language.tokens import TokenKind
 
@@ -108,29 +109,11 @@ def _sides(reading: ParsedSentence) -> set[str]:
 
 
 _SIDES = frozenset({"bound.over", "bound.under", "bound.most", "bound.least"})
-_NO_SIDE = frozenset(
-    [
-        "after",
-        "before",
-        "over",
-        "under",
-        "past",
-        "above",
-        "below",
-        "beyond",
-        "within",
-        "minimum",
-        "maximum",
-        "min",
-        "max",
-        "highest",
-        "lowest",
-        "limit",
-        "ceiling",
-        "floor",
-        "cap",
-    ]
+_TIMES_AND_LIMITS = (
+    "after before over under past above below beyond within minimum maximum min max highest lowest limit ceiling floor cap "
+    "nach vor innerhalb binnen avant après antes después tras dopo prima oltre entro"
 )
+_NO_SIDE = frozenset(_TIMES_AND_LIMITS.split())
 
 
 def _comparison(reading: ParsedSentence, position: int) -> str | None:
@@ -161,11 +144,21 @@ def _opposite_left_out(alignment: Alignment) -> bool:
         opposites = statement.language.opposites.get(token.stem)
         if not opposites or token.form in forms or token.stem in stems or token.has("inner"):
             continue
+        if _begins_a_period(statement, position):
+            continue
         if _in_quantity(alignment, position) or any(tag.startswith("modal") for tag in token.tags):
             continue  # bounds of numbers are compared as such
         if any(other in stems and other not in said for other in opposites):
             return True
     return False
+
+
+def _begins_a_period(reading: ParsedSentence, position: int) -> bool:
+    """Whether "after" only says from when a period counts: "within ten days after the request" is "of the request"."""
+    return TIMES.get(reading.tokens[position].form) == "after" and any(
+        bound is Bound.MOST and quantity.last == position - 1
+        for quantity, bound in zip(reading.quantities, reading.bounds, strict=True)
+    )
 
 
 def _in_quantity(alignment: Alignment, position: int) -> bool:
@@ -180,6 +173,11 @@ def _turned_round(alignment: Alignment) -> bool:
     for position, token in enumerate(statement.tokens):
         opposites = statement.language.opposites.get(token.stem)
         if token.kind is not TokenKind.WORD or not opposites or position in statement.content:
+            continue
+        agent = (
+            token.form in statement.language.rule("agents") and statement.clauses[statement.clause_of(position)].passive
+        )
+        if agent or _begins_a_period(statement, position):
             continue
         anchor = next(
             (
@@ -203,9 +201,21 @@ def roles(alignment: Alignment) -> Reason | None:
     statement, source = alignment.statement, alignment.source
     for mine, theirs in alignment.clauses.items():
         own, other = statement.clauses[mine], source.clauses[theirs[0]]
-        if own.subject and other.subject and own.subject != other.subject and not _turns(alignment, own, other):
+        if not own.subject or not other.subject or own.subject == other.subject or _turns(alignment, own, other):
+            continue
+        if not _is_by_possession(alignment, own):
             return Reason.ROLE
     return Reason.ROLE if _swapped(alignment) or _replaced(alignment) else None
+
+
+def _is_by_possession(alignment: Alignment, own: Clause) -> bool:
+    """Whether the evidence has who acts in a condition before a noun: "after you request it" for "of your request"."""
+    before = [
+        alignment.source.tokens[pair.source - 1]
+        for pair in alignment.pairs.values()
+        if own.first <= pair.said <= own.last and pair.source
+    ]
+    return own.condition and any(one.has("possessive") and one.has(f"party.{own.subject}") for one in before)
 
 
 def _replaced(alignment: Alignment) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from backend.answers.grounding.agent_vetoes import doers
 from backend.answers.grounding.alignment import Alignment, Grade, Pair, is_complement
 from backend.answers.grounding.exchange_vetoes import exchanges
 from backend.answers.grounding.link_vetoes import alternatives, links, restrictions
@@ -231,7 +232,7 @@ def _echoed(alignment: Alignment, position: int) -> bool:
 
 _VETOES: tuple[Callable[[Alignment], Reason | None], ...] = (
     numbers, names, negation, placement, directions, times, comparisons, modality, association, rates, attachments,
-    conditions, links, restrictions, scope, roles, voices, splicing,
+    conditions, links, restrictions, scope, roles, voices, doers, splicing,
     spliced_clauses, spliced_parts, strange_clauses, moved_numbers, replacements, limits, omissions, exchanges,
     shortenings, otherwise, hedges, unfinished, alternatives, causes, compared, tenses,
 )  # fmt: skip

@@ -8,7 +8,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from backend.answers.grounding.check import Evidence
 from backend.answers.grounding.likeness import Likeness
@@ -16,6 +15,8 @@ from backend.answers.grounding.verdict import Support, Verdict
 from tests.answers.passages import passages
 from tests.benchmarks.grounding.statements import (
     CASES,
+    DECEPTIONS,
+    HELD_BACK,
     WRITTEN,
     Statement,
     embedder,
@@ -24,7 +25,6 @@ from tests.benchmarks.grounding.statements import (
     statements,
 )
 
-DECEPTIONS = Path(__file__).with_name("deceptions.jsonl")
 SEED = 20_261  # other sentences and choices than the likeness was trained on
 Z = 1.96
 
@@ -123,9 +123,10 @@ def main() -> None:
         verbose=chosen.verbose,
     )
     report("written to deceive, in five languages", deceptions(likeness, "first"), verbose=chosen.verbose)
-    # No rules were written for the fourth, the fifth and the eighth.
-    for name in ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"):
-        report(f"written to deceive, {name} set", deceptions(likeness, name), verbose=chosen.verbose)
+    for name in ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh"):
+        held_back = name in HELD_BACK
+        title = f"{name} set, held back" if held_back else f"{name} set (the likeness is trained on it)"
+        report(f"written to deceive, {title}", deceptions(likeness, name), verbose=chosen.verbose and not held_back)
     report(
         "made by perturbing and rewriting", judged(generated(SEED, chosen.sentences), likeness), verbose=chosen.verbose
     )

@@ -151,6 +151,8 @@ def _modal_replaced(sentence: str, choice: random.Random) -> str | None:
     match = choice.choice(found)
     if sentence[: match.start()].rstrip().endswith(("may", "will", "might", "not", "n't", "could")):
         return None
+    if re.match(r" (?:need|have) to\b", sentence[match.end() :]):
+        return None  # "will need to" is a duty, as "must" is
     own = next(name for name, forms in _MODALS.items() if match[1] in forms)
     number = "are " if match[1].startswith("are") else "is "
     others = [
@@ -241,7 +243,7 @@ KINDS: dict[str, Perturbation] = {
     "clock": _replaced(r"\b\d{1,2}(?=(?::\d\d)? ?[ap]\.?m)", lambda match, choice: str(int(match[0]) % 12 + 1)),
     "ordinal": _swap([("first", "second"), ("first", "last"), ("second", "third")]),
     "negation added": _replaced(_NEGATED, lambda match, choice: f"{match[1]} not"),
-    "negation removed": _replaced(r" not\b|(?<=can)not\b|n't\b|(?<=\b(?:is|do|re|as|ve|es|id))n['’]t\b", lambda match, choice: ""),
+    "negation removed": _replaced(r"(?<!whether or) not\b|(?<=can)not\b|n't\b|(?<=\b(?:is|do|re|as|ve|es|id))n['’]t\b", lambda match, choice: ""),
     "negation verb": _replaced(r"\b(?:must|shall|will|can|may) (?=(?!not|be\b|have\b|also|only|need|generally)[a-z]+ (?:the|a|an|your|you|any|its))", lambda match, choice: choice.choice(["refuses to ", "fails to ", "never "])),
     "negation whole": lambda sentence, choice: _prefixed(choice.choice(["It is false that", "It is not the case that", "Nobody says that"]))(sentence, choice),
     "modality": _modal_replaced,

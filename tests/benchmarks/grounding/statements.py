@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from backend.answers.generator import Passage
 from backend.answers.grounding import vetoes
+from backend.answers.grounding.alignment import Alignment
 from backend.answers.grounding.check import Evidence
 from backend.answers.grounding.features import Features
 from backend.language import sentences
 from backend.language.languages import language
 from backend.language.legible import legible
-from backend.language.parsed_sentences import parsed
+from backend.language.parsed_sentences import ParsedSentence, parsed
 from backend.retrieval.embedding.embedder import LocalEmbedder
 from tests.answers.passages import passages
 from tests.benchmarks.grounding.paraphrases import rewritten
@@ -25,6 +26,8 @@ from tests.benchmarks.grounding.perturbations import CONTENT, KINDS, substituted
 from tests.conftest import SHARED_DATA
 
 WRITTEN = Path(__file__).with_name("statements.jsonl")
+DECEPTIONS = Path(__file__).with_name("deceptions.jsonl")
+HELD_BACK = frozenset({"fourth", "fifth", "eighth", "tenth"})  # of which only totals are looked at
 CASES = SHARED_DATA.parent / "cases" / "grounding.jsonl"
 MODELS = Path("~/.cache/affidavit-benchmarks").expanduser()
 SETS = ("askcfpb", "cfpb-regE", "obliqa")
@@ -91,7 +94,23 @@ def examples(seed: int = 5) -> list[Example]:
     return [
         *_examples(written, features, weight=2.0, written=True),
         *_examples(made, features, weight=0.15, written=False),
+        *_worked_on(features),
     ]  # fmt: skip
+
+
+def _worked_on(features: Features) -> Iterator[Example]:
+    """Yields the statements that were written against the rules, without the sets that are held back."""
+    for row in map(json.loads, DECEPTIONS.read_text(encoding="utf-8").splitlines()):
+        if row.get("set", "first") in HELD_BACK:
+            continue
+        texts = passages(*([row["passage"]] if isinstance(row["passage"], str) else row["passage"]))
+        evidence, spoken = Evidence(texts, lambda _: 0.0, 1.0), language(row["language"])
+        listed = [(kind, sentence) for kind, found in row["false"].items() for sentence in found]
+        for kind, sentence in [*listed, *(("", sentence) for sentence in row["true"])]:
+            reading = parsed(legible(sentence).text, spoken)
+            passing = _passing(reading, evidence, texts)
+            for alignment in passing if kind else passing[:1]:
+                yield Example(features(alignment), not kind, kind or "paraphrase", texts[0].text, 2.0, written=True)
 
 
 def _substitutions(true: list[Statement], choice: random.Random, times: int) -> Iterator[Statement]:
@@ -171,17 +190,17 @@ def _examples(found: list[Statement], features: Features, *, weight: float, writ
     for statement in found:
         texts, evidence = evidence_of(statement.passages)
         reading = parsed(legible(statement.sentence).text, english)
-        passing = [
-            alignment
-            for passage in texts
-            for alignment in evidence.alignments(reading, passage.number)
-            if vetoes.broken(alignment) is None
-        ]
-        if not passing:
-            continue
-        # What supports a truth is the likest of them; none of them may support a falsehood.
-        passing.sort(key=lambda alignment: -alignment.coverage)
+        passing = _passing(reading, evidence, texts)
         for alignment in passing[:1] if statement.supported else passing:
             yield Example(
                 features(alignment), statement.supported, statement.kind, statement.passages[0], weight, written
             )  # fmt: skip
+
+
+def _passing(reading: ParsedSentence, evidence: Evidence, texts: Sequence[Passage]) -> list[Alignment]:
+    """Returns the alignments that break no rule, the likest first: it supports a truth, and none may support a falsehood."""
+    found = [alignment for passage in texts for alignment in evidence.alignments(reading, passage.number)]
+    return sorted(
+        (alignment for alignment in found if vetoes.broken(alignment) is None),
+        key=lambda alignment: -alignment.coverage,
+    )
