@@ -7,6 +7,7 @@ from backend.language.bounds import Bound, bound
 from backend.language.clauses import COORDINATING, has_predicate, is_condition, segments
 from backend.language.languages import Language
 from backend.language.modals import TAGS, Modal, Modality, modals
+from backend.language.numbers import PERIODS
 from backend.language.plain import plain
 from backend.language.quantities import Quantity, quantities
 from backend.language.tokens import Token, TokenKind, tokens
@@ -153,11 +154,18 @@ def _clause(
         modality=modality,
         hedged=any(token.has("hedge") for token in own),
         partial=any(token.has("partial") for token in own),
-        universal=any(token.has("universal") for token in own),
+        universal=any(
+            token.has("universal") and not _is_period(own[place + 1 : place + 2], language) for place, token in enumerate(own)
+        ),
         exclusive=any(token.has("exclusive") for token in own),
         subject=None if modality is Modality.ORDER else subject, passive=passive,
         content=tuple(position for position in content if first <= position <= last),
     )  # fmt: skip
+
+
+def _is_period(following: Sequence[Token], language: Language) -> bool:
+    """Whether "each" only says how often, as in "each month"."""
+    return bool(following) and language.units.get(following[0].form) in PERIODS
 
 
 def _negations(own: Sequence[Token], language: Language, consumed: set[int], first: int) -> int:

@@ -36,7 +36,11 @@ def _acts(alignment: Alignment, own: Clause, other: Clause) -> bool:
     pair = alignment.pairs.get(subjects[-1])
     if agents:
         return not any(place in alignment.pairs and alignment.pairs[place].source in agents for place in subjects)
-    return pair is not None and pair.source > alignment.pairs[verb].source and _is_governed(source, pair.source)
+    return (
+        pair is not None
+        and pair.source > alignment.pairs[verb].source
+        and _is_governed(source, pair.source, by="recipients")
+    )
 
 
 def _suffers(alignment: Alignment, own: Clause, other: Clause) -> bool:
@@ -112,9 +116,9 @@ def _agents(reading: ParsedSentence, clause: Clause, verb: int) -> list[int]:
     return [place for place in clause.content if by < place <= by + _NEAR and place != verb]
 
 
-def _is_governed(reading: ParsedSentence, place: int) -> bool:
+def _is_governed(reading: ParsedSentence, place: int, by: str = "prepositions") -> bool:
     """Whether a preposition stands before a noun and the words that tell which is meant."""
     while place - 1 in reading.content:
         place -= 1  # "to the state treasury"
     before = max((word for word in reading.content if word < place), default=-1)
-    return any(token.form in reading.language.rule("prepositions") for token in reading.tokens[before + 1 : place])
+    return any(token.form in reading.language.rule(by) for token in reading.tokens[before + 1 : place])

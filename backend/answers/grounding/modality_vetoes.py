@@ -93,7 +93,7 @@ def _is_phrase(reading: ParsedSentence, clause: Clause) -> bool:
     """Whether a clause is a preposition with its noun: "Without approval, "."""
     own = reading.tokens[clause.first : clause.last + 1]
     opens = own[0].form in reading.language.rule("prepositions") | reading.language.rule("lacking")
-    return opens and not clause.condition and not has_predicate(own)
+    return opens and not clause.condition and not has_predicate([token for token in own if token.form != "'s"])
 
 
 def _allows_in_part(source: ParsedSentence, written: Clause, said: Clause) -> bool:

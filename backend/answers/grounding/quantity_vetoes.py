@@ -21,6 +21,7 @@ _COMPATIBLE = {
     Bound.UNDER: frozenset({Bound.UNDER}),
     Bound.NEAR: frozenset({Bound.NEAR}),
 }
+_TWO = 2
 _DEADLINES = frozenset({"minute", "hour", "day", "month", "quarter", "cycle", "workday", "clock", "date"})
 _CEILINGS = frozenset({"up", "most", "maximum", "longer", "h\u00f6chstens", "maximal", "jusqu'", "hasta", "fino"})
 _MOTION = {"by": "by", "to": "to", "from": "from"}
@@ -44,8 +45,31 @@ def numbers(alignment: Alignment) -> Reason | None:
     written = {token.form for token in source.tokens}
     if any(token.kind is TokenKind.NUMBER and token.form not in written for token in bare):
         return Reason.NUMBER  # what is no number that is known is the same character by character
+    if _is_multiplied(alignment):
+        return Reason.NUMBER
     unknown = periods(bare, statement.language) - periods(source.tokens, source.language)
+    unknown = unknown or _is_counted_otherwise(bare, source)
     return Reason.UNIT if unknown or _is_of_another_period(alignment) else None
+
+
+def _is_counted_otherwise(bare: Sequence[Token], source: ParsedSentence) -> bool:
+    """Whether a unit stands twice where the evidence has it once, and another: "day and day" for "day and hour"."""
+    units = source.language.units
+    said, written = (
+        Counter(units[token.form] for token in found if token.form in units) for found in (bare, source.tokens)
+    )
+    return any(said[unit] > written[unit] > 0 for unit in said) and any(
+        written[unit] > said[unit] == 0 for unit in written
+    )
+
+
+def _is_multiplied(alignment: Alignment) -> bool:
+    """Whether the statement has a thing "double" or "twice", and the evidence neither that nor a number of times."""
+    multiples = alignment.statement.language.rule("multiples")
+    said, written = (
+        [token.form for token in r.tokens if token.form in multiples] for r in (alignment.statement, alignment.source)
+    )
+    return bool(said) and not written and not any(quantity.value == _TWO for quantity in alignment.source.quantities)
 
 
 def _is_of_another_period(alignment: Alignment) -> bool:

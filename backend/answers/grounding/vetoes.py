@@ -23,7 +23,7 @@ from backend.answers.grounding.splice_vetoes import (
     strange_clauses,
 )
 from backend.answers.grounding.verdict import Reason
-from backend.language.clauses import COORDINATING, is_condition
+from backend.language.clauses import COORDINATING, has_predicate, is_condition
 from backend.language.parsed_sentences import Clause, ParsedSentence
 
 _ENOUGH_OF_CONDITION = 0.4  # of its own words and numbers, by a statement that has a condition
@@ -51,6 +51,8 @@ def negation(alignment: Alignment) -> Reason | None:
     for mine, theirs in alignment.matched():
         if mine.negations > max(1, *(clause.negations for clause in theirs)):
             return Reason.NEGATION  # "do not have no" is said by nobody who means it
+    if any(is_complement(alignment, pair) and _tells_which(alignment, pair) for pair in alignment.pairs.values()):
+        return Reason.NEGATION  # "unsolicited calls are not recorded" for "solicited calls are recorded"
     for said, written in _components(alignment):
         count = sum(statement.clauses[number].negations for number in said)
         count += sum(source.clauses[number].negations - _unsaid(alignment, number) for number in written)
@@ -100,6 +102,12 @@ def _flips(alignment: Alignment, clauses: set[int]) -> list[Pair]:
     ]
 
 
+def _tells_which(alignment: Alignment, pair: Pair) -> bool:
+    """Whether both words of a pair of opposites stand before a noun, so that they negate nothing that is asserted."""
+    both = (alignment.statement, pair.said), (alignment.source, pair.source)
+    return pair.grade is Grade.OPPOSITE and all(place + 1 in reading.content for reading, place in both)
+
+
 def _loses_one(alignment: Alignment) -> bool:
     """Whether the statement has nearly every word of the evidence, but another number of negations in all."""
     source, statement = alignment.source, alignment.statement
@@ -121,11 +129,20 @@ def conditions(alignment: Alignment) -> Reason | None:
         if own.alternative and not either:
             return Reason.CONDITION  # "if A or B" for "if A and B"
         if not any(clause.condition for clause in theirs):
-            if any(clause.condition for clause in alignment.source.clauses) or own.negations != theirs[0].negations:
+            moved = _is_time_in_front(alignment.statement, own)
+            if any(clause.condition for clause in alignment.source.clauses) or (
+                own.negations != theirs[0].negations and not moved
+            ):
                 return Reason.CONDITION
         elif theirs[0].condition and own.concession != theirs[0].concession:
             return Reason.CONDITION
     return None
+
+
+def _is_time_in_front(reading: ParsedSentence, clause: Clause) -> bool:
+    """Whether a clause is only a time that stands before its claim: "After the first three years, "."""
+    own = reading.tokens[clause.first : clause.last + 1]
+    return clause.first == 0 and own[0].has("temporal") and not clause.negations and not has_predicate(own)
 
 
 def _kept(alignment: Alignment) -> list[bool]:
