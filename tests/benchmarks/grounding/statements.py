@@ -90,10 +90,10 @@ def examples(seed: int = 5) -> list[Example]:
     features = Features(embedder().token_vectors)
     written = statements(WRITTEN)
     true = [statement for statement in written if statement.supported]
-    made = [*_substitutions(true, random.Random(seed), times=5), *generated(seed, most=50)]
+    made = [*_substitutions(true, random.Random(seed), times=5), *generated(seed, most=150)]
     return [
         *_examples(written, features, weight=2.0, written=True),
-        *_examples(made, features, weight=0.15, written=False),
+        *_examples(made, features, weight=0.4, written=False),
         *_worked_on(features),
     ]  # fmt: skip
 
