@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 MOST = {
     "negation": 1, "modality": 2, "number": 6, "condition": 19, "role": 8, "scope": 1, "splice": 5, "substitution": 2, "hedge": 1,
-    "order": 2, "cause": 0, "comparison": 0, "date": 0, "name": 0, "unit": 0,
+    "order": 2, "cause": 0, "comparison": 0, "date": 0, "name": 0, "unit": 0, "direction": 0, "period": 0,
 }  # fmt: skip
 """How many of each kind are shown all the same; what mends one of them lowers this."""
 
@@ -30,5 +30,5 @@ async def test_hardly_a_statement_that_was_written_to_deceive_is_shown() -> None
             for sentence in sentences:
                 asked += 1
                 shown[kind] += (await checked.verdict(f"{sentence}{cited}", evidence)).level is not None
-    assert asked > 1_680
+    assert asked > 1_940
     assert {kind: count for kind, count in shown.items() if count > MOST[kind]} == {}

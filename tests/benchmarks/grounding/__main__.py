@@ -125,7 +125,7 @@ def main() -> None:
     report("written to deceive, in five languages", deceptions(likeness, "first"), verbose=chosen.verbose)
     for name in ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh"):
         held_back = name in HELD_BACK
-        title = f"{name} set, held back" if held_back else f"{name} set (the likeness is trained on it)"
+        title = f"{name} set, held back" if held_back else f"{name} set"
         report(f"written to deceive, {title}", deceptions(likeness, name), verbose=chosen.verbose and not held_back)
     report(
         "made by perturbing and rewriting", judged(generated(SEED, chosen.sentences), likeness), verbose=chosen.verbose

@@ -20,7 +20,7 @@ REGULARISATION = 1.0
 FALSE_WEIGHT = 1.5  # showing a falsehood is worse than dropping a truth
 ROUNDS = 60
 THRESHOLD = (
-    0.5  # of the thresholds that accept no more written falsehoods of unseen passages, one that drops few truths
+    0.4  # of the thresholds that accept no more written falsehoods of unseen passages, one that drops few truths
 )
 
 Array = NDArray[np.float64]
