@@ -48,8 +48,8 @@ def numbers(alignment: Alignment) -> Reason | None:
     if _is_multiplied(alignment):
         return Reason.NUMBER
     unknown = periods(bare, statement.language) - periods(source.tokens, source.language)
-    unknown = unknown or _is_counted_otherwise(bare, source)
-    return Reason.UNIT if unknown or _is_of_another_period(alignment) else None
+    other = bool(unknown) or _is_counted_otherwise(bare, source) or _is_of_another_period(alignment)
+    return Reason.UNIT if other else None
 
 
 def _is_counted_otherwise(bare: Sequence[Token], source: ParsedSentence) -> bool:
