@@ -77,9 +77,10 @@ bench-all: setup ## Run every benchmark, which takes hours, and write a report w
 bench-ratios: setup ## Run those of a few minutes, and warn of what became worse
 	$(BIN)/python -m tests.benchmarks.report --quick
 
-bench: setup ## Measure ranking quality on ../shared/data: BM25, dense, reciprocal rank fusion, ours; and of whole filings
+bench: setup ## Measure ranking quality on ../shared/data: BM25, dense, reciprocal rank fusion, ours; and of whole filings and rulebooks
 	$(BIN)/python -m tests.benchmarks.quality
 	$(BIN)/python -m tests.benchmarks.filings
+	$(BIN)/python -m tests.benchmarks.rulebooks
 
 bench-grounding: setup ## Measure the check of sentences: false accept and false drop by kind of falsehood and level
 	$(BIN)/python -m tests.benchmarks.grounding

@@ -25,6 +25,7 @@ from rich.table import Table
 from tests.benchmarks.deployment import RESULTS
 from tests.benchmarks.documents import ASKED as DOCUMENTS_ASKED
 from tests.benchmarks.floor import MOST as MOST_OF_FLOOR
+from tests.benchmarks.rulebooks import ASKED as RECALL
 
 BASELINE = Path(__file__).with_name("baseline.json")
 NOISE = 0.10  # of a ratio, between two runs on one quiet machine
@@ -114,6 +115,10 @@ def _ingestion(found: Mapping[str, float]) -> Iterator[Ratio]:
     yield Ratio("files, to the embedder alone", found["files"], 0.90, higher_is_better=True)
 
 
+def _rulebooks(found: Mapping[str, float]) -> Iterator[Ratio]:
+    yield Ratio("what answers, in ten chunks of whole rulebooks", found["recall of 10"], RECALL, higher_is_better=True)
+
+
 def _cells(found: Mapping[str, float]) -> Iterator[Ratio]:
     yield Ratio("a retrieval of a cell that knows a million tenants, to one without cells", found["ratio"], 1.02)
     if "ratio_of_three" in found:
@@ -163,6 +168,7 @@ BENCHMARKS = (
     Benchmark("personal_data"),
     Benchmark("quality"),
     Benchmark("filings"),
+    Benchmark("rulebooks", "rulebooks.json", _rulebooks),
     Benchmark("audit_verifier"),
     Benchmark("audit_log"),
     Benchmark("capacity"),
