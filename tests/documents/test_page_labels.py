@@ -115,8 +115,8 @@ async def test_the_record_of_what_was_shown_holds_the_labels_among_the_words_tha
         assert "A-1" not in orjson.dumps(event["event"]).decode()
         path = f"/audit/events/{event['id']}"
         told = await service.get(path, tenant, "compliance", reveal=True, reason="Complaint 7")
-        (shown,) = [each for each in orjson.loads(told.json()["payloads"][name]) if "zebra" in str(each)]
-        assert shown["page_label"] == "A-1"
+        shown = [each for each in orjson.loads(told.json()["payloads"][name]) if "zebra" in str(each)]
+        assert {each["page_label"] for each in shown} == {"A-1"}
 
 
 async def test_a_page_that_has_no_label_looks_as_it_always_did(service: Service) -> None:
