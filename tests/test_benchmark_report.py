@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks.documents import ASKED
 from tests.benchmarks.report import BENCHMARKS, NOISE, Ratio, _documents, page, warnings
-from tests.benchmarks.rulebooks import Passage, Printed, share_found, within
+from tests.benchmarks.rulebooks import GoldPassage, PrintedText, share_found, within
 
 FOLDER = Path(__file__).parent / "benchmarks"
 HELPERS = {"__init__", "asked_on", "cost", "crossover", "deployment", "flood", "index_recall", "load_client", "platforms", "report", "synthetic"}  # fmt: skip
@@ -57,14 +57,14 @@ def test_the_page_shows_each_ratio_and_what_it_was() -> None:
 
 
 def test_a_passage_is_found_when_what_is_shown_holds_half_of_it() -> None:
-    passage = Passage("a", (10, 20))
-    shown = [Passage("a", (0, 13)), Passage("a", (12, 14)), Passage("b", (10, 20))]
-    assert share_found([passage, Passage("a", (10, 18))], shown) == 0.5
-    assert share_found([passage], [*shown, Passage("a", (19, 40))]) == 1.0
+    passage = GoldPassage("a", (10, 20))
+    shown = [GoldPassage("a", (0, 13)), GoldPassage("a", (12, 14)), GoldPassage("b", (10, 20))]
+    assert share_found([passage, GoldPassage("a", (10, 18))], shown) == 0.5
+    assert share_found([passage], [*shown, GoldPassage("a", (19, 40))]) == 1.0
 
 
 def test_a_chunk_is_found_where_it_stands_whatever_became_of_white_space() -> None:
-    printed = Printed("1.\n\nA fee.\n\n2.\n\nA  fee.\u200e Late.")
+    printed = PrintedText("1.\n\nA fee.\n\n2.\n\nA  fee.\u200e Late.")
     assert printed.range_of(4, 10) == (2, 7)
     assert (printed.find("A fee.", near=0.0), printed.find("A\nfee.", near=0.9)) == ((2, 7), (9, 14))
     assert printed.find("Fees are these: Late.", near=0.9) == (0, 0)

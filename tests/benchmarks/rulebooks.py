@@ -39,14 +39,14 @@ _NOT_IN_NAMES = re.compile(r"[^\w .-]+")  # of files
 
 
 @dataclass(frozen=True)
-class Passage:
+class GoldPassage:
     """Where a passage that answers stands: in which file, and from where to where in what is printed of it."""
 
     file: str
     place: Range
 
 
-class Printed:
+class PrintedText:
     """The text of a rulebook without white space and what is invisible, which parsing may change."""
 
     def __init__(self, text: str) -> None:
@@ -78,14 +78,14 @@ def _is_printed(character: str) -> bool:
     return character.isprintable() and not character.isspace()
 
 
-def share_found(passages: Sequence[Passage], shown: Sequence[Passage]) -> float:
+def share_found(passages: Sequence[GoldPassage], shown: Sequence[GoldPassage]) -> float:
     """Returns the share of the passages of which at least half is in what is shown."""
     return statistics.mean(
         _covered(passage, shown) >= (passage.place[1] - passage.place[0]) / 2 for passage in passages
     )
 
 
-def _covered(passage: Passage, shown: Sequence[Passage]) -> int:
+def _covered(passage: GoldPassage, shown: Sequence[GoldPassage]) -> int:
     start, end = passage.place
     held: set[int] = set()  # chunks may repeat sentences of one another
     for file, (first, last) in ((chunk.file, chunk.place) for chunk in shown):
@@ -109,8 +109,8 @@ class Rulebooks:
     """The rulebooks by the names of their files, and where each passage stands."""
 
     texts: Mapping[str, str]
-    printed: Mapping[str, Printed]
-    passages: Mapping[str, Passage]
+    printed: Mapping[str, PrintedText]
+    passages: Mapping[str, GoldPassage]
 
     @classmethod
     def read(cls, most: int | None) -> "Rulebooks":
@@ -118,15 +118,15 @@ class Rulebooks:
         documents = sorted(_lines("fulldocs.jsonl"), key=lambda document: len(document["text"]))[:most]
         texts = {f"{_NOT_IN_NAMES.sub(' ', one['title']).strip()}.txt": one["text"] for one in documents}
         assert len(texts) == len(documents), "two rulebooks have one title"
-        printed = {name: Printed(text) for name, text in texts.items()}
+        printed = {name: PrintedText(text) for name, text in texts.items()}
         passages = {
-            span["doc_id"]: Passage(name, printed[name].range_of(span["start"], span["end"]))
+            span["doc_id"]: GoldPassage(name, printed[name].range_of(span["start"], span["end"]))
             for name, document in zip(texts, documents, strict=True)
             for span in document["spans"]
         }
         return cls(texts, printed, passages)
 
-    def questions(self, most: int) -> list[tuple[str, list[Passage]]]:
+    def questions(self, most: int) -> list[tuple[str, list[GoldPassage]]]:
         """Returns so many questions, chosen at random but always alike, each with the passages that answer it."""
         answered = [
             (question["question"], [self.passages[gold] for gold in question["relevant_doc_ids"]])
@@ -135,11 +135,11 @@ class Rulebooks:
         ]
         return random.Random(SEED).sample(answered, min(most, len(answered)))
 
-    def shown(self, context: Mapping[str, Any]) -> Passage:
+    def shown(self, context: Mapping[str, Any]) -> GoldPassage:
         """Returns where a chunk that was found stands."""
         name = file_of(dict(context))
         place = self.printed[name].find(context["chunk_text"], context["char_start"] / max(len(self.texts[name]), 1))
-        return Passage(name, place)
+        return GoldPassage(name, place)
 
 
 def _lines(name: str) -> Iterator[dict[str, Any]]:
@@ -168,7 +168,7 @@ async def asked(
     """Asks the questions; returns the recall of the first ten chunks and of the budget, and how many words ten chunks have."""
     limit = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(text: str, passages: list[Passage]) -> tuple[float, float, int]:
+    async def one(text: str, passages: list[GoldPassage]) -> tuple[float, float, int]:
         async with limit:
             answer = await client.post("/retrieve", json={"query": text[:4000], "k": DEPTH}, headers=headers)
         contexts = answer.raise_for_status().json()["contexts"]

@@ -123,7 +123,8 @@ def test_the_handbooks_commands_lead_to_a_service_that_answers(
         assert any(path.is_file() for path in (tmp_path / "srv" / "documents").rglob("*"))
     said = (tmp_path / "log").read_text()
     assert "Traceback" not in said
-    assert {"worker stopped", "sealer stopped"} <= {line["event"] for line in map(json.loads, said.splitlines())}
+    lines = [line for line in said.splitlines() if line.startswith("{")]  # what measures coverage warns there in text
+    assert {"worker stopped", "sealer stopped"} <= {line["event"] for line in map(json.loads, lines)}
 
 
 def _answers(url: str) -> bool:
