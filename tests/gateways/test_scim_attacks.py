@@ -9,7 +9,7 @@ import pytest
 from backend.gateways.scim.resources import Group
 from backend.identity.callers.permissions import Role
 from backend.operation import issuers
-from tests.gateways.provider import GROUP, USER, Provider, provider_of
+from tests.gateways.provider import GROUP, PATCH, USER, Provider, provider_of
 from tests.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +87,10 @@ TOO_MUCH: dict[str, list[dict[str, Any]]] = {
     "without a path": [{"op": "add", "value": {"members": MANY[:2_000]}}] * 40,
     "a filter": [{"op": "remove", "path": "members[" + " or ".join(['value eq "a"'] * 5_000) + "]"}],
     "a text": [{"op": "remove", "path": f'members[value eq "{"x" * 1_000_000}"]'}],
+    "values to remove": [{"op": "Remove", "path": "members", "value": MANY[:1_000]}],
+    "conditions": [{"op": "replace", "path": "members[" + " or ".join(["value pr"] * 80) + "].type", "value": "User"}]
+    * 90,
+    "values within values": [{"op": "add", "value": {"a": {"members": MANY[:2_000]}}}] * 40,
 }
 
 
@@ -100,6 +104,23 @@ async def test_what_would_take_long_is_refused_at_once_and_changes_nothing(provi
     assert (refused.status_code, refused.json()["status"]) == (413, "413"), refused.text[:300]
     assert len(refused.content) < 400
     assert (await provider.ask("GET", place)).json() == before
+
+
+@pytest.mark.parametrize("called", ["operations", "OPERATIONS"])
+async def test_what_would_take_long_is_refused_however_its_attributes_are_spelt(
+    provider: Provider, called: str
+) -> None:
+    """RFC 7643, section 2.1: case does not tell names of attributes apart."""
+    group = await provider.group(f"Spelt {called}")
+    for operations in (
+        [{"op": "add", "path": "displayName", "value": "x"}] * 501,
+        [{"Op": "remove", "PATH": "members[" + " or ".join(['value eq "a"'] * 5_000) + "]"}],
+        [{"oP": "Remove", "Path": "members", "VALUE": MANY[:1_000]}],
+    ):
+        refused = await provider.ask(
+            "PATCH", f"/Groups/{group['id']}", {"schemas": [PATCH], "Operations": [], called: operations}
+        )
+        assert refused.status_code == 413, refused.text[:300]
 
 
 async def test_a_large_group_is_read_where_nobody_waits_for_it(
