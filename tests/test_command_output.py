@@ -273,7 +273,8 @@ async def of_tenants(done: Invocations, bank: Tenant, _folder: Path, _service: S
     assert (await done.run("tenant limit acme --per-minute 60"))["requests_per_minute"] == 60
     assert (await done.run("user create acme jane --role editor", text=f"{PASSWORD}\n"))["roles"] == ["editor"]
     assert "/console/reset#token=afp_" in (await done.run("user link acme jane"))["link"]
-    await done.run("user link acme nobody", fails="no active user")
+    for nobody in ("nobody", "no:body"):  # the second is no name that anybody could have
+        await done.run(f"user link acme {nobody}", fails="no active user")
     assert (await done.run("tenant export acme acme.zip"))["file"] == "acme.zip"
     await done.run(f"tenant promote {bank.slug}")
     await done.run(f"tenant demote {bank.slug}")
@@ -291,6 +292,9 @@ async def of_tenants(done: Invocations, bank: Tenant, _folder: Path, _service: S
 async def of_keys(done: Invocations, bank: Tenant, _folder: Path, _service: Service) -> None:
     made = await done.run(f"key create {bank.slug} portal --permission retrieval:query")
     assert made["key"].startswith("afd_")
+    await done.run(
+        f"key create {bank.slug} x --permission retrieval:query --owner no:body", fails="'no:body' can hand out"
+    )
     assert made["id"] in {row["id"] for row in await done.run(f"key list {bank.slug}")}
     assert (await done.run(f"key change {bank.slug} portal --per-day 5"))["changed"] == ["per_day"]
     assert (await done.run(f"key rotate {bank.slug} portal"))["key"] != made["key"]

@@ -131,7 +131,8 @@ def tenant_rename(
     """
     from backend.operation.tenants import Tenants  # noqa: PLC0415
 
-    if not 1 <= len(name.strip()) <= _LONGEST_NAME or not name.isprintable():
+    name = name.strip()
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
         raise CommandFailed(f"a name has 1 to {_LONGEST_NAME} characters, all of them printable")
     as_owner(lambda owner: Tenants(owner).change(slug, {"name": name}))
     return CommandResult({"tenant": slug, "name": name}, f"{slug} is called {name} now.")

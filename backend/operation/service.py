@@ -18,7 +18,7 @@ from backend.identity.bearer_secrets import NewSecret
 from backend.identity.callers.permissions import NOT_FOR_KEYS, Permission, Role, permissions_of_key
 from backend.identity.keys import api_keys
 from backend.identity.sign_in import passwords, reset_links
-from backend.identity.users.names import UnacceptableName, fold
+from backend.identity.users import names
 from backend.operation.tenants import COMMAND_LINE, Tenants
 
 queries = Queries.beside(__file__)
@@ -99,9 +99,9 @@ class Operator:
         """Creates a user; raises OperatorError for a name that is taken or a password that cannot be used."""
         user_id = uuid7()
         try:
-            name, stored_hash = fold(username), await passwords.hash_password_async(password)
+            name, stored_hash = names.new(username), await passwords.hash_password_async(password)
             await self.connection.execute(queries.add_user, tenant_id, user_id, name, username.strip())
-        except (passwords.UnacceptablePassword, UnacceptableName) as error:
+        except (passwords.UnacceptablePassword, names.UnacceptableName) as error:
             raise OperatorError(str(error)) from None
         except asyncpg.UniqueViolationError:
             message = f"there is a user {username!r} already"
@@ -115,7 +115,7 @@ class Operator:
 
     async def create_link(self, tenant_id: UUID, username: str) -> NewSecret:
         """Makes a link with which a user chooses a password within a day, and is a person of its own; raises OperatorError."""
-        user_id = await self.connection.fetchval(queries.active_user, tenant_id, fold(username))
+        user_id = await self.connection.fetchval(queries.active_user, tenant_id, names.presented(username))
         if user_id is None:
             message = f"there is no active user {username!r}"
             raise OperatorError(message)
@@ -162,7 +162,7 @@ class Operator:
         wanted = frozenset(given)
         if refused := wanted & NOT_FOR_KEYS:
             raise OperatorError(f"no key may do this: {', '.join(sorted(refused))}")
-        for row in await self.connection.fetch(queries.possible_owners, tenant_id, named and fold(named)):
+        for row in await self.connection.fetch(queries.possible_owners, tenant_id, named and names.presented(named)):
             if permissions_of_key(wanted, map(Role, row["roles"])) == wanted:
                 owner: UUID = row["id"]
                 return owner

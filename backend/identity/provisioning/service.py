@@ -92,10 +92,8 @@ async def change_user(
     if not changed:
         return user
     try:
-        username = _username(person)
-        if username != names.presented(user.user_name) and not await connection.fetchval(
-            queries.rename_user, user.id, username
-        ):
+        renamed = names.presented(person.user_name) != names.presented(user.user_name)
+        if renamed and not await connection.fetchval(queries.rename_user, user.id, _username(person)):
             raise NotFound(reason="scim:user")
         await connection.execute(
             queries.change_user,
@@ -145,7 +143,7 @@ def _status(person: Person) -> str:
 
 def _username(person: Person) -> str:
     try:
-        return names.fold(person.user_name)
+        return names.new(person.user_name)
     except names.UnacceptableName as error:
         raise InvalidInput(f"userName: {error}") from error
 

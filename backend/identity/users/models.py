@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from backend.identity.callers.permissions import Role
 from backend.identity.sign_in.passwords import MIN_CHARACTERS
-from backend.identity.users.names import MAX_CHARACTERS, fold
+from backend.identity.users import names
 from backend.schema import ApiModel, Text
 
 DisplayName = Annotated[Text, Field(min_length=1, max_length=200, examples=["Dana Analyst"])]
@@ -16,11 +16,11 @@ Roles = Annotated[list[Role], Field(max_length=10, examples=[["analyst"]])]
 Status = Literal["active", "disabled", "deleted"]
 UserName = Annotated[
     Text,
-    AfterValidator(fold),
+    AfterValidator(names.new),
     Field(
         min_length=1,
-        max_length=MAX_CHARACTERS,
-        description="Letters, digits and . _ @ + - '; case does not matter, and is not kept.",
+        max_length=names.MAX_CHARACTERS,
+        description="Letters, digits and . _ @ + - '; case does not matter, and is not kept. Each word is in one alphabet.",
         examples=["dana@bank.example"],
     ),
 ]
