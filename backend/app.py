@@ -22,7 +22,7 @@ from backend.error_handlers import ErrorHandlers
 from backend.evaluation import routes as evaluation
 from backend.front.opening import open_cells
 from backend.front.several import CellFront, ServedCells, SoundCells
-from backend.gateways.front_door import FrontDoor, front_doors
+from backend.gateways.front_door import DoorRouter, FrontDoor, front_doors
 from backend.identity.callers.cross_origin import CrossOrigin
 from backend.identity.callers.gate import Gate
 from backend.identity.joint_acts import routes as joint_acts
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     logging.configure(settings.log_level, settings.log_format)
     metrics.BUILD.labels(VERSION, code()).set(1)
     cells = ServedCells() if settings.served_cells or (settings.cell and settings.cell_pass_on) else None
-    *gateways, pages = doors = [*front_doors(), console()]
+    doors = [*front_doors(), console()]
     app = FastAPI(
         title="Affidavit", version=VERSION, description=openapi.description(settings.public_url, doors),
         lifespan=_lifespan(settings, doors, cells),
@@ -80,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # Matched in this order: first what is asked most.
     for routes in (retrieval, answers):
         app.include_router(routes.router)
-    for door in gateways:
+    for door in doors:
         _include(app, door)
     for routes in (
         answer_policy,
@@ -117,7 +117,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.include_router(users.roles_router)
     app.include_router(versions.across)
-    _include(app, pages)
     openapi.install(app, doors)
     errors = ErrorHandlers(doors)
     errors.install(app)
@@ -127,8 +126,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _include(app: FastAPI, door: FrontDoor) -> None:
     app.router.routes.extend(door.routes)
+    below = DoorRouter()
     for router in door.routers:
-        app.include_router(router)
+        below.include_router(router)
+    app.include_router(below)
 
 
 def _surround(

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import string
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -191,28 +191,38 @@ class Tenancy:
             await self.bind(connection, claims, _BIND_AND_REUSE_PLANS if reuse_plans else _BIND)
             yield connection
 
-    async def ask(self, claims: Claims, row: Callable[..., Row], statement: str, *arguments: object) -> Row | None:
+    async def ask(
+        self, claims: Claims, row: Callable[..., Row], statement: str, *arguments: object, then: Claims | None = None
+    ) -> Row | None:
         """Returns the row that a function answers which binds its own transaction, to the context as its first argument.
 
         One round trip in place of four. For what only reads: it has committed, whatever comes after. Every caller is found so,
-        and what refuses a tenant that has moved may know better than this process: then it asks once more.
+        and what refuses a tenant that has moved may know better than this process: then it asks once more. `then` is to what a
+        second function of the statement binds it, to the context as the second argument.
         """
+        asked = [claims] if then is None else [claims, then]
         try:
-            return await self._ask(claims, row, statement, *arguments)
+            return await self._ask(asked, row, statement, *arguments)
         except NotAtHome:
             await self.homes.refresh()
-            return await self._ask(claims, row, statement, *arguments)
+            return await self._ask(asked, row, statement, *arguments)
 
-    async def _ask(self, claims: Claims, row: Callable[..., Row], statement: str, *arguments: object) -> Row | None:
-        epoch = self.homes.epoch_of(claims)
+    async def _ask(
+        self, asked: Sequence[Claims], row: Callable[..., Row], statement: str, *arguments: object
+    ) -> Row | None:
+        homes = [(claims, self.homes.epoch_of(claims)) for claims in asked]
+
+        def signed(server_process: int) -> list[str]:
+            return [self._signer.sign(claims, server_process, epoch) for claims, epoch in homes]
+
         if self._behind_pooler:
             async with step(), transaction(self._pool, timeout=self._timeout) as connection:
-                signed = self._signer.sign(claims, await self._server_process(connection), epoch)
-                return await fetch_row(connection, row, statement, signed, *arguments)
+                contexts = signed(await self._server_process(connection))
+                return await fetch_row(connection, row, statement, *contexts, *arguments)
         async with step(), reachable(self._pool, timeout=self._timeout) as connection:
-            signed = self._signer.sign(claims, connection.get_server_pid(), epoch)
+            contexts = signed(connection.get_server_pid())
             async with asyncio.timeout(self._timeout):
-                return await fetch_row(connection, row, statement, signed, *arguments)
+                return await fetch_row(connection, row, statement, *contexts, *arguments)
 
     def refuse_elsewhere(self, tag: str, request_id: str) -> None:
         """Raises Misdirected for a secret of a tenant of another cell, whose keys this one need not have."""

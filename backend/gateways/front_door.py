@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TypeAlias
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
@@ -21,11 +23,17 @@ ErrorResponse: TypeAlias = Callable[[Request, ServiceError, WrongFields], Respon
 
 
 class DoorRouter(APIRouter):
-    """Routes below one prefix, through which no request to another door is led: the framework compares one path after another."""
+    """Routes through which no request is led that begins otherwise: the framework compares one path after another."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Tells whether one of the routes is meant."""
-        return super().matches(scope) if scope["path"].startswith(self.prefix) else (Match.NONE, {})
+        return super().matches(scope) if scope["path"].startswith(self._beginnings) else (Match.NONE, {})
+
+    @cached_property
+    def _beginnings(self) -> tuple[str, ...]:
+        """What stands before the first parameter of each path, once all routes are there."""
+        fixed = {(context.path_format or "").partition("{")[0] for context in iter_route_contexts(self.routes)}
+        return tuple(one for one in fixed if not any(one != other and one.startswith(other) for other in fixed))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -204,6 +204,30 @@ async def test_a_cookie_is_the_sessions_alone_and_tells_nothing(service: Service
         assert (await client.get("/console/ask")).status_code == 303
 
 
+async def test_whose_a_cookie_is_and_whether_it_still_holds_is_asked_of_the_database_every_time(
+    service: Service, tenant: Tenant
+) -> None:
+    remembered = service.services.browsers._known
+    async with visiting(service, tenant, "analyst") as analyst, visiting(service, tenant, "editor") as editor:
+        visitors = {"analyst": analyst, "editor": editor}
+        for client in visitors.values():
+            await client.get("/console/ask")
+        ours = {cookie: signed_in for cookie, signed_in in remembered.items() if signed_in.tenant_id == tenant.id}
+        own, swapped = list(ours.values())[-2:], list(ours)[-2:]
+        for cookie, other in zip(swapped, reversed(own), strict=True):  # as if it had remembered wrongly
+            remembered[cookie] = other
+        for name, client in visitors.items():
+            assert f"</strong>{name}</p>" in (await client.get("/console/ask")).text
+        assert [remembered[cookie] for cookie in swapped] == own
+        async with service.operator() as acting:
+            await acting.connection.execute(
+                "update identity.session set revoked_at = now() where tenant_id = $1 and id = any ($2)",
+                tenant.id, [one.session_id for one in own],
+            )  # fmt: skip
+        for client in visitors.values():
+            assert (await client.get("/console/ask")).status_code == 303
+
+
 async def test_reveal_needs_a_reason_and_is_on_record(service: Service, tenant: Tenant, filled: None) -> None:
     question = "What does an outgoing domestic wire transfer cost?"
     turn = (await service.post("/answer", tenant, "analyst", {"question": question})).json()["turn"]

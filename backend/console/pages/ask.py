@@ -1,9 +1,11 @@
 """Asking, and seeing what an answer rests on."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Form, Query, Request
@@ -27,6 +29,8 @@ from backend.schema import Text
 from backend.tenancy import Tenancy
 
 router = pages()
+
+Found = TypeVar("Found")
 
 _MARKERS = re.compile(r"\s*(\[\d+\])+")
 
@@ -104,6 +108,17 @@ async def collections_of(tenancy: Provided[Tenancy], visitor: Signed) -> list[Co
 Collections = Annotated[list[CollectionView], Depends(collections_of)]
 
 
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, Found]) -> AsyncIterator[asyncio.Task[Found]]:
+    """Does something in another task while the block asks a question; what the block does not await ends with it."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        if not task.cancel() and not task.cancelled():
+            task.exception()  # seen, so that nobody warns of it
+
+
 def filled_in(
     question: Annotated[Text, Form(max_length=4000)] = "",
     collection: Annotated[Text, Form(max_length=63)] = "",
@@ -133,19 +148,18 @@ async def form(
 
 @router.post("/ask")
 async def ask(
-    request: Request, visitor: Sender, collections: Collections, answering: Provided[Answering], asked: Form_
+    request: Request, visitor: Sender, tenancy: Provided[Tenancy], answering: Provided[Answering], asked: Form_
 ) -> Response:
     """Shows the answer below the form as it was filled in."""
     requires(visitor, Permission.ANSWERS_CREATE)
-    try:
-        answer = await answering.answer(visitor.caller, asked.request(), lambda: _departure(request))
-    except InvalidInput as error:
-        said = error.detail
-        return page(
-            request, "ask.html", visitor, status=422, collections=collections, asked=asked, said=said, answer=None
-        )
-    around = {key: value for key, value in shown(answer, visitor).items() if key != "visitor"}
-    return page(request, "ask.html", visitor, collections=collections, asked=asked, said=None, **around)
+    async with meanwhile(collections_of(tenancy, visitor)) as listing:
+        try:
+            answer = await answering.answer(visitor.caller, asked.request(), lambda: _departure(request))
+            around = {"said": None, **shown(answer, visitor)}
+        except InvalidInput as error:
+            around = {"said": error.detail, "answer": None, "visitor": visitor}
+        status = 422 if around["said"] else 200
+        return page(request, "ask.html", status=status, collections=await listing, asked=asked, **around)
 
 
 @router.post("/ask/stream")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from backend.console.page import page
 from backend.console.page import router as pages
-from backend.console.pages.ask import Collections
+from backend.console.pages.ask import collections_of, meanwhile
 from backend.console.viewer import viewer_of
 from backend.console.visit import Signed, may, requires
 from backend.console.wording import N_, words
@@ -22,6 +22,7 @@ from backend.retrieval.ask import Retrieval
 from backend.retrieval.models import Explanation, RetrievalRequest
 from backend.retrieval.stages import Hit
 from backend.schema import ApiModel, Text
+from backend.tenancy import Tenancy
 
 router = pages()
 
@@ -68,7 +69,7 @@ def chosen_in_address(
 async def search(
     request: Request,
     visitor: Signed,
-    collections: Collections,
+    tenancy: Provided[Tenancy],
     retrieval: Provided[Retrieval],
     chosen: Annotated[Chosen, Depends(chosen_in_address)],
 ) -> Response:
@@ -77,12 +78,14 @@ async def search(
     hits: Sequence[Hit] = []
     explanations: Mapping[Any, Explanation] = {}
     said = None
-    if chosen.q.strip():
-        try:
-            asked = await retrieval.ask(visitor.caller, chosen.request())
-            hits, explanations = asked.hits, asked.explanations
-        except (ValidationError, InvalidInput) as error:
-            said = error.detail if isinstance(error, InvalidInput) else error.errors()[0]["msg"]
+    async with meanwhile(collections_of(tenancy, visitor)) as listing:
+        if chosen.q.strip():
+            try:
+                asked = await retrieval.ask(visitor.caller, chosen.request())
+                hits, explanations = asked.hits, asked.explanations
+            except (ValidationError, InvalidInput) as error:
+                said = error.detail if isinstance(error, InvalidInput) else error.errors()[0]["msg"]
+        collections = await listing
     return page(
         request, "search.html", visitor, chosen=chosen, collections=collections, hits=hits, said=said,
         explanations=explanations, facets=_facets(hits, chosen, viewer_of(request).language),

@@ -139,6 +139,11 @@ class SignedIn:
     expires_at: int | None = None  # its cookie holds as long as the sign-in
 
 
+def user_claims(token: "AccessClaims | SignedIn", origin: Origin) -> Claims:
+    """Returns what a transaction is bound to that asks who a user is."""
+    return Claims(request_id=origin.request_id, tenant_id=token.tenant_id, principal_id=token.subject)
+
+
 @dataclass(frozen=True, slots=True)
 class Resolver:
     """Turns bearer credentials into callers."""
@@ -171,10 +176,13 @@ class Resolver:
             raise Forbidden(
                 "X-On-Behalf-Of is for API keys; a user acts for nobody else.", reason="on_behalf_of:not_a_key"
             )
-        own = Claims(request_id=origin.request_id, tenant_id=token.tenant_id, principal_id=token.subject)
-        row = await self.tenancy.ask(own, SessionUserRow, queries.user_caller, token.session_id)
+        row = await self.tenancy.ask(user_claims(token, origin), SessionUserRow, queries.user_caller, token.session_id)
         if row is None:
             raise Unauthenticated(reason="user:unknown")
+        return await self.admit_user(row, token, origin)
+
+    async def admit_user(self, row: SessionUserRow, token: "AccessClaims | SignedIn", origin: Origin) -> Caller:
+        """Returns a user as a caller; raises when its session has ended, or it asks too often."""
         caller = caller_of(row, token.tenant_id, token.subject, origin)
         caller = replace(
             caller, permissions=caller.permissions & token.scope, session_id=token.session_id,

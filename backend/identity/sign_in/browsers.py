@@ -6,25 +6,26 @@ The cookie begins with the tag of its tenant, by which it is known which cell ha
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from backend.database import Queries
 from backend.errors import Unauthenticated
-from backend.identity.callers.caller import Caller, Origin, Resolver, SignedIn
+from backend.identity.callers.caller import Caller, Origin, Resolver, SignedIn, user_claims
+from backend.identity.callers.rows import SessionUserRow
 from backend.identity.sign_in.federation import Vouched
 from backend.identity.sign_in.models import TokenPair
 from backend.identity.sign_in.service import SignIn
 from backend.identity.sign_in.tokens import AccessTokens
 from backend.tenancy import Claims, Purpose, Tenancy, tag_before, tagged
 
-queries = Queries.beside(__file__)
-
 _COOKIE_BYTES = 32
+_REMEMBERED = 10_000  # cookies
 _FRESH_SECONDS = 300  # as identity.presented_browser has it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class BrowserRow:
     """Whose session a cookie opens."""
 
@@ -32,6 +33,19 @@ class BrowserRow:
     user_id: UUID
     session_id: UUID
     fresh: bool
+
+    @property
+    def signed_in(self) -> SignedIn:
+        """The user by that session."""
+        return SignedIn(self.user_id, self.tenant_id, self.session_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisitorRow(BrowserRow, SessionUserRow):
+    """Whose session a cookie opens, and that user."""
+
+
+queries = Queries.beside(__file__, browser=BrowserRow, visitor=VisitorRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,7 @@ class Browsers:
     sign_in: SignIn
     tokens: AccessTokens
     resolver: Resolver
+    _known: OrderedDict[bytes, SignedIn] = field(default_factory=OrderedDict)  # whose sessions cookies opened lately
 
     async def open(
         self, institution: str, username: str, password: str, origin: Origin, *, code: str | None = None
@@ -82,13 +97,32 @@ class Browsers:
 
     async def visitor(self, cookie: str, origin: Origin) -> Visitor:
         """Returns who presents a cookie, with its present rights; raises Unauthenticated."""
-        digest = _digest(cookie).hex()
-        presented = Claims(request_id=origin.request_id, presented={Purpose.BROWSER: digest}, tag=tag_before(cookie))
+        digest = _digest(cookie)
+        presented = Claims(
+            request_id=origin.request_id, presented={Purpose.BROWSER: digest.hex()}, tag=tag_before(cookie)
+        )
+        caller, fresh = await self._as_before(digest, presented, origin) or await self._found(digest, presented, origin)
+        return Visitor(caller, fresh, form_token(cookie))
+
+    async def _as_before(self, digest: bytes, presented: Claims, origin: Origin) -> tuple[Caller, bool] | None:
+        """Asks in one round trip whether a cookie opens the session that it opened before; returns None where it does not."""
+        if (known := self._known.get(digest)) is None:
+            return None
+        self._known.move_to_end(digest)
+        row = await self.tenancy.ask(presented, VisitorRow, queries.visitor, then=user_claims(known, origin))
+        if row is None or row.signed_in != known:
+            return None
+        return await self.resolver.admit_user(row, known, origin), row.fresh
+
+    async def _found(self, digest: bytes, presented: Claims, origin: Origin) -> tuple[Caller, bool]:
         row = await self.tenancy.ask(presented, BrowserRow, queries.presented_browser)
         if row is None:
             raise Unauthenticated(reason="browser:unknown")
-        signed_in = SignedIn(row.user_id, row.tenant_id, row.session_id)
-        return Visitor(await self.resolver.resolve_user(signed_in, origin), row.fresh, form_token(cookie))
+        caller = await self.resolver.resolve_user(row.signed_in, origin)
+        self._known[digest] = row.signed_in
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return caller, row.fresh
 
     async def end(self, caller: Caller) -> None:
         """Ends the sign-in that a visitor's session belongs to, and with it the session."""

@@ -116,4 +116,8 @@ insert into identity.browser_session (tenant_id, digest, session_id, opened_at) 
 
 -- name: presented_browser
 -- Whose session a presented cookie opens.
-select tenant_id, user_id, session_id, fresh from identity.presented_browser($1)
+select {browser} from identity.presented_browser($1)
+
+-- name: visitor
+-- Whose session a presented cookie opens, and that user as a caller if it is the one whom the second context names.
+select {visitor} from identity.presented_browser($1) b cross join lateral identity.user_caller($2, b.session_id)
