@@ -43,7 +43,7 @@ class RequestScope:
             await self._app(scope, receive, send)
             return
         request_id = str(uuid7())
-        scope.setdefault("state", {}).update(request_id=request_id, caller=None, access=None, logged=True)
+        scope.setdefault("state", {}).update(request_id=request_id, caller=None, access=None, proven=False, logged=True)
         provided.attach(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)

@@ -5,15 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from backend.identity.callers.caller import Caller
-from backend.identity.callers.guard import GuardedRoute, Requires
+from backend.identity.callers.guard import Requires
 from backend.identity.callers.permissions import Permission
 from backend.provided import Provided
 from backend.retrieval import why
 from backend.retrieval.ask import Retrieval
 from backend.retrieval.models import Context, RetrievalRequest, RetrievalResponse, WhyRequest, WhyResponse
+from backend.retrieval.question_route import QuestionRoute
 from backend.retrieval.stages import Asked
 
-router = APIRouter(tags=["retrieval"], route_class=GuardedRoute)
+router = APIRouter(tags=["retrieval"], route_class=QuestionRoute)
 
 
 @router.post("/retrieve", summary="Find the chunks that bear on a question")

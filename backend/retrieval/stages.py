@@ -13,9 +13,9 @@ from pgvector import HalfVector
 from backend.documents.tables import NOWHERE, ChunkSpan
 from backend.errors import Unavailable
 from backend.identity.callers.caller import Caller
-from backend.metrics import stage
 from backend.personal_data.pseudonyms import Pseudonymous
 from backend.retrieval.discretion import Discretion
+from backend.retrieval.embedding.ahead import vector_of
 from backend.retrieval.embedding.embedder import Embedder, EmbedderChanged, EmbedderUnavailable
 from backend.retrieval.models import Explanation, Mode, RetrievalRequest
 from backend.retrieval.ranking.phrases import quoted_phrases
@@ -172,8 +172,7 @@ async def embed(request: RetrievalRequest, embedder: Embedder, weights: Weights,
     dense = None
     if request.mode is not Mode.LEXICAL:
         try:
-            with stage("embed"):
-                dense = HalfVector(await embedder.embed_query(request.query))
+            dense = HalfVector(await vector_of(embedder, request.query))
         except EmbedderUnavailable as error:
             raise Unavailable(reason=unavailability(error)) from error
     return Question(request, dense, embedder.model, embedder.dimensions, validity_of(request), weights, discretion)

@@ -104,8 +104,8 @@ async def test_a_question_is_embedded_once_for_all_its_uses(
         service, tenant, slug, "A telex confirmation costs $18.", collection=slug, effective_from="2025-01-01T00:00:00Z"
     )
     local, asked = local_of(service), list[str]()
-    embed_query, passage = local.encode_query, local._passage
-    monkeypatch.setattr(local, "encode_query", lambda text: asked.append(text) or embed_query(text))  # type: ignore[func-returns-value]
+    embed_query, passage = local.embed_query, local._passage
+    monkeypatch.setattr(local, "embed_query", lambda text: asked.append(text) or embed_query(text))  # type: ignore[func-returns-value]
     monkeypatch.setattr(local, "_passage", lambda text, title: asked.append(text) or passage(text, title))  # type: ignore[func-returns-value]
     answer = await service.post("/answer", tenant, "analyst", {"question": question})
     assert answer.status_code == 200, answer.text

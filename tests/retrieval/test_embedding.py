@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from backend.retrieval.embedding import minilm
 from backend.retrieval.embedding.embedder import EmbedderUnavailable, LocalEmbedder, Vectors
+from backend.retrieval.embedding.native_run import NativeRun
 from backend.retrieval.embedding.remote import RemoteEmbedder
 from tests.listening import served_by_a_thread
 
@@ -141,6 +142,31 @@ async def test_a_question_overtakes_an_ingestion_and_the_event_loop_stays_free(
     await asyncio.wait_for(local.embed_query("what is a fee?"), 60)
     gate.set()
     assert (await ingestion).shape == (50, local.dimensions)
+
+
+async def test_questions_have_the_same_vector_in_whichever_thread_they_are_embedded(local: LocalEmbedder) -> None:
+    texts = [f"{'What does it cost to keep account ' * (n % 9 + 1)}{n}?" for n in range(40)]
+    one_by_one = [(await local.embed_query(text)).tobytes() for text in texts]
+    at_once = [vector.tobytes() for vector in await asyncio.gather(*map(local.embed_query, texts))]
+    assert one_by_one == at_once == [local.encode_query(text).tobytes() for text in texts]
+
+
+async def test_a_question_whose_asker_went_away_leaves_the_model_to_others(local: LocalEmbedder) -> None:
+    for _ in range(5):
+        leaving = asyncio.create_task(local.embed_query("What is a fee?"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert (await local.embed_query("lost card")).tobytes() == local.encode_query("lost card").tobytes()
+
+
+async def test_what_the_model_cannot_read_is_an_error_of_its_question_alone(local: LocalEmbedder) -> None:
+    native = NativeRun(local._native._session)
+    with pytest.raises(RuntimeError, match=r"ids|indices"):
+        await native.embedding(np.array([[10**9]], dtype=np.int64))
+    assert native.is_free
+    assert (await native.embedding(np.array([[101, 102]], dtype=np.int64))).shape == (local.dimensions,)
 
 
 @pytest.mark.usefixtures("local")

@@ -53,7 +53,7 @@ async def test_what_was_embedded_without_its_heading_is_embedded_again_with_it(
     await submit(service, tenant)
     model = service.services.retrieval.embedder
     assert isinstance(model, LocalEmbedder)
-    before = Untitled(model._session, model._tokenizer, threads=1)
+    before = Untitled(model._session, model._native, model._tokenizer, threads=1)
 
     async def done_again(embedder: LocalEmbedder, *, again: bool) -> tuple[int, list[str]]:
         steps: list[int] = []

@@ -54,6 +54,7 @@ class Gate:
         admission = of(request, Admission)
         lane = admission.lanes[self._lane_of(scope)]
         party = self._party(request)
+        request.state.proven = party.known
         try:
             counted = lane.name is not LaneName.STREAM
             with admission.precedence.present(party.tenant, counted, known=party.known):

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from backend.precedence import step
 from backend.retrieval.embedding import minilm
+from backend.retrieval.embedding.native_run import NativeRun
 from backend.retrieval.embedding.shared_threads import SharedThreads
 
 Vectors = NDArray[np.float32]
@@ -32,8 +33,19 @@ _MAX_WINDOWS = 16  # 4,064 tokens: the mean of more says nothing, and one text m
 @lru_cache(maxsize=1)
 def _session(path: Path) -> onnxruntime.InferenceSession:
     """Returns the model, which a process holds once: running it changes nothing in it."""
+    return _opened(path, threads=1)
+
+
+@lru_cache(maxsize=1)
+def _native_run(path: Path) -> NativeRun:
+    """Returns the same with a thread of its own, which computes while the caller's does something else."""
+    return NativeRun(_opened(path, threads=2))
+
+
+def _opened(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
@@ -93,9 +105,12 @@ class LocalEmbedder:
     in_process = True
     max_tokens = minilm.MAX_TOKENS
 
-    def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, threads: int) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, native: NativeRun, tokenizer: Tokenizer, threads: int
+    ) -> None:
         """Uses so many threads for questions, as many for passages, and half as many for all else that is asked."""
         self._session = session
+        self._native = native
         self._tokenizer = tokenizer
         self._begin, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
         # Threads of their own, so that a question never queues behind an ingestion.
@@ -109,7 +124,8 @@ class LocalEmbedder:
 
         Raises minilm.ModelWeightsError if the installed weights are not the pinned ones.
         """
-        return cls(_session(minilm.onnx_model(cache)), minilm.tokenizer(), threads or os.cpu_count() or 1)
+        model = minilm.onnx_model(cache)
+        return cls(_session(model), _native_run(model), minilm.tokenizer(), threads or os.cpu_count() or 1)
 
     def count_tokens(self, text: str) -> int:
         """Returns the number of tokens to compare with `max_tokens` (the model's two markers included)."""
@@ -142,8 +158,7 @@ class LocalEmbedder:
         """
         encoded = self._tokenizer.encode(text, add_special_tokens=False)
         most = self.max_tokens - 2
-        marked = np.array([[self._begin, *encoded.ids[:most], self._end]], dtype=np.int64)
-        (vectors,) = self._session.run(["tokens"], {"ids": marked})
+        (vectors,) = self._session.run(["tokens"], {"ids": self._marked(encoded.ids[:most])})
         return encoded.offsets[:most], unit(vectors[0][1:-1])
 
     def rarity(self, word: str) -> float:
@@ -159,7 +174,10 @@ class LocalEmbedder:
             (ids,) = await self._asked.each(self._ids, [text])
             return unit(np.mean(await self._asked.each(self._run, self._asked_windows(ids)), axis=0))
         async with step():
-            return await asyncio.get_running_loop().run_in_executor(self._questions, self.encode_query, text)
+            if not self._native.is_free:
+                return await asyncio.get_running_loop().run_in_executor(self._questions, self.encode_query, text)
+            windows = map(self._marked, self._asked_windows(self._ids(text)))
+            return unit(np.mean([await self._native.embedding(window) for window in windows], axis=0))
 
     async def embed_passages(self, texts: Sequence[str], titles: Sequence[str] = ()) -> Vectors:
         """Returns the vectors (len(texts), dimensions) of passages, 5 to 50 ms each and core."""
@@ -197,10 +215,12 @@ class LocalEmbedder:
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def _run(self, ids: Sequence[int]) -> Vectors:
-        marked = np.array([[self._begin, *ids, self._end]], dtype=np.int64)
-        (vectors,) = self._session.run(["embedding"], {"ids": marked})
+        (vectors,) = self._session.run(["embedding"], {"ids": self._marked(ids)})
         vector: Vectors = vectors[0]
         return vector
+
+    def _marked(self, ids: Sequence[int]) -> NDArray[np.int64]:
+        return np.array([[self._begin, *ids, self._end]], dtype=np.int64)
 
 
 def as_titles(texts: Sequence[str], titles: Sequence[str]) -> Sequence[str]:
