@@ -255,12 +255,14 @@ def worker(
 
     Example: AFFIDAVIT_RUNTIME_DATABASE_URL=… AFFIDAVIT_CONTEXT_KEY=… AFFIDAVIT_PAYLOAD_KEY=… affidavit worker
     """
+    import uvloop  # noqa: PLC0415
+
     from backend import worker as working  # noqa: PLC0415 - loads the model runtime
     from backend.settings import MissingSettingError  # noqa: PLC0415
 
     _log_as_told()
     try:
-        asyncio.run(working.run(read_settings(), with_parent=with_parent))
+        uvloop.run(working.run(read_settings(), with_parent=with_parent))
     except MissingSettingError as error:
         raise CommandFailed(str(error)) from None
 

@@ -1,10 +1,14 @@
 """One way of writing a figure, a date or a number finds the others."""
 
 import json
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from backend.retrieval.figures import dates as dating
+from backend.retrieval.figures.dates import dates, periods
 from backend.retrieval.lexicon import terms
 from backend.retrieval.spellings import spellings
 from tests.conftest import SHARED_DATA
@@ -118,3 +122,36 @@ async def test_the_cases_of_others_are_found_first(service: Service, other_tenan
         if [context["doc_id"] for context in contexts][:1] != [case["expected"].removesuffix(" first")]:
             missed[case["id"]] = [context["doc_id"] for context in contexts[:3]]
     assert not missed
+
+
+WRITTEN_DATES = {
+    "ymd": "2026-04-13", "ym": "2026-04", "either": "4/13/26", "dotted": "13.4.2026", "my": "04/2026", "dmy": "13 april 2026",
+    "mdy": "april 13, 2026", "named": "april 2026", "signs": "2026年4月",
+}  # fmt: skip
+WRITTEN_PERIODS = {
+    "short": "q2", "dated": "t2/2023", "behind": "2q23", "words": "second half", "after": "quarter three", "signs": "第二季度",
+    "fiscal": "fy 23",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pattern", "examples", "read"), [(dating._DATE, WRITTEN_DATES, dates), (dating._PERIOD, WRITTEN_PERIODS, periods)]
+)
+def test_every_way_of_writing_a_date_or_period_is_looked_at(
+    pattern: re.Pattern[str], examples: dict[str, str], read: Callable[[str], Iterator[str]]
+) -> None:
+    """Texts that can hold none are left out first, which must leave out no way."""
+    ways = {name for name in pattern.groupindex if name.isalpha() and name not in {"mark", "quarter", "half"}}
+    assert ways == examples.keys()
+    for way, text in examples.items():
+        found = pattern.search(text)
+        assert found is not None, way
+        assert found[way], way
+        assert list(read(text)), way
+
+
+@pytest.mark.parametrize("half", ["first", "second", "1st", "ii", "zweites", "2ème", "primo", "segundo"])
+@pytest.mark.parametrize("words", ["quarter", "half", "quartal", "halbjahr", "trimestre", "semestre"])
+def test_ordinals_of_any_language_are_looked_at(half: str, words: str) -> None:
+    text = f"{half} {words}"
+    assert bool(list(periods(text))) == (dating._PERIOD.search(text) is not None)

@@ -39,6 +39,11 @@ _PERIOD = re.compile(
     """,
     re.VERBOSE,
 )  # fmt: skip
+# What every match has, and most texts have not: that is seen in a tenth of the time.
+_HAS_DATE = re.compile(rf"{_YEAR}|\d[/-]\d\d?[/-]\d\d")
+_HAS_PERIOD = re.compile(
+    rf"[qhts][1-4]|[1-4][qhts]|fy\s?'?\d|四半期|季度|분기|quarter|{written.phrases('quarter')}|{written.phrases('half')}"
+)
 _KINDS = {"q": "quarter", "t": "quarter", "h": "half", "s": "half"}
 _NUMBERS = {
     number: value
@@ -49,7 +54,7 @@ _NUMBERS = {
 
 def dates(text: str) -> Iterator[str]:
     """Yields 20260413 and 202604 for a date, and 202604 for a month of a year."""
-    for match in _DATE.finditer(text):
+    for match in _DATE.finditer(text) if _HAS_DATE.search(text) else ():
         found = match.groupdict()
         if match["either"]:  # month and day in America, day and month elsewhere
             yield from _date(found["y3"], found["a3"], found["b3"])
@@ -63,7 +68,7 @@ def dates(text: str) -> Iterator[str]:
 
 def periods(text: str) -> Iterator[str]:
     """Yields quarter2 or half1, and the year where it is no word of its own."""
-    for match in _PERIOD.finditer(text):
+    for match in _PERIOD.finditer(text) if _HAS_PERIOD.search(text) else ():
         found = {name: value for name, value in match.groupdict().items() if value}
         sign = _first(found, ("s1", "s2", "s3")) or ("h" if "half" in found else "q")
         number = _first(found, ("n1", "n2", "n3", "n4", "n5", "n6", "r4", "w5", "o4"))
