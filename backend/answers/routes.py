@@ -24,12 +24,13 @@ from backend.answers.models import (
 from backend.answers.service import Answering
 from backend.errors import ServiceError
 from backend.identity.callers.caller import Caller
-from backend.identity.callers.guard import GuardedRoute, Requires
+from backend.identity.callers.guard import Requires
 from backend.identity.callers.permissions import Permission
 from backend.provided import Provided
+from backend.retrieval.question_route import QuestionRoute
 from backend.schema import ErrorBody
 
-router = APIRouter(tags=["answers"], route_class=GuardedRoute)
+router = APIRouter(tags=["answers"], route_class=QuestionRoute)
 
 log = structlog.get_logger()
 

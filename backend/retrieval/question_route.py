@@ -18,7 +18,7 @@ _SHORT_BYTES = 2_000  # of a body, which is read before anything else is known o
 
 
 class QuestionRoute(GuardedRoute):
-    """A route whose body has a `query`."""
+    """A route whose body has a `query`, or a `question` that follows up on none."""
 
     def get_route_handler(self) -> Handler:
         """Returns what answers a request."""
@@ -46,5 +46,7 @@ async def _query(request: Request) -> str | None:
         body = orjson.loads(await request.body())
     except (ClientDisconnect, orjson.JSONDecodeError):
         return None
-    query = body.get("query") if isinstance(body, dict) and body.get("mode") != Mode.LEXICAL else None
-    return query if isinstance(query, str) and query else None
+    if not isinstance(body, dict) or body.get("mode") == Mode.LEXICAL or body.get("previous_turn"):
+        return None
+    query = body.get("query") or body.get("question")
+    return query if isinstance(query, str) else None

@@ -111,7 +111,7 @@ async def seconds_to_searchable(running: Deployment, client: httpx.AsyncClient, 
             return time.perf_counter() - started
         if state["status"] == "failed":
             raise RuntimeError(state["error"])
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
     raise TimeoutError(path.name)
 
 

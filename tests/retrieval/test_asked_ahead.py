@@ -112,6 +112,33 @@ async def test_a_vector_is_that_of_the_text_and_the_model_that_are_asked_for(emb
     assert len(watched.asked) == 3
 
 
+async def test_who_still_waits_for_a_vector_when_the_request_was_answered_gets_it(embedder: LocalEmbedder) -> None:
+    watched = Watched(embedder)
+    async with embedding_ahead(watched, "a fee"):  # as a stream, whose response is made before its sentences
+        waiting = asyncio.create_task(vector_of(watched, "a fee"))
+        await asyncio.sleep(0)
+    assert (await waiting).tobytes() == (await embedder.embed_query("a fee")).tobytes()
+    async with embedding_ahead(watched, "a card"):
+        pass
+    await asyncio.sleep(0)
+    assert [text for text, _ in watched.asked] == ["a fee", "a card"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_question_to_be_answered_is_embedded_ahead_unless_it_follows_up(
+    service: Service, tenant: Tenant, *, stream: bool
+) -> None:
+    first = (await service.post("/answer", tenant, "analyst", {"question": QUESTION})).json()["turn"]
+    retrieval = service.services.retrieval
+    async with watching(service) as watched:
+        service.exchange(answering=replace(service.services.answering, retrieval=service.services.retrieval))
+        for body in ({"question": QUESTION}, {"question": "And an incoming one?", "previous_turn": first}):
+            answer = await service.post("/answer", tenant, "analyst", body | {"stream": stream})
+            assert (answer.status_code, "event: error" in answer.text) == (200, False), answer.text
+        service.exchange(answering=replace(service.services.answering, retrieval=retrieval))
+    assert [known for _, known in watched.asked] == [False, True]
+
+
 async def test_who_stops_waiting_for_a_vector_takes_it_from_nobody(embedder: LocalEmbedder) -> None:
     watched = Watched(embedder)
     async with embedding_ahead(watched, "a fee"):
