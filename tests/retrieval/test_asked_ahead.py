@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 import structlog
@@ -137,6 +138,35 @@ async def test_a_question_to_be_answered_is_embedded_ahead_unless_it_follows_up(
             assert (answer.status_code, "event: error" in answer.text) == (200, False), answer.text
         service.exchange(answering=replace(service.services.answering, retrieval=retrieval))
     assert [known for _, known in watched.asked] == [False, True]
+
+
+MCP = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+SPOKEN = {"io.modelcontextprotocol/protocolVersion": "2025-11-25"}
+MESSAGES = [{"role": "user", "content": QUESTION}]
+BEFORE = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello."}]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "known"),
+    [
+        ("/mcp", MCP | {"params": {"name": "search", "arguments": {"query": QUESTION}, "_meta": SPOKEN}}, [False]),
+        ("/mcp", MCP | {"params": {"name": "ask", "arguments": {"question": QUESTION}, "_meta": SPOKEN}}, [False]),
+        ("/v1/chat/completions", {"model": "affidavit", "messages": MESSAGES}, [False]),
+        ("/v1/chat/completions", {"model": "affidavit", "messages": [{"role": "system", "content": "Be brief."}, *MESSAGES]}, [False]),
+        ("/v1/chat/completions", {"model": "affidavit", "messages": [*BEFORE, *MESSAGES]}, [True]),
+        ("/v1/responses", {"model": "affidavit", "input": QUESTION}, [False]),
+    ],
+)  # fmt: skip
+async def test_other_doors_lose_no_time_against_the_route_that_they_wrap(
+    service: Service, tenant: Tenant, path: str, body: dict[str, Any], known: list[bool]
+) -> None:
+    headers = await service.as_user(tenant, "analyst") | {"Accept": "application/json, text/event-stream"}
+    async with watching(service) as watched:
+        service.exchange(answering=replace(service.services.answering, retrieval=service.services.retrieval))
+        answer = await service.client.post(path, json=body, headers=headers)
+    service.exchange(answering=replace(service.services.answering, retrieval=service.services.retrieval))
+    assert answer.status_code == 200, answer.text
+    assert [known for _, known in watched.asked] == known
 
 
 async def test_who_stops_waiting_for_a_vector_takes_it_from_nobody(embedder: LocalEmbedder) -> None:

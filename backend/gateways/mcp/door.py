@@ -24,6 +24,7 @@ from backend.identity.callers.guard import identify, origin_of
 from backend.identity.callers.permissions import Permission, Role, permissions_of
 from backend.identity.oauth import scopes
 from backend.provided import of
+from backend.retrieval.question_route import question_ahead
 from backend.settings import Settings
 from backend.tenancy import Tenancy
 
@@ -53,6 +54,11 @@ class McpDoor:
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         request = Request(scope, receive)
         scope["state"]["door"] = DoorKind.MCP
+        async with question_ahead(request):
+            await self._served(request, receive, send)
+
+    async def _served(self, request: Request, receive: Receive, send: Send) -> None:
+        scope = request.scope
         try:
             caller = await _caller_of(request)
             _check_scope(request, caller)
