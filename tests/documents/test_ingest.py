@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.factories import approved, create_collection
@@ -46,6 +47,38 @@ async def test_a_batch_is_stored_in_its_order(service: Service, fresh: Tenant) -
     contexts = (await service.post("/retrieve", fresh, "editor", {"query": "wire rule", "k": 100})).json()["contexts"]
     texts = {context["chunk_id"]: context["chunk_text"] for context in contexts}
     assert [texts[chunk_id] for chunk_id in answer.json()["ids"]] == [item["chunk_text"] for item in chunks]
+
+
+async def test_a_batch_takes_as_many_statements_whatever_it_holds(
+    service: Service, fresh: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noted(name: str) -> None:
+        method = getattr(asyncpg.Connection, name)
+
+        async def noting(self: asyncpg.Connection, statement: str, *arguments: Any, **more: Any) -> Any:
+            asked.append(statement)
+            return await method(self, statement, *arguments, **more)
+
+        monkeypatch.setattr(asyncpg.Connection, name, noting)
+
+    for name in ("execute", "executemany", "fetch", "fetchrow", "fetchval"):
+        noted(name)
+
+    async def statements(documents: int, chunks: int) -> list[str]:
+        asked.clear()
+        batch = [
+            chunk(f"Wire rule {n}.", doc_id=f"of-{documents}-{one}") for one in range(documents) for n in range(chunks)
+        ]
+        stored = await service.post("/ingest/batch", fresh, "editor", {"chunks": batch})
+        assert (stored.status_code, stored.json()["ingested"]) == (201, documents * chunks)
+        return list(asked)
+
+    await statements(1, 1)  # makes what is made once, such as the data key of the month
+    few, many = await statements(2, 1), await statements(20, 3)
+    assert many == few
+    assert any("insert into documents.chunk " in statement for statement in few)
 
 
 @pytest.mark.parametrize(
