@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from backend.answers.asked import ParsedQuestion, amounts
 from backend.answers.generator import Passage
-from backend.answers.units import Unit, answers_alone, run, units, without_verdict
+from backend.answers.units import LONGEST_QUOTE, Unit, answers_alone, run, units, without_verdict
 
 _MOST_PASSAGES = 3  # 5 to 25 ms each to read, once
+_MOST_SENTENCES = 200  # of a passage, which seldom has more than 50; each is compared with the question
 _SAME_QUESTION = 0.6  # of what is asked, spoken of by what stands behind "No."
 
 
@@ -42,13 +43,13 @@ def candidates(asked: ParsedQuestion, passage: Passage) -> list[Candidate]:
     text, context = passage.text, context_of(passage)
     found = units(text)
     possible = []
-    for position, unit in enumerate(found):
+    for position, unit in enumerate(found[:_MOST_SENTENCES]):
         if not answers_alone(text, unit):
             continue
         first, last = run(text, found, position)
         last = _reaching(asked, text, found, last)
         quote = text[found[first].start : found[last].end]
-        if quote.endswith(("?", ":")) or asked.is_about_another(quote, context):
+        if len(quote) > LONGEST_QUOTE or quote.endswith(("?", ":")) or asked.is_about_another(quote, context):
             continue
         possible.append(Candidate(passage, unit, position, first, last, quote))
     return possible

@@ -1,6 +1,7 @@
 """The pieces of a passage that can be quoted alone: whole sentences, with what one needs to be understood and nothing else."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,7 @@ from backend.language import sentences
 
 LONGEST = 600  # characters of a sentence; beyond it is a table, which is no answer
 LONGEST_RUN = 900
+LONGEST_QUOTE = 3_600  # with all that a sentence needs before it; beyond it, nobody finds the answer in it
 _SHORTEST = 3  # words; below it is a heading
 
 _REFERS_BACK = re.compile(
@@ -75,14 +77,24 @@ def run(text: str, found: Sequence[Unit], position: int) -> tuple[int, int]:
     "It is waived for students." is no answer alone, and "The fee is 10 USD." without it may mislead. An item of a list says
     nothing without what introduces the list, and that nothing without all items.
     """
-    first = last = position
-    while first > 0 and _needs_what_stands_before(text, found, first):
-        first -= 1
-    while last + 1 < len(found) and _needs_what_follows(text, found, last):
-        last += 1
-    while text[found[first].start : found[last].end] and _length(found, first, last) > LONGEST_RUN and last > position:
-        last -= 1
-    return first, last
+    firsts, lasts, ends = _reaches(text)
+    first = firsts[position]
+    longest = bisect_right(ends, found[first].start + LONGEST_RUN) - 1
+    return first, max(position, min(lasts[position], longest))
+
+
+@lru_cache(maxsize=512)
+def _reaches(text: str) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    """Returns from which unit to which each needs what stands around it, and where units end; read once for all of them."""
+    found = units(text)
+    firsts, lasts = list(range(len(found))), list(range(len(found)))
+    for position in range(1, len(found)):
+        if _needs_what_stands_before(text, found, position):
+            firsts[position] = firsts[position - 1]
+    for position in reversed(range(len(found) - 1)):
+        if _needs_what_follows(text, found, position):
+            lasts[position] = lasts[position + 1]
+    return firsts, lasts, [unit.end for unit in found]
 
 
 def _needs_what_stands_before(text: str, found: Sequence[Unit], position: int) -> bool:
@@ -104,10 +116,6 @@ def _needs_what_follows(text: str, found: Sequence[Unit], position: int) -> bool
 def _adjoins(text: str, one: Unit, other: Unit) -> bool:
     """Whether nothing but white space stands between them; a heading would."""
     return not text[one.end : other.start].strip(" \t\r\n-*\u2022\u2013\u25aa\u25cf")
-
-
-def _length(found: Sequence[Unit], first: int, last: int) -> int:
-    return found[last].end - found[first].start
 
 
 def _without_headings(text: str, start: int, end: int) -> list[tuple[int, int]]:

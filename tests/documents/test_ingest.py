@@ -1,6 +1,7 @@
 """Ingesting ready-made chunks: all or nothing, each once, where the caller may write, and not before it is approved."""
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -47,6 +48,17 @@ async def test_a_batch_is_stored_in_its_order(service: Service, fresh: Tenant) -
     contexts = (await service.post("/retrieve", fresh, "editor", {"query": "wire rule", "k": 100})).json()["contexts"]
     texts = {context["chunk_id"]: context["chunk_text"] for context in contexts}
     assert [texts[chunk_id] for chunk_id in answer.json()["ids"]] == [item["chunk_text"] for item in chunks]
+
+
+async def test_each_document_of_a_batch_has_the_hash_of_its_own_texts(service: Service, fresh: Tenant) -> None:
+    texts = {f"of-{one}": [f"Wire rule {one}.{n}." for n in range(one + 1)] for one in range(3)}
+    batch = [chunk(text, doc_id=doc_id) for doc_id, held in texts.items() for text in held]
+    assert (await service.post("/ingest/batch", fresh, "editor", {"chunks": batch})).status_code == 201
+    for doc_id, held in texts.items():
+        (document,) = (await service.get("/documents", fresh, "editor", doc_id=doc_id)).json()["documents"]
+        version = (await service.get(f"/documents/{document['id']}/versions/1", fresh, "editor")).json()
+        hashes = b"".join(sha256(text.encode()).digest() for text in held)
+        assert version["content_sha256"] == sha256(hashes).hexdigest(), doc_id
 
 
 async def test_a_batch_takes_as_many_statements_whatever_it_holds(

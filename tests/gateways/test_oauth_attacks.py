@@ -1,11 +1,13 @@
 """Programs that would rather stay than go, lead people elsewhere, or pass for others: what the authorization server does about them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -121,6 +123,35 @@ async def test_a_program_ends_with_its_host_and_so_does_a_code_that_it_has_not_e
         late = await kept.exchange()
         assert (late.status_code, late.json()["error"]) == (400, "invalid_grant")
         assert (await reasons(service, tenant))[0] == "oauth:client_not_allowed", "its own tenant reads of it"
+
+
+@pytest.mark.parametrize("during", ["the exchange of a code", "the removal of the host"])
+async def test_a_code_is_exchanged_before_or_after_its_host_is_taken_away_and_never_meanwhile(
+    service: Service, tenant: Tenant, tmp_path: Path, during: str
+) -> None:
+    """Else the session that is opened would be missed by who ends those of the host, and go on without it."""
+    lock = f"hashtextextended('client hosts {tenant.id}', 0)"
+    held, act = (
+        (f"select pg_advisory_xact_lock_shared({lock})", "take_away")
+        if during == "the exchange of a code"
+        else (f"select pg_advisory_xact_lock({lock})", "exchange")
+    )
+    async with publishing(service, tenant, tmp_path) as publisher:
+        await publisher.allow()
+        grant = await publisher.granted()
+        other = await asyncpg.connect(service.database.superuser_url)
+        holding = other.transaction()
+        await holding.start()
+        await other.execute(held)  # as the other one does it
+        acting = asyncio.ensure_future(grant.exchange() if act == "exchange" else publisher.take_away())
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        async with asyncio.timeout(30):
+            while not acting.done() and not await other.fetchval(waiting):
+                await asyncio.sleep(0.01)
+        assert not acting.done()
+        await holding.rollback()
+        await other.close()
+        await acting
 
 
 async def _tools(service: Service, tokens: dict[str, Any]) -> set[str]:

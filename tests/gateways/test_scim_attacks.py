@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from scim2_models import PatchOp
 
 from backend.gateways.scim.resources import Group
 from backend.identity.callers.permissions import Role
@@ -136,6 +137,31 @@ async def test_a_large_group_is_read_where_nobody_waits_for_it(
     monkeypatch.setattr(Group, "model_validate", watched)
     refused = await provider.ask("POST", "/Groups", {"schemas": [GROUP], "displayName": "Everyone", "members": MANY})
     assert (refused.status_code, refused.json()["scimType"]) == (400, "invalidValue"), "they are nobody's"
+    assert threads
+    assert threading.current_thread() not in threads
+
+
+@pytest.mark.parametrize(("method", "kind", "named"), [("PATCH", PatchOp, "patch"), ("PUT", Group, "replace")])
+async def test_a_large_group_is_changed_where_nobody_waits_for_it(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, method: str, kind: type[Any], named: str
+) -> None:
+    threads = []
+    change = getattr(kind, named)
+
+    def watched(*arguments: Any, **more: Any) -> Any:
+        threads.append(threading.current_thread())
+        return change(*arguments, **more)
+
+    monkeypatch.setattr(kind, named, watched)
+    group = await provider.group(f"Aside {method}")
+    operations = [{"op": "replace", "path": "displayName", "value": "Elsewhere"}]
+    body = (
+        {"schemas": [PATCH], "Operations": operations}
+        if method == "PATCH"
+        else {"schemas": [GROUP], "displayName": "Elsewhere"}
+    )
+    changed = await provider.ask(method, f"/Groups/{group['id']}", body)
+    assert (changed.status_code, changed.json()["displayName"]) == (200, "Elsewhere"), changed.text
     assert threads
     assert threading.current_thread() not in threads
 

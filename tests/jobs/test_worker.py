@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -224,6 +224,34 @@ async def test_the_last_place_is_for_another_tenant_however_many_jobs_one_has(
         assert {await begun.get() for _ in range(3)} < flood
     three.stopping.set()
     await working
+
+
+class WatchedStop(asyncio.Event):
+    """Counts who waits for it beside each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = self.most = self.times = 0
+
+    async def wait(self) -> Literal[True]:
+        self.waiting, self.times = self.waiting + 1, self.times + 1
+        self.most = max(self.most, self.waiting)
+        try:
+            return await super().wait()
+        finally:
+            self.waiting -= 1
+
+
+async def test_places_without_work_ask_the_queue_in_turn(service: Service) -> None:
+    stopping = WatchedStop()
+    four = worker(service, Noting(service), at_once=4, idle_seconds=0.05, stopping=stopping)
+    working = asyncio.create_task(four.run())
+    async with asyncio.timeout(60):
+        while stopping.times < 8:
+            await asyncio.sleep(0.01)
+    stopping.set()
+    await working
+    assert stopping.most == 1
 
 
 async def test_a_worker_that_does_one_job_at_a_time_does_everybodys(service: Service, tenant: Tenant) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from backend.documents.files import ingestion
 from backend.retrieval.periods import asked_periods, document_periods
+from tests.factories import ingested
 from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -69,3 +71,23 @@ async def test_the_report_of_the_year_that_is_asked_about_comes_first(service: S
         await service.post("/retrieve", tenant, "analyst", {"query": "What was the revenue in 2021?", "k": 1})
     ).json()
     assert other["contexts"][0]["doc_id"] == "annual-report-2021"
+
+
+async def test_every_part_of_a_long_file_is_of_the_year_that_its_beginning_says(
+    service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is read part by part, and what comes late speaks of other years, or of none."""
+    monkeypatch.setattr(ingestion, "_EMBEDDED_AT_ONCE", 1)
+    parts = [f"# Part {n}\n\nThe zebra ledger {n} of 1987 was audited.\n" for n in range(12)]
+    text = "# Report\n\nFor the fiscal year ended December 31, 2018.\n\n" + "\n".join(parts)
+    job = await ingested(service, tenant, "zebras.md", text.encode(), source_type="report")
+    assert job["status"] == "succeeded", job
+    asked = {"query": "the zebra ledger in 2018", "k": 100, "explain": True}
+    contexts = (await service.post("/retrieve", tenant, "approver", asked)).json()["contexts"]
+    found = {
+        context["chunk_text"]: [term["term"] for term in context["explanation"]["matched_terms"]]
+        for context in contexts
+        if context["doc_id"] == "zebras.md"
+    }
+    assert len(found) > 2
+    assert all("period:2018" in terms for terms in found.values()), found

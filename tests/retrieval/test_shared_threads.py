@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -92,12 +94,26 @@ async def test_a_short_call_does_not_wait_for_all_of_a_long_one() -> None:
 
 
 async def test_after_a_failure_nothing_more_is_begun() -> None:
-    shared, begun = SharedThreads(1, 1, name="test"), list[int]()
+    shared, begun, gate = SharedThreads(1, 1, name="test"), list[int](), threading.Event()
 
-    def fail(number: int) -> None:
+    def fail_first(number: int) -> None:
         begun.append(number)
-        raise ValueError(number)
+        if number == 0:
+            raise ValueError(number)
+        assert gate.wait(PATIENCE)
 
-    with pytest.raises(ValueError, match=r"0|1"):
-        await shared.each(fail, range(100))
+    with pytest.raises(ValueError, match="0"):
+        await shared.each(fail_first, range(100))
+    gate.set()
+    await shared.each(str, range(20))  # whoever would go on has its turns meanwhile
     assert len(begun) <= 2
+
+
+async def test_what_was_done_while_one_waited_for_its_step_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def yielding() -> AsyncIterator[None]:
+        await asyncio.sleep(0)
+        yield
+
+    monkeypatch.setattr(shared_threads, "step", yielding)
+    assert await SharedThreads(2, name="test").each(str, [1]) == ["1"]
