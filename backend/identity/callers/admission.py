@@ -130,16 +130,17 @@ class Lane:
         return sum(len(turns.queue) for turns in self._tenants.values())
 
     @asynccontextmanager
-    async def admitted(self, party: Party) -> AsyncIterator[None]:
-        """Runs the block when it is the party's turn; raises TooManyRequests when that comes too late."""
+    async def admitted(self, party: Party) -> AsyncIterator[bool]:
+        """Runs the block in the party's turn, and tells it whether that was later; raises TooManyRequests when it is too late."""
         self.recent.note(party)
         turns = self._tenants.get(party.tenant) or _Turns(self.limits.usual_seconds)
-        if turns.queue or not self._has_room(turns):
+        waits = bool(turns.queue) or not self._has_room(turns)
+        if waits:
             began = await self._wait(party, turns, self._expected_wait_if_in_time(party, turns))
         else:
             began = self._begin(party.tenant, turns)
         try:
-            yield
+            yield waits
         finally:
             turns.seconds += _NEWEST * (time.monotonic() - began - turns.seconds)
             self._end(party.tenant, turns, began)

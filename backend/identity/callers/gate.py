@@ -6,10 +6,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from uuid import UUID
 
+from anyio import CancelScope
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.errors import ServiceError
+from backend.errors import Abandoned, ServiceError
 from backend.identity.bearer_secrets import MalformedSecret
 from backend.identity.callers.admission import Admission, LaneName, Party
 from backend.identity.callers.guard import origin_of
@@ -58,8 +59,8 @@ class Gate:
         try:
             counted = lane.name is not LaneName.STREAM
             with admission.precedence.present(party.tenant, counted, known=party.known):
-                async with lane.admitted(party):
-                    await self._app(scope, receive, send)
+                async with lane.admitted(party) as waited:
+                    await self._app(scope, await _unless_gone(receive) if waited else receive, send)
         except ServiceError as error:
             request.state.logged = self._refusals.is_first(party, error)
             response = await self._refuse(request, error)
@@ -121,6 +122,24 @@ class Gate:
             self._keys.move_to_end(digest)
             while len(self._keys) > _REMEMBERED_KEYS:
                 self._keys.popitem(last=False)
+
+
+async def _unless_gone(receive: Receive) -> Receive:
+    """Returns what reads a request whose turn has come; raises Abandoned when its client went away while it waited.
+
+    It takes what has arrived and waits for nothing: a client that sends its body late does not hold a turn before it is known.
+    """
+    arrived: list[Message] = []
+    with CancelScope() as at_once:
+        at_once.cancel()
+        arrived.append(await receive())
+    if arrived and arrived[0]["type"] == "http.disconnect":
+        raise Abandoned(reason="client:gone")
+
+    async def receive_again() -> Message:
+        return arrived.pop() if arrived else await receive()
+
+    return receive_again
 
 
 def _is_opaque(credential: str) -> bool:
