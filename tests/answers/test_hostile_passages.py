@@ -1,4 +1,4 @@
-"""Passages that were written to hold up who reads them: what is done for a sentence does not grow with all others."""
+"""Passages and answers that hold up who reads them: what is done for a sentence does not grow with all others."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -9,8 +9,11 @@ from backend.answers import units as reading
 from backend.answers.asked import ParsedQuestion
 from backend.answers.candidates import candidates
 from backend.answers.generator import Passage
+from backend.answers.grounding import check
 from backend.answers.units import LONGEST_RUN, Unit, run, units
 from backend.documents.chunks.vectors import NOWHERE
+from tests.answers.grounding_model import grounding
+from tests.answers.passages import passages
 
 LONGEST_TEXT = 20_000  # characters of a chunk
 HOSTILE = (
@@ -35,6 +38,8 @@ No. Fees are not returned. Such fees are:
 
 They differ. However, the first one is free.
 """
+pytestmark = pytest.mark.anyio
+
 ID = UUID(int=1)
 
 
@@ -87,3 +92,16 @@ def test_little_of_a_passage_without_an_end_is_compared_with_the_question(unit: 
     assert sum(map(len, quotes)) <= 200 * 3_600
     assert max(map(len, quotes), default=0) <= 3_600
     assert len(quotes) <= 200
+
+
+@pytest.mark.parametrize("joint", ["; ", " and "])
+async def test_a_model_that_repeats_itself_has_few_halves_of_its_sentence_parsed(
+    joint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed, read = list[str](), check.parsed
+    monkeypatch.setattr(check, "parsed", lambda text, *more: (parsed.append(text), read(text, *more))[1])
+    checked = grounding()
+    said = joint.join(["the fee of a wire is 24 dollars"] * 60)
+    verdict = await checked.verdict(f"{said} [1].", checked.evidence(passages("The fee of a wire is 25 dollars.")))
+    assert verdict.level is None
+    assert 3 <= len(parsed) <= 25

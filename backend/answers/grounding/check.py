@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 
 from backend.answers.generator import Passage
 from backend.answers.grounding import vetoes
@@ -14,7 +16,7 @@ from backend.language.clauses import has_predicate
 from backend.language.languages import Language, detected
 from backend.language.legible import legible
 from backend.language.modals import Modality
-from backend.language.parsed_sentences import ParsedSentence, parsed
+from backend.language.parsed_sentences import Clause, ParsedSentence, parsed
 from backend.language.tokens import Token
 
 LikenessOf = Callable[[Alignment], float]
@@ -23,6 +25,10 @@ LikenessOf = Callable[[Alignment], float]
 _MOST_UNITS = 4  # of a passage, those that share most words with the statement
 _LEAST_SHARED = 0.2  # of the statement's words; a unit that shares fewer says something else
 _FEWEST_WORDS = 2
+_MOST_JOINTS = (
+    12  # at which a statement is read in halves, each of which is parsed anew; a model that loops joins hundreds
+)
+_AND = frozenset({"and", "und", "et", "y", "e", "ed"})
 
 _MARKER = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 
@@ -156,11 +162,9 @@ def _halves(statement: ParsedSentence) -> Iterator[tuple[ParsedSentence, ParsedS
     """Yields two parts that are joined by "and" or a semicolon, each a sentence of its own under no condition."""
     if any(clause.condition for clause in statement.clauses):
         return
-    for clause in statement.clauses[1:]:
+    for clause in islice(filter(partial(_is_joined, statement), statement.clauses[1:]), _MOST_JOINTS):
         opening = statement.tokens[clause.first]
-        joined = opening.form in {"and", "und", "et", "y", "e", "ed"}
-        if not joined and statement.tokens[clause.first - 1].form != ";":
-            continue
+        joined = opening.form in _AND
         begins = statement.tokens[clause.first + joined] if clause.first + joined <= clause.last else opening
         if begins.has("refers"):
             continue
@@ -170,6 +174,11 @@ def _halves(statement: ParsedSentence) -> Iterator[tuple[ParsedSentence, ParsedS
         ]
         if _says_who(begins) and all(_is_sentence(part) for part in parts):
             yield parts[0], parts[1]
+
+
+def _is_joined(statement: ParsedSentence, clause: Clause) -> bool:
+    """Whether "and" or a semicolon stands before a clause."""
+    return statement.tokens[clause.first].form in _AND or statement.tokens[clause.first - 1].form == ";"
 
 
 def _says_who(opening: Token) -> bool:
