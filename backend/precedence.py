@@ -40,16 +40,23 @@ class _Tenant:
 
 
 @dataclass(eq=False, slots=True)
-class _Request:
+class Asking:
     """A request of a tenant, with how many steps it is in: a step within a step does not wait again."""
 
     order: "Precedence"
     tenant: _Tenant
     steps: int = 0
     began: float = 0.0
+    asks: bool = True
+
+    def stays_open(self) -> None:
+        """Counts it no more: it has what it asked for, and waits for news."""
+        if self.asks:
+            self.asks = False
+            self.tenant.here -= 1
 
 
-_request: ContextVar[_Request | None] = ContextVar("request", default=None)
+_request: ContextVar[Asking | None] = ContextVar("request", default=None)
 
 
 @dataclass
@@ -60,30 +67,31 @@ class Precedence:
     _strangers: dict[str, _Tenant] = field(
         default_factory=dict
     )  # for whom nobody waits: there are as many as somebody likes
-    _waiting: list[tuple[_Request, asyncio.Future[None]]] = field(default_factory=list)
-    _giving_way: set[_Request] = field(default_factory=set)  # in a step that began while others had precedence
+    _waiting: list[tuple[Asking, asyncio.Future[None]]] = field(default_factory=list)
+    _giving_way: set[Asking] = field(default_factory=set)  # in a step that began while others had precedence
     _later: asyncio.TimerHandle | None = None
     _swept: float = -math.inf
 
     @contextmanager
-    def present(self, name: str, requests: int = 1, *, known: bool = True) -> Iterator[None]:
-        """Counts a request of a tenant, or none for what only stays open. Its steps in the block have their turns.
+    def present(self, name: str, *, known: bool = True) -> Iterator[Asking]:
+        """Counts a request of a tenant, until it only stays open. Its steps in the block have their turns.
 
         One that is not `known` is an address from which somebody asks.
         """
         now = time.monotonic()
         self._forget_idle(now)
         tenant = (self._tenants if known else self._strangers).setdefault(name, _Tenant())
-        tenant.here += requests
+        tenant.here += 1
         tenant.last = now
-        token = _request.set(_Request(self, tenant))
+        request = Asking(self, tenant)
+        token = _request.set(request)
         try:
-            yield
+            yield request
         finally:
             _request.reset(token)
-            tenant.here -= requests
+            request.stays_open()
 
-    async def turn(self, request: _Request) -> None:
+    async def turn(self, request: Asking) -> None:
         """Waits for the turn of a step, for a while at most."""
         if not self._must_wait(request):
             return
@@ -98,14 +106,14 @@ class Precedence:
         finally:
             self._waiting.remove(waiting)
 
-    def begin(self, request: _Request) -> None:
+    def begin(self, request: Asking) -> None:
         """Begins a step."""
         request.began = request.tenant.last = time.monotonic()
         request.tenant.stepping += 1
         if self._before(request.tenant, request.began):
             self._giving_way.add(request)
 
-    def end(self, request: _Request) -> None:
+    def end(self, request: Asking) -> None:
         """Ends a step, and lets others go on."""
         tenant, now = request.tenant, time.monotonic()
         tenant.stepping -= 1
@@ -120,7 +128,7 @@ class Precedence:
             one for one in self._tenants.values() if max(1, one.here) <= most and now - one.last < _REMEMBERED_SECONDS
         ]
 
-    def _must_wait(self, request: _Request) -> bool:
+    def _must_wait(self, request: Asking) -> bool:
         tenant, now = request.tenant, time.monotonic()
         before = self._before(tenant, now)
         if not before:
@@ -164,7 +172,7 @@ class Precedence:
 class step:  # noqa: N801 - reads like a function
     """A piece of a request's work that is not interrupted: `async with step():` begins it when it is its turn."""
 
-    _of: _Request | None = None
+    _of: Asking | None = None
 
     async def __aenter__(self) -> None:
         """Begins it; at once where it is a part of another, or of no request."""

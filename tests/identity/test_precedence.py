@@ -230,7 +230,7 @@ async def test_what_only_stays_open_makes_no_flood() -> None:
     working = Working(order)
     with ExitStack() as stack:
         for _ in range(9):
-            stack.enter_context(order.present("watching", 0))
+            stack.enter_context(order.present("watching")).stays_open()
         quiet = working.begin("quiet", "quiet")
         await asyncio.sleep(0)
         other = working.begin("watching", "watching")
@@ -270,7 +270,7 @@ class Counting(Precedence):
 
     begun = 0
 
-    def begin(self, request: precedence._Request) -> None:
+    def begin(self, request: precedence.Asking) -> None:
         self.begun += 1
         super().begin(request)
 

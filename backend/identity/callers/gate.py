@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 from anyio import CancelScope
@@ -18,6 +19,7 @@ from backend.identity.callers.refusals import Refusals
 from backend.identity.keys import api_keys
 from backend.identity.provisioning import bearers
 from backend.identity.sign_in.tokens import AccessTokens, InvalidToken
+from backend.precedence import Asking
 from backend.provided import of
 from backend.request_scope import Refuse
 
@@ -57,10 +59,13 @@ class Gate:
         party = self._party(request)
         request.state.proven = party.known
         try:
-            counted = lane.name is not LaneName.STREAM
-            with admission.precedence.present(party.tenant, counted, known=party.known):
-                async with lane.admitted(party) as waited:
-                    await self._app(scope, await _unless_gone(receive) if waited else receive, send)
+            with admission.precedence.present(party.tenant, known=party.known) as asking:
+                async with lane.admitted(party) as waited, AsyncExitStack() as opening:
+                    receive = await _unless_gone(receive) if waited else receive
+                    if lane.name is LaneName.STREAM:
+                        await opening.enter_async_context(admission.lanes[LaneName.SHORT].admitted(party))
+                        send = _telling_when_open(send, opening, asking)
+                    await self._app(scope, receive, send)
         except ServiceError as error:
             request.state.logged = self._refusals.is_first(party, error)
             response = await self._refuse(request, error)
@@ -122,6 +127,18 @@ class Gate:
             self._keys.move_to_end(digest)
             while len(self._keys) > _REMEMBERED_KEYS:
                 self._keys.popitem(last=False)
+
+
+def _telling_when_open(send: Send, opening: AsyncExitStack, asking: Asking) -> Send:
+    """Returns what sends a stream, which until its answer begins is a request like others, and takes its turn among them."""
+
+    async def opened_send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await opening.aclose()
+            asking.stays_open()
+        await send(message)
+
+    return opened_send
 
 
 async def _unless_gone(receive: Receive) -> Receive:
