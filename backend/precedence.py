@@ -40,7 +40,7 @@ class _Tenant:
 
 
 @dataclass(eq=False, slots=True)
-class Asking:
+class PresentRequest:
     """A request of a tenant, with how many steps it is in: a step within a step does not wait again."""
 
     order: "Precedence"
@@ -56,7 +56,7 @@ class Asking:
             self.tenant.here -= 1
 
 
-_request: ContextVar[Asking | None] = ContextVar("request", default=None)
+_request: ContextVar[PresentRequest | None] = ContextVar("request", default=None)
 
 
 @dataclass
@@ -67,13 +67,13 @@ class Precedence:
     _strangers: dict[str, _Tenant] = field(
         default_factory=dict
     )  # for whom nobody waits: there are as many as somebody likes
-    _waiting: list[tuple[Asking, asyncio.Future[None]]] = field(default_factory=list)
-    _giving_way: set[Asking] = field(default_factory=set)  # in a step that began while others had precedence
+    _waiting: list[tuple[PresentRequest, asyncio.Future[None]]] = field(default_factory=list)
+    _giving_way: set[PresentRequest] = field(default_factory=set)  # in a step that began while others had precedence
     _later: asyncio.TimerHandle | None = None
     _swept: float = -math.inf
 
     @contextmanager
-    def present(self, name: str, *, known: bool = True) -> Iterator[Asking]:
+    def present(self, name: str, *, known: bool = True) -> Iterator[PresentRequest]:
         """Counts a request of a tenant, until it only stays open. Its steps in the block have their turns.
 
         One that is not `known` is an address from which somebody asks.
@@ -83,7 +83,7 @@ class Precedence:
         tenant = (self._tenants if known else self._strangers).setdefault(name, _Tenant())
         tenant.here += 1
         tenant.last = now
-        request = Asking(self, tenant)
+        request = PresentRequest(self, tenant)
         token = _request.set(request)
         try:
             yield request
@@ -91,7 +91,7 @@ class Precedence:
             _request.reset(token)
             request.stays_open()
 
-    async def turn(self, request: Asking) -> None:
+    async def turn(self, request: PresentRequest) -> None:
         """Waits for the turn of a step, for a while at most."""
         if not self._must_wait(request):
             return
@@ -106,14 +106,14 @@ class Precedence:
         finally:
             self._waiting.remove(waiting)
 
-    def begin(self, request: Asking) -> None:
+    def begin(self, request: PresentRequest) -> None:
         """Begins a step."""
         request.began = request.tenant.last = time.monotonic()
         request.tenant.stepping += 1
         if self._before(request.tenant, request.began):
             self._giving_way.add(request)
 
-    def end(self, request: Asking) -> None:
+    def end(self, request: PresentRequest) -> None:
         """Ends a step, and lets others go on."""
         tenant, now = request.tenant, time.monotonic()
         tenant.stepping -= 1
@@ -128,7 +128,7 @@ class Precedence:
             one for one in self._tenants.values() if max(1, one.here) <= most and now - one.last < _REMEMBERED_SECONDS
         ]
 
-    def _must_wait(self, request: Asking) -> bool:
+    def _must_wait(self, request: PresentRequest) -> bool:
         tenant, now = request.tenant, time.monotonic()
         before = self._before(tenant, now)
         if not before:
@@ -172,7 +172,7 @@ class Precedence:
 class step:  # noqa: N801 - reads like a function
     """A piece of a request's work that is not interrupted: `async with step():` begins it when it is its turn."""
 
-    _of: Asking | None = None
+    _of: PresentRequest | None = None
 
     async def __aenter__(self) -> None:
         """Begins it; at once where it is a part of another, or of no request."""

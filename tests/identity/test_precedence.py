@@ -270,7 +270,7 @@ class Counting(Precedence):
 
     begun = 0
 
-    def begin(self, request: precedence.Asking) -> None:
+    def begin(self, request: precedence.PresentRequest) -> None:
         self.begun += 1
         super().begin(request)
 

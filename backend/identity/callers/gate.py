@@ -19,7 +19,7 @@ from backend.identity.callers.refusals import Refusals
 from backend.identity.keys import api_keys
 from backend.identity.provisioning import bearers
 from backend.identity.sign_in.tokens import AccessTokens, InvalidToken
-from backend.precedence import Asking
+from backend.precedence import PresentRequest
 from backend.provided import of
 from backend.request_scope import Refuse
 
@@ -129,7 +129,7 @@ class Gate:
                 self._keys.popitem(last=False)
 
 
-def _telling_when_open(send: Send, opening: AsyncExitStack, asking: Asking) -> Send:
+def _telling_when_open(send: Send, opening: AsyncExitStack, asking: PresentRequest) -> Send:
     """Returns what sends a stream, which until its answer begins is a request like others, and takes its turn among them."""
 
     async def opened_send(message: Message) -> None:
