@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from backend.documents.versions import comparison
 from backend.documents.versions.comparison import ComparedText, compare, paragraphs
 from backend.identity.callers.caller import Origin
 from tests.factories import approved, create_collection, submit
@@ -16,6 +17,29 @@ def test_chunks_that_overlap_give_each_paragraph_once() -> None:
     text = "One.\n\nTwo.\n\nThree."
     pieces = [ComparedText(text[0:10], 0, 10), ComparedText(text[6:18], 6, 18)]
     assert paragraphs(pieces) == ["One.", "Two.", "Three."]
+
+
+@pytest.mark.parametrize("often", [1, 60])
+def test_versions_that_would_take_hours_to_compare_are_one_change_between_what_is_the_same(often: int) -> None:
+    """Half of the paragraphs are the same, and stand apart: each is looked for beside all others."""
+    old, new = ([f"{side} {n}" if n % 2 else f"same {n % often}" for n in range(6_000)] for side in ("old", "new"))
+    differences = comparison.compare(["begin", *old, "end"], ["begin", *new, "end"])
+    assert [difference.change for difference in differences][:1] == ["same"]
+    assert [text for difference in differences for text in difference.before] == ["begin", *old, "end"]
+    assert [text for difference in differences for text in difference.after] == ["begin", *new, "end"]
+    assert "changed" in {difference.change for difference in differences}
+
+
+@pytest.mark.parametrize("most", [0, 10, 10**9])
+def test_what_is_said_of_a_comparison_holds_whatever_it_may_cost(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "_MOST_STEPS", most)
+    for old, new in (("abcdef", "abxdef"), ("aaaa", "aaa"), ("", "ab"), ("ab", ""), ("abab", "abab"), ("ab", "cd")):
+        found = comparison.compare(list(old), list(new))
+        assert "".join(text for one in found for text in one.before) == old
+        assert "".join(text for one in found for text in one.after) == new
+        assert all(one.before == one.after for one in found if one.change == "same")
+        assert all(bool(one.before) == (one.change != "added") for one in found)
+        assert all(bool(one.after) == (one.change != "removed") for one in found)
 
 
 def test_differences_come_in_reading_order() -> None:
