@@ -132,3 +132,9 @@ async def test_a_service_that_is_away_and_a_wrong_password_are_one_sentence(
     assert (away.exit_code, wrong.exit_code) == (1, 1)
     assert "cannot be reached" in away.output
     assert "does not know this user" in wrong.output
+
+
+async def test_where_nobody_can_type_a_password_the_setting_for_it_is_named(folder: Path) -> None:
+    unanswered = await ingest(str(folder), "--tenant", "t", "--username", "u", "--url", "http://127.0.0.1:9")
+    assert unanswered.exit_code == 1
+    assert "set AFFIDAVIT_PASSWORD" in unanswered.output

@@ -1,6 +1,7 @@
 """Commands that speak to a running service as one user or key, and the options by which they say who it is."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Concatenate, ParamSpec
@@ -43,13 +44,22 @@ def _signed_in(url: str, tenant: str, key: str | None, username: str | None, pas
     if key is None and username is None:
         raise CommandFailed("set AFFIDAVIT_API_KEY, or name a user with --username")
     if key is None and password is None:
-        password = ask_secret("Password")
+        password = _asked_password()
     try:
         with _client(url, tenant, key, username or "", password or "") as client:
             _refuse_another_tenant(client, tenant)
             yield client
     except AffidavitError as error:
         raise CommandFailed(str(error)) from None
+
+
+def _asked_password() -> str:
+    try:
+        return ask_secret("Password")
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise CommandFailed("nobody is there to type the password: set AFFIDAVIT_PASSWORD") from None
 
 
 def _client(url: str, tenant: str, key: str | None, username: str, password: str) -> Client:
