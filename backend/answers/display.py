@@ -1,5 +1,6 @@
 """Texts as they may be shown: a document cannot plant citations, markup, addresses or hidden characters in an answer."""
 
+import html
 import re
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -16,12 +17,13 @@ _LEFT, _RIGHT = r"[\[\u3010\uff3b\u3014\u27e6]", r"[\]\u3011\uff3d\u3015\u27e7]"
 _PLANTED = re.compile(
     rf"""
       # [2], [2, 3], \u3010 2 \u2020 source \u3011, [Passage 2]
-      \s?{_LEFT}\s*(?:(?:passage|source|citation|doc|document|ref)s?[\s\-_#:]*)?\^?\d{{1,3}}
-      (?:\s*[,;\u2020\u2021\u2013-]\s*[\w\-]{{1,20}})*\s*{_RIGHT}
+      \s?\\?{_LEFT}\s*(?:(?:passage|source|citation|doc|document|ref)s?[\s\-_#:]*)?\^?\d{{1,3}}
+      (?:\s*[,;\u2020\u2021\u2013-]\s*[\w\-]{{1,20}})*\s*\\?{_RIGHT}
     | {_LEFT}\s*{_RIGHT}
-    | \[/?INST\] | <</?SYS>> | <[|\uff5c][^<>\n]{{0,80}}[|\uff5c]>                               # tokens of chat templates
+    | \[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT))\] | <</?SYS>>
+    | <[|\uff5c][^<>\n]{{0,80}}[|\uff5c]>                               # tokens of chat templates
     | </?(?:s|start_of_turn|end_of_turn|bos|eos|think)>
-    | !\[[^\[\]\n]{{0,300}}\]\([^()\n]{{0,2000}}\)                                               # an image
+    | !\[[^\[\]\n]{{0,300}}\](?:\([^()\n]{{0,2000}}\)|\[[^\[\]\n]{{0,300}}\])         # an image
     | <(?:script|style)\b.{{0,5000}}?</(?:script|style)\s*>
     | <[a-z/!?][^<>]{{0,500}}>                                                                   # a tag
     | \b(?:javascript|vbscript)\s*:\s*\S+ | \bdata:[a-z]+/[\w.+-]+[;,]\S*
@@ -30,6 +32,8 @@ _PLANTED = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _LINK = re.compile(r"(!?)\[([^\[\]\n]{1,300})\]\((?:[^()\n]|\([^()\n]{0,300}\)){0,2000}\)")
+_DEFINITION = re.compile(r"(?m)^[ \t]{0,3}\[[^\[\]\n]{1,300}\]:[ \t]*\S+")  # what a link elsewhere refers to
+_ENTITY = re.compile(r"&(?:#\d{1,7};?|#x[0-9a-f]{1,6};?|[a-z][a-z0-9]{1,31};)", re.IGNORECASE)
 _EMPHASIS = re.compile(r"(\*\*|__|~~|``?`?)(?=\S)(.{1,2000}?)(?<=\S)\1", re.DOTALL)
 _LINE_MARK = re.compile(r"(?m)^[ \t]{0,3}(?:#{1,6}|>{1,3})[ \t]+")
 _BRACKET = re.compile(r"[\[\]<>\u3010\u3011\uff3b\uff3d]")
@@ -40,15 +44,21 @@ def _linked(match: re.Match[str]) -> str:
     return "" if match[1] else match[2]
 
 
+def _without_hidden(text: str) -> str:
+    """Returns a text as a browser would read it, without what it would not show."""
+    return INVISIBLE.sub("", CONTROL.sub(" ", _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)))
+
+
 def displayed(text: str) -> str:
     """Returns the words of a document's text in one line, without what could pass for something else than its words."""
-    shown = INVISIBLE.sub("", CONTROL.sub(" ", text))
+    shown = _without_hidden(text)
     for _ in range(_PASSES):
         before = shown
-        shown = _PLANTED.sub("", _LINK.sub(_linked, shown))
+        shown = _PLANTED.sub("", _DEFINITION.sub("", _LINK.sub(_linked, shown)))
         shown = _LINE_MARK.sub("", _EMPHASIS.sub(r"\2", shown))
+        shown = _without_hidden(shown)
         if shown == before:
             break
     else:
-        shown = _BRACKET.sub("", shown)
+        shown = _BRACKET.sub("", shown).replace("&", "")
     return " ".join(shown.split())
