@@ -10,7 +10,7 @@ from backend.language.tokens import Token, TokenKind
 
 TAGS = ("modal.must", "modal.should", "modal.may", "modal.will")
 _REACH = 4  # tokens on either side of a modal verb among which its negation is
-_ADJECTIVES = frozenset({"optional", "voluntary"})
+_ADJECTIVES = frozenset({"optional", "voluntary", "mandatory", "compulsory", "obligatory"})
 _NOUNS = frozenset({"will", "need", "needs"})
 _ENDS = (*TAGS, "condition", "complement")  # where the words that belong to a modal verb end
 _NOBODY = frozenset({"no", "nobody", "none", "neither"})  # as subject: "no fee may be charged"

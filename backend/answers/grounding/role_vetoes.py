@@ -200,12 +200,23 @@ def roles(alignment: Alignment) -> Reason | None:
     """Who does something in the evidence does it in the statement."""
     statement, source = alignment.statement, alignment.source
     for mine, theirs in alignment.clauses.items():
-        own, other = statement.clauses[mine], source.clauses[theirs[0]]
+        own, other = statement.clauses[mine], source.clauses[_where_done(alignment, mine, theirs)]
         if not own.subject or not other.subject or own.subject == other.subject or _turns(alignment, own, other):
             continue
         if not _is_by_possession(alignment, own):
             return Reason.ROLE
     return Reason.ROLE if _swapped(alignment) or _replaced(alignment) else None
+
+
+def _where_done(alignment: Alignment, mine: int, theirs: tuple[int, ...]) -> int:
+    """Returns the clause of the evidence that has the verb of a clause's modal verb; without one, that with most words."""
+    statement = alignment.statement
+    for modal in statement.modals:
+        verb = next((place for place in statement.clauses[mine].content if place > modal.position), None)
+        if statement.clause_of(modal.position) == mine and verb in alignment.pairs:
+            place = alignment.source.clause_of(alignment.pairs[verb].source)
+            return place if place in theirs else theirs[0]
+    return theirs[0]
 
 
 def _is_by_possession(alignment: Alignment, own: Clause) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-VERSION = "9"
+VERSION = "10"
 """Version of the rules and weights that decide; recorded with every answer."""
 
 

@@ -22,6 +22,7 @@ from tests.benchmarks.grounding.statements import (
     embedder,
     evidence_of,
     generated,
+    restated,
     statements,
 )
 
@@ -127,6 +128,10 @@ def main() -> None:
         held_back = name in HELD_BACK
         title = f"{name} set, held back" if held_back else f"{name} set"
         report(f"written to deceive, {title}", deceptions(likeness, name), verbose=chosen.verbose and not held_back)
+    for name in ("twelfth", "thirteenth"):
+        held_back = name in HELD_BACK
+        title = f"{name} set, held back" if held_back else f"{name} set"
+        report(f"restated, {title}", judged(restated(name), likeness), verbose=chosen.verbose and not held_back)
     report(
         "made by perturbing and rewriting", judged(generated(SEED, chosen.sentences), likeness), verbose=chosen.verbose
     )

@@ -27,7 +27,8 @@ from tests.conftest import SHARED_DATA
 
 WRITTEN = Path(__file__).with_name("statements.jsonl")
 DECEPTIONS = Path(__file__).with_name("deceptions.jsonl")
-HELD_BACK = frozenset({"fourth", "fifth", "eighth", "tenth"})  # of which only totals are looked at
+RESTATED = Path(__file__).with_name("restated.jsonl")
+HELD_BACK = frozenset({"fourth", "fifth", "eighth", "tenth", "thirteenth"})  # of which only totals are looked at
 CASES = SHARED_DATA.parent / "cases" / "grounding.jsonl"
 MODELS = Path("~/.cache/affidavit-benchmarks").expanduser()
 SETS = ("askcfpb", "cfpb-regE", "obliqa")
@@ -59,6 +60,23 @@ def statements(path: Path) -> list[Statement]:
     """Reads statements, one JSON object a line."""
     rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return [Statement(tuple(row["passages"]), row["sentence"], row["kind"], row["supported"]) for row in rows]
+
+
+def restated(chosen: str) -> list[Statement]:
+    """Reads the statements of a set about documents of ../shared/data."""
+    found = []
+    for line in RESTATED.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["set"] != chosen:
+            continue
+        doc_ids = tuple(row["documents"])
+        found += [
+            Statement(doc_ids, sentence, kind, supported=False)
+            for kind, changed in row["false"].items()
+            for sentence in changed
+        ]
+        found += [Statement(doc_ids, sentence, "paraphrase", supported=True) for sentence in row["true"]]
+    return found
 
 
 @cache
