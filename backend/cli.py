@@ -136,7 +136,7 @@ def restore_backup(
         made = make_anew(archive, home)
     except BackupError as error:
         raise CommandFailed(str(error)) from None
-    told = f"{home} is as it was at {made}. Start it with `affidavit demo`, or ask `affidavit doctor`."
+    told = f"{home} is as it was at {made}. Start it with `affidavit demo`; `affidavit doctor` then checks it."
     return CommandResult({"home": home, "as_of": made}, told)
 
 

@@ -232,6 +232,16 @@ def test_serving_without_settings_names_what_is_missing_and_no_secret() -> None:
     assert "tooshortsecret" not in short.stderr
 
 
+def test_a_database_that_is_away_is_said_to_be_away() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"postgresql://affidavit_owner@127.0.0.1:{unused.getsockname()[1]}/affidavit"
+        done = affidavit("migrate", settings={"AFFIDAVIT_DATABASE_URL": url, "AFFIDAVIT_CONTEXT_KEY": "k" * 48})
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the database cannot be reached: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_port_in_use_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, tempfile.TemporaryDirectory() as elsewhere:
         port = str(taken.getsockname()[1])

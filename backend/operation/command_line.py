@@ -98,6 +98,8 @@ def refused(error: OSError | asyncpg.PostgresError) -> CommandFailed:
     """Returns the sentence for a database that is away or does not do what it is asked."""
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
         return CommandFailed("the database is a standby, and nothing was changed: give the address of the primary")
+    if isinstance(error, OSError):
+        return CommandFailed(f"the database cannot be reached: {error}")
     return CommandFailed(f"the database refused: {error}")
 
 
