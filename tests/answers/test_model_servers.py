@@ -104,6 +104,29 @@ async def test_citations_are_read_in_every_shape(
     assert generation.dropped == ()
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("end", ["data: [DONE]", ""], ids=["done", "no done"])
+async def test_a_stream_is_read_however_its_lines_and_characters_are_cut(
+    server: ModelServer, generator: OpenAICompatibleGenerator, line_end: str, end: str
+) -> None:
+    said = SHAPES["a citation behind each full stop"].replace("$25 ", "$25\u00a0")
+    events = [{"content": said[:60]}, {"content": said[60:]}, {"content": ""}]
+    lines = [""]
+    for number, delta in enumerate(events, start=1):
+        choice = {"index": 0, "delta": delta, "finish_reason": "stop" if number == len(events) else None}
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+        lines += [": still there", "", f"data: {json.dumps(chunk, ensure_ascii=False)}", ""]
+    body = line_end.join([*lines, end, "", ""]).encode()
+
+    async def byte_by_byte() -> AsyncIterator[bytes]:
+        for position in range(len(body)):
+            yield body[position : position + 1]
+
+    server.reply = lambda _: StreamingResponse(byte_by_byte(), media_type="text/event-stream")
+    generation = await answered(generator, stream=True)
+    assert (answer_of(generation.claims).text, generation.dropped) == (BOTH, ())
+
+
 @both_ways
 async def test_a_passage_that_does_not_exist_is_not_cited(
     server: ModelServer, generator: OpenAICompatibleGenerator, *, stream: bool
