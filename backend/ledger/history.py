@@ -74,7 +74,9 @@ async def compare(connection: Connection, sinks: Sequence[CheckpointSink], keys:
     Raises CheckpointsNotKept when there are sinks and none answers.
     """
     since = await _since(connection)
-    known = {head_of(row["note"]) for row in await connection.fetch(queries.notes_since, META_LOG, since)}
+    # From earlier on, since a clock that was set back between the two dates a row before the checkpoint in it.
+    rows = await connection.fetch(queries.notes_since, META_LOG, since - _OVERLAP)
+    known = {head_of(row["note"]) for row in rows}
     name = keys[0].name
     meta = log_origin(name, META_LOG_NAME)
     lacking: list[Checkpoint] = []
@@ -130,14 +132,19 @@ async def _since(connection: Connection) -> datetime:
 async def _kept(
     sinks: Sequence[CheckpointSink], since: datetime, keys: Sequence[VerifierKey]
 ) -> AsyncIterator[Checkpoint]:
-    """Yields the checkpoints in sinks that one of the keys signed; what others wrote there stops nobody."""
+    """Yields the checkpoints that one of the keys signed since a moment; what others wrote into the sinks stops nobody.
+
+    Sinks yield earlier ones as well, which the database is not asked for.
+    """
     failures = []
+    first = since.timestamp() * 1000
     for sink in sinks:
         try:
             async for text in sink.since(since):
                 with suppress(InvalidNote):
                     for checkpoint in open_kept(text, keys):
-                        yield checkpoint
+                        if checkpoint.time >= first:
+                            yield checkpoint
         except CheckpointsNotKept as error:
             failures.append(str(error))
     if failures and len(failures) == len(sinks):

@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ import pytest
 from backend.database import open_pool
 from backend.embedded_postgres import EmbeddedPostgres
 from backend.errors import Conflict, ServiceError
+from backend.ledger import history
 from backend.ledger.checkpoints import open_kept
 from backend.ledger.history import Lost
 from backend.ledger.keyring import Keyring
@@ -220,6 +221,25 @@ async def test_a_sealer_that_cannot_read_what_was_kept_waits(database: Database,
     await until_kept(database, UUID(int=9), folder)
     sealer.cancel()
     await asyncio.gather(sealer, return_exceptions=True)
+    await pool.close()
+
+
+async def test_a_sealer_goes_on_where_much_more_is_kept_than_it_looks_at(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after each pause of the database, and each start, of a service that has run for more than some minutes."""
+    monkeypatch.setattr(history, "_OVERLAP", timedelta(0))
+    tenant = UUID(int=11)
+    pool = await open_pool(database.sealer_url, size=3, timeout=5)
+    await executed(database.superuser_url, "update audit.sealer set lease_until = '-infinity'")
+    for number in range(1, 4):
+        sealer = asyncio.create_task(Sealer(pool, Keyring(KEY), [CheckpointFolder(tmp_path)]).run())
+        await written(database, tenant, 1)
+        await until(database.superuser_url, f"(select {SEALED}) or (select {HALTED})")
+        assert len(await leaves_of(database, tenant)) == number
+        await until_kept(database, tenant, tmp_path)
+        sealer.cancel()
+        await asyncio.gather(sealer, return_exceptions=True)
     await pool.close()
 
 
