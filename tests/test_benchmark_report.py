@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks.documents import ASKED
 from tests.benchmarks.report import BENCHMARKS, NOISE, Ratio, _documents, page, warnings
-from tests.benchmarks.rulebooks import GoldPassage, PrintedText, share_found, within
+from tests.benchmarks.rulebooks import GoldPassage, PrintedText, Rulebooks, share_found, within
 
 FOLDER = Path(__file__).parent / "benchmarks"
 HELPERS = {"__init__", "asked_on", "cost", "crossover", "deployment", "flood", "index_recall", "load_client", "platforms", "report", "synthetic"}  # fmt: skip
@@ -69,6 +69,13 @@ def test_a_chunk_is_found_where_it_stands_whatever_became_of_white_space() -> No
     assert (printed.find("A fee.", near=0.0), printed.find("A\nfee.", near=0.9)) == ((2, 7), (9, 14))
     assert printed.find("Fees are these: Late.", near=0.9) == (0, 0)
     assert printed.find("It is: A fee. Late.", near=0.9) == (11, 19), "its second half, behind what leads into it"
+
+
+def test_a_chunk_stands_where_its_own_text_does_not_what_leads_into_its_list() -> None:
+    text = "It is: A fee. Some more of it. A late fee."
+    books = Rulebooks({"a.txt": text}, {"a.txt": PrintedText(text)}, {})
+    found = {"doc_id": "rules/a.txt", "chunk_text": "It is: A late fee.", "char_start": 31, "char_end": 42}
+    assert books.shown(found) == GoldPassage("a.txt", (23, 32))
 
 
 def test_as_many_texts_as_have_room_in_a_budget_are_shown() -> None:

@@ -63,7 +63,7 @@ class PrintedText:
     def find(self, text: str, near: float) -> Range:
         """Returns where a chunk stands: of equal places the one nearest to a share of the text; (0, 0) if it is nowhere.
 
-        A chunk from within a list begins with what leads into the list, which stands elsewhere: then its second half is found.
+        What parsing changed in its middle stands nowhere as a whole: then its second half is found.
         """
         printed = "".join(filter(_is_printed, text))
         for part in (printed, printed[len(printed) // 2 :]):
@@ -136,9 +136,10 @@ class Rulebooks:
         return random.Random(SEED).sample(answered, min(most, len(answered)))
 
     def shown(self, context: Mapping[str, Any]) -> GoldPassage:
-        """Returns where a chunk that was found stands."""
-        name = file_of(dict(context))
-        place = self.printed[name].find(context["chunk_text"], context["char_start"] / max(len(self.texts[name]), 1))
+        """Returns where a chunk that was found stands, without what leads into the list within which it begins."""
+        name, start, end = file_of(dict(context)), context["char_start"], context["char_end"]
+        own = context["chunk_text"][-(end - start) :]
+        place = self.printed[name].find(own, start / max(len(self.texts[name]), 1))
         return GoldPassage(name, place)
 
 
