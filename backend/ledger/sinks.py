@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 # The end of a note: an empty line and whole signature lines, two while keys are exchanged.
 _SIGNED = re.compile("\n\n(?:\u2014 [^\n]+\n)+".encode())
-_TIME = re.compile(r"^time ([0-9]{1,19})$", re.MULTILINE)
+# When a checkpoint of all logs was signed.
+_TIME = re.compile(r"[^\n]+/checkpoints\n(?:[^\n]+\n){2}time ([0-9]{1,19})\n")
 _USUAL_NOTE_BYTES = 64 * 1024
 _BLOCK_BYTES = 1 << 20
 
@@ -71,7 +72,10 @@ class CheckpointFolder:
 
 
 def _last_notes(path: Path, moment: datetime) -> list[str]:
-    """Returns the whole notes at the end of a file that begin with one from before a moment, or with the file."""
+    """Returns the whole notes at the end of a file from a checkpoint of all logs on that is of before a moment, or all.
+
+    A tenant's says nothing about when it was kept: a sink that may have missed some is given the newest, however old.
+    """
     wanted, length = moment.timestamp() * 1000, _BLOCK_BYTES
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -79,7 +83,7 @@ def _last_notes(path: Path, moment: datetime) -> list[str]:
             start = max(0, size - length)
             file.seek(start)
             notes = _whole_notes(file.read(), torn=start > 0)
-            if not start or (notes and _signed_at(notes[0]) < wanted):
+            if not start or any(_signed_before(note, wanted) for note in notes):
                 return notes
             length *= 4
 
@@ -91,10 +95,9 @@ def _whole_notes(content: bytes, *, torn: bool) -> list[str]:
     return notes[1:] if torn else notes
 
 
-def _signed_at(note: str) -> int:
-    """Returns when a note says that it was signed, in Unix ms; 0 if it does not."""
-    match = _TIME.search(note)
-    return int(match[1]) if match else 0
+def _signed_before(note: str, milliseconds: float) -> bool:
+    match = _TIME.match(note)
+    return match is not None and int(match[1]) < milliseconds
 
 
 def _end_of_last_note(file: BinaryIO) -> int:

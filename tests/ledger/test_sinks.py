@@ -95,8 +95,8 @@ async def test_sinks_that_are_away_say_so(bucket_url: str, tmp_path: Path) -> No
             await sink.publish([signed(1)])
 
 
-def signed_at(moment: datetime, size: int) -> str:
-    return sign_checkpoint(Checkpoint("affidavit-test/x", size, bytes(32), int(moment.timestamp() * 1000)), KEY)
+def signed_at(moment: datetime, size: int, log: str = "checkpoints") -> str:
+    return sign_checkpoint(Checkpoint(f"affidavit-test/{log}", size, bytes(32), int(moment.timestamp() * 1000)), KEY)
 
 
 async def test_sinks_give_back_what_they_kept_since_a_moment(
@@ -117,3 +117,17 @@ async def test_sinks_give_back_what_they_kept_since_a_moment(
     recent = [note async for note in folder.since(now - timedelta(seconds=10))]
     assert recent == notes[-len(recent) :]
     assert 10 <= len(recent) < 40  # the end of the file was read, and not the whole
+
+
+async def test_a_folder_gives_back_what_it_kept_before_it_was_brought_up_to_date_with_much_that_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after each change of the leader: it is then given the newest checkpoint of every tenant, of whom most are at rest."""
+    monkeypatch.setattr("backend.ledger.sinks._BLOCK_BYTES", 1000)
+    folder, now = CheckpointFolder(tmp_path), datetime.now(UTC)
+    recent = [signed_at(now - timedelta(seconds=60 - number), number, "busy") for number in range(10)]
+    newest = [signed_at(now - timedelta(days=3), number, f"resting-{number}") for number in range(30)]
+    await folder.publish([signed_at(now - timedelta(seconds=70), 1), *recent])
+    await folder.publish([*newest, signed_at(now, 2)])
+    kept = [note async for note in folder.since(now - timedelta(seconds=65))]
+    assert kept[-31 - len(recent) : -31] == recent
