@@ -36,6 +36,7 @@ INTERVAL_SECONDS = 0.3
 REST_SECONDS = 0.5  # between two checkpoints of a tenant; an event is to be sealed within a second
 HEARTBEAT_SECONDS = 60.0
 PARTITIONS_SECONDS = 3600.0
+PARTITIONS_AGAIN_SECONDS = 5.0  # while no event can be written
 BATCH_EVENTS = 10_000
 HALT_SECONDS = 5.0  # until a sealer that has stopped looks again
 
@@ -154,6 +155,8 @@ class Sealer:
         if epoch is None:
             return
         self._edge = None
+        # Whatever may keep it from sealing: after months at rest, no event of this month has a place yet.
+        await self._create_partitions()
         try:
             async with self._transaction() as connection:
                 await compare(connection, self._sinks, self._keys.verifying)
@@ -206,9 +209,7 @@ class Sealer:
         Those are events of a schema before the queue, and events that were copied without it.
         """
         entered = 0
-        async with self._transaction() as connection:
-            months = [row["month"] for row in await connection.fetch(queries.months)]
-        for month in months:
+        for month in await self._months():
             begin = datetime.strptime(month, "%Y_%m").replace(tzinfo=UTC)
             end = (begin + timedelta(days=31)).replace(day=1)
             async with self._transaction() as connection:
@@ -231,7 +232,10 @@ class Sealer:
                 return
 
     async def _create_partitions(self) -> None:
-        """Creates the partitions of the coming months, now and every hour; long before they are needed, so it may fail."""
+        """Creates the partitions of the coming months, now and every hour; long before they are needed, so it may fail.
+
+        After months at rest the one of this month is needed: then it is tried again soon.
+        """
         if time.monotonic() < self._partitions_due:
             return
         self._partitions_due = time.monotonic() + PARTITIONS_SECONDS
@@ -240,6 +244,13 @@ class Sealer:
                 await connection.execute(queries.create_coming_partitions)
         except asyncpg.LockNotAvailableError:
             log.warning("no partitions created: the log is being written")
+            if f"{datetime.now(UTC):%Y_%m}" not in await self._months():
+                self._partitions_due = time.monotonic() + PARTITIONS_AGAIN_SECONDS
+
+    async def _months(self) -> list[str]:
+        """Returns the months, as YYYY_MM, in which events have partitions."""
+        async with self._transaction() as connection:
+            return [row["month"] for row in await connection.fetch(queries.months)]
 
     async def _publish(self, notes: Sequence[str]) -> None:
         """Publishes notes; to a sink that missed some, the newest of every log, which vouch for those before.

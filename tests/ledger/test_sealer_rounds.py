@@ -124,6 +124,44 @@ async def test_partitions_are_looked_after_once_an_hour(
     await sealer._create_partitions()
 
 
+async def test_a_month_without_a_partition_gets_one_as_soon_as_the_log_is_free(
+    pool: Pool, superuser: asyncpg.Connection, clock: SteppedTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after months at rest: until then every request is refused, since its event has no place."""
+    month = await superuser.fetchval("select date_trunc('month', now() at time zone 'UTC') + interval '2 months'")
+    name = f"audit.event_{month:%Y_%m}"
+    monkeypatch.setattr(sealing, "datetime", type("Later", (), {"now": lambda _: month}))
+    sealer = Sealer(pool, Keyring(KEY))
+    await superuser.execute(f"drop table if exists {name}")
+    async with superuser.transaction():
+        await superuser.execute("lock table audit.event in access share mode")
+        await sealer._create_partitions()
+    clock.now += 60
+    await sealer._create_partitions()
+    assert await superuser.fetchval("select to_regclass($1)", name) is not None
+
+
+class Away:
+    """A sink that does not answer."""
+
+    async def publish(self, _notes: Sequence[str]) -> None:
+        raise CheckpointsNotKept
+
+    async def since(self, _moment: datetime) -> AsyncIterator[str]:
+        raise CheckpointsNotKept
+        yield ""
+
+
+async def test_a_sealer_that_may_not_seal_yet_makes_room_for_the_coming_months(
+    pool: Pool, superuser: asyncpg.Connection
+) -> None:
+    name = await superuser.fetchval("select to_char(now() + interval '2 months', '\"audit.event_\"YYYY_MM')")
+    await superuser.execute(f"drop table if exists {name}; update audit.sealer set lease_until = '-infinity'")
+    with pytest.raises(CheckpointsNotKept):
+        await Sealer(pool, Keyring(KEY), [Away()])._lead()
+    assert await superuser.fetchval("select to_regclass($1)", name) is not None
+
+
 async def test_events_that_came_in_without_the_queue_are_entered_from_the_first_to_the_last_of_each_month(
     pool: Pool, superuser: asyncpg.Connection
 ) -> None:
