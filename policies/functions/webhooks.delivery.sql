@@ -2,7 +2,8 @@
 
 -- The only way across tenants, and open only to who can sign a worker's context; it tells ids and no content. Next is the endpoint
 -- that was served least recently, of a tenant that is not busy, if there is something to read or to send, or nobody looked for
--- half a minute. One that was just served waits for a pause.
+-- half a minute. One that was just served waits for a pause. One that nobody looked after for a day is not known to have failed
+-- meanwhile: from when on it fails is counted anew.
 create or replace function webhooks.lease(lease uuid, seconds double precision, pause double precision, busy uuid[])
 returns table (tenant_id uuid, id uuid)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
@@ -23,7 +24,8 @@ as $$
     for update of e skip locked
   )
   update webhooks.endpoint e
-  set lease_id = $1, leased_until = clock_timestamp() + make_interval(secs => $2), served_at = clock_timestamp()
+  set lease_id = $1, leased_until = clock_timestamp() + make_interval(secs => $2), served_at = clock_timestamp(),
+    failing_since = case when e.served_at < clock_timestamp() - interval '1 day' then null else e.failing_since end
   from chosen c
   where e.tenant_id = c.tenant_id and e.id = c.id
   returning e.tenant_id, e.id

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -248,6 +248,24 @@ async def test_while_a_secret_is_exchanged_both_sign(service: Service, tenant: T
         assert receiver.received[1].headers["webhook-signature"] == signatures_by(
             rotated.json()["secret"], receiver.received[1]
         )
+
+
+async def test_an_endpoint_that_nobody_looked_after_for_days_did_not_fail_meanwhile(
+    service: Service, tenant: Tenant
+) -> None:
+    """As where a tenant was suspended, or no worker ran, for a week: then one failure more disables nothing."""
+    async with receiving() as receiver, delivering(service) as deliverer:
+        endpoint = await created(service, tenant, receiver)
+        receiver.always = answering("503 Service Unavailable")
+        await sent_test(service, tenant, endpoint)
+        await forced(
+            service.database, "update webhooks.endpoint set failing_since = now() - interval '7 days',"
+            " served_at = now() - interval '7 days' + interval '1 minute' where id = $1", endpoint["id"],
+        )  # fmt: skip
+        await serve(deliverer)
+        failing = await endpoint_of(service, tenant, endpoint)
+        assert failing["status"] == "enabled"
+        assert datetime.fromisoformat(failing["failing_since"]) > datetime.now(UTC) - timedelta(hours=1)
 
 
 async def test_an_endpoint_that_failed_for_days_is_disabled_which_others_are_told(
