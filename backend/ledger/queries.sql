@@ -97,7 +97,7 @@ select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[])
 -- name: newest_notes
 -- The newest checkpoint of each log, and the handovers of their keys.
 select newest.note from audit.log l, lateral (
-  select c.note from audit.checkpoint c where c.tenant_id = l.tenant_id order by c.id desc limit 1
+  select c.note from audit.checkpoint c where c.tenant_id = l.tenant_id order by c.size desc, c.id desc limit 1
 ) as newest
 union all
 select note from audit.handover

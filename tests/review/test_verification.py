@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from backend.identity.callers.permissions import Permission
 from backend.jobs.worker import Worker
+from backend.ledger import sealer
 from backend.ledger.checkpoints import Checkpoint, SigningKey, log_origin, sign_checkpoint
 from backend.review.verification.live import LiveLog, convicting
 from tests.factories import ingest
@@ -82,6 +85,21 @@ async def test_a_log_that_grows_while_it_is_verified_is_found_sound(log: SealedL
     bogus = "select tenant_id, level, position + 1000, hash from audit.node"
     await log.execute(f"insert into audit.node {bogus} where tenant_id = '{log.tenant.id}' and level = 1 limit 1")
     assert convicting(await verified.verify(progress))
+
+
+async def test_a_log_that_was_sealed_on_after_the_clock_was_set_back_is_found_sound(
+    log: SealedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a sealer starts again on a machine whose clock is an hour behind: its ids are smaller than those before."""
+    before = (await log.service.get("/audit/checkpoint", log.tenant, "compliance")).json()
+    hour = 3_600_000 << 80
+    monkeypatch.setattr(sealer, "uuid7", lambda: UUID(int=uuid7().int - hour))
+    await log.act(2)
+    await log.seal()
+    after = (await log.service.get("/audit/checkpoint", log.tenant, "compliance")).json()
+    assert int(after["checkpoint"].split("\n")[1]) > int(before["checkpoint"].split("\n")[1])
+    done = await verify(log)
+    assert done["ok"], done["findings"]
 
 
 async def test_a_tampering_is_named_first_and_is_on_record_as_a_failure(log: SealedLog) -> None:

@@ -1,6 +1,6 @@
 -- name: latest_checkpoint
 -- The newest checkpoint of the tenant's log.
-select size, note from audit.checkpoint where tenant_id = $1 order by id desc limit 1
+select size, note from audit.checkpoint where tenant_id = $1 order by size desc, id desc limit 1
 
 -- name: checkpoint_of_size
 -- A checkpoint of this size.

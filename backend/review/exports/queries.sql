@@ -5,7 +5,7 @@ select size, note from audit.checkpoint where tenant_id = $1 and signed_at <= $2
 -- name: checkpoint_after
 -- The first checkpoint signed at or after a moment, or the newest: an export ends with it.
 select size from audit.checkpoint where tenant_id = $1
-order by signed_at >= $2 desc, case when signed_at >= $2 then id end, id desc limit 1
+order by signed_at >= $2 desc, case when signed_at >= $2 then id end, size desc, id desc limit 1
 
 -- name: checkpoint_at_least
 -- The first checkpoint that covers this many leaves.
@@ -19,7 +19,7 @@ order by id limit $5
 
 -- name: newest_checkpoint
 -- The newest checkpoint of the log.
-select id, size, note from audit.checkpoint where tenant_id = $1 order by id desc limit 1
+select id, size, note from audit.checkpoint where tenant_id = $1 order by size desc, id desc limit 1
 
 -- name: leaves
 -- Leaves in order, each with its event if it is still there.

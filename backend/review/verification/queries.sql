@@ -1,8 +1,9 @@
 -- name: edge
--- The right edge of the tenant's log, and the newest that is left of its leaves and checkpoints.
+-- The right edge of the tenant's log, and the newest that is left of its leaves and checkpoints: the largest, since the ids of those
+-- that were signed after a clock was set back are smaller than earlier ones.
 select l.size, l.frontier, (select max(index) from audit.leaf where tenant_id = $1) as last_leaf,
-  (select size from audit.checkpoint where tenant_id = $1 order by id desc limit 1) as checkpoint,
-  (select max(signed_at) from audit.checkpoint where tenant_id = $1) as signed_at
+  (select size from audit.checkpoint where tenant_id = $1 order by size desc limit 1) as checkpoint,
+  (select signed_at from audit.checkpoint where tenant_id = $1 order by size desc, id desc limit 1) as signed_at
 from (select) as one left join audit.log l on l.tenant_id = $1
 
 -- name: nodes_of_level
