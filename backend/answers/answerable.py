@@ -52,9 +52,12 @@ class Answerable:
     threshold: float
 
     @classmethod
-    def load(cls) -> Self:
-        """Loads the trained model; raises ValueError when it was trained on other features."""
+    def load(cls, words: str) -> Self:
+        """Loads the trained model; raises ValueError when it was trained on other features, or by another model of `words`."""
         stored = json.loads(files("backend.answers").joinpath(_WEIGHTS).read_text(encoding="utf-8"))
+        if stored["model"] != words:
+            message = f"{_WEIGHTS} was trained on what {stored['model']} makes of words, not {words}"
+            raise ValueError(message)
         bias = stored["weights"].pop("bias")
         if set(stored["weights"]) != set(NAMES):
             message = f"{_WEIGHTS} was trained on other features; run tests.benchmarks.answers.train"

@@ -61,7 +61,7 @@ class ExtractiveGenerator:
         self._model = model
         self._retrieves = retrieves
         self._reader = Reader(model)
-        self._answerable = Answerable.load()
+        self._answerable = Answerable.load(model.model)
 
     @property
     def name(self) -> str:

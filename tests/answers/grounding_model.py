@@ -15,7 +15,7 @@ from backend.retrieval.embedding.embedder import LocalEmbedder
 def likeness() -> Likeness:
     """Returns the trained model over the built-in embedder, which is built once a machine."""
     folder = Path(gettempdir()) / "affidavit-test-models"
-    return Likeness(LocalEmbedder.load(folder, 1).token_vectors)
+    return Likeness(LocalEmbedder.load(folder, 1))
 
 
 def grounding(judge: Judge | None = None, levels: frozenset[Support] | None = None) -> Grounding:

@@ -18,6 +18,7 @@ from backend.answers.prompt import render
 from backend.demo import content
 from backend.retrieval import lexicon
 from backend.retrieval.embedding.embedder import LocalEmbedder
+from backend.retrieval.embedding.minilm import MINILM
 from tests.answers.passages import answer_of, passages
 
 pytestmark = pytest.mark.anyio
@@ -306,10 +307,15 @@ async def test_a_second_sentence_of_the_passage_answers_what_the_first_does_not(
     assert any("Students pay nothing" in quote for quote in quotes)
 
 
+def test_weights_that_were_trained_on_another_models_words_are_refused() -> None:
+    with pytest.raises(ValueError, match=f"trained on what {MINILM.name} makes of words, not another"):
+        Answerable.load("another")
+
+
 def test_weights_of_other_features_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answerable, "NAMES", answerable.NAMES[1:])
     with pytest.raises(ValueError, match="trained on other features"):
-        Answerable.load()
+        Answerable.load(MINILM.name)
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from backend.audit.search_words import SearchWords
 from backend.database import open_pool
 from backend.identity.callers.caller import Caller
 from backend.operation import placement
-from backend.retrieval.embedding.embedder import LocalEmbedder
+from backend.retrieval.embedding.minilm import MINILM
 from backend.retrieval.models import RetrievalRequest
 from backend.retrieval.stages import Question, validity_of
 from backend.retrieval.weights import weights_of
@@ -141,7 +141,7 @@ async def platform(folder: Path, size: Size, progress: Progress, *, keep: bool) 
             PayloadVault(LocalKeyEncryption(known["payload_key"])), SearchWords(known["payload_key"]), {}
         )
         tenancy = Tenancy(pool, ContextSigner(known["context_key"]), timeout=5)
-        running = Platform(deployed, superuser, tenancy, recorder, Topics(LocalEmbedder.model), {})
+        running = Platform(deployed, superuser, tenancy, recorder, Topics(MINILM.name), {})
         try:
             for slug, chunks in size.measured.items():
                 running.subjects[slug] = await _subject(running, slug, chunks, made=written.exists())

@@ -37,7 +37,7 @@ from backend.ledger.checkpoints import SigningKey
 from backend.ledger.keyring import Keyring
 from backend.ledger.sealer import Sealer, Sealing, UnsealedEvent
 from backend.migration import migrate, store_context_key
-from backend.retrieval.embedding.embedder import LocalEmbedder
+from backend.retrieval.embedding.minilm import MINILM
 from backend.tenancy import ContextSigner
 from tests.benchmarks.deployment import write_results
 from tests.benchmarks.synthetic import Corpus, Topics, load
@@ -200,7 +200,7 @@ async def capacity(urls: dict[str, str]) -> Figures:
 
 async def cost_of_recording(urls: dict[str, str], superuser: asyncpg.Connection, home: Path) -> dict[str, Figures]:
     """Returns the medians of POST /retrieve as it is, and with a recorder that records nothing, asked alternately."""
-    known, target, topics = Secrets(), Database(**urls), Topics(LocalEmbedder.model)
+    known, target, topics = Secrets(), Database(**urls), Topics(MINILM.name)
     await store_context_key(urls["owner_url"], ContextSigner(known.context_key))
     async with running(settings_for(target, known, home), target) as service:
         tenants = {size: await service.create_tenant() for size in SIZES}

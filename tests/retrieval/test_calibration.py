@@ -17,8 +17,8 @@ from backend.operation.reembedding import reembed
 from backend.operation.service import OperatorError
 from backend.personal_data.pseudonyms import PseudonymKeys
 from backend.retrieval.calibration import Calibration, SampledText, calibrate, longest_read
-from backend.retrieval.embedding import minilm
 from backend.retrieval.embedding.embedder import EmbedderUnavailable, LocalEmbedder, Vectors, unit
+from backend.retrieval.embedding.minilm import MINILM
 from backend.retrieval.weights import weights_of
 from tests.documents.test_personal_data import ACCOUNT, make
 from tests.service import Secrets, Service, Tenant
@@ -107,7 +107,7 @@ def test_a_weight_that_nobody_measured_for_a_model_is_told() -> None:
     with capture_logs() as logged:
         weights_of("another-model")
         weights_of("another-model", 0.005)
-        weights_of(minilm.NAME)
+        weights_of(MINILM.name)
     assert [(line["event"], line["model"]) for line in logged] == [("embedding model not calibrated", "another-model")]
 
 
@@ -165,5 +165,5 @@ async def test_the_command_says_what_to_set(
     await reembed(service.database.owner_url, filled.id, LocalEmbedder.load(model_home / "models", 1), KEYS, quietly)
     done = await asyncio.to_thread(CliRunner().invoke, app, ["calibrate", filled.slug], env=environment)
     assert done.exit_code == 0, done.output
-    assert re.search(rf"What fits {minilm.NAME}:\s+AFFIDAVIT_LEXICAL_WEIGHT=0\.\d+\n", done.output), done.output
+    assert re.search(rf"What fits {MINILM.name}:\s+AFFIDAVIT_LEXICAL_WEIGHT=0\.\d+\n", done.output), done.output
     assert "AFFIDAVIT_EMBEDDINGS_MAX_TOKENS" not in done.output  # the built-in model knows what it reads

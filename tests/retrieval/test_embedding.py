@@ -1,12 +1,11 @@
 import asyncio
 import logging
 import multiprocessing
-import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
-from backend.retrieval.embedding import minilm
 from backend.retrieval.embedding.embedder import EmbedderUnavailable, LocalEmbedder, Vectors
+from backend.retrieval.embedding.local_model import ModelWeightsError
+from backend.retrieval.embedding.minilm import MINILM
 from backend.retrieval.embedding.native_run import NativeRun
 from backend.retrieval.embedding.remote import RemoteEmbedder
 from tests.listening import served_by_a_thread
@@ -174,20 +174,20 @@ def test_the_model_is_built_once_and_leaves_nothing_else_behind(cache: Path) -> 
     (model,) = cache.iterdir()
     built = model.stat().st_mtime_ns
 
-    assert minilm.onnx_model(cache) == model
+    assert MINILM.onnx_model(cache) == model
     assert model.stat().st_mtime_ns == built
 
 
 def test_building_the_model_logs_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        minilm.onnx_model(tmp_path)
+        MINILM.onnx_model(tmp_path)
 
     assert caplog.records == []
 
 
 def test_two_processes_may_build_the_model_at_once(tmp_path: Path, local: LocalEmbedder) -> None:
     processes = multiprocessing.get_context("spawn")
-    builders = [processes.Process(target=minilm.onnx_model, args=(tmp_path,)) for _ in range(2)]
+    builders = [processes.Process(target=MINILM.onnx_model, args=(tmp_path,)) for _ in range(2)]
     for builder in builders:
         builder.start()
     for builder in builders:
@@ -199,16 +199,11 @@ def test_two_processes_may_build_the_model_at_once(tmp_path: Path, local: LocalE
     assert vector.tobytes() == local.encode(["fee"]).tobytes()
 
 
-def test_other_weights_than_the_pinned_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tampered = tmp_path / "model.safetensors"
-    shutil.copyfile(minilm.wheel_file("model.safetensors"), tampered)
-    with tampered.open("r+b") as file:
-        file.seek(-1, 2)
-        file.write(b"\x00")
-    monkeypatch.setattr(minilm, "wheel_file", lambda _name: tampered)
+def test_other_weights_than_the_pinned_are_refused(tmp_path: Path) -> None:
+    tampered = replace(MINILM, read=lambda name: MINILM.read(name)[:-1] + b"\x00")
 
-    with pytest.raises(minilm.ModelWeightsError, match="not the pinned"):
-        minilm.onnx_model(tmp_path / "cache")
+    with pytest.raises(ModelWeightsError, match="not the pinned"):
+        tampered.onnx_model(tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 

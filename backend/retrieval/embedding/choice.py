@@ -3,16 +3,20 @@
 from typing import TYPE_CHECKING
 
 from backend.retrieval.embedding.embedder import Embedder, LocalEmbedder
+from backend.retrieval.embedding.minilm import MINILM
+from backend.retrieval.embedding.mpnet import MPNET
 from backend.settings import Settings
 
 if TYPE_CHECKING:
     from backend.retrieval.embedding.remote import RemoteEmbedder
 
+_LOCAL = {"small": MINILM, "quality": MPNET}
+
 
 def from_settings(settings: Settings) -> Embedder:
-    """Returns a client of the embeddings server, or without one the built-in MiniLM, built at first use."""
+    """Returns a client of the embeddings server, or without one the model of the profile, built at first use."""
     return remote_from_settings(settings) or LocalEmbedder.load(
-        settings.home_folder / "models", settings.embedding_threads
+        settings.home_folder / "models", settings.embedding_threads, _LOCAL[settings.embedding_profile]
     )
 
 

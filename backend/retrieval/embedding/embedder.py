@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from backend.precedence import step
-from backend.retrieval.embedding import minilm
+from backend.retrieval.embedding.local_model import LocalModel
+from backend.retrieval.embedding.minilm import MINILM
 from backend.retrieval.embedding.native_run import NativeRun
 from backend.retrieval.embedding.shared_threads import SharedThreads
 
@@ -30,13 +31,13 @@ _SHORT_CHARACTERS = 1_000  # of a question: about one window
 _MAX_WINDOWS = 16  # 4,064 tokens: the mean of more says nothing, and one text must not hold a core for long
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # the model that finds passages, and the one that reads them
 def _session(path: Path) -> onnxruntime.InferenceSession:
     """Returns the model, which a process holds once: running it changes nothing in it."""
     return _opened(path, threads=1)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _native_run(path: Path) -> NativeRun:
     """Returns the same with a thread of its own, which computes while the caller's does something else."""
     return NativeRun(_opened(path, threads=2))
@@ -90,7 +91,7 @@ class Embedder(Protocol):
 
 
 class LocalEmbedder:
-    """Runs all-MiniLM-L6-v2 in this process, without a network.
+    """Runs a model in this process, without a network.
 
     Each text is run alone. The int8 model scales its activations over whatever it is given at once, so in a
     batch a vector would depend on its neighbours, even another tenant's, and could not be reproduced. Nor is
@@ -100,32 +101,30 @@ class LocalEmbedder:
     off; its lead, which tends to say what it is about; and each line of its title.
     """
 
-    model = minilm.NAME
-    dimensions = minilm.DIMENSIONS
     in_process = True
-    max_tokens = minilm.MAX_TOKENS
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, native: NativeRun, tokenizer: Tokenizer, threads: int
+        self, session: onnxruntime.InferenceSession, native: NativeRun, local: LocalModel, threads: int
     ) -> None:
         """Uses so many threads for questions, as many for passages, and half as many for all else that is asked."""
+        self.model, self.dimensions, self.max_tokens = local.name, local.dimensions, local.max_tokens
         self._session = session
         self._native = native
-        self._tokenizer = tokenizer
-        self._begin, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        self._tokenizer = local.tokenizer()
+        self._begin, self._end = map(self._tokenizer.token_to_id, local.markers)
         # Threads of their own, so that a question never queues behind an ingestion.
         self._questions = ThreadPoolExecutor(threads, "embed-question")
         self._asked = SharedThreads(max(1, threads // 2), name="embed-asked")
         self._passages = SharedThreads(max(1, threads // 2), threads - max(1, threads // 2), name="embed-passage")
 
     @classmethod
-    def load(cls, cache: Path, threads: int | None = None) -> Self:
+    def load(cls, cache: Path, threads: int | None = None, local: LocalModel = MINILM) -> Self:
         """Loads the model, building it in `cache` at first use, to run on `threads` cores (default: all).
 
-        Raises minilm.ModelWeightsError if the installed weights are not the pinned ones.
+        Raises ModelWeightsError if the installed weights are missing or are not the pinned ones.
         """
-        model = minilm.onnx_model(cache)
-        return cls(_session(model), _native_run(model), minilm.tokenizer(), threads or os.cpu_count() or 1)
+        model = local.onnx_model(cache)
+        return cls(_session(model), _native_run(model), local, threads or os.cpu_count() or 1)
 
     def count_tokens(self, text: str) -> int:
         """Returns the number of tokens to compare with `max_tokens` (the model's two markers included)."""

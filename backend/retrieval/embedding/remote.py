@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from backend import tracing
 from backend.bounded_http import MISREAD, bounded_client
-from backend.retrieval.embedding import minilm
 from backend.retrieval.embedding.embedder import EmbedderUnavailable, Vectors, as_titles, count_each, stacked, unit
+from backend.retrieval.embedding.minilm import MINILM
 
 _BATCH = 64  # texts per request: within most servers' limits, and a failed request repeats little
 _TOO_MUCH = frozenset({400, 413, 422})  # how servers refuse a batch that is too large
@@ -54,7 +54,7 @@ class RemoteEmbedder:
 
     def count_each(self, texts: Sequence[str]) -> list[int]:
         """Returns the number of tokens of each text by the built-in tokenizer: the protocol has no way to ask."""
-        return count_each(minilm.tokenizer(), texts)
+        return count_each(MINILM.tokenizer(), texts)
 
     async def embed_query(self, text: str) -> Vectors:
         """Returns the vector (dimensions,) of a question; raises EmbedderUnavailable."""

@@ -121,7 +121,11 @@ def main() -> None:
     theta = fit(scaled, labels, weights)
     raw = theta[1:] / deviation
     trained = {"bias": float(theta[0] - raw @ mean), **dict(zip(names, map(float, raw), strict=True)), **BY_HAND}
-    stored = {"threshold": THRESHOLD, "weights": {name: round(weight, 5) for name, weight in trained.items()}}
+    stored = {
+        "model": embedder().model,
+        "threshold": THRESHOLD,
+        "weights": {name: round(weight, 5) for name, weight in trained.items()},
+    }
     WEIGHTS.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
 
 

@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=600, help="of each set of ../shared/data, to be perturbed")
     parser.add_argument("--verbose", action="store_true", help="print what was wrong")
     chosen = parser.parse_args()
-    likeness = Likeness(embedder().token_vectors)
+    likeness = Likeness(embedder())
     if CASES.exists():
         report("cases that others wrote (held out)", judged(statements(CASES), likeness), verbose=chosen.verbose)
     report(

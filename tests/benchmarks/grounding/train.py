@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.answers.grounding.features import NAMES
-from tests.benchmarks.grounding.statements import Example, examples
+from tests.benchmarks.grounding.statements import Example, embedder, examples
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "backend" / "answers" / "grounding" / "likeness.json"
 REGULARISATION = 1.0
@@ -96,7 +96,7 @@ def main() -> None:
     by_passage(found)
     coefficients = train(found)
     weights = dict(zip(NAMES, np.round(coefficients, 5).tolist(), strict=True))
-    stored = {"threshold": THRESHOLD, "weights": weights}
+    stored = {"model": embedder().model, "threshold": THRESHOLD, "weights": weights}
     WEIGHTS.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     for name, value in sorted(weights.items(), key=lambda pair: -abs(pair[1])):
         print(f"  {name:<18} {value:+.3f}")
