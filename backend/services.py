@@ -268,7 +268,7 @@ async def _worker_services(
     reranker = rerankers.from_settings(settings)
     if reranker is not None:
         stack.push_async_callback(reranker.aclose)
-    weights = weights_of(embedder.model, settings.lexical_weight)
+    weights = weights_of(embedder.model, settings.lexical_weight, calibrated=settings.lexical_weight_model)
     retrieval = Retrieval(tenancy, recorder, embedder, pseudonym_keys, weights, reranker)
     offered = await asyncio.to_thread(generators.from_settings, settings, embedder)
     stack.push_async_callback(offered.aclose)

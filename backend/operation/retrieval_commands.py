@@ -91,7 +91,8 @@ def calibrate(slug: Slug) -> CommandResult:
     table = Table("weight of words", f"mean reciprocal rank of {measured.questions} texts among {measured.texts}")
     for weight, found in measured.found.items():
         table.add_row(f"{weight:g}", f"{found:.3f}")
-    words: list[RenderableType] = [table, f"What fits {profile.model}:\n\nAFFIDAVIT_LEXICAL_WEIGHT={measured.weight:g}"]
+    weight = f"AFFIDAVIT_LEXICAL_WEIGHT={measured.weight:g}\nAFFIDAVIT_LEXICAL_WEIGHT_MODEL={profile.model}"
+    words: list[RenderableType] = [table, f"What fits {profile.model}:\n\n{weight}"]
     if profile.max_tokens is not None:
         words.append(f"AFFIDAVIT_EMBEDDINGS_MAX_TOKENS={profile.max_tokens}")
     facts = {"model": profile.model, "lexical_weight": measured.weight, "embeddings_max_tokens": profile.max_tokens}
@@ -128,8 +129,10 @@ def uncalibrated_model(settings: Settings) -> str | None:
     from backend.retrieval.weights import is_measured  # noqa: PLC0415
 
     embedder = remote_from_settings(settings)
-    known = embedder is None or settings.lexical_weight is not None or is_measured(embedder.model)
-    return None if known or embedder is None else embedder.model
+    if embedder is None or is_measured(embedder.model):
+        return None
+    calibrated = settings.lexical_weight is not None and settings.lexical_weight_model in {None, embedder.model}
+    return None if calibrated else embedder.model
 
 
 async def embedder_finding(runtime_url: str, settings: Settings) -> CheckResult:

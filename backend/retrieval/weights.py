@@ -41,8 +41,16 @@ def is_measured(model: str) -> bool:
     return model in _MEASURED
 
 
-def weights_of(model: str, lexical: float | None = None) -> Weights:
-    """Returns the weights for an embedding model; `lexical`, as calibrated for it, replaces what is known of it."""
+def weights_of(model: str, lexical: float | None = None, *, calibrated: str | None = None) -> Weights:
+    """Returns the weights for an embedding model; `lexical`, as calibrated for it, replaces what is known of it.
+
+    Where it is said for which model that was `calibrated`, it is not used for another.
+    """
+    if calibrated is not None and calibrated != model:
+        log.warning(
+            "lexical weight is another model's", model=model, calibrated=calibrated, command="affidavit calibrate"
+        )
+        lexical = None
     if lexical is None and not is_measured(model):
         log.warning("embedding model not calibrated", model=model, command="affidavit calibrate")
     known = _MEASURED.get(model, _UNKNOWN_MODEL)

@@ -47,6 +47,10 @@ class RetrievalSettings(BaseModel):
         default=None, gt=0, le=1,
         description="How much words count beside meaning, as calibrated for the embedding model; unset means as measured.",
     )  # fmt: skip
+    lexical_weight_model: str | None = Field(
+        default=None,
+        description="The embedding model for which that was calibrated; another one does not use it. Unset means any.",
+    )
     reranker_url: str | None = Field(
         default=None,
         pattern=r"^https?://",

@@ -111,6 +111,13 @@ def test_a_weight_that_nobody_measured_for_a_model_is_told() -> None:
     assert [(line["event"], line["model"]) for line in logged] == [("embedding model not calibrated", "another-model")]
 
 
+def test_a_weight_that_was_calibrated_for_another_model_is_not_used() -> None:
+    with capture_logs() as logged:
+        assert weights_of(MINILM.name, 0.005, calibrated="another-model") == weights_of(MINILM.name)
+    assert [line["event"] for line in logged] == ["lexical weight is another model's"]
+    assert weights_of(MINILM.name, 0.005, calibrated=MINILM.name).lexical == 0.005
+
+
 def quietly(step: str, done: int, total: int) -> None:
     """Takes progress and shows none."""
 
@@ -165,5 +172,8 @@ async def test_the_command_says_what_to_set(
     await reembed(service.database.owner_url, filled.id, LocalEmbedder.load(model_home / "models", 1), KEYS, quietly)
     done = await asyncio.to_thread(CliRunner().invoke, app, ["calibrate", filled.slug], env=environment)
     assert done.exit_code == 0, done.output
-    assert re.search(rf"What fits {MINILM.name}:\s+AFFIDAVIT_LEXICAL_WEIGHT=0\.\d+\n", done.output), done.output
+    assert re.search(
+        rf"What fits {MINILM.name}:\s+AFFIDAVIT_LEXICAL_WEIGHT=0\.\d+\s+AFFIDAVIT_LEXICAL_WEIGHT_MODEL={MINILM.name}\n",
+        done.output,
+    ), done.output
     assert "AFFIDAVIT_EMBEDDINGS_MAX_TOKENS" not in done.output  # the built-in model knows what it reads
