@@ -91,8 +91,8 @@ def calibrate(slug: Slug) -> CommandResult:
     table = Table("weight of words", f"mean reciprocal rank of {measured.questions} texts among {measured.texts}")
     for weight, found in measured.found.items():
         table.add_row(f"{weight:g}", f"{found:.3f}")
-    weight = f"AFFIDAVIT_LEXICAL_WEIGHT={measured.weight:g}\nAFFIDAVIT_LEXICAL_WEIGHT_MODEL={profile.model}"
-    words: list[RenderableType] = [table, f"What fits {profile.model}:\n\n{weight}"]
+    named = f"AFFIDAVIT_LEXICAL_WEIGHT={measured.weight:g}\nAFFIDAVIT_LEXICAL_WEIGHT_MODEL={profile.model}"
+    words: list[RenderableType] = [table, f"What fits {profile.model}:\n\n{named}"]
     if profile.max_tokens is not None:
         words.append(f"AFFIDAVIT_EMBEDDINGS_MAX_TOKENS={profile.max_tokens}")
     facts = {"model": profile.model, "lexical_weight": measured.weight, "embeddings_max_tokens": profile.max_tokens}

@@ -4,8 +4,10 @@ import pytest
 
 from backend.answers.generator import Claim
 from backend.answers.grounding.evidence import addresses_a_model
+from backend.answers.grounding.likeness import Model
 from backend.answers.grounding.verdict import Reason, Support
 from backend.documents.chunks.vectors import NOWHERE
+from backend.retrieval.embedding.minilm import MINILM
 from tests.answers.grounding_model import grounding
 from tests.answers.passages import passages
 
@@ -187,3 +189,8 @@ async def test_the_headings_above_a_sentence_are_no_part_of_its_quote() -> None:
     found = await checked.claim("The stop payment order costs $30 for each check. [1]", checked.evidence([under]))
     assert isinstance(found, Claim), found
     assert [quote.text for quote in found.quotes] == ["A stop payment order costs $30 for each check."]
+
+
+def test_weights_that_were_trained_on_another_models_words_are_refused() -> None:
+    with pytest.raises(ValueError, match=f"trained on what {MINILM.name} makes of words, not another"):
+        Model.load("another")
