@@ -13,6 +13,7 @@ from backend.operation.reembedding import reembed
 from backend.personal_data.policy import Policy
 from backend.personal_data.pseudonyms import PseudonymKeys
 from backend.retrieval.embedding.embedder import LocalEmbedder, Vectors
+from backend.retrieval.embedding.minilm import MINILM
 from tests.service import Service, Tenant
 
 KEYS = PseudonymKeys("a secret of these tests")
@@ -53,7 +54,7 @@ async def test_what_was_embedded_without_its_heading_is_embedded_again_with_it(
     await submit(service, tenant)
     model = service.services.retrieval.embedder
     assert isinstance(model, LocalEmbedder)
-    before = Untitled(model._session, model._native, model._tokenizer, threads=1)
+    before = Untitled(model._session, model._native, MINILM, threads=1)
 
     async def done_again(embedder: LocalEmbedder, *, again: bool) -> tuple[int, list[str]]:
         steps: list[int] = []
