@@ -167,6 +167,7 @@ BENCHMARKS = (
     Benchmark("grounding"),
     Benchmark("personal_data"),
     Benchmark("quality"),
+    Benchmark("local_models"),
     Benchmark("filings"),
     Benchmark("rulebooks", "rulebooks.json", _rulebooks),
     Benchmark("audit_verifier"),

@@ -132,7 +132,7 @@ HTML = {
     "struck": "<p><del>{f}</del></p>", "hidden": "<p hidden>{f}</p>", "style": '<p style="display:none">{f}</p>',
     "raised_by_sheet": '<p>Fee ${f}<i class="mark">{m}</i></p>', "struck_by_sheet": '<p><span class="old">{f}</span></p>',
     "hidden_by_sheet": '<div class="shut">{f}</div>', "noted": '<p>${f}<a class="footnote-ref" href="#n">{m}</a></p>',
-    "equation": "<math><mfrac><mn>1</mn><mn>{f}</mn></mfrac></math>", "ruby": "<ruby>{f}<rt>{m}</rt></ruby>",
+    "equation": "<math><mfrac><mn>1</mn><mn>{f}</mn></mfrac></math>", "ruby": "<p><ruby>{f}<rt>{m}</rt></ruby></p>",
     "mixed": "<p>{f}<math><mfrac><mn>1</mn><mn>2</mn></mfrac></math>5</p>",
     "mixed_within": "<math><mn>{f}</mn><mfrac><mn>1</mn><mn>2</mn></mfrac></math>",
     "squared": "<p><math><msup><mi>r</mi><mn>{f}</mn></msup></math>7</p>",

@@ -19,6 +19,8 @@ from backend.language.plain import plain
         ("fr", "Le client est tenu de payer sans tarder.", "Le client doit payer immédiatement."),
         ("es", "El cliente está obligado a pagar.", "El cliente debe pagar."),
         ("it", "Il cliente ha il diritto di recedere.", "Il cliente può recedere."),
+        ("en", "The borrower is not obliged to insure the house.", "The borrower need not insure the house."),
+        ("fr", "Le client n'est pas tenu de payer.", "Le client n'est pas obligé de payer."),
     ],
 )  # fmt: skip
 def test_a_phrase_is_put_into_plain_words(code: str, said: str, expected: str) -> None:
@@ -30,12 +32,10 @@ def test_a_phrase_is_put_into_plain_words(code: str, said: str, expected: str) -
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("en", "The borrower is not obliged to insure the house."),
         ("en", "No customer is required to pay."),
         ("en", "Nobody is entitled to a refund."),
         ("en", "Should the bank refund the fee?"),
         ("de", "Der Kunde ist nicht verpflichtet, die Karte zu melden."),
-        ("fr", "Le client n'est pas tenu de payer."),
         ("es", "El cliente no está obligado a pagar."),
         ("it", "Il cliente non ha il diritto di recedere."),
     ],
