@@ -13,7 +13,7 @@ from backend.jobs import service as jobs
 from backend.review.exports.jobs import EXPORT
 from backend.review.verification.service import VERIFY
 from tests.factories import post_file
-from tests.jobs.test_worker import caller_of, change
+from tests.jobs.noted_jobs import caller_of, change
 from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from backend.jobs import service as jobs
 from backend.jobs.room import JobRoom
 from backend.review.exports.jobs import EXPORT
 from tests.console.visits import form_token, visiting
-from tests.jobs.test_worker import caller_of
+from tests.jobs.noted_jobs import caller_of
 from tests.service import Service, Tenant
 
 pytestmark = pytest.mark.anyio

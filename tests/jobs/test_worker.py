@@ -1,113 +1,19 @@
-"""Jobs run as who asked for them, once, in fair turns, whatever becomes of their worker."""
+"""Jobs run as who asked for them, once, whatever becomes of their worker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
-from uuid import UUID
 
-import asyncpg
 import httpx
 import pytest
 
-from backend.audit.actions.documents import DocumentIngested
-from backend.audit.events import Event, Outcome
-from backend.database import Connection
 from backend.errors import Unavailable
-from backend.identity.callers.caller import Caller
-from backend.identity.callers.permissions import Permission, Role
-from backend.identity.callers.principals import resolve_principal
-from backend.jobs import service as jobs
-from backend.jobs.failures import JobFailure
 from backend.jobs.job import Job, JobFailed
-from backend.jobs.worker import Worker
 from backend.tenancy import Claims
-from tests.service import PASSWORD, Service, Tenant
+from tests.jobs.noted_jobs import Noting, caller_of, change, enqueue, moment_of, notes, shown, worker
+from tests.service import Service, Tenant
 
-pytestmark = pytest.mark.anyio
-
-
-@dataclass
-class Noting:
-    """Does a job by writing an event of it, which can be counted, with whatever else a test wants."""
-
-    service: Service
-    before: Callable[[Job], Awaitable[None]] | None = None
-    finished: list[UUID] = field(default_factory=list)
-
-    async def run(self, job: Job) -> None:
-        if self.before:
-            await self.before(job)
-        async with job.transaction() as connection:
-            await self.note(job.caller, job.id, connection, Outcome.SUCCEEDED, None)
-            await job.finish(connection, {"noted": True})
-        self.finished.append(job.id)
-
-    async def on_failure(self, connection: Connection, caller: Caller, failure: JobFailure) -> None:
-        await self.note(caller, failure.job_id, connection, failure.outcome, failure.reason)
-
-    async def note(
-        self, caller: Caller, job_id: UUID, connection: Connection, outcome: Outcome, reason: str | None
-    ) -> None:
-        event = Event(DocumentIngested(job=job_id), outcome, reason)
-        await self.service.services.recorder.record(connection, caller, event)
-
-
-def worker(service: Service, handler: Noting, **changed: Any) -> Worker:
-    return Worker(service.services.tenancy, {"test:note": handler}, **{"lease_seconds": 60.0, **changed})
-
-
-async def caller_of(service: Service, tenant: Tenant, username: str = "editor") -> Caller:
-    return await resolve_principal(service.services.tenancy, tenant.id, tenant.users[username], "a-request")
-
-
-async def new_caller(service: Service, slug: str) -> Caller:
-    """A key of a new tenant, and its owner."""
-    async with service.operator() as acting:
-        tenant_id = await acting.create_tenant(slug, slug)
-        await acting.create_user(tenant_id, "owner", PASSWORD, [Role.EDITOR])
-        await acting.create_key(tenant_id, "uploader", [Permission.DOCUMENTS_WRITE], ["default"])
-        key_id = await acting.connection.fetchval("select id from identity.api_key where tenant_id = $1", tenant_id)
-    return await resolve_principal(service.services.tenancy, tenant_id, key_id, "a-request")
-
-
-async def enqueue(service: Service, caller: Caller, count: int = 1) -> list[UUID]:
-    async with service.services.tenancy.transaction(caller.claims()) as connection:
-        return [await jobs.enqueue(connection, caller, "test:note", {}) for _ in range(count)]
-
-
-async def shown(service: Service, tenant: Tenant, job_id: UUID, username: str = "editor") -> dict[str, Any]:
-    answer = await service.get(f"/jobs/{job_id}", tenant, username)
-    assert answer.status_code == 200, answer.text
-    job: dict[str, Any] = answer.json()
-    return job
-
-
-async def notes(service: Service, tenant: Tenant, job_id: UUID) -> list[dict[str, Any]]:
-    events = await service.events(tenant, action="document:ingested", limit=200)
-    return [event for event in events if event["event"].get("job") == str(job_id)]
-
-
-async def change(service: Service, statement: str, *arguments: Any) -> None:
-    """Changes what no role of the service may."""
-    connection = await asyncpg.connect(service.database.superuser_url)
-    await connection.execute(statement, *arguments)
-    await connection.close()
-
-
-async def moment_of(service: Service, job_id: UUID, column: str) -> datetime:
-    connection = await asyncpg.connect(service.database.superuser_url)
-    moment = await connection.fetchval(f"select {column} from jobs.job where id = $1", job_id)
-    await connection.close()
-    assert isinstance(moment, datetime)
-    return moment
-
-
-@pytest.fixture(autouse=True)
-async def empty_queue(service: Service) -> AsyncIterator[None]:
-    yield
-    await change(service, "delete from jobs.job")
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("empty_queue")]
 
 
 async def test_a_job_is_done_as_who_asked_for_it_and_seen_by_nobody_else(
@@ -196,71 +102,6 @@ async def test_a_job_that_takes_long_delays_no_other(service: Service, tenant: T
     two.stopping.set()
     await working
     assert handler.finished == [*others, slow_id]
-
-
-async def test_the_last_place_is_for_another_tenant_however_many_jobs_one_has(
-    service: Service, tenant: Tenant, other_tenant: Tenant
-) -> None:
-    """Files that are read for an hour are not told from others before they are read."""
-    flood = set(await enqueue(service, await caller_of(service, tenant), 5))
-    begun, go_on = asyncio.Queue[UUID](), asyncio.Event()
-
-    async def endless(job: Job) -> None:
-        await begun.put(job.id)
-        if job.id in flood:
-            await go_on.wait()
-
-    handler = Noting(service, endless)
-    three = worker(service, handler, at_once=3, idle_seconds=0.01)
-    working = asyncio.create_task(three.run())
-    async with asyncio.timeout(60):
-        assert {await begun.get(), await begun.get()} < flood
-        others = await enqueue(service, await caller_of(service, other_tenant), 2)
-        assert [await begun.get() for _ in others] == others
-        while len(handler.finished) < 2:
-            await asyncio.sleep(0.01)
-        assert handler.finished == others
-        go_on.set()
-        assert {await begun.get() for _ in range(3)} < flood
-    three.stopping.set()
-    await working
-
-
-class WatchedStop(asyncio.Event):
-    """Counts who waits for it beside each other."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting = self.most = self.times = 0
-
-    async def wait(self) -> Literal[True]:
-        self.waiting, self.times = self.waiting + 1, self.times + 1
-        self.most = max(self.most, self.waiting)
-        try:
-            return await super().wait()
-        finally:
-            self.waiting -= 1
-
-
-async def test_places_without_work_ask_the_queue_in_turn(service: Service) -> None:
-    stopping = WatchedStop()
-    four = worker(service, Noting(service), at_once=4, idle_seconds=0.05, stopping=stopping)
-    working = asyncio.create_task(four.run())
-    async with asyncio.timeout(60):
-        while stopping.times < 8:
-            await asyncio.sleep(0.01)
-    stopping.set()
-    await working
-    assert stopping.most == 1
-
-
-async def test_a_worker_that_does_one_job_at_a_time_does_everybodys(service: Service, tenant: Tenant) -> None:
-    ids = await enqueue(service, await caller_of(service, tenant), 3)
-    handler = Noting(service)
-    one = worker(service, handler, at_once=1)
-    while await one.work_once():
-        pass
-    assert handler.finished == ids
 
 
 async def test_a_job_that_takes_longer_than_any_may_has_failed_and_says_so(service: Service, tenant: Tenant) -> None:
@@ -365,18 +206,6 @@ async def test_the_queued_job_of_a_user_who_was_disabled_fails_with_that_reason(
     assert (job["status"], job["error"]["code"]) == ("failed", "caller_ended")
     assert "user:disabled" in job["error"]["detail"]
     assert handler.finished == []
-
-
-async def test_a_large_backlog_of_one_tenant_does_not_starve_others(service: Service) -> None:
-    await enqueue(service, await new_caller(service, "large"), 1_000)
-    last = [(await enqueue(service, await new_caller(service, f"small-{number}")))[0] for number in range(20)]
-    handler = Noting(service)
-    working = worker(service, handler)
-    turns = 0
-    while not set(last) <= set(handler.finished):
-        assert await working.work_once()
-        turns += 1
-    assert turns <= 22, f"{turns} turns until each of 20 tenants had its one"
 
 
 async def test_two_workers_never_do_a_job_twice_and_leave_none(service: Service, tenant: Tenant) -> None:

@@ -63,7 +63,7 @@ def left_orphan(first: int, seconds: float) -> Path:
     script = f"sleep {seconds} >/dev/null & echo $!"
     entered = ["nsenter", f"--target={first}", "--pid", "--mount", "sh", "-c", script]
     orphan = subprocess.run(entered, check=True, capture_output=True, text=True).stdout.strip()
-    return Path(f"/proc/{first}/root/proc/{orphan}")
+    return Path("/proc", str(first), "root", "proc", orphan)
 
 
 def is_unburied(orphan: Path) -> bool:

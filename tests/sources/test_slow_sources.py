@@ -6,7 +6,7 @@ import pytest
 
 from backend.jobs.worker import Worker
 from backend.sources.running import RUN
-from tests.jobs.test_worker import Noting, enqueue, new_caller
+from tests.jobs.noted_jobs import Noting, enqueue, new_caller
 from tests.service import Service, Tenant
 from tests.sources.site import site
 from tests.sources.sources import bank_with_policies, counted, created, documents, reaching, run
